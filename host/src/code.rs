@@ -1,0 +1,167 @@
+//! Stable error codes and the exit code each one means: one table for the program, its JSON errors and its documents.
+
+use std::fmt;
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// 0: done.
+    Ok,
+    /// 1: a general error, a plugin's usage errors included.
+    Error,
+    /// 2: something that was named does not exist.
+    NotFound,
+    /// 3: input that is not valid.
+    Invalid,
+    /// 4: a workflow's pre-check failed.
+    PreCheck,
+    /// 5: a plugin failed, crashed or broke a limit.
+    Plugin,
+    /// 6: refused by trust, permission or policy.
+    Refused,
+    /// 124: the wall-clock or CPU limit ended it.
+    TimeLimit,
+}
+
+impl Exit {
+    /// The number that the process ends with.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Error => 1,
+            Self::NotFound => 2,
+            Self::Invalid => 3,
+            Self::PreCheck => 4,
+            Self::Plugin => 5,
+            Self::Refused => 6,
+            Self::TimeLimit => 124,
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $text:literal $exit:ident $meaning:literal;)*) => {
+        /// A stable error code. The text never changes; new ones may come.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $(#[doc = $meaning] $variant,)* }
+
+        impl Code {
+            /// Every code, in the order of the exit codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The text used in JSON errors and documents.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The exit code it leads to.
+            #[must_use]
+            pub fn exit(self) -> Exit {
+                match self { $(Self::$variant => Exit::$exit,)* }
+            }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Io "io" Error "The operating system refused an operation.";
+    Usage "usage" Error "A command line was wrong.";
+    CommandFailed "command_failed" Error "A command of a workflow failed.";
+    Interrupted "interrupted" Error "A signal ended the run.";
+    StateBusy "state_busy" Error "Another process holds the store's lock.";
+    StateCorrupt "state_corrupt" Error "The store's state file cannot be read.";
+
+    PluginNotFound "plugin_not_found" NotFound "No plugin of that name is installed.";
+    CommandNotFound "command_not_found" Error "The plugin has no such command.";
+    FileNotFound "file_not_found" NotFound "A file that was named does not exist.";
+    WorkflowNotFound "workflow_not_found" NotFound "No workflow of that name was found.";
+    KeyNotFound "key_not_found" NotFound "No such configuration key or signing key.";
+
+    ManifestInvalid "manifest_invalid" Invalid "A manifest is not valid.";
+    WorkflowInvalid "workflow_invalid" Invalid "A workflow file is not valid.";
+    ValueInvalid "value_invalid" Invalid "A value is not of the right form.";
+    VariableMissing "variable_missing" Error "A variable that a command needs has no value.";
+    NotAPlugin "not_a_plugin" Invalid "The file has no plugin manifest.";
+    ElfInvalid "elf_invalid" Invalid "The library is damaged or not for this machine.";
+    ElfDependency "elf_dependency" Invalid "The library needs other libraries than the system's own.";
+    ElfDynamic "elf_dynamic" Invalid "The library asks for a search path or an auditor.";
+    AbiMismatch "abi_mismatch" Invalid "The plugin was built for another interface.";
+    PackageInvalid "package_invalid" Invalid "A package or index is not of the one accepted form.";
+    LimitPackage "limit_package" Invalid "A package is larger than the limits allow.";
+
+    PreCheckFailed "pre_check_failed" PreCheck "A workflow's pre-check failed.";
+
+    PluginFailed "plugin_failed" Plugin "The plugin reported a failure.";
+    PluginPanicked "plugin_panicked" Plugin "The plugin's code panicked.";
+    PluginCrashed "plugin_crashed" Plugin "The plugin's process died.";
+    PluginExited "plugin_exited" Plugin "The plugin's process ended without an answer.";
+    ProtocolError "protocol_error" Plugin "The plugin's process sent what the protocol does not allow.";
+    SandboxViolation "sandbox_violation" Plugin "The plugin made a system call that no plugin may make.";
+    LimitMemory "limit_memory" Plugin "The plugin reached its memory limit.";
+    LimitProcesses "limit_processes" Plugin "The plugin reached its limit of threads.";
+    LimitOutput "limit_output" Plugin "The plugin printed more on its own descriptors than allowed.";
+    LimitMessage "limit_message" Plugin "A message of the plugin was larger than allowed.";
+    LimitCalls "limit_calls" Plugin "The plugin made more host calls than allowed.";
+
+    SignatureMissing "signature_missing" Refused "There is no signature.";
+    SignatureMalformed "signature_malformed" Refused "The signature is not of the one accepted form.";
+    SignatureInvalid "signature_invalid" Refused "The signature does not belong to this content.";
+    UntrustedKey "untrusted_key" Refused "The signing key is not trusted.";
+    KeyScope "key_scope" Refused "The signing key is not trusted for this plugin name.";
+    WeakKey "weak_key" Refused "The key is one under which anything verifies.";
+    ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
+    Integrity "integrity" Refused "An installed file is not the one that was installed.";
+    InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
+    ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
+    PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";
+    PluginDisabled "plugin_disabled" Refused "The plugin is installed but not enabled.";
+    PluginQuarantined "plugin_quarantined" Refused "The plugin failed too often and was stopped.";
+    SandboxUnavailable "sandbox_unavailable" Refused "This machine cannot run the sandbox.";
+    NameReserved "name_reserved" Refused "The name is one of the program's own words.";
+
+    LimitTime "limit_time" TimeLimit "The call took longer than its wall-clock limit.";
+    LimitCpu "limit_cpu" TimeLimit "The call used more CPU time than its limit.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error with a stable code and, where there is something to do next, a sentence that says what.
+pub trait Coded: std::error::Error {
+    /// The stable code.
+    fn code(&self) -> Code;
+
+    /// What the user can do next.
+    fn help(&self) -> Option<String> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_snake_case() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            let text = code.as_str();
+            assert!(seen.insert(text), "{text} appears twice");
+            assert!(text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{text}");
+            assert!(code.meaning().ends_with('.'), "{text}");
+            assert_ne!(code.exit(), Exit::Ok, "{text}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Test kit: run a plugin in a unit test, without a sandbox and without a host.
+//!
+//! ```
+//! # use migraine_plugin_api::testing::Bench;
+//! # use migraine_plugin_api::{CommandContext, Context, Host, HookResult, Plugin, PluginError};
+//! # use std::io::Write;
+//! # struct Hello;
+//! # impl Plugin for Hello {
+//! #     const MANIFEST: &'static str = "{}";
+//! #     fn create(_: &Host) -> Result<Self, PluginError> { Ok(Hello) }
+//! #     fn hook(&mut self, _: &Context) -> Result<HookResult, PluginError> { Ok(HookResult::success()) }
+//! #     fn command(&mut self, ctx: &mut CommandContext) -> Result<(), PluginError> { Ok(writeln!(ctx.out(), "Hello")?) }
+//! # }
+//! let mut bench = Bench::<Hello>::new();
+//! assert_eq!(bench.command("hello", &[]).unwrap(), "Hello\n");
+//! ```
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::command::{CommandContext, Invocation};
+use crate::context::Context;
+use crate::error::{ErrorKind, PluginError};
+use crate::permission::Permission;
+use crate::plugin::Plugin;
+use crate::result::HookResult;
+use crate::services::{Config, Host, STATE_VALUE_MAX, Services};
+
+/// What the stand-in for the host remembers.
+#[derive(Debug, Default)]
+struct Recorded {
+    out: Vec<u8>,
+    err: Vec<u8>,
+    log: Vec<String>,
+    state: BTreeMap<String, Vec<u8>>,
+    variables: BTreeMap<String, String>,
+    stdin: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Recorder(Mutex<Recorded>);
+
+impl Recorder {
+    fn with<T>(&self, work: impl FnOnce(&mut Recorded) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Services for Recorder {
+    fn call(&self, service: &str, body: &[u8]) -> Result<Vec<u8>, PluginError> {
+        let text = || String::from_utf8_lossy(body).into_owned();
+        self.with(|recorded| match service {
+            "out" => {
+                recorded.out.extend_from_slice(body);
+                Ok(Vec::new())
+            }
+            "err" => {
+                recorded.err.extend_from_slice(body);
+                Ok(Vec::new())
+            }
+            "log" => {
+                recorded.log.push(text());
+                Ok(Vec::new())
+            }
+            "state.get" => Ok(recorded
+                .state
+                .get(&text())
+                .map_or_else(|| vec![0], |value| std::iter::once(1).chain(value.iter().copied()).collect())),
+            "state.put" => {
+                let cut = body.iter().position(|&byte| byte == 0).unwrap_or(body.len());
+                let (key, value) = body.split_at(cut);
+                let value = value.get(1..).unwrap_or_default();
+                if value.len() > STATE_VALUE_MAX {
+                    return Err(PluginError::new(ErrorKind::Invalid, "the value is larger than 64 KiB"));
+                }
+                recorded.state.insert(String::from_utf8_lossy(key).into_owned(), value.to_vec());
+                Ok(Vec::new())
+            }
+            "state.delete" => {
+                recorded.state.remove(&text());
+                Ok(Vec::new())
+            }
+            "state.keys" => Ok(serde_json::to_vec(&recorded.state.keys().collect::<Vec<_>>())?),
+            "variables" => Ok(serde_json::to_vec(&recorded.variables)?),
+            "stdin" => {
+                let most = text().parse().unwrap_or(0).min(recorded.stdin.len());
+                Ok(recorded.stdin.drain(..most).collect())
+            }
+            other => Err(PluginError::new(ErrorKind::Unsupported, format!("the test kit does not offer `{other}`"))),
+        })
+    }
+
+    fn descriptor(&self, service: &str, _body: &[u8]) -> Result<OwnedFd, PluginError> {
+        Err(PluginError::new(ErrorKind::Unsupported, format!("the test kit does not offer `{service}`")))
+    }
+}
+
+/// A plugin on the bench: made on first use with the configuration given so far.
+pub struct Bench<P> {
+    recorder: Arc<Recorder>,
+    config: Config,
+    permissions: Vec<Permission>,
+    plugin: Option<(P, Host)>,
+}
+
+impl<P> std::fmt::Debug for Bench<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bench").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl<P: Plugin> Default for Bench<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Plugin> Bench<P> {
+    /// A bench with the manifest's configuration defaults and no permission.
+    #[must_use]
+    pub fn new() -> Self {
+        let manifest: Option<crate::Manifest> = serde_json::from_str(P::MANIFEST).ok();
+        Self {
+            recorder: Arc::default(),
+            config: manifest.map(|manifest| manifest.config).unwrap_or_default(),
+            permissions: Vec::new(),
+            plugin: None,
+        }
+    }
+
+    /// Overrides a configuration key.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.config.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Grants a permission.
+    #[must_use]
+    pub fn grant(mut self, permission: Permission) -> Self {
+        self.permissions.push(permission);
+        self
+    }
+
+    /// Sets a workflow variable.
+    #[must_use]
+    pub fn variable(self, name: &str, value: &str) -> Self {
+        self.recorder.with(|recorded| recorded.variables.insert(name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets what the next command reads from standard input.
+    #[must_use]
+    pub fn stdin(self, bytes: &[u8]) -> Self {
+        self.recorder.with(|recorded| recorded.stdin = bytes.to_vec());
+        self
+    }
+
+    fn parts(&mut self) -> Result<&mut (P, Host), PluginError> {
+        let made = match self.plugin.take() {
+            Some(made) => made,
+            None => {
+                let host = Host::from_parts(self.recorder.clone(), self.config.clone(), self.permissions.clone());
+                (P::create(&host)?, host)
+            }
+        };
+        Ok(self.plugin.insert(made))
+    }
+
+    /// Calls a command and returns what it wrote.
+    ///
+    /// # Errors
+    /// What the command or the plugin's start answered.
+    pub fn command(&mut self, name: &str, args: &[&str]) -> Result<String, PluginError> {
+        let invocation = Invocation { stdin: true, ..Invocation::new(name, args) };
+        let (plugin, host) = self.parts()?;
+        let mut context = CommandContext::new(host.clone(), invocation);
+        let outcome = plugin.command(&mut context);
+        let written = self.recorder.with(|recorded| std::mem::take(&mut recorded.out));
+        outcome.map(|()| String::from_utf8_lossy(&written).into_owned())
+    }
+
+    /// Delivers an event; configuration and permissions of the bench are filled in.
+    ///
+    /// # Errors
+    /// What the hook or the plugin's start answered.
+    pub fn hook(&mut self, mut context: Context) -> Result<HookResult, PluginError> {
+        let (plugin, host) = self.parts()?;
+        context.plugin_config.clone_from(host.config());
+        context.permissions = host.permissions().to_vec();
+        plugin.hook(&context)
+    }
+
+    /// The log lines so far, each a JSON object with `level` and `message`.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.recorder.with(|recorded| recorded.log.clone())
+    }
+
+    /// What was written to standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.recorder.with(|recorded| String::from_utf8_lossy(&recorded.err).into_owned())
+    }
+}
