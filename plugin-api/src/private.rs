@@ -177,6 +177,6 @@ mod tests {
 
     #[test]
     fn the_exported_symbol_is_the_one_the_macro_writes() {
-        assert_eq!(ROOT_MODULE_LOADER_NAME, "_sabi_root_mod_loader_0_11");
+        assert_eq!(ROOT_MODULE_LOADER_NAME, "_1as_0lib_1header_0root_bmodule_bloader");
     }
 }
