@@ -4,4 +4,8 @@
 
 pub mod code;
 pub mod ids;
+pub mod sandbox;
+pub(crate) mod sys;
 pub mod text;
+pub mod wire;
+pub mod worker;
