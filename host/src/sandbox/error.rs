@@ -47,7 +47,7 @@ impl Death {
         // A memory hog ends by whatever its allocator does: the peak tells more than the signal.
         let at_limit = ended.max_rss_kib.saturating_mul(1024) >= memory / 10 * 9;
         match (ended.signal, ended.exit) {
-            (Some(nix::libc::SIGSYS), _) => Self::ForeignCall,
+            (Some(libc::SIGSYS), _) => Self::ForeignCall,
             (Some(_), _) | (_, Some(1..)) if at_limit => Self::Memory(memory),
             (Some(signal), _) => Self::Signal(signal),
             (None, code) => Self::Exited(code.unwrap_or_default()),

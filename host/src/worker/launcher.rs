@@ -66,7 +66,7 @@ fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
         jail::spaces::enter_all()?;
         // A sibling of this process, so that the host stays its parent and can reap it; pid 1 of the new namespace, so
         // that it can mount procfs and its end takes every worker along.
-        match at("clone into the pid namespace", clone(nix::libc::CLONE_PARENT))? {
+        match at("clone into the pid namespace", clone(libc::CLONE_PARENT))? {
             Cloned::Parent { .. } => exit_now(0),
             Cloned::Child => {}
         }
@@ -179,7 +179,7 @@ impl Launcher {
             .map_err(|error| text("make the worker's report socket", &error))?;
         let mut flags = 0;
         if self.namespaces && spec.layers.namespaces {
-            flags |= nix::libc::CLONE_NEWPID | nix::libc::CLONE_NEWNS | nix::libc::CLONE_NEWIPC;
+            flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
         match clone(flags).map_err(|error| text("clone the worker", &error))? {
             Cloned::Child => become_worker(&spec, self.load_by, fds, mouth),

@@ -18,11 +18,11 @@ const NEWEST: ABI = ABI::V6;
 ///
 /// # Errors
 /// The kernel's Landlock is missing, switched off or too old.
-pub(super) fn restrict(own_root: bool) -> Result<u32, StepError> {
-    at("restrict with Landlock", build(own_root).map_err(io::Error::other))
+pub(super) fn restrict(own_root: bool, code_copy: bool) -> Result<u32, StepError> {
+    at("restrict with Landlock", build(own_root, code_copy).map_err(io::Error::other))
 }
 
-fn build(own_root: bool) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+fn build(own_root: bool, code_copy: bool) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
     let scratch = AccessFs::ReadFile
         | AccessFs::ReadDir
         | AccessFs::WriteFile
@@ -42,6 +42,10 @@ fn build(own_root: bool) -> Result<u32, Box<dyn std::error::Error + Send + Sync>
         .create()?;
     if own_root {
         ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::SCRATCH)?, scratch))?;
+    }
+    if own_root && code_copy {
+        // The dynamic loader opens it by path; its mount is read-only.
+        ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::CODE_COPY)?, AccessFs::ReadFile))?;
     }
     for (device, rights) in [
         ("/dev/null", AccessFs::ReadFile | AccessFs::WriteFile),
