@@ -4,4 +4,5 @@
 
 pub mod code;
 pub mod ids;
+pub mod policy;
 pub mod text;
