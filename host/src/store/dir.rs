@@ -3,9 +3,11 @@
 //! Nothing here retries: a failed step is reported, and a failed fsync above all is never tried again on the same data,
 //! because the kernel may have dropped the pages and would then report success.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -60,12 +62,13 @@ impl Dir {
         &self.path
     }
 
-    fn at(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.path.join(name.as_ref())
     }
 
     /// Opens a directory below; `None` when there is none.
-    pub(super) fn open(&self, name: &str) -> Result<Option<Self>, StoreError> {
+    pub(super) fn open(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>, StoreError> {
+        let name = name.as_ref();
         match openat(&self.fd, name, OPEN_DIR, Mode::empty()) {
             Ok(fd) => Self { fd, path: self.at(name) }.checked().map(Some),
             Err(Errno::ENOENT) => Ok(None),
@@ -122,11 +125,11 @@ impl Dir {
         close(OwnedFd::from(file)).map_err(|errno| failed("close", path, errno))
     }
 
-    /// Opens or makes a file for a lock; its content does not matter.
-    pub(super) fn open_lock(&self, name: &str) -> Result<File, StoreError> {
+    /// Opens or makes a private file whose content is somebody else's business: a lock, a database.
+    pub(super) fn open_file(&self, name: &str) -> Result<File, StoreError> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(PRIVATE_FILE);
-        let fd = openat(&self.fd, name, flags, mode).map_err(|errno| failed("open the lock", self.at(name), errno))?;
+        let fd = openat(&self.fd, name, flags, mode).map_err(|errno| failed("open", self.at(name), errno))?;
         fchmod(&fd, mode).map_err(|errno| failed("set the mode of", self.at(name), errno))?;
         Ok(File::from(fd))
     }
@@ -158,16 +161,17 @@ impl Dir {
         Ok(Some(bytes))
     }
 
-    /// Every name but `.` and `..`, sorted; names that are not UTF-8 cannot be ours and are an error.
-    pub(super) fn names(&self) -> Result<Vec<String>, StoreError> {
+    /// Every name but `.` and `..`, sorted.
+    pub(super) fn names(&self) -> Result<Vec<OsString>, StoreError> {
         let wrap = |errno| failed("list", self.path.clone(), errno);
         // A descriptor of its own: the position of a directory stream is shared between duplicates.
         let mut stream = nix::dir::Dir::openat(self.fd.as_fd(), ".", OPEN_DIR, Mode::empty()).map_err(wrap)?;
         let mut names = Vec::new();
         for entry in stream.iter() {
-            let name = entry.map_err(wrap)?.file_name().to_str().map_err(|_| wrap(Errno::EILSEQ))?.to_owned();
+            let entry = entry.map_err(wrap)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
-                names.push(name);
+                names.push(name.to_owned());
             }
         }
         names.sort();
@@ -209,7 +213,8 @@ impl Dir {
     }
 
     /// Removes a file; one that is not there is fine.
-    pub(super) fn remove_file(&self, name: &str) -> Result<(), StoreError> {
+    pub(super) fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
         step("unlink", &self.at(name))?;
         match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -218,7 +223,8 @@ impl Dir {
     }
 
     /// Removes whatever has that name, directories with all they hold; symbolic links are removed, never followed.
-    pub(super) fn remove_all(&self, name: &str) -> Result<(), StoreError> {
+    pub(super) fn remove_all(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
         let stat = match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::ENOENT) => return Ok(()),
@@ -241,7 +247,8 @@ impl Dir {
     }
 
     /// Gives a directory below mode 0700. A frozen one can neither be emptied nor moved to another parent by its owner.
-    pub(super) fn make_writable(&self, name: &str) -> Result<(), StoreError> {
+    pub(super) fn make_writable(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
         step("chmod", &self.at(name))?;
         fchmodat(&self.fd, name, Mode::from_bits_truncate(PRIVATE_DIR), FchmodatFlags::NoFollowSymlink)
             .map_err(|errno| failed("set the mode of", self.at(name), errno))
