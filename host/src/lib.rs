@@ -4,5 +4,8 @@
 
 pub mod code;
 pub mod ids;
+pub mod package;
 pub mod policy;
+pub mod store;
 pub mod text;
+pub mod trust;

@@ -119,7 +119,8 @@ impl Dir {
         step("write", &path)?;
         file.write_all(bytes).map_err(|source| StoreError::Io { step: "write", path: path.clone(), source })?;
         step("chmod", &path)?;
-        fchmod(&file, Mode::from_bits_truncate(mode)).map_err(|errno| failed("set the mode of", path.clone(), errno))?;
+        fchmod(&file, Mode::from_bits_truncate(mode))
+            .map_err(|errno| failed("set the mode of", path.clone(), errno))?;
         step("fsync", &path)?;
         fsync(&file).map_err(|errno| failed("make durable", path.clone(), errno))?;
         close(OwnedFd::from(file)).map_err(|errno| failed("close", path, errno))
@@ -197,7 +198,8 @@ impl Dir {
     }
 
     /// Moves a name into another directory; `false` when the target exists already.
-    pub(super) fn move_new(&self, name: &str, to: &Self, to_name: &str) -> Result<bool, StoreError> {
+    pub(super) fn move_new(&self, name: impl AsRef<OsStr>, to: &Self, to_name: &str) -> Result<bool, StoreError> {
+        let name = name.as_ref();
         step("rename", &to.at(to_name))?;
         match renameat2(&self.fd, name, &to.fd, to_name, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) => Ok(true),
@@ -244,6 +246,20 @@ impl Dir {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(failed("remove the directory", self.at(name), errno)),
         }
+    }
+
+    /// Prepares a name for being moved to another parent, whatever it is.
+    pub(super) fn make_movable(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
+        let stat = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+            .map_err(|errno| failed("inspect", self.at(name), errno))?;
+        if kind(&stat) == SFlag::S_IFDIR { self.make_writable(name) } else { Ok(()) }
+    }
+
+    /// The size of a file in bytes, 0 when there is none.
+    pub(super) fn size(&self, name: &str) -> u64 {
+        let stat = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        stat.ok().and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(0)
     }
 
     /// Gives a directory below mode 0700. A frozen one can neither be emptied nor moved to another parent by its owner.

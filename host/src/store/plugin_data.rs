@@ -124,7 +124,7 @@ impl PluginData {
     /// # Errors
     /// The database cannot be read.
     pub fn keys(&self, plugin: &PluginName) -> Result<Vec<String>, StoreError> {
-        let read = || {
+        let read = || -> rusqlite::Result<Vec<String>> {
             let mut query = self.connection.prepare("SELECT key FROM state WHERE plugin = ?1 ORDER BY key")?;
             query.query_map([plugin.as_str()], |row| row.get(0))?.collect()
         };

@@ -113,8 +113,7 @@ impl<'a> Writer<'a> {
     fn keep_reserve(&self, state_size: usize) {
         let wanted = state_size.next_multiple_of(RESERVE_SIZE);
         let root = &self.home.root;
-        let found = root.read(RESERVE, usize::MAX).ok().flatten().map_or(0, |bytes| bytes.len());
-        if found < wanted {
+        if u64::try_from(wanted).is_ok_and(|wanted| root.size(RESERVE) < wanted) {
             let _ = root.remove_file(RESERVE);
             if root.write_new(RESERVE, &vec![0; wanted], PRIVATE_FILE).is_err() {
                 let _ = root.remove_file(RESERVE);
