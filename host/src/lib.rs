@@ -4,8 +4,12 @@
 
 pub mod code;
 pub mod ids;
+pub mod package;
+pub mod policy;
 pub mod sandbox;
+pub mod store;
 pub(crate) mod sys;
 pub mod text;
+pub mod trust;
 pub mod wire;
 pub mod worker;

@@ -1,0 +1,70 @@
+//! Scopes that take a value from the plugin's configuration: `network=unix:{{config.socket}}`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use migraine_plugin_api::Permission;
+use serde_json::Value;
+
+use super::PolicyError;
+
+/// The permissions with every `{{config.KEY}}` filled in, sorted and without duplicates.
+///
+/// # Errors
+/// A key that the configuration does not have, a value that is no text, number or boolean, or a scope that is not valid
+/// after filling in.
+pub fn resolve(asked: &[Permission], config: &BTreeMap<String, Value>) -> Result<Vec<Permission>, PolicyError> {
+    let mut resolved = asked.iter().map(|permission| one(permission, config)).collect::<Result<Vec<_>, _>>()?;
+    resolved.sort();
+    resolved.dedup();
+    Ok(resolved)
+}
+
+/// The configuration keys that scopes take their values from.
+#[must_use]
+pub fn used_keys(asked: &[Permission]) -> BTreeSet<String> {
+    asked.iter().filter_map(Permission::scope).flat_map(placeholders).filter_map(key).map(str::to_owned).collect()
+}
+
+fn one(permission: &Permission, config: &BTreeMap<String, Value>) -> Result<Permission, PolicyError> {
+    let refuse = |why: String| PolicyError::Scope { permission: permission.to_string(), why };
+    let Some(scope) = permission.scope() else { return Ok(permission.clone()) };
+    let mut filled = String::new();
+    let mut rest = scope;
+    while let Some((before, inner, after)) = next_placeholder(rest) {
+        let key = key(inner).ok_or_else(|| refuse(format!("`{{{{{inner}}}}}` is not of the form config.KEY")))?;
+        let value = match config.get(key) {
+            Some(Value::String(text)) => text.clone(),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+            Some(_) => return Err(refuse(format!("the configuration key `{key}` is no single value"))),
+            None => return Err(refuse(format!("there is no configuration key `{key}`"))),
+        };
+        filled.push_str(before);
+        filled.push_str(&value);
+        rest = after;
+    }
+    if filled.is_empty() && rest == scope {
+        return Ok(permission.clone());
+    }
+    filled.push_str(rest);
+    Permission::scoped(permission.kind(), &filled).map_err(|error| refuse(error.to_string()))
+}
+
+fn placeholders(scope: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = scope;
+    while let Some((_, inner, after)) = next_placeholder(rest) {
+        found.push(inner);
+        rest = after;
+    }
+    found
+}
+
+fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once("{{")?;
+    let (inner, after) = rest.split_once("}}")?;
+    Some((before, inner, after))
+}
+
+fn key(inner: &str) -> Option<&str> {
+    inner.trim().strip_prefix("config.").filter(|key| !key.is_empty())
+}

@@ -1,0 +1,342 @@
+//! A directory held by its descriptor: every name is looked up below it, never through a path that could be swapped.
+//!
+//! Nothing here retries: a failed step is reported, and a failed fsync above all is never tried again on the same data,
+//! because the kernel may have dropped the pages and would then report success.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, close, fsync, geteuid, unlinkat};
+
+use super::error::StoreError;
+
+/// Mode of a directory that is written to.
+pub(super) const PRIVATE_DIR: u32 = 0o700;
+/// Mode of a file that is replaced, never changed.
+pub(super) const PRIVATE_FILE: u32 = 0o600;
+/// Mode of a directory of an installed tree.
+pub(super) const FROZEN_DIR: u32 = 0o555;
+/// Mode of a file of an installed tree.
+pub(super) const FROZEN_FILE: u32 = 0o444;
+
+const OPEN_DIR: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Dir {
+    fd: OwnedFd,
+    /// For messages only.
+    path: PathBuf,
+}
+
+impl Dir {
+    /// Opens the root of everything, making it when its parent exists.
+    pub(super) fn open_root(path: &Path) -> Result<Self, StoreError> {
+        match openat(AT_FDCWD, path, OPEN_DIR, Mode::empty()) {
+            Ok(fd) => return Self { fd, path: path.to_owned() }.checked(),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(failed("open the directory", path.to_owned(), errno)),
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return Err(StoreError::BadHome { why: format!("`{}` has no name that can be made", path.display()) });
+        };
+        // A parent may be owned by somebody else (`/home`, `/tmp`), and it may be reached through a symbolic link.
+        let flags = OPEN_DIR.difference(OFlag::O_NOFOLLOW);
+        let fd = openat(AT_FDCWD, parent, flags, Mode::empty())
+            .map_err(|errno| StoreError::BadHome { why: format!("{}: {}", parent.display(), errno.desc()) })?;
+        let parent = Self { fd, path: parent.to_owned() };
+        let made = parent.open_or_make(name)?;
+        parent.sync()?;
+        Ok(made)
+    }
+
+    /// The path, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn at(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.path.join(name.as_ref())
+    }
+
+    /// Opens a directory below; `None` when there is none.
+    pub(super) fn open(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>, StoreError> {
+        let name = name.as_ref();
+        match openat(&self.fd, name, OPEN_DIR, Mode::empty()) {
+            Ok(fd) => Self { fd, path: self.at(name) }.checked().map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(failed("open the directory", self.at(name), errno)),
+        }
+    }
+
+    /// Opens a directory below, making it with mode 0700 when there is none.
+    pub(super) fn open_or_make(&self, name: &str) -> Result<Self, StoreError> {
+        if let Some(found) = self.open(name)? {
+            return Ok(found);
+        }
+        match self.make(name) {
+            // Another process was faster.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                self.open(name)?.ok_or_else(|| failed("open the directory", self.at(name), Errno::ENOENT))
+            }
+            other => other,
+        }
+    }
+
+    /// Makes a directory of mode 0700, which must not exist.
+    pub(super) fn make(&self, name: &str) -> Result<Self, StoreError> {
+        step("mkdir", &self.at(name))?;
+        let mode = Mode::from_bits_truncate(PRIVATE_DIR);
+        mkdirat(&self.fd, name, mode).map_err(|errno| failed("make the directory", self.at(name), errno))?;
+        // The umask may have taken bits that the owner needs, so that it cannot even be opened.
+        fchmodat(&self.fd, name, mode, FchmodatFlags::NoFollowSymlink)
+            .map_err(|errno| failed("set the mode of the directory", self.at(name), errno))?;
+        self.open(name)?.ok_or_else(|| failed("open the directory", self.at(name), Errno::ENOENT))
+    }
+
+    /// Refuses a directory that somebody else can write to.
+    fn checked(self) -> Result<Self, StoreError> {
+        let stat = fstat(&self.fd).map_err(|errno| failed("inspect", self.path.clone(), errno))?;
+        check_owner(&stat, &self.path)?;
+        Ok(self)
+    }
+
+    /// Makes a file of exactly these bytes and mode, durable when this returns; the name must not exist.
+    pub(super) fn write_new(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+        let path = self.at(name);
+        step("create", &path)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, Mode::from_bits_truncate(PRIVATE_FILE))
+            .map_err(|errno| failed("create the file", path.clone(), errno))?;
+        let mut file = File::from(fd);
+        step("write", &path)?;
+        file.write_all(bytes).map_err(|source| StoreError::Io { step: "write", path: path.clone(), source })?;
+        step("chmod", &path)?;
+        fchmod(&file, Mode::from_bits_truncate(mode))
+            .map_err(|errno| failed("set the mode of", path.clone(), errno))?;
+        step("fsync", &path)?;
+        fsync(&file).map_err(|errno| failed("make durable", path.clone(), errno))?;
+        close(OwnedFd::from(file)).map_err(|errno| failed("close", path, errno))
+    }
+
+    /// Opens or makes a private file whose content is somebody else's business: a lock, a database.
+    pub(super) fn open_file(&self, name: &str) -> Result<File, StoreError> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::from_bits_truncate(PRIVATE_FILE);
+        let fd = openat(&self.fd, name, flags, mode).map_err(|errno| failed("open", self.at(name), errno))?;
+        fchmod(&fd, mode).map_err(|errno| failed("set the mode of", self.at(name), errno))?;
+        Ok(File::from(fd))
+    }
+
+    /// The whole of a regular file; `None` when there is none.
+    pub(super) fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.at(name);
+        // Without O_NONBLOCK a FIFO in place of the file would hang the reader before it can be refused.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(failed("open", path, errno)),
+        };
+        let stat = fstat(&fd).map_err(|errno| failed("inspect", path.clone(), errno))?;
+        if kind(&stat) != SFlag::S_IFREG {
+            return Err(StoreError::Insecure { path, why: "not a regular file".to_owned() });
+        }
+        check_owner(&stat, &path)?;
+        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        if size > limit {
+            let source = io::Error::other(format!("{size} bytes, at most {limit} are read"));
+            return Err(StoreError::Io { step: "read", path, source });
+        }
+        let mut bytes = Vec::with_capacity(size + 1);
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let read = File::from(fd).take(most).read_to_end(&mut bytes);
+        read.map_err(|source| StoreError::Io { step: "read", path, source })?;
+        Ok(Some(bytes))
+    }
+
+    /// Every name but `.` and `..`, sorted.
+    pub(super) fn names(&self) -> Result<Vec<OsString>, StoreError> {
+        let wrap = |errno| failed("list", self.path.clone(), errno);
+        // A descriptor of its own: the position of a directory stream is shared between duplicates.
+        let mut stream = nix::dir::Dir::openat(self.fd.as_fd(), ".", OPEN_DIR, Mode::empty()).map_err(wrap)?;
+        let mut names = Vec::new();
+        for entry in stream.iter() {
+            let entry = entry.map_err(wrap)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Makes the names in this directory durable.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        step("fsync", &self.path)?;
+        fsync(&self.fd).map_err(|errno| failed("make durable", self.path.clone(), errno))
+    }
+
+    /// Sets the directory's mode and makes it durable together with its names.
+    pub(super) fn freeze(&self) -> Result<(), StoreError> {
+        self.set_mode(FROZEN_DIR)?;
+        self.sync()
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), StoreError> {
+        step("chmod", &self.path)?;
+        fchmod(&self.fd, Mode::from_bits_truncate(mode))
+            .map_err(|errno| failed("set the mode of", self.path.clone(), errno))
+    }
+
+    /// Moves a name into another directory; `false` when the target exists already.
+    pub(super) fn move_new(&self, name: impl AsRef<OsStr>, to: &Self, to_name: &str) -> Result<bool, StoreError> {
+        let name = name.as_ref();
+        step("rename", &to.at(to_name))?;
+        match renameat2(&self.fd, name, &to.fd, to_name, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(errno) => Err(failed("move into place", to.at(to_name), errno)),
+        }
+    }
+
+    /// Puts one name in the place of another in this directory, in one step.
+    pub(super) fn replace(&self, name: &str, target: &str) -> Result<(), StoreError> {
+        step("rename", &self.at(target))?;
+        renameat(&self.fd, name, &self.fd, target).map_err(|errno| failed("replace", self.at(target), errno))
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub(super) fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
+        step("unlink", &self.at(name))?;
+        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", self.at(name), errno)),
+        }
+    }
+
+    /// Removes whatever has that name, directories with all they hold; symbolic links are removed, never followed.
+    pub(super) fn remove_all(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
+        let stat = match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => return Ok(()),
+            Err(errno) => return Err(failed("inspect", self.at(name), errno)),
+        };
+        if kind(&stat) != SFlag::S_IFDIR {
+            return self.remove_file(name);
+        }
+        self.make_writable(name)?;
+        if let Some(directory) = self.open(name)? {
+            for inner in directory.names()? {
+                directory.remove_all(&inner)?;
+            }
+        }
+        step("rmdir", &self.at(name))?;
+        match unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(failed("remove the directory", self.at(name), errno)),
+        }
+    }
+
+    /// Prepares a name for being moved to another parent, whatever it is.
+    pub(super) fn make_movable(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
+        let stat = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+            .map_err(|errno| failed("inspect", self.at(name), errno))?;
+        if kind(&stat) == SFlag::S_IFDIR { self.make_writable(name) } else { Ok(()) }
+    }
+
+    /// The size of a file in bytes, 0 when there is none.
+    pub(super) fn size(&self, name: &str) -> u64 {
+        let stat = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        stat.ok().and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(0)
+    }
+
+    /// Gives a directory below mode 0700. A frozen one can neither be emptied nor moved to another parent by its owner.
+    pub(super) fn make_writable(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        let name = name.as_ref();
+        step("chmod", &self.at(name))?;
+        fchmodat(&self.fd, name, Mode::from_bits_truncate(PRIVATE_DIR), FchmodatFlags::NoFollowSymlink)
+            .map_err(|errno| failed("set the mode of", self.at(name), errno))
+    }
+}
+
+fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}
+
+fn check_owner(stat: &FileStat, path: &Path) -> Result<(), StoreError> {
+    let refuse = |why: String| Err(StoreError::Insecure { path: path.to_owned(), why });
+    if stat.st_uid != geteuid().as_raw() {
+        return refuse(format!("it belongs to user {}, not to user {}", stat.st_uid, geteuid()));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return refuse(format!("others can write to it (mode {:03o})", stat.st_mode & 0o777));
+    }
+    Ok(())
+}
+
+fn failed(step: &'static str, path: PathBuf, errno: Errno) -> StoreError {
+    StoreError::Io { step, path, source: io::Error::from(errno) }
+}
+
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "under test a step can be made to fail")]
+fn step(_name: &'static str, _path: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// Under test every step that changes the disk is recorded, and one of them can be made to fail before it happens.
+#[cfg(test)]
+fn step(name: &'static str, path: &Path) -> Result<(), StoreError> {
+    trace::step(name, path)
+}
+
+#[cfg(test)]
+pub(super) mod trace {
+    use std::cell::RefCell;
+    use std::io;
+    use std::path::Path;
+
+    use super::StoreError;
+
+    #[derive(Default)]
+    struct Trace {
+        steps: Vec<String>,
+        fail_at: Option<usize>,
+    }
+
+    thread_local! { static TRACE: RefCell<Trace> = RefCell::default(); }
+
+    pub(super) fn step(name: &'static str, path: &Path) -> Result<(), StoreError> {
+        TRACE.with_borrow_mut(|trace| {
+            // After the chosen point nothing happens any more, as if the process had been killed there.
+            if trace.fail_at.is_some_and(|at| trace.steps.len() >= at) {
+                let source = io::Error::other("injected");
+                return Err(StoreError::Io { step: name, path: path.to_owned(), source });
+            }
+            trace.steps.push(format!("{name} {}", path.display()));
+            Ok(())
+        })
+    }
+
+    /// Starts a new record; the step with that number, counted from 0, and all later ones fail.
+    pub(crate) fn start(fail_at: Option<usize>) {
+        TRACE.set(Trace { steps: Vec::new(), fail_at });
+    }
+
+    /// What happened since [`start`].
+    pub(crate) fn stop() -> Vec<String> {
+        TRACE.take().steps
+    }
+}

@@ -1,0 +1,113 @@
+//! What can go wrong in the store; each message names the object, the step and the reason.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::code::{Code, Coded};
+use crate::ids::Digest;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The operating system refused a step.
+    #[error("{}: cannot {step}: {source}", path.display())]
+    Io {
+        /// The step, as an infinitive.
+        step: &'static str,
+        /// The object.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The place of the home directory is not usable.
+    #[error("the home directory of migraine is not usable: {why}")]
+    BadHome {
+        /// Why.
+        why: String,
+    },
+    /// Something private can be changed by others.
+    #[error("{}: {why}", path.display())]
+    Insecure {
+        /// The object.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Another process held the lock all the time.
+    #[error("{}: another process has been changing the store for {} seconds", path.display(), waited.as_secs())]
+    Busy {
+        /// The store's root.
+        path: PathBuf,
+        /// How long the lock was awaited.
+        waited: Duration,
+    },
+    /// The state file cannot be read.
+    #[error("{}: the state file is damaged: {why}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// An installed file is not the one that was installed.
+    #[error("store/{digest}: {why}")]
+    Integrity {
+        /// The tree.
+        digest: Digest,
+        /// Which file, and what is wrong.
+        why: String,
+    },
+    /// There is no such tree.
+    #[error("store/{digest}: no such tree")]
+    Gone {
+        /// The tree.
+        digest: Digest,
+    },
+    /// Plugin state beyond its limits.
+    #[error("{what}")]
+    Limit {
+        /// Which limit.
+        what: String,
+    },
+    /// The database of plugin state failed.
+    #[error("{}: cannot {step}: {source}", path.display())]
+    Database {
+        /// The step, as an infinitive.
+        step: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+impl Coded for StoreError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Io { .. } | Self::Database { .. } => Code::Io,
+            Self::BadHome { .. } | Self::Limit { .. } => Code::ValueInvalid,
+            Self::Insecure { .. } => Code::InsecurePermissions,
+            Self::Busy { .. } => Code::StateBusy,
+            Self::Corrupt { .. } => Code::StateCorrupt,
+            Self::Integrity { .. } | Self::Gone { .. } => Code::Integrity,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::BadHome { .. } => "set MIGRAINE_HOME to an absolute path below an existing directory".to_owned(),
+            Self::Insecure { path, .. } => {
+                format!("check who changed it, then run `chmod go-w {0}` and `chown \"$USER\" {0}`", path.display())
+            }
+            Self::Busy { .. } => "wait until the other command has ended, then try again".to_owned(),
+            Self::Corrupt { path, .. } => {
+                format!("move {} away and install the plugins again; plugin data is kept", path.display())
+            }
+            Self::Integrity { .. } | Self::Gone { .. } => "uninstall the plugin and install it again".to_owned(),
+            Self::Io { .. } | Self::Database { .. } | Self::Limit { .. } => return None,
+        };
+        Some(text)
+    }
+}

@@ -1,0 +1,159 @@
+//! The home directory: where it is, who may change it, and what readers see of it without a lock.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::dir::Dir;
+use super::error::StoreError;
+use super::state::{Entry, State};
+use super::tree::{InstalledTree, load};
+use super::writer::{LOCK_DEADLINE, Writer};
+use crate::ids::{Digest, PluginName};
+
+pub(super) const STATE: &str = "state";
+pub(super) const STORE: &str = "store";
+/// The largest state file that is read, in bytes: some tens of thousands of plugins.
+pub(super) const STATE_MAX: usize = 64 << 20;
+
+/// An open home directory that nobody else can write to.
+#[derive(Debug)]
+pub struct Home {
+    pub(super) root: Dir,
+}
+
+/// Where the home directory is, given the values of `MIGRAINE_HOME` and `HOME`.
+///
+/// # Errors
+/// Neither gives an absolute path of an own directory.
+pub fn home_path(migraine_home: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, StoreError> {
+    let refuse = |why: String| Err(StoreError::BadHome { why });
+    if let Some(path) = migraine_home.map(PathBuf::from) {
+        if !path.is_absolute() || path.parent().is_none() {
+            return refuse(format!("MIGRAINE_HOME is `{}`, not an absolute path of a directory", path.display()));
+        }
+        return Ok(path);
+    }
+    match home.map(PathBuf::from) {
+        None => refuse("neither MIGRAINE_HOME nor HOME is set".to_owned()),
+        // `HOME=/` is what a user without a home gets; nothing private can be kept there.
+        Some(path) if !path.is_absolute() || path.parent().is_none() => {
+            refuse(format!("HOME is `{}`, not an absolute path of a user's directory", path.display()))
+        }
+        Some(path) => Ok(path.join(".migraine")),
+    }
+}
+
+impl Home {
+    /// Opens the home directory; it is made (mode 0700) when its parent exists.
+    ///
+    /// # Errors
+    /// The path is not absolute, is a symbolic link, belongs to somebody else, or can be written to by others.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.is_absolute() {
+            return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", path.display()) });
+        }
+        Ok(Self { root: Dir::open_root(path)? })
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The folder of the keyring.
+    #[must_use]
+    pub fn keys_path(&self) -> PathBuf {
+        self.path().join("keys")
+    }
+
+    /// The folder where a user may drop plugins to be discovered.
+    #[must_use]
+    pub fn plugins_path(&self) -> PathBuf {
+        self.path().join("plugins")
+    }
+
+    /// The state as it is now: the old or the new one while somebody is changing it, never a mixture.
+    ///
+    /// # Errors
+    /// The file is damaged or cannot be read. No file is an empty state.
+    pub fn read(&self) -> Result<State, StoreError> {
+        let Some(text) = self.root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
+        State::decode(&text).map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })
+    }
+
+    /// Takes the lock, so that the state can be changed.
+    ///
+    /// # Errors
+    /// Another process holds the lock for too long, or the store cannot be read or tidied.
+    pub fn writer(&self) -> Result<Writer<'_>, StoreError> {
+        self.writer_within(LOCK_DEADLINE)
+    }
+
+    /// As [`Home::writer`], with a time of the caller's for the lock.
+    ///
+    /// # Errors
+    /// As [`Home::writer`].
+    pub fn writer_within(&self, deadline: Duration) -> Result<Writer<'_>, StoreError> {
+        Writer::open(self, deadline)
+    }
+
+    /// Reads a whole tree and compares every byte with what was installed.
+    ///
+    /// # Errors
+    /// The tree is gone, or anything in it is not what its digest promises.
+    pub fn load(&self, digest: &Digest) -> Result<InstalledTree, StoreError> {
+        match self.root.open(STORE)? {
+            Some(store) => load(&store, digest),
+            None => Err(StoreError::Gone { digest: *digest }),
+        }
+    }
+
+    /// The entry and the tree of an installed plugin; `None` when there is no such plugin.
+    ///
+    /// # Errors
+    /// As [`Home::read`] and [`Home::load`].
+    pub fn load_plugin(&self, name: &PluginName) -> Result<Option<(Entry, InstalledTree)>, StoreError> {
+        let mut state = self.read()?;
+        loop {
+            let Some(entry) = state.plugins.remove(name) else { return Ok(None) };
+            match self.load(&entry.digest) {
+                Ok(tree) => return Ok(Some((entry, tree))),
+                // An upgrade came between the state and the tree: then there is a newer state.
+                Err(gone @ StoreError::Gone { .. }) => {
+                    let newer = self.read()?;
+                    if newer.generation == state.generation {
+                        return Err(gone);
+                    }
+                    state = newer;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // covers: A155
+    #[test]
+    fn only_an_absolute_home_is_taken() {
+        let check = |own: Option<&str>, home: Option<&str>, expected: Option<&str>| {
+            let found = home_path(own.map(OsString::from), home.map(OsString::from));
+            assert_eq!(found.ok(), expected.map(PathBuf::from), "{own:?} {home:?}");
+        };
+        check(None, Some("/home/a"), Some("/home/a/.migraine"));
+        check(Some("/x/y"), Some("relative"), Some("/x/y"));
+        for home in [None, Some(""), Some("/"), Some("relative"), Some("./a")] {
+            check(None, home, None);
+        }
+        for own in ["", "/", "relative"] {
+            check(Some(own), Some("/home/a"), None);
+        }
+        assert!(matches!(Home::open(Path::new("x")), Err(StoreError::BadHome { .. })));
+        assert!(matches!(Home::open(Path::new("/no/such/parent")), Err(StoreError::BadHome { .. })));
+    }
+}

@@ -1,0 +1,21 @@
+//! The layout on disk: immutable plugin trees named by digest, one state file whose rename is the commit, and the
+//! database of plugin state. Readers take no lock; writers hold one.
+#![forbid(unsafe_code)]
+
+mod dir;
+mod error;
+mod home;
+mod plugin_data;
+mod state;
+mod tree;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::StoreError;
+pub use home::{Home, home_path};
+pub use plugin_data::PluginData;
+pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
+pub use tree::InstalledTree;
+pub use writer::{LOCK_DEADLINE, Writer};

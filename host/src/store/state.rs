@@ -1,0 +1,254 @@
+//! The state file: which plugins are installed, what each was granted. One read, one checksum, one parse.
+//!
+//! Two lines: a header `{"format":1,"generation":N,"checksum":"HEX"}`, then the body. The checksum is the SHA-256 digest
+//! of the generation in decimal, a line feed and the body.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use migraine_plugin_api::{CommandSpec, HookSpec, Permission};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{Digest, Fingerprint, PluginName};
+use crate::policy::Item;
+
+const FORMAT: u32 = 1;
+
+/// Everything the store knows besides the trees themselves.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// Counts the commits.
+    pub generation: u64,
+    /// The installed plugins.
+    pub plugins: BTreeMap<PluginName, Entry>,
+    /// Packages without a signature that the user allowed, by digest.
+    pub exceptions: BTreeSet<Digest>,
+    /// Plugins whose data is to be removed; an interrupted removal goes on with the next change.
+    pub purges: BTreeSet<PluginName>,
+}
+
+/// One installed plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its version.
+    pub version: semver::Version,
+    /// Its tree: the digest of its index.
+    pub digest: Digest,
+    /// Why it could be installed.
+    pub trust: Trust,
+    /// Whether it may run.
+    pub enabled: bool,
+    /// Whether it was enabled once; tells `disabled` from `installed`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub was_enabled: bool,
+    /// One line of the author's, not made safe to show.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub description: String,
+    /// What its manifest asks for; scopes may hold `{{config.KEY}}`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub asked: Vec<Permission>,
+    /// What it was granted, filled in.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grants: Vec<Permission>,
+    /// Every item the user accepted: permissions, pairs and subscriptions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub consents: Vec<Item>,
+    /// Its subscriptions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hooks: Vec<HookSpec>,
+    /// Its commands.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub commands: Vec<CommandSpec>,
+    /// Programs and resources it says it needs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dependencies: Vec<String>,
+    /// The configuration of its manifest.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub defaults: BTreeMap<String, Value>,
+    /// What the user set instead.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overrides: BTreeMap<String, Value>,
+    /// When it was installed: RFC 3339, UTC.
+    pub installed_at: String,
+    /// Why it may not run although it is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// Why a plugin could be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Signed with a key that was trusted at that time.
+    Signed {
+        /// The key.
+        key: Fingerprint,
+        /// The user's own note on the key.
+        label: String,
+    },
+    /// Allowed by an exception for its digest.
+    Unsigned,
+}
+
+/// Why a plugin may not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Which kind.
+    pub kind: ProblemKind,
+    /// In one sentence, not made safe to show.
+    pub reason: String,
+}
+
+/// The kinds of [`Problem`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// It cannot be loaded as it is.
+    Error,
+    /// It failed too often.
+    Quarantined,
+}
+
+/// How a plugin stands, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Installed, and it may run.
+    Enabled,
+    /// Installed and switched off.
+    Disabled,
+    /// Installed and never enabled: it waits for consent.
+    Installed,
+    /// Found in a plugins folder, not installed.
+    Discovered,
+    /// It cannot be loaded.
+    Error,
+    /// It failed too often and was stopped.
+    Quarantined,
+}
+
+impl Status {
+    /// Every status, in the order it is shown in help.
+    pub const ALL: [Self; 6] =
+        [Self::Enabled, Self::Disabled, Self::Installed, Self::Discovered, Self::Error, Self::Quarantined];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Installed => "installed",
+            Self::Discovered => "discovered",
+            Self::Error => "error",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let names = Self::ALL.map(Self::as_str).join(", ");
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == text);
+        found.ok_or_else(|| format!("a status is one of {names}"))
+    }
+}
+
+impl Entry {
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match &self.problem {
+            Some(Problem { kind: ProblemKind::Error, .. }) => Status::Error,
+            Some(Problem { kind: ProblemKind::Quarantined, .. }) => Status::Quarantined,
+            None if self.enabled => Status::Enabled,
+            None if self.was_enabled => Status::Disabled,
+            None => Status::Installed,
+        }
+    }
+
+    /// The manifest's configuration with the user's overrides.
+    #[must_use]
+    pub fn config(&self) -> BTreeMap<String, Value> {
+        let mut config = self.defaults.clone();
+        config.extend(self.overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
+        config
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    generation: u64,
+    checksum: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body<P, E, R> {
+    plugins: P,
+    exceptions: E,
+    #[serde(default)]
+    purges: R,
+}
+
+type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>>;
+
+impl State {
+    /// The content of the state file.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let body = Body { plugins: &self.plugins, exceptions: &self.exceptions, purges: &self.purges };
+        let body = serde_json::to_vec(&body)?;
+        let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
+        let mut text = serde_json::to_vec(&header)?;
+        text.push(b'\n');
+        text.extend_from_slice(&body);
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// Reads the content of the state file; the error is the reason.
+    pub(super) fn decode(text: &[u8]) -> Result<Self, String> {
+        let at = text.iter().position(|&byte| byte == b'\n').ok_or("it has no header line")?;
+        let (header, rest) = text.split_at(at);
+        let body = rest.strip_prefix(b"\n").and_then(|rest| rest.strip_suffix(b"\n")).ok_or("its end is missing")?;
+        let header: Header = serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
+        if header.format != FORMAT {
+            let format = header.format;
+            return Err(format!("it has format {format}, this program knows {FORMAT}; a newer program wrote it"));
+        }
+        if checksum(header.generation, body) != header.checksum {
+            return Err("its checksum does not match its content".to_owned());
+        }
+        let body: ReadBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let Body { plugins, exceptions, purges } = body;
+        Ok(Self { generation: header.generation, plugins, exceptions, purges })
+    }
+
+    /// Whether a tree belongs to an installed plugin.
+    #[must_use]
+    pub fn refers_to(&self, digest: &Digest) -> bool {
+        self.plugins.values().any(|entry| entry.digest == *digest)
+    }
+}
+
+fn checksum(generation: u64, body: &[u8]) -> Digest {
+    use sha2::Digest as _;
+    let mut hasher = sha2::Sha256::new();
+    hasher.update(format!("{generation}\n"));
+    hasher.update(body);
+    Digest::from_bytes(hasher.finalize().into())
+}

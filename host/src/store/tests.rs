@@ -1,0 +1,327 @@
+//! The store as a whole: what is durable when, what a kill leaves behind, who may change it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use migraine_plugin_api::Manifest;
+
+use super::dir::trace;
+use super::*;
+use crate::code::{Code, Coded as _};
+use crate::ids::{Digest, PluginName};
+use crate::package::{ElfFacts, FileEntry, Index, Package, Signature, TARGET};
+
+fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
+    let mut files: Vec<(FileEntry, Vec<u8>)> =
+        contents.iter().map(|(path, content)| (FileEntry::of(path, 0o644, content), content.to_vec())).collect();
+    files.sort_by(|one, other| one.0.path.cmp(&other.0.path));
+    let index = Index {
+        name: name.parse().unwrap(),
+        version: version.parse().unwrap(),
+        api: migraine_plugin_api::API_VERSION,
+        created: "2026-01-02T03:04:05Z".to_owned(),
+        entry: contents[0].0.to_owned(),
+        target: TARGET.to_owned(),
+        permissions: Vec::new(),
+        files: files.iter().map(|(entry, _)| entry.clone()).collect(),
+    };
+    let index_text = index.render().into_bytes();
+    let signature = Some(Signature { key: [7; 32], bytes: [8; 64] });
+    let elf = ElfFacts { manifest: Vec::new(), needed: Vec::new(), imports: Vec::new() };
+    let manifest = Manifest::new(name, version);
+    Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, elf }
+}
+
+fn one(version: &str) -> Package {
+    package("one", version, &[("libone.so", version.as_bytes()), ("data/deep/a.txt", b"a"), ("data/b.txt", b"")])
+}
+
+fn entry(package: &Package) -> Entry {
+    Entry {
+        version: package.index.version.clone(),
+        digest: package.digest,
+        trust: Trust::Unsigned,
+        enabled: true,
+        was_enabled: true,
+        description: "A \"quoted\" line".to_owned(),
+        asked: Vec::new(),
+        grants: vec!["network=localhost:80".parse().unwrap()],
+        consents: Vec::new(),
+        hooks: vec![migraine_plugin_api::HookSpec::new("post-command")],
+        commands: vec![migraine_plugin_api::CommandSpec::new("hello")],
+        dependencies: Vec::new(),
+        defaults: BTreeMap::from([("a".to_owned(), serde_json::json!(1))]),
+        overrides: BTreeMap::new(),
+        installed_at: "2026-01-02T03:04:05Z".to_owned(),
+        problem: None,
+    }
+}
+
+struct Sandpit {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn sandpit() -> Sandpit {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("home");
+    Sandpit { _folder: folder, path }
+}
+
+fn install(path: &Path, package: &Package) -> Result<(), StoreError> {
+    let home = Home::open(path)?;
+    let mut writer = home.writer()?;
+    writer.add_tree(package)?;
+    writer.state_mut().plugins.insert(package.index.name.clone(), entry(package));
+    writer.commit()
+}
+
+fn uninstall(path: &Path) -> Result<(), StoreError> {
+    let home = Home::open(path)?;
+    let mut writer = home.writer()?;
+    writer.state_mut().plugins.clear();
+    writer.state_mut().purges.insert("one".parse().unwrap());
+    writer.commit()
+}
+
+/// Every path below with its mode and content, names that are random aside.
+fn listing(path: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut todo = vec![path.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for item in fs::read_dir(&directory).unwrap() {
+            let item = item.unwrap();
+            let meta = item.metadata().unwrap();
+            let name = item.path().strip_prefix(path).unwrap().display().to_string();
+            let content = match meta.is_dir() {
+                true => "dir".to_owned(),
+                false => Digest::of(&fs::read(item.path()).unwrap()).to_string(),
+            };
+            if meta.is_dir() {
+                todo.push(item.path());
+            }
+            if name != "state" && !name.starts_with("data/") {
+                found.insert(name, format!("{:o} {content}", meta.mode() & 0o777));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_package_goes_in_and_comes_out() {
+    let pit = sandpit();
+    let package = one("1.0.0");
+    install(&pit.path, &package).unwrap();
+    let home = Home::open(&pit.path).unwrap();
+    let (entry, tree) = home.load_plugin(&"one".parse().unwrap()).unwrap().unwrap();
+    assert_eq!(entry, self::entry(&package));
+    assert_eq!((tree.index_text.clone(), tree.signature), (package.index_text.clone(), package.signature));
+    assert_eq!(tree.files, package.files);
+    assert_eq!(tree.library(), b"1.0.0");
+    assert!(home.load_plugin(&"two".parse().unwrap()).unwrap().is_none());
+    let listing = listing(&pit.path);
+    let tree = format!("store/{}", package.digest);
+    for (name, mode) in [("", "555"), ("/files/data/deep", "555"), ("/files/libone.so", "444"), ("/index", "444")] {
+        assert!(listing[&format!("{tree}{name}")].starts_with(mode), "{name}");
+    }
+    for name in ["store", "staging", "trash", "plugins"] {
+        assert_eq!(listing[name], "700 dir");
+    }
+    let mode = |name: &str| fs::metadata(pit.path.join(name)).unwrap().mode() & 0o777;
+    assert_eq!((mode(""), mode("state"), mode("lock")), (0o700, 0o600, 0o600));
+    uninstall(&pit.path).unwrap();
+    assert!(fs::read_dir(pit.path.join("store")).unwrap().next().is_none());
+    assert!(fs::read_dir(pit.path.join("trash")).unwrap().next().is_none());
+}
+
+/// Runs an action with a kill before each of its steps; what is left must be the old or the new state, and the same
+/// action run again must end as an undisturbed one does.
+fn kill_everywhere(prepare: &dyn Fn(&Path), action: &dyn Fn(&Path) -> Result<(), StoreError>) {
+    let (before, after) = (sandpit(), sandpit());
+    prepare(&before.path);
+    prepare(&after.path);
+    action(&after.path).unwrap();
+    let expected = listing(&after.path);
+    let plugins = |path: &Path| Home::open(path).unwrap().read().unwrap().plugins;
+    let (old, new) = (plugins(&before.path), plugins(&after.path));
+    for point in 0.. {
+        let pit = sandpit();
+        prepare(&pit.path);
+        trace::start(Some(point));
+        let done = action(&pit.path);
+        let steps = trace::stop();
+        let found = plugins(&pit.path);
+        assert!(found == old || found == new, "killed before step {point}, after {:?}", steps.last());
+        for entry in found.values() {
+            Home::open(&pit.path).unwrap().load(&entry.digest).unwrap();
+        }
+        if done.is_ok() {
+            assert_eq!(found, new, "success was reported at step {point}");
+        }
+        action(&pit.path).unwrap();
+        assert_eq!(listing(&pit.path), expected, "after a kill before step {point}");
+        if steps.len() < point {
+            assert!(point > 20, "only {point} steps were seen");
+            return;
+        }
+    }
+}
+
+// covers: A144, A145
+#[test]
+fn a_kill_leaves_the_old_or_the_new_state() {
+    kill_everywhere(&|_| {}, &|path| install(path, &one("1.0.0")));
+    let first = |path: &Path| install(path, &one("1.0.0")).unwrap();
+    kill_everywhere(&first, &|path| install(path, &one("2.0.0")));
+    kill_everywhere(&first, &uninstall);
+}
+
+// covers: A147, A148
+#[test]
+fn everything_is_durable_before_the_commit_names_it() {
+    let pit = sandpit();
+    trace::start(None);
+    install(&pit.path, &one("1.0.0")).unwrap();
+    let steps = trace::stop();
+    let find = |text: &str| steps.iter().position(|step| step.starts_with(text)).unwrap_or_else(|| panic!("{text}"));
+    let home = pit.path.display();
+    let commit = steps.iter().position(|step| *step == format!("rename {home}/state")).unwrap();
+    let publish = find(&format!("rename {home}/store/"));
+    // Each file and each directory of the tree is synced before the tree is published, children first.
+    for (created, step) in steps.iter().enumerate().filter(|(_, step)| step.starts_with("create ")) {
+        let path = step.strip_prefix("create ").unwrap();
+        let synced = steps[created..].iter().position(|step| *step == format!("fsync {path}")).unwrap() + created;
+        let limit = if path.contains("/staging/") { publish } else { commit };
+        assert!(synced < limit || path.ends_with("/reserve"), "{path}");
+    }
+    let synced = |suffix: &str| {
+        let found = steps.iter().position(|step| step.starts_with("fsync ") && step.ends_with(suffix));
+        found.unwrap_or_else(|| panic!("{suffix}"))
+    };
+    assert!(synced("/data/deep") < synced("/files/data"));
+    assert!(synced("/files/data") < synced("/files"));
+    assert!(synced("/files") < publish);
+    let after_publish = |text: String| steps[publish..commit].contains(&text);
+    assert!(after_publish(format!("fsync {home}/store")) && after_publish(format!("fsync {home}/staging")));
+    assert!(steps[commit + 1] == format!("fsync {home}"), "the commit is made durable at once");
+}
+
+// covers: A149
+#[test]
+fn two_writers_wait_for_each_other() {
+    let pit = sandpit();
+    let packages = [one("1.0.0"), package("two", "1.0.0", &[("libtwo.so", b"2")])];
+    drop(Home::open(&pit.path).unwrap());
+    std::thread::scope(|scope| {
+        for package in &packages {
+            scope.spawn(|| (0..10).for_each(|_| install(&pit.path, package).unwrap()));
+        }
+        let home = Home::open(&pit.path).unwrap();
+        let name: PluginName = "one".parse().unwrap();
+        for _ in 0..200 {
+            if let Some((entry, tree)) = home.load_plugin(&name).unwrap() {
+                assert_eq!(entry.digest, tree.digest);
+            }
+        }
+    });
+    let state = Home::open(&pit.path).unwrap().read().unwrap();
+    assert_eq!((state.plugins.len(), state.generation), (2, 20));
+    let home = Home::open(&pit.path).unwrap();
+    let _held = home.writer().unwrap();
+    let other = Home::open(&pit.path).unwrap();
+    let error = other.writer_within(Duration::from_millis(60)).unwrap_err();
+    assert_eq!(error.code(), Code::StateBusy);
+}
+
+#[test]
+fn a_changed_byte_is_found() {
+    let pit = sandpit();
+    let package = one("1.0.0");
+    install(&pit.path, &package).unwrap();
+    let home = Home::open(&pit.path).unwrap();
+    let tree = pit.path.join("store").join(package.digest.to_string());
+    for name in ["index", "index.sig", "files/libone.so", "files/data/deep/a.txt"] {
+        let file = tree.join(name);
+        let good = fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        bad[0] ^= 1;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&file, &bad).unwrap();
+        assert_eq!(home.load(&package.digest).unwrap_err().code(), Code::Integrity, "{name}");
+        // The right bytes and one more.
+        fs::write(&file, [&good[..], b"x"].concat()).unwrap();
+        assert!(home.load(&package.digest).is_err(), "{name}");
+        fs::write(&file, &good).unwrap();
+        home.load(&package.digest).unwrap();
+    }
+    // An install over a damaged tree does not take it over.
+    let file = tree.join("files/libone.so");
+    fs::write(&file, b"x.0.0").unwrap();
+    assert_eq!(install(&pit.path, &package).unwrap_err().code(), Code::Integrity);
+    uninstall(&pit.path).unwrap();
+    install(&pit.path, &package).unwrap();
+    home.load(&package.digest).unwrap();
+    assert!(matches!(home.load(&Digest::of(b"other")), Err(StoreError::Gone { .. })));
+}
+
+#[test]
+fn a_damaged_state_is_never_taken_for_an_empty_one() {
+    let pit = sandpit();
+    install(&pit.path, &one("1.0.0")).unwrap();
+    let good = fs::read(pit.path.join("state")).unwrap();
+    for at in (0..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        assert!(State::decode(&bad).is_err(), "byte {at}");
+        assert!(State::decode(&good[..at]).is_err(), "cut at {at}");
+    }
+    fs::write(pit.path.join("state"), &good[..good.len() - 1]).unwrap();
+    let home = Home::open(&pit.path).unwrap();
+    assert_eq!(home.read().unwrap_err().code(), Code::StateCorrupt);
+    assert_eq!(home.writer().unwrap_err().code(), Code::StateCorrupt);
+    assert!(fs::read_dir(pit.path.join("store")).unwrap().next().is_some(), "no tree was taken for garbage");
+}
+
+#[test]
+fn what_others_can_change_is_refused() {
+    let pit = sandpit();
+    install(&pit.path, &one("1.0.0")).unwrap();
+    for name in ["", "store", "state"] {
+        let path = pit.path.join(name);
+        let before = fs::metadata(&path).unwrap().permissions();
+        for mode in [0o770, 0o702] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = Home::open(&pit.path).and_then(|home| home.writer().map(drop)).unwrap_err();
+            assert_eq!(error.code(), Code::InsecurePermissions, "{name} {mode:o}");
+        }
+        fs::set_permissions(&path, before).unwrap();
+    }
+    let link = pit.path.with_file_name("link");
+    std::os::unix::fs::symlink(&pit.path, &link).unwrap();
+    assert!(Home::open(&link).is_err());
+    // A name planted in place of the state is neither followed nor waited for.
+    fs::remove_file(pit.path.join("state")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", pit.path.join("state")).unwrap();
+    assert!(Home::open(&pit.path).unwrap().read().is_err());
+    fs::remove_file(pit.path.join("state")).unwrap();
+    nix::unistd::mkfifo(&pit.path.join("state"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(Home::open(&pit.path).unwrap().read().unwrap_err().code(), Code::InsecurePermissions);
+}
+
+#[test]
+fn a_thousand_plugins_are_read_fast() {
+    let package = one("1.0.0");
+    let mut state = State { generation: 3, ..State::default() };
+    for number in 0..1000 {
+        state.plugins.insert(format!("plugin-{number}").parse().unwrap(), entry(&package));
+    }
+    let text = state.encode().unwrap();
+    let start = std::time::Instant::now();
+    assert_eq!(State::decode(&text).unwrap(), state);
+    // Milliseconds in an optimised build; here only a bound that a quadratic reader would break.
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?} for {} bytes", start.elapsed(), text.len());
+}

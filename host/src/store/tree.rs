@@ -1,0 +1,173 @@
+//! Installed trees: written once under a random name, moved into place under their digest, read whole and compared.
+//!
+//! A tree holds `index`, `index.sig` (unless it is not signed) and `files/`.
+
+use std::collections::BTreeSet;
+
+use super::dir::{Dir, FROZEN_FILE};
+use super::error::StoreError;
+use crate::ids::{Digest, to_hex};
+use crate::package::{FileEntry, INDEX_MAX, Index, Package, SIGNATURE_LEN, Signature};
+
+const INDEX: &str = "index";
+const SIGNATURE: &str = "index.sig";
+const FILES: &str = "files";
+
+/// A tree that was read whole and is what its digest promises.
+#[derive(Debug, Clone)]
+pub struct InstalledTree {
+    /// The digest of the index text.
+    pub digest: Digest,
+    /// The text that was signed.
+    pub index_text: Vec<u8>,
+    /// The same, read.
+    pub index: Index,
+    /// To be judged again.
+    pub signature: Option<Signature>,
+    /// In index order.
+    pub files: Vec<(FileEntry, Vec<u8>)>,
+}
+
+impl InstalledTree {
+    /// The bytes of the library.
+    #[must_use]
+    pub fn library(&self) -> &[u8] {
+        let found = self.files.iter().find(|(entry, _)| entry.path == self.index.entry);
+        found.map(|(_, content)| content.as_slice()).unwrap_or_default()
+    }
+}
+
+/// Writes a tree and moves it into the store. It stays unreferenced, and so without effect, until a commit names it.
+pub(super) fn add(staging: &Dir, store: &Dir, package: &Package) -> Result<(), StoreError> {
+    let name = random_name()?;
+    let moved = stage(staging, &name, package).and_then(|tree| publish(staging, &name, store, package, &tree));
+    if moved.is_err() {
+        // On a full disk the next attempt needs the space; what cannot be removed now, the next writer removes.
+        let _ = staging.remove_all(&name);
+    }
+    moved
+}
+
+fn stage(staging: &Dir, name: &str, package: &Package) -> Result<Dir, StoreError> {
+    let tree = staging.make(name)?;
+    tree.write_new(INDEX, &package.index_text, FROZEN_FILE)?;
+    if let Some(signature) = &package.signature {
+        tree.write_new(SIGNATURE, signature.render().as_bytes(), FROZEN_FILE)?;
+    }
+    let files = tree.make(FILES)?;
+    for (entry, content) in &package.files {
+        let (directory, name) = entry.path.rsplit_once('/').map_or(("", entry.path.as_str()), |split| split);
+        match descend(&files, directory, true)? {
+            Some(inner) => inner.write_new(name, content, FROZEN_FILE)?,
+            None => files.write_new(name, content, FROZEN_FILE)?,
+        }
+    }
+    // Bottom-up: a directory's names are durable before the directory's own name is.
+    for directory in inner_directories(&package.index).iter().rev() {
+        if let Some(inner) = descend(&files, directory, false)? {
+            inner.freeze()?;
+        }
+    }
+    files.freeze()?;
+    tree.sync()?;
+    Ok(tree)
+}
+
+/// The top stays writable until it is in its place: moving a directory to another parent changes its `..` entry.
+fn publish(staging: &Dir, name: &str, store: &Dir, package: &Package, tree: &Dir) -> Result<(), StoreError> {
+    let target = package.digest.to_string();
+    if staging.move_new(name, store, &target)? {
+        tree.freeze()?;
+        store.sync()?;
+        return staging.sync();
+    }
+    staging.remove_all(name)?;
+    let found = load(store, &package.digest)?;
+    if found.signature != package.signature {
+        let why = "it is installed already, with another signature".to_owned();
+        return Err(StoreError::Integrity { digest: package.digest, why });
+    }
+    // Whoever wrote it may have been stopped before these.
+    if let Some(found) = store.open(&target)? {
+        found.freeze()?;
+    }
+    store.sync()
+}
+
+/// Every directory that holds a file, parents first.
+fn inner_directories(index: &Index) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    for file in &index.files {
+        let mut rest = file.path.as_str();
+        while let Some((directory, _)) = rest.rsplit_once('/') {
+            found.insert(directory);
+            rest = directory;
+        }
+    }
+    found
+}
+
+/// The directory of a relative path, one component after the other; `None` for the start itself or a missing one.
+fn descend(start: &Dir, path: &str, make: bool) -> Result<Option<Dir>, StoreError> {
+    let mut current: Option<Dir> = None;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let parent = current.as_ref().unwrap_or(start);
+        current = if make { Some(parent.open_or_make(part)?) } else { parent.open(part)? };
+        if current.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(current)
+}
+
+/// Reads a tree and compares every byte.
+pub(super) fn load(store: &Dir, digest: &Digest) -> Result<InstalledTree, StoreError> {
+    let damaged = |why: String| StoreError::Integrity { digest: *digest, why };
+    let tree = store.open(digest.to_string())?.ok_or(StoreError::Gone { digest: *digest })?;
+    let index_text = tree.read(INDEX, INDEX_MAX)?.ok_or_else(|| damaged("its index is missing".to_owned()))?;
+    if Digest::of(&index_text) != *digest {
+        return Err(damaged("its index was changed".to_owned()));
+    }
+    let index = Index::parse(&index_text).map_err(|error| damaged(error.to_string()))?;
+    let signature = tree.read(SIGNATURE, SIGNATURE_LEN)?;
+    let signature = signature
+        .map(|text| Signature::parse(&text))
+        .transpose()
+        .map_err(|error| damaged(format!("its signature was changed: {error}")))?;
+    let content = tree.open(FILES)?.ok_or_else(|| damaged("its files are missing".to_owned()))?;
+    let files = index.files.iter().map(|entry| Ok((entry.clone(), read_file(&content, entry, digest)?)));
+    let files = files.collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(InstalledTree { digest: *digest, index_text, index, signature, files })
+}
+
+fn read_file(content: &Dir, entry: &FileEntry, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+    let damaged = |what: &str| StoreError::Integrity { digest: *digest, why: format!("{} {what}", entry.path) };
+    let (directory, name) = entry.path.rsplit_once('/').map_or(("", entry.path.as_str()), |split| split);
+    let inner = descend(content, directory, false)?;
+    let parent = match &inner {
+        Some(inner) => inner,
+        None if directory.is_empty() => content,
+        None => return Err(damaged("is missing")),
+    };
+    let limit = usize::try_from(entry.size).unwrap_or(usize::MAX).saturating_add(1);
+    let bytes = match parent.read(name, limit) {
+        Ok(found) => found.ok_or_else(|| damaged("is missing"))?,
+        Err(StoreError::Io { step: "read", .. }) => return Err(damaged("was changed")),
+        Err(error) => return Err(error),
+    };
+    if u64::try_from(bytes.len()) != Ok(entry.size) || Digest::of(&bytes) != entry.digest {
+        return Err(damaged("was changed"));
+    }
+    Ok(bytes)
+}
+
+/// 128 random bits in hexadecimal: nobody else can have made that name before.
+pub(super) fn random_name() -> Result<String, StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| StoreError::Io {
+        step: "get random bytes for",
+        path: "staging".into(),
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    Ok(to_hex(&bytes))
+}

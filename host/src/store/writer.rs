@@ -1,0 +1,192 @@
+//! Changing the store: the lock, the tidying, and the one rename that commits.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::dir::{Dir, PRIVATE_FILE};
+use super::error::StoreError;
+use super::home::{Home, STATE, STORE};
+use super::plugin_data::PluginData;
+use super::state::State;
+use super::tree::{add, random_name};
+use crate::ids::Digest;
+use crate::package::Package;
+
+/// How long a writer waits for another one.
+pub const LOCK_DEADLINE: Duration = Duration::from_secs(30);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+const LOCK: &str = "lock";
+const STAGING: &str = "staging";
+const TRASH: &str = "trash";
+/// Space and an inode that are given up when the disk is full, so that a removal can still be committed.
+const RESERVE: &str = "reserve";
+const RESERVE_SIZE: usize = 64 << 10;
+
+/// The right to change the store. Nothing has an effect before [`Writer::commit`].
+#[derive(Debug)]
+pub struct Writer<'a> {
+    home: &'a Home,
+    store: Dir,
+    staging: Dir,
+    trash: Dir,
+    state: State,
+    /// Held to the end of the change.
+    _lock: Flock<File>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn open(home: &'a Home, deadline: Duration) -> Result<Self, StoreError> {
+        let lock = lock(home, deadline)?;
+        // A state that cannot be read must stop here: the tidying would take every tree for garbage.
+        let state = home.read()?;
+        let store = home.root.open_or_make(STORE)?;
+        let staging = home.root.open_or_make(STAGING)?;
+        let trash = home.root.open_or_make(TRASH)?;
+        home.root.open_or_make("plugins")?;
+        let mut writer = Self { home, store, staging, trash, state, _lock: lock };
+        writer.tidy()?;
+        Ok(writer)
+    }
+
+    /// The state as it will be committed.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The state as it will be committed, to be changed.
+    pub fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// Puts a package's tree into the store. A tree that no plugin refers to after the commit is removed again.
+    ///
+    /// # Errors
+    /// A step failed, or a damaged tree is in its place.
+    pub fn add_tree(&mut self, package: &Package) -> Result<(), StoreError> {
+        add(&self.staging, &self.store, package)
+    }
+
+    /// Makes the changed state the valid one. When this returns without an error it is durable.
+    ///
+    /// # Errors
+    /// A step failed; the old state is still valid, but for a failure of the last step, where either can be.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.write_state()?;
+        if !self.state.purges.is_empty() {
+            self.purge()?;
+            self.write_state()?;
+        }
+        // It is committed: what cannot be removed now, the next writer removes.
+        let _ = self.remove_unreferenced();
+        Ok(())
+    }
+
+    fn write_state(&mut self) -> Result<(), StoreError> {
+        let path = self.home.path().join(STATE);
+        self.state.generation += 1;
+        let text = self.state.encode().map_err(|error| StoreError::Corrupt { path, why: error.to_string() })?;
+        let root = &self.home.root;
+        let mut name = format!("{STATE}.{}", random_name()?);
+        let mut written = root.write_new(&name, &text, PRIVATE_FILE);
+        if matches!(&written, Err(error) if is_full(error)) {
+            let _ = root.remove_file(&name);
+            root.remove_file(RESERVE)?;
+            name = format!("{STATE}.{}", random_name()?);
+            written = root.write_new(&name, &text, PRIVATE_FILE);
+        }
+        if let Err(error) = written.and_then(|()| root.replace(&name, STATE)) {
+            let _ = root.remove_file(&name);
+            return Err(error);
+        }
+        root.sync()?;
+        self.keep_reserve(text.len());
+        Ok(())
+    }
+
+    /// Best effort: when even this does not fit, the disk is full and the next removal frees something first.
+    fn keep_reserve(&self, state_size: usize) {
+        let wanted = state_size.next_multiple_of(RESERVE_SIZE);
+        let root = &self.home.root;
+        if u64::try_from(wanted).is_ok_and(|wanted| root.size(RESERVE) < wanted) {
+            let _ = root.remove_file(RESERVE);
+            if root.write_new(RESERVE, &vec![0; wanted], PRIVATE_FILE).is_err() {
+                let _ = root.remove_file(RESERVE);
+            }
+        }
+    }
+
+    /// Removes what interrupted commands left behind.
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        for name in self.staging.names()? {
+            self.staging.remove_all(&name)?;
+        }
+        self.remove_unreferenced()?;
+        for name in self.home.root.names()? {
+            if name.to_str().is_some_and(|name| name.starts_with("state.")) {
+                self.home.root.remove_file(&name)?;
+            }
+        }
+        if !self.state.purges.is_empty() {
+            self.purge()?;
+        }
+        Ok(())
+    }
+
+    fn remove_unreferenced(&self) -> Result<(), StoreError> {
+        for name in self.store.names()? {
+            let digest = name.to_str().and_then(|name| name.parse::<Digest>().ok());
+            if digest.is_some_and(|digest| self.state.refers_to(&digest)) {
+                continue;
+            }
+            // Out of the store first, in one step: half a tree must never stand under a digest.
+            let target = random_name()?;
+            self.store.make_movable(&name)?;
+            self.store.move_new(&name, &self.trash, &target)?;
+        }
+        for name in self.trash.names()? {
+            self.trash.remove_all(&name)?;
+        }
+        Ok(())
+    }
+
+    fn purge(&mut self) -> Result<(), StoreError> {
+        let data = PluginData::open(self.home)?;
+        for name in &self.state.purges {
+            data.remove_plugin(name)?;
+        }
+        self.state.purges.clear();
+        Ok(())
+    }
+}
+
+fn lock(home: &Home, deadline: Duration) -> Result<Flock<File>, StoreError> {
+    let start = Instant::now();
+    let mut file = home.root.open_file(LOCK)?;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, Errno::EWOULDBLOCK)) => file = back,
+            Err((_, errno)) => {
+                let path: PathBuf = home.path().join(LOCK);
+                return Err(StoreError::Io { step: "lock", path, source: io::Error::from(errno) });
+            }
+        }
+        if start.elapsed() >= deadline {
+            return Err(StoreError::Busy { path: home.path().to_owned(), waited: deadline });
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+}
+
+/// A full disk at a write; at an fsync it is a lost write, after which nothing is tried again.
+fn is_full(error: &StoreError) -> bool {
+    let StoreError::Io { step, source, .. } = error else { return false };
+    let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    full && *step != "make durable"
+}
