@@ -3,6 +3,7 @@
 //! An embedding program calls [`worker::enter`] first in its `main` and then works with the types re-exported here.
 
 pub mod code;
+pub mod hooks;
 pub mod ids;
 pub mod package;
 pub mod policy;
