@@ -7,6 +7,7 @@ pub mod hooks;
 pub mod ids;
 pub mod package;
 pub mod policy;
+pub mod runtime;
 pub mod sandbox;
 pub mod store;
 pub(crate) mod sys;
