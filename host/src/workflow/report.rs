@@ -194,7 +194,7 @@ pub struct RunReport {
     pub steps: Steps,
     /// Every command that was reached.
     pub commands: Vec<CommandReport>,
-    /// The first [`HOOKS_MAX`] hooks that ran.
+    /// The first thousand hooks that ran.
     pub hooks: Vec<HookEntry>,
     /// How many more ran.
     pub hooks_left_out: u64,
