@@ -2,6 +2,9 @@
 //!
 //! An embedding program calls [`worker::enter`] first in its `main` and then works with the types re-exported here.
 
+pub mod cli {
+    pub mod run;
+}
 pub mod code;
 pub mod hooks;
 pub mod ids;
@@ -15,3 +18,4 @@ pub mod text;
 pub mod trust;
 pub mod wire;
 pub mod worker;
+pub mod workflow;
