@@ -156,7 +156,7 @@ impl Method {
     /// Its subscriptions, if it is a hook.
     pub(crate) fn hooks(&self) -> impl Iterator<Item = &HookArgs> {
         self.roles.iter().filter_map(|role| match &role.kind {
-            RoleKind::Hook(args) => Some(args),
+            RoleKind::Hook(args) => Some(&**args),
             _ => None,
         })
     }
