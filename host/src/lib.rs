@@ -4,6 +4,7 @@
 
 pub mod code;
 pub mod ids;
+pub mod manage;
 pub mod package;
 pub mod policy;
 pub mod store;
