@@ -8,6 +8,7 @@ pub mod cli {
 pub mod code;
 pub mod hooks;
 pub mod ids;
+pub mod manage;
 pub mod package;
 pub mod policy;
 pub mod runtime;

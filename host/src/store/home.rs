@@ -110,6 +110,17 @@ impl Home {
         }
     }
 
+    /// Whether there is a tree; its content is not looked at.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn has_tree(&self, digest: &Digest) -> Result<bool, StoreError> {
+        match self.root.open(STORE)? {
+            Some(store) => Ok(store.size(&digest.to_string()).is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// The entry and the tree of an installed plugin; `None` when there is no such plugin.
     ///
     /// # Errors
