@@ -16,7 +16,7 @@ use crate::ids::PluginName;
 use crate::sandbox::{CallLimits, Launcher, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, Layers, LauncherSpec, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -229,7 +229,7 @@ impl Host {
         for (plugin, worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
             let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
-                let limits = CallLimits { wall: GRACE, ..CallLimits::default() };
+            let limits = CallLimits { wall: GRACE, ..CallLimits::default() };
             let mut side = self.side(&plugin, permissions, &limits);
             worker.shut_down(GRACE, &mut side);
         }
@@ -254,12 +254,7 @@ impl Host {
         Ok(admitted)
     }
 
-    fn side<'a>(
-        &'a self,
-        plugin: &'a PluginName,
-        permissions: &'a [Permission],
-        limits: &CallLimits,
-    ) -> Side<'a> {
+    fn side<'a>(&'a self, plugin: &'a PluginName, permissions: &'a [Permission], limits: &CallLimits) -> Side<'a> {
         Side {
             plugin,
             permissions,

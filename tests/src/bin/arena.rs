@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
-use migraine_host::wire::{Kind, Layers, LauncherSpec, LoadBody, LoadBy, Rlimits, WorkerSpec};
+use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
 use migraine_plugin_api::{ErrorKind, PluginError};
 
 #[derive(Parser)]
@@ -133,8 +133,7 @@ fn run(args: &Args) -> Result<Result<(), PluginError>, Failure> {
     let load_by = args.copy.then_some(LoadBy::Copy);
     let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: layers.namespaces, load_by })?);
     let code = std::fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
-    let idle: Vec<Worker> =
-        (0..args.idle).map(|_| start(&launcher, layers, &code)).collect::<Result<_, Failure>>()?;
+    let idle: Vec<Worker> = (0..args.idle).map(|_| start(&launcher, layers, &code)).collect::<Result<_, Failure>>()?;
     let mut worker = start(&launcher, layers, &code)?;
     if args.facts {
         facts(&worker)?;

@@ -76,7 +76,8 @@ pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy) -> Result<Sealing, StepEr
     if layers.privileges || layers.landlock || layers.seccomp {
         at("set no new privileges", sys::privileges::set_no_new_privileges())?;
     }
-    let landlock_abi = if layers.landlock { landlock::restrict(layers.namespaces, load_by == LoadBy::Copy)? } else { 0 };
+    let landlock_abi =
+        if layers.landlock { landlock::restrict(layers.namespaces, load_by == LoadBy::Copy)? } else { 0 };
     // Last: it refuses what the steps above needed.
     let listener =
         if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(&filter::base()))?) } else { None };
