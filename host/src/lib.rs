@@ -4,4 +4,6 @@
 
 pub mod code;
 pub mod ids;
+pub mod package;
 pub mod text;
+pub mod trust;

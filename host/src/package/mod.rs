@@ -1,0 +1,45 @@
+//! Packages: bytes in, checked values out. Pure: no clock, environment, file or process, so every byte that can arrive
+//! can be tested.
+//!
+//! Two phases: [`open`] and [`open_library`] look at no more than the index and the signature; after the verdict,
+//! [`Opened::into_package`] looks at the rest.
+#![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod build;
+pub mod elf;
+mod error;
+pub mod index;
+pub mod manifest;
+mod opened;
+pub mod path;
+pub mod sidecar;
+mod signature;
+
+pub use elf::ElfFacts;
+pub use error::PackageError;
+pub use index::{FileEntry, Index};
+pub use opened::{Opened, Package, open, open_library};
+pub use signature::{SIGNATURE_LEN, Signature};
+
+/// The largest index in bytes.
+pub const INDEX_MAX: usize = 64 << 10;
+/// The most files of a package.
+pub const FILES_MAX: usize = 256;
+/// The largest package file in bytes.
+pub const PACKAGE_MAX: usize = 10 << 20;
+/// The largest sum of a package's files in bytes; a bare library alone has the same cap.
+pub const UNPACKED_MAX: u64 = 64 << 20;
+/// The largest manifest in bytes.
+pub const MANIFEST_MAX: usize = 256 << 10;
+
+/// The machine that packages of this host are for.
+#[cfg(target_arch = "x86_64")]
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The machine that packages of this host are for.
+#[cfg(target_arch = "aarch64")]
+pub const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+fn limit(what: &str, limit: &str) -> PackageError {
+    PackageError::Limit { what: what.to_owned(), limit: limit.to_owned() }
+}

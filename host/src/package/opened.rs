@@ -1,0 +1,183 @@
+//! From bytes to a checked package, in two phases with the verdict between them.
+
+use migraine_plugin_api::Manifest;
+
+use super::{
+    ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, elf, limit, manifest, sidecar,
+};
+use crate::ids::Digest;
+
+/// When an unsigned library says that it was made: it does not say, and the digest must come from its bytes alone.
+const UNKNOWN_TIME: &str = "1970-01-01T00:00:00Z";
+
+/// A package of which only the index and the signature were looked at.
+#[derive(Debug)]
+pub struct Opened {
+    /// The raw text that was signed.
+    pub index_text: Vec<u8>,
+    /// The same, read.
+    pub index: Index,
+    /// Not yet judged.
+    pub signature: Option<Signature>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// A compressed archive.
+    Archive(Vec<u8>),
+    /// A bare library.
+    Library(Vec<u8>),
+}
+
+/// A package whose every byte agrees with its index.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Of the index text.
+    pub digest: Digest,
+    /// What it holds.
+    pub index: Index,
+    /// The raw text that was signed.
+    pub index_text: Vec<u8>,
+    /// As judged.
+    pub signature: Option<Signature>,
+    /// From the library.
+    pub manifest: Manifest,
+    /// In index order.
+    pub files: Vec<(FileEntry, Vec<u8>)>,
+    /// What the library's ELF structures say.
+    pub elf: ElfFacts,
+}
+
+/// Opens a `.mgp` file.
+///
+/// # Errors
+/// It is over a cap, or its first entries are not an index and a signature of the accepted form.
+pub fn open(bytes: Vec<u8>) -> Result<Opened, PackageError> {
+    let (index_text, signature) = archive::read_head(&bytes)?;
+    let index = Index::parse(&index_text)?;
+    Ok(Opened { index_text, index, signature, content: Content::Archive(bytes) })
+}
+
+/// Opens a bare library. With a sidecar, the index is the sidecar's. Without one, an index is derived from the manifest
+/// inside the library, so that an exception can be bound to its digest; it depends on the library's bytes alone.
+///
+/// # Errors
+/// It is over a cap, the sidecar is not of the accepted form or lists other files, or (without one) the library is not
+/// a plugin.
+pub fn open_library(library: Vec<u8>, sidecar: Option<&[u8]>, file_name: &str) -> Result<Opened, PackageError> {
+    if u64::try_from(library.len()).is_ok_and(|size| size > UNPACKED_MAX) {
+        return Err(limit(&crate::text::safe_line(file_name), "64 MiB"));
+    }
+    let (index_text, index, signature) = match sidecar {
+        Some(text) => {
+            let (index_text, signature) = sidecar::parse(text)?;
+            let index = Index::parse(&index_text)?;
+            if index.files.len() != 1 {
+                let reason = "a signature file beside a library lists that library alone".to_owned();
+                return Err(PackageError::ContentMismatch { what: file_name.to_owned(), reason });
+            }
+            (index_text, index, Some(signature))
+        }
+        None => {
+            let index = derive_index(&library)?;
+            (index.render().into_bytes(), index, None)
+        }
+    };
+    Ok(Opened { index_text, index, signature, content: Content::Library(library) })
+}
+
+fn derive_index(library: &[u8]) -> Result<Index, PackageError> {
+    let facts = elf::inspect(library)?;
+    let manifest = manifest::parse(&facts.manifest)?;
+    let entry = format!("lib{}.so", manifest.name.replace('-', "_"));
+    manifest::index_of(&manifest, UNKNOWN_TIME, &entry, vec![FileEntry::of(&entry, 0o644, library)])
+}
+
+impl Opened {
+    /// The digest of the package: what the store and exceptions name it by.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.index_text)
+    }
+
+    /// Reads everything else. To be called only once the signature was judged.
+    ///
+    /// # Errors
+    /// Any file that is not exactly what the index lists, a library that is not a plugin for this machine, or a manifest
+    /// that is not valid or says something else than the index.
+    pub fn into_package(self) -> Result<Package, PackageError> {
+        let Self { index_text, index, signature, content } = self;
+        if index.target != TARGET {
+            let reason = format!("it is for {}, this machine is {TARGET}", index.target);
+            return Err(PackageError::Elf { reason });
+        }
+        let contents = match content {
+            Content::Archive(bytes) => archive::read_files(&bytes, &index_text, signature.as_ref(), &index)?,
+            Content::Library(library) => vec![library],
+        };
+        if contents.len() != index.files.len() {
+            let reason = "the number of files differs".to_owned();
+            return Err(PackageError::ContentMismatch { what: index.entry, reason });
+        }
+        let files: Vec<_> = index.files.iter().cloned().zip(contents).collect();
+        for (entry, content) in &files {
+            check_file(entry, content)?;
+        }
+        let library = files.iter().find(|(entry, _)| entry.path == index.entry).map(|(_, content)| content.as_slice());
+        let elf = elf::inspect(library.unwrap_or_default())?;
+        let manifest = manifest::parse(&elf.manifest)?;
+        check_manifest(&manifest, &index)?;
+        check_copy(&files, &elf)?;
+        Ok(Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, elf })
+    }
+}
+
+impl Package {
+    /// The bytes of the library.
+    #[must_use]
+    pub fn library(&self) -> &[u8] {
+        let found = self.files.iter().find(|(entry, _)| entry.path == self.index.entry);
+        found.map(|(_, content)| content.as_slice()).unwrap_or_default()
+    }
+}
+
+fn check_file(entry: &FileEntry, content: &[u8]) -> Result<(), PackageError> {
+    let differs = |reason: String| Err(PackageError::ContentMismatch { what: entry.path.clone(), reason });
+    if u64::try_from(content.len()) != Ok(entry.size) {
+        return differs(format!("it has {} bytes, listed are {}", content.len(), entry.size));
+    }
+    let digest = Digest::of(content);
+    if digest != entry.digest {
+        return differs(format!("its digest is {digest}, listed is {}", entry.digest));
+    }
+    Ok(())
+}
+
+/// What the user is shown comes from the signed index; the plugin must not say anything else.
+fn check_manifest(manifest: &Manifest, index: &Index) -> Result<(), PackageError> {
+    let fields = [
+        ("name", manifest.name.clone(), index.name.to_string()),
+        ("version", manifest.version.clone(), index.version.to_string()),
+        ("api_version", manifest.api_version.to_string(), index.api.to_string()),
+        ("permissions", manifest::join(&manifest.permissions), manifest::join(&index.permissions)),
+    ];
+    match fields.into_iter().find(|(_, manifest, index)| manifest != index) {
+        None => Ok(()),
+        Some((what, manifest, index)) => {
+            let reason = format!("the library's manifest says `{manifest}`, the index `{index}`");
+            Err(PackageError::ContentMismatch { what: what.to_owned(), reason })
+        }
+    }
+}
+
+/// `plugin.json` is a copy of the manifest inside the library for people and tools; two manifests would be a trap.
+fn check_copy(files: &[(FileEntry, Vec<u8>)], elf: &ElfFacts) -> Result<(), PackageError> {
+    match files.iter().find(|(entry, _)| entry.path == manifest::FILE_NAME) {
+        Some((entry, content)) if *content != elf.manifest => {
+            let reason = "it is not the manifest inside the library".to_owned();
+            Err(PackageError::ContentMismatch { what: entry.path.clone(), reason })
+        }
+        _ => Ok(()),
+    }
+}
