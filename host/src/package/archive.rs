@@ -217,3 +217,6 @@ impl<'a> Reader<'a> {
 fn damaged(error: &std::io::Error) -> PackageError {
     PackageError::Compression { reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,56 @@
-//! What a library's ELF structures say, read without loading it.
+//! What a library's ELF structures say, read without loading it. A plain refusal here is kinder than a dead worker; what
+//! a hostile library can do in spite of it is the sandbox's business.
 
-use super::PackageError;
+use migraine_plugin_api::MANIFEST_SECTION;
+use object::LittleEndian;
+use object::elf;
+use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
+
+use super::{MANIFEST_MAX, PackageError, UNPACKED_MAX, limit};
+
+type Header = elf::FileHeader64<LittleEndian>;
+type Segment = elf::ProgramHeader64<LittleEndian>;
+type Section = elf::SectionHeader64<LittleEndian>;
+
+const LE: LittleEndian = LittleEndian;
+#[cfg(target_arch = "x86_64")]
+const MACHINE: elf::Machine = elf::EM_X86_64;
+#[cfg(target_arch = "aarch64")]
+const MACHINE: elf::Machine = elf::EM_AARCH64;
+
+/// What the launcher preloads; a sandbox holds no other library.
+pub const ALLOWED_LIBRARIES: [&str; 7] = [
+    "libc.so.6",
+    "libm.so.6",
+    "libgcc_s.so.1",
+    "libpthread.so.0",
+    "libdl.so.2",
+    "librt.so.1",
+    if cfg!(target_arch = "aarch64") { "ld-linux-aarch64.so.1" } else { "ld-linux-x86-64.so.2" },
+];
+
+/// Entries that would make the dynamic linker look elsewhere or run something else (elf.h).
+const FORBIDDEN_TAGS: [(elf::DynamicTag, &str); 7] = [
+    (elf::DT_RPATH, "DT_RPATH"),
+    (elf::DT_RUNPATH, "DT_RUNPATH"),
+    (elf::DT_AUDIT, "DT_AUDIT"),
+    (elf::DT_DEPAUDIT, "DT_DEPAUDIT"),
+    (elf::DT_FILTER, "DT_FILTER"),
+    (elf::DT_AUXILIARY, "DT_AUXILIARY"),
+    (elf::DT_CONFIG, "DT_CONFIG"),
+];
+
+const SEGMENTS_MAX: usize = 64;
+const SECTIONS_MAX: usize = 4096;
+const DYNAMIC_MAX: usize = 1024;
+const IMPORTS_MAX: usize = 8192;
+const NAME_MAX: usize = 1024;
+/// The most address space a library may span, in bytes.
+const SPAN_MAX: u64 = 256 << 20;
+/// The most thread-local storage, in bytes.
+const TLS_MAX: u64 = 1 << 20;
+const ALIGN_MAX: u64 = 2 << 20;
+const PAGE: u64 = 4096;
 
 /// What the rest of the host wants to know of a library.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +59,7 @@ pub struct ElfFacts {
     pub manifest: Vec<u8>,
     /// The libraries it needs, in its order.
     pub needed: Vec<String>,
-    /// The symbols it takes from them, sorted.
+    /// The symbols it takes from them, sorted; as the section table says, so for people and not for decisions.
     pub imports: Vec<String>,
 }
 
@@ -17,6 +67,235 @@ pub struct ElfFacts {
 ///
 /// # Errors
 /// It is damaged, for another machine, needs or asks for what no plugin gets, or holds no manifest.
-pub fn inspect(_library: &[u8]) -> Result<ElfFacts, PackageError> {
-    Err(PackageError::NotAPlugin { reason: "it has no manifest section" })
+pub fn inspect(library: &[u8]) -> Result<ElfFacts, PackageError> {
+    if u64::try_from(library.len()).is_ok_and(|size| size > UNPACKED_MAX) {
+        return Err(limit("the library", "64 MiB"));
+    }
+    if !library.starts_with(&elf::ELFMAG) {
+        return Err(PackageError::NotAPlugin { reason: "it is not an ELF library" });
+    }
+    let header = Header::parse(library).map_err(damaged("its ELF header"))?;
+    check_header(header)?;
+    let segments = header.program_headers(LE, library).map_err(damaged("its program headers"))?;
+    check_segments(segments, library.len())?;
+    let needed = read_dynamic(segments, library)?;
+    let sections = header.section_headers(LE, library).map_err(damaged("its section headers"))?;
+    if sections.len() > SECTIONS_MAX {
+        return refuse("it has more than 4096 sections");
+    }
+    let manifest = find_manifest(header, sections, library)?;
+    Ok(ElfFacts { manifest, needed, imports: read_imports(sections, library)? })
 }
+
+fn refuse<T>(reason: &str) -> Result<T, PackageError> {
+    Err(PackageError::Elf { reason: reason.to_owned() })
+}
+
+fn damaged(what: &'static str) -> impl Fn(object::read::Error) -> PackageError {
+    move |error| PackageError::Elf { reason: format!("{what} cannot be read: {error}") }
+}
+
+fn check_header(header: &Header) -> Result<(), PackageError> {
+    if !header.is_class_64() || !header.is_little_endian() {
+        return refuse("it is not 64-bit little endian");
+    }
+    if header.e_machine(LE) != MACHINE {
+        return refuse("it was built for another kind of machine");
+    }
+    if header.e_type(LE) != elf::ET_DYN {
+        return refuse("it is not a shared library");
+    }
+    if !matches!(header.e_ident().os_abi, elf::ELFOSABI_SYSV | elf::ELFOSABI_GNU) {
+        return refuse("it was built for another operating system");
+    }
+    Ok(())
+}
+
+fn check_segments(segments: &[Segment], file_len: usize) -> Result<(), PackageError> {
+    if segments.len() > SEGMENTS_MAX {
+        return refuse("it has more than 64 segments");
+    }
+    let file_len = u64::try_from(file_len).unwrap_or(u64::MAX);
+    let mut end_of_last = 0;
+    let mut stack = false;
+    for segment in segments {
+        let (offset, in_file) = segment.file_range(LE);
+        let in_memory = segment.p_memsz(LE);
+        if offset.checked_add(in_file).is_none_or(|end| end > file_len) {
+            return refuse("a segment reaches over the end of the file");
+        }
+        let flags = segment.p_flags(LE);
+        match segment.p_type(LE) {
+            elf::PT_INTERP => return refuse("it is a program, not a library"),
+            elf::PT_GNU_STACK if flags.contains(elf::PF_X) => return refuse("it asks for an executable stack"),
+            elf::PT_GNU_STACK => stack = true,
+            elf::PT_TLS if in_memory > TLS_MAX => return refuse("it asks for more than 1 MiB of thread-local storage"),
+            elf::PT_LOAD => {
+                if flags.contains(elf::PF_W) && flags.contains(elf::PF_X) {
+                    return refuse("a segment is both writable and executable");
+                }
+                end_of_last = check_load(segment, end_of_last)?;
+            }
+            _ => {}
+        }
+    }
+    if end_of_last == 0 {
+        return refuse("it has nothing to load");
+    }
+    // Without the header the dynamic linker makes the stack executable.
+    if !stack {
+        return refuse("it does not say that its stack is not executable (PT_GNU_STACK)");
+    }
+    Ok(())
+}
+
+/// Where the segment ends in memory.
+fn check_load(segment: &Segment, end_of_last: u64) -> Result<u64, PackageError> {
+    let (offset, in_file) = segment.file_range(LE);
+    let (start, in_memory, align) = (segment.p_vaddr(LE), segment.p_memsz(LE), segment.p_align(LE));
+    if in_file > in_memory {
+        return refuse("a segment is larger in the file than in memory");
+    }
+    let end = start.checked_add(in_memory).filter(|end| *end <= SPAN_MAX);
+    let Some(end) = end else {
+        return refuse("it spans more than 256 MiB of memory");
+    };
+    if start < end_of_last {
+        return refuse("its segments overlap or are not in order");
+    }
+    if !align.is_power_of_two() || align > ALIGN_MAX || start % align.max(PAGE) != offset % align.max(PAGE) {
+        return refuse("a segment is not aligned");
+    }
+    Ok(end)
+}
+
+/// Reads the dynamic section as the dynamic linker does: through the loaded segments, not through the section table.
+fn read_dynamic(segments: &[Segment], library: &[u8]) -> Result<Vec<String>, PackageError> {
+    let mut tables = segments.iter().filter(|segment| segment.p_type(LE) == elf::PT_DYNAMIC);
+    let (Some(table), None) = (tables.next(), tables.next()) else {
+        return refuse("it has not exactly one dynamic section");
+    };
+    let (offset, size) = table.file_range(LE);
+    // Bytes that the file has and memory has not would be read here and not there.
+    if !at_address(segments, table.p_vaddr(LE)).is_some_and(|(mapped, rest)| mapped == offset && size <= rest) {
+        return refuse("its dynamic section is not where it is loaded");
+    }
+    let entries = table.dynamic(LE, library).map_err(damaged("its dynamic section"))?.unwrap_or_default();
+    let Some(count) = entries.iter().take(DYNAMIC_MAX).position(|entry| entry.d_tag(LE) == elf::DT_NULL) else {
+        return refuse("its dynamic section has no end or more than 1024 entries");
+    };
+    let entries: Vec<_> = entries[..count].iter().map(|entry| (entry.d_tag(LE), entry.d_val(LE))).collect();
+    for (tag, value) in &entries {
+        if let Some((_, name)) = FORBIDDEN_TAGS.iter().find(|(forbidden, _)| forbidden == tag) {
+            return Err(PackageError::ElfDynamic { tag: name });
+        }
+        let is_flag = |flags: elf::DynamicTag, bits: u64| *tag == flags && value & bits != 0;
+        if *tag == elf::DT_TEXTREL || is_flag(elf::DT_FLAGS, elf::DF_TEXTREL.0) {
+            return refuse("its code must be changed to be loaded (DT_TEXTREL): build it position-independent");
+        }
+        if is_flag(elf::DT_FLAGS_1, elf::DF_1_PIE.0) {
+            return refuse("it is a program, not a library");
+        }
+    }
+    let strings = read_strings(segments, library, &entries)?;
+    let needed = entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
+    let needed: Vec<_> = needed.map(|(_, name)| string_at(strings, *name)).collect::<Result<_, _>>()?;
+    match needed.iter().find(|name| !ALLOWED_LIBRARIES.contains(&name.as_str())) {
+        Some(library) => Err(PackageError::ElfDependency { library: library.clone() }),
+        None => Ok(needed),
+    }
+}
+
+/// The dynamic string table. Two of a kind would leave it open which one the dynamic linker takes.
+fn read_strings<'data>(
+    segments: &[Segment],
+    library: &'data [u8],
+    entries: &[(elf::DynamicTag, u64)],
+) -> Result<&'data [u8], PackageError> {
+    let only = |wanted| {
+        let mut found = entries.iter().filter(|(tag, _)| *tag == wanted);
+        found.next().filter(|_| found.next().is_none()).map(|(_, value)| *value)
+    };
+    let (Some(address), Some(size)) = (only(elf::DT_STRTAB), only(elf::DT_STRSZ)) else {
+        return refuse("it has not exactly one string table");
+    };
+    let table = at_address(segments, address).filter(|(_, rest)| size <= *rest).and_then(|(offset, _)| {
+        let start = usize::try_from(offset).ok()?;
+        library.get(start..start.checked_add(usize::try_from(size).ok()?)?)
+    });
+    table.map_or_else(|| refuse("its string table is not loaded"), Ok)
+}
+
+/// The file offset of a loaded address and how many bytes of its segment follow in the file.
+fn at_address(segments: &[Segment], address: u64) -> Option<(u64, u64)> {
+    segments.iter().filter(|segment| segment.p_type(LE) == elf::PT_LOAD).find_map(|segment| {
+        let (offset, in_file) = segment.file_range(LE);
+        let inside = address.checked_sub(segment.p_vaddr(LE)).filter(|inside| *inside < in_file)?;
+        Some((offset + inside, in_file - inside))
+    })
+}
+
+/// A bounded look for the end: names that run on for megabytes would make reading many of them slow.
+fn string_at(table: &[u8], offset: u64) -> Result<String, PackageError> {
+    let bytes = usize::try_from(offset).ok().and_then(|start| table.get(start..)).unwrap_or_default();
+    let name = bytes.iter().take(NAME_MAX).position(|byte| *byte == 0).map(|end| &bytes[..end]);
+    match name.and_then(|name| std::str::from_utf8(name).ok()) {
+        Some(name) => Ok(name.to_owned()),
+        None => refuse("a name in its string table is cut, too long or not UTF-8"),
+    }
+}
+
+fn find_manifest(header: &Header, sections: &[Section], library: &[u8]) -> Result<Vec<u8>, PackageError> {
+    let absent = PackageError::NotAPlugin { reason: "it has no manifest section" };
+    if sections.is_empty() {
+        return Err(absent);
+    }
+    let names = header.section_strings_index(LE, library).map_err(damaged("its section names"))?;
+    let names = sections.get(names.0).ok_or_else(|| absent.clone())?;
+    let names = names.data(LE, library).map_err(damaged("its section names"))?;
+    let wanted = [MANIFEST_SECTION.as_bytes(), b"\0"].concat();
+    let is_manifest = |section: &&Section| {
+        let start = usize::try_from(section.sh_name(LE)).ok();
+        start.and_then(|start| names.get(start..)).is_some_and(|name| name.starts_with(&wanted))
+    };
+    let mut found = sections.iter().filter(is_manifest);
+    let section = found.next().ok_or(absent)?;
+    if found.next().is_some() {
+        return refuse("it has two manifest sections");
+    }
+    if section.sh_type(LE) != elf::SHT_PROGBITS || section.sh_flags(LE).contains(elf::SHF_COMPRESSED) {
+        return refuse("its manifest section is not plain data");
+    }
+    let manifest = section.data(LE, library).map_err(damaged("its manifest section"))?;
+    if manifest.len() > MANIFEST_MAX {
+        return Err(limit("the manifest", "256 KiB"));
+    }
+    Ok(manifest.to_vec())
+}
+
+fn read_imports(sections: &[Section], library: &[u8]) -> Result<Vec<String>, PackageError> {
+    let Some(table) = sections.iter().find(|section| section.sh_type(LE) == elf::SHT_DYNSYM) else {
+        return Ok(Vec::new());
+    };
+    let symbols: &[elf::Sym64<LittleEndian>] = table.data_as_array(LE, library).map_err(damaged("its symbol table"))?;
+    let strings = sections.get(table.link(LE).0);
+    let strings = match strings {
+        Some(strings) => strings.data(LE, library).map_err(damaged("its symbol names"))?,
+        None => return refuse("its symbols have no names"),
+    };
+    // The first entry of every table is undefined by definition and has no name.
+    let undefined = symbols.iter().skip(1).filter(|symbol| symbol.is_undefined(LE));
+    let mut imports = Vec::new();
+    for symbol in undefined {
+        if imports.len() == IMPORTS_MAX {
+            return refuse("it takes more than 8192 symbols from other libraries");
+        }
+        imports.push(string_at(strings, u64::from(symbol.st_name(LE)))?);
+    }
+    imports.sort();
+    imports.dedup();
+    Ok(imports)
+}
+
+#[cfg(test)]
+mod tests;

@@ -215,3 +215,6 @@ fn is_word(text: &str, more: &[u8]) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || more.contains(&byte))
 }
+
+#[cfg(test)]
+mod tests;

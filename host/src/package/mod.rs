@@ -9,6 +9,8 @@ pub mod archive;
 pub mod build;
 pub mod elf;
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod index;
 pub mod manifest;
 mod opened;

@@ -181,3 +181,6 @@ fn check_copy(files: &[(FileEntry, Vec<u8>)], elf: &ElfFacts) -> Result<(), Pack
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

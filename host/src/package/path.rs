@@ -80,3 +80,6 @@ pub fn check_set<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Result<(),
 fn fits_ustar(path: &str) -> bool {
     path.len() <= 100 || path.match_indices('/').any(|(at, _)| at <= 155 && path.len() - at - 1 <= 100)
 }
+
+#[cfg(test)]
+mod tests;

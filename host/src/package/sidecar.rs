@@ -24,3 +24,6 @@ pub fn parse(sidecar: &[u8]) -> Result<(Vec<u8>, Signature), PackageError> {
         .ok_or(PackageError::Signature { reason: "the file is too short to hold one" })?;
     Ok((index_text.to_vec(), Signature::parse(block)?))
 }
+
+#[cfg(test)]
+mod tests;

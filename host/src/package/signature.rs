@@ -62,3 +62,6 @@ impl Signature {
         format!("{FIRST_LINE}{KEY_PREFIX}{}{SIGNATURE_PREFIX}{}\n", to_hex(&self.key), to_hex(&self.bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ impl fmt::Debug for SecretKey {
         write!(f, "SecretKey({})", self.fingerprint())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,3 +232,6 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(nix::Error) -> Trust
     let path = path.to_owned();
     move |error| TrustError::Io { action, path, source: error.into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -213,3 +213,6 @@ impl<'a> IntoIterator for &'a KeySet {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests;

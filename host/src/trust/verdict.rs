@@ -58,3 +58,6 @@ pub fn judge(
 pub fn trust_command(key: &PublicKey, scope: &str) -> String {
     format!("migraine key trust {key} --scope '{scope}'")
 }
+
+#[cfg(test)]
+mod tests;
