@@ -5,7 +5,7 @@ use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
 use super::Finding;
-use super::source::Source;
+use super::source::{Source, is_for_tests};
 
 /// The most lines of a file, its closing test module left out.
 const FILE_LINES: usize = 600;
@@ -30,12 +30,8 @@ pub(super) fn check(source: &Source, file: &syn::File) -> Vec<Finding> {
 /// The first line of the closing `#[cfg(test)] mod … { … }`.
 fn trailing_tests(file: &syn::File) -> Option<usize> {
     let Some(syn::Item::Mod(module)) = file.items.last() else { return None };
-    let for_tests = module.attrs.iter().find(|attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
-    })?;
-    module.content.as_ref()?;
-    Some(for_tests.span().start().line)
+    module.content.as_ref().filter(|_| is_for_tests(&module.attrs))?;
+    module.attrs.iter().map(|attribute| line_of(attribute.span())).min()
 }
 
 struct Functions<'a> {

@@ -11,6 +11,8 @@ pub(super) struct Source {
     /// Relative to the root, with `/`.
     pub(super) path: String,
     pub(super) text: String,
+    /// Whether only tests compile it: its module, or one around it, is declared under `#[cfg(test)]`.
+    pub(super) for_tests: bool,
 }
 
 /// A Rust file, as tokens (they see into macro calls) and as a tree (it knows what a function is).
@@ -27,7 +29,7 @@ pub(super) struct ParseError {
 
 impl Source {
     pub(super) fn new(path: &str, text: &str) -> Self {
-        Self { path: path.to_owned(), text: text.to_owned() }
+        Self { path: path.to_owned(), text: text.to_owned(), for_tests: false }
     }
 
     pub(super) fn is_rust(&self) -> bool {
@@ -67,7 +69,40 @@ pub(super) fn read_tree(root: &Path) -> Result<Vec<Source>> {
         }
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
+    mark_test_files(&mut sources);
     Ok(sources)
+}
+
+pub(super) fn mark_test_files(sources: &mut [Source]) {
+    let modules: Vec<String> = sources.iter().filter(|source| source.is_rust()).flat_map(test_modules).collect();
+    for source in sources {
+        source.for_tests = modules.iter().any(|module| {
+            source.path.strip_prefix(module.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        });
+    }
+}
+
+/// The modules in files of their own that a file declares for tests, as paths without an ending.
+fn test_modules(source: &Source) -> Vec<String> {
+    let Ok(parsed) = source.parse() else { return Vec::new() };
+    let (folder, file) = source.path.rsplit_once('/').unwrap_or(("", &source.path));
+    let folder = match file.strip_suffix(".rs") {
+        Some("mod" | "lib" | "main") | None => folder.to_owned(),
+        Some(name) => format!("{folder}/{name}"),
+    };
+    let declared = parsed.file.items.into_iter().filter_map(|item| match item {
+        syn::Item::Mod(module) if module.content.is_none() && is_for_tests(&module.attrs) => Some(module.ident),
+        _ => None,
+    });
+    declared.map(|name| format!("{folder}/{name}")).collect()
+}
+
+/// Whether an item stands under `#[cfg(test)]`.
+pub(super) fn is_for_tests(attrs: &[syn::Attribute]) -> bool {
+    attrs.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
+    })
 }
 
 fn is_text(name: &str, path: &str) -> bool {

@@ -48,6 +48,7 @@ fn imports_go_down_only() {
         "use self::inner::Thing;",
         "// crate::cli is only a comment\nconst A: &str = \"crate::cli\";",
         "mod tests { use super::*; use super::super::layout; }",
+        "#[cfg(test)]\nmod tests { use crate::cli::out; }",
     ] {
         expect("host/src/store/state.rs", body, &[]);
     }
@@ -86,10 +87,27 @@ fn pure_modules_reach_nothing_outside() {
         assert!(broken("host/src/hooks/dispatch.rs", &format!("{HEADER}{body}")).is_empty(), "{body}");
     }
     expect("host/src/trust/keyring.rs", "use std::fs;", &[]);
-    expect("host/src/policy/tests.rs", "use std::fs;", &[]);
     expect("host/src/policy/caps.rs", "use std::time::Duration; use std::io::Read; fn f(nix: u8) {}", &[]);
     expect("host/src/policy/caps.rs", "#[cfg(test)]\nmod tests { use std::fs; }", &[]);
     expect("host/src/policy/caps.rs", "#[cfg(test)]\nmod tests { fn f() {} }\nuse std::fs;", &["pure@4"]);
+}
+
+#[test]
+fn files_of_test_modules_are_known() {
+    let file = |path: &str, body: &str| Source::new(path, &format!("{HEADER}{body}"));
+    let mut sources = [
+        file("host/src/policy/mod.rs", "#[cfg(test)]\nmod fixture;\nmod caps;"),
+        file("host/src/policy/caps.rs", "#[cfg(test)]\nmod tests;"),
+        file("host/src/policy/fixture.rs", "use std::fs;"),
+        file("host/src/policy/fixture/deep.rs", "use std::fs;"),
+        file("host/src/policy/caps/tests.rs", "use std::fs; use crate::cli::out;"),
+        file("host/src/policy/fixture_two.rs", "use std::fs;"),
+    ];
+    super::source::mark_test_files(&mut sources);
+    let marked: Vec<bool> = sources.iter().map(|source| source.for_tests).collect();
+    assert_eq!(marked, [false, false, true, true, true, false]);
+    assert_eq!(check_source(&sources[4]), []);
+    assert_eq!(check_source(&sources[5]).len(), 1);
 }
 
 #[test]

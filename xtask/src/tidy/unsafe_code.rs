@@ -37,8 +37,8 @@ pub(super) fn check(source: &Source, tokens: &TokenStream) -> Vec<Finding> {
 }
 
 fn must_forbid(path: &str) -> bool {
-    let module = |name: &&str| path == format!("host/src/{name}/mod.rs") || path == format!("host/src/{name}.rs");
-    path == "xtask/src/main.rs" || FORBIDDING.iter().any(|name| module(&name))
+    let module = |name: &str| path == format!("host/src/{name}/mod.rs") || path == format!("host/src/{name}.rs");
+    path == "xtask/src/main.rs" || FORBIDDING.iter().any(|name| module(name))
 }
 
 /// Lines with the keyword, or with an attribute that lifts the ban on it.
