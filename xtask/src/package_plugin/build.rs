@@ -85,3 +85,43 @@ fn rustc_commit() -> Result<String> {
     let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "));
     Ok(commit.unwrap_or("unknown").to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = "[package]\nname = \"sample\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\n\
+        [lib]\ncrate-type = [\"cdylib\"]\n\n[workspace]\n";
+    /// Cargo names generated code by its full path, so `file!()` in it is a leak unless it is remapped.
+    const SCRIPT: &str = "fn main() {\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
+        std::fs::write(out + \"/made.rs\", \"const FILE: &str = file!();\").unwrap();\n}\n";
+    const LIBRARY: &str = "include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"));\n\
+        #[unsafe(no_mangle)]\npub extern \"C\" fn place(at: usize) -> u8 {\n    FILE.as_bytes()[at]\n}\n";
+
+    fn build_in(folder: &Path) -> Vec<u8> {
+        fs::create_dir_all(folder.join("src")).unwrap();
+        fs::write(folder.join("Cargo.toml"), MANIFEST).unwrap();
+        fs::write(folder.join("build.rs"), SCRIPT).unwrap();
+        fs::write(folder.join("src/lib.rs"), LIBRARY).unwrap();
+        cmd::run(
+            cmd::cargo().args(["generate-lockfile", "--offline", "--manifest-path"]).arg(folder.join("Cargo.toml")),
+        )
+        .unwrap();
+        let mut project = Project::around(folder).unwrap();
+        // Whatever the caller's environment says about the target folder.
+        project.target = folder.join("target");
+        fs::read(library(&project, &project.packages[0], false).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_bytes_do_not_depend_on_the_folder() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let deeper = other.path().join("a much/longer folder");
+        let built = build_in(one.path());
+        assert!(built == build_in(&deeper), "the libraries differ");
+        let holds = |text: &[u8]| built.windows(text.len()).any(|window| window == text);
+        assert!(holds(b"/made.rs"), "the library names the file");
+        let leaked = one.path().to_str().unwrap().as_bytes();
+        assert!(!holds(leaked), "the folder's name is in the library");
+    }
+}
