@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: each row measures ours and a reference in turn, in one run, so that both see the same machine.
 
+pub(crate) mod sandbox;
 mod stats;
 mod verify;
 
 use anyhow::{Result, bail};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 
 use crate::flags::Bench;
 use crate::project::Project;
@@ -30,7 +33,23 @@ pub(crate) struct Row {
 type Prepare = fn(&Project) -> Result<Row>;
 
 /// All rows, by name; a row is prepared only when it is measured. New rows are added here.
-const ROWS: &[(&str, Prepare)] = &[("verify-library", verify::library), ("verify-package", verify::package)];
+const ROWS: &[(&str, Prepare)] = &[
+    ("verify-library", verify::library),
+    ("verify-package", verify::package),
+    ("transport-64", sandbox::transport_small),
+    ("transport-1k", sandbox::transport_large),
+    ("hook-640", sandbox::hook),
+    ("hook-256k", sandbox::hook_output),
+    ("start-none", sandbox::start_bare),
+    ("start-namespaces", sandbox::start_spaces),
+    ("start-rlimits", sandbox::start_limits),
+    ("start-privileges", sandbox::start_privileges),
+    ("start-landlock", sandbox::start_landlock),
+    ("start-seccomp", sandbox::start_filter),
+    ("start-all", sandbox::start_all),
+    ("cold-start", sandbox::cold),
+    ("whole-command", sandbox::whole_command),
+];
 
 /// Measures and prints.
 ///
@@ -40,6 +59,10 @@ pub(crate) fn run(project: &Project, flags: &Bench) -> Result<()> {
     if cfg!(debug_assertions) {
         return again_optimized(project, flags);
     }
+    // Both sides on one processor: a wake-up across processors costs four times as much and would hide everything else.
+    let mut one = CpuSet::new();
+    one.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &one)?;
     let wanted = |name: &str| flags.rows.is_empty() || flags.rows.iter().any(|part| name.contains(part.as_str()));
     let mut results = Vec::new();
     for (name, prepare) in ROWS.iter().filter(|(name, _)| wanted(name)) {
