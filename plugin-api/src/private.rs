@@ -25,7 +25,7 @@ use crate::plugin::Plugin;
 use crate::services::{Config, Host, Services};
 use crate::version::API_VERSION;
 
-pub use arguments::{many, parse_args, parser, required};
+pub use arguments::{Argument, many, parse_args, parser, required};
 pub use outcome::{CommandOutcome, HookOutcome, InitOutcome};
 pub use start::{NotUnit, Start, StartDefault, StartNothing, StartUnit, Startable};
 
