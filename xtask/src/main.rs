@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match run(&Flags::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ui::warn(format!("error: {error:#}"));
+            ui::warn(format!("error: {}", ui::chain(&error)));
             ExitCode::FAILURE
         }
     }

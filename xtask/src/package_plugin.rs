@@ -14,6 +14,7 @@ use migraine_host::package::{Opened, open, open_library};
 use migraine_host::trust::{PublicKey, SecretKey, trust_command};
 
 pub(crate) use build::cargo_home;
+use created::Created;
 
 use crate::flags::PackagePlugin;
 use crate::project::{Package, Project};
@@ -23,6 +24,7 @@ use crate::ui;
 #[derive(Debug)]
 pub(crate) struct Packaged {
     name: String,
+    created: Created,
     /// The bare library and its signature file.
     pub(crate) library: PathBuf,
     pub(crate) signature: PathBuf,
@@ -35,6 +37,7 @@ pub(crate) fn run(project: &Project, flags: &PackagePlugin) -> Result<()> {
     let (key, origin) = key::load_or_make(flags.key.as_deref())?;
     ui::say(origin);
     let packaged = make(project, &flags.name, &key, flags.out.as_deref())?;
+    ui::say(format!("created {} ({})", packaged.created.text, packaged.created.origin));
     for path in [&packaged.library, &packaged.signature, &packaged.package] {
         let bytes = fs::read(path)?;
         ui::say(format!("{}  {} bytes  sha256 {}", path.display(), bytes.len(), Digest::of(&bytes)));
@@ -48,10 +51,9 @@ pub(crate) fn run(project: &Project, flags: &PackagePlugin) -> Result<()> {
 pub(crate) fn make(project: &Project, name: &str, key: &SecretKey, out: Option<&Path>) -> Result<Packaged> {
     let found = Found::look(project, name)?;
     let created = created::of(&found.package().folder)?;
-    ui::say(format!("created {} ({})", created.text, created.origin));
     let library = build::library(found.project(), found.package(), found.is_member())?;
     let usual = found.project().target.join("plugins");
-    write(&library, &created.text, key, out.unwrap_or(&usual))
+    write(&library, created, key, out.unwrap_or(&usual))
 }
 
 /// The crate that was meant.
@@ -107,10 +109,10 @@ impl<'a> Found<'a> {
 }
 
 /// Signs a built library and writes the three files.
-fn write(library: &Path, created: &str, key: &SecretKey, out: &Path) -> Result<Packaged> {
+fn write(library: &Path, created: Created, key: &SecretKey, out: &Path) -> Result<Packaged> {
     let file_name = library.file_name().and_then(|name| name.to_str()).context("the library has no name")?;
     let bytes = fs::read(library).with_context(|| format!("cannot read `{}`", library.display()))?;
-    let assembled = assemble(bytes.clone(), file_name, created).context("the library cannot be packaged")?;
+    let assembled = assemble(bytes.clone(), file_name, &created.text).context("the library cannot be packaged")?;
     let sidecar = assembled.sidecar(&key.sign(assembled.sidecar_index.render().as_bytes()));
     let package = assembled.package(&key.sign(assembled.package_index.render().as_bytes()))?;
 
@@ -121,6 +123,7 @@ fn write(library: &Path, created: &str, key: &SecretKey, out: &Path) -> Result<P
     fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
     let packaged = Packaged {
         name: assembled.package_index.name.to_string(),
+        created,
         library: out.join(file_name),
         signature: out.join(format!("{file_name}.sig")),
         package: out.join(assembled.package_name()),
@@ -174,7 +177,8 @@ mod tests {
         fs::write(&library, b"\x7fELF no").unwrap();
         let out = folder.path().join("out");
         let key = SecretKey::from_seed(&[7; 32]);
-        write(&library, "1980-01-01T00:00:00Z", &key, &out).unwrap_err();
+        let created = Created { text: "1980-01-01T00:00:00Z".to_owned(), origin: "a test" };
+        write(&library, created, &key, &out).unwrap_err();
         assert!(!out.exists());
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(project: &Project, flags: &Test) -> Result<()> {
         let mut closing = Vec::new();
         let outcome = check.run(project, &mut closing);
         if let Err(error) = &outcome {
-            ui::warn(format!("error: {error:#}"));
+            ui::warn(format!("error: {}", ui::chain(error)));
         }
         report.add(check.name(), outcome.is_ok(), start.elapsed(), closing);
     }

@@ -80,7 +80,7 @@ pub(super) fn using(place: &Place, key: &PublicKey) -> Vec<Step> {
     let trust = format!("migraine key trust {key} --scope hello-world --scope step-timer");
     let mut workflow = Step::new("A real workflow, with both plugins active", "migraine run build-and-test -v")
         .arg(format!("target_dir={build_folder}"))
-        .wants(&["step-timer"]);
+        .wants(&["step-timer: ", " took "]);
     workflow.folder = Some(place.root.join("examples/workflows"));
     vec![
         Step::new("Nothing is trusted by itself: name the key and what it may sign", &trust),

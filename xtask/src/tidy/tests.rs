@@ -168,11 +168,16 @@ fn leftovers_are_found() {
         expect("tests/src/x.rs", &format!("// {word}: later"), &["words@2"]);
         assert_eq!(broken("README.md", &format!("{word}\n")), ["words@1"]);
     }
-    for home in [concat!("/ho", "me/jo/x"), concat!("/ro", "ot/x"), concat!("/Use", "rs/jo")] {
+    for home in [concat!("/ho", "me/jo/x"), concat!("/ho", "me/abc"), concat!("/ro", "ot/x"), concat!("/Use", "rs/jo")]
+    {
         assert_eq!(broken("README.md", &format!("see {home}")), ["words@1"], "{home}");
     }
     expect("tests/src/x.rs", "const A: &str = \"name.XXXXXX\"; // /proc/self/root/x", &[]);
-    expect("tests/src/x.rs", concat!("const A: &str = \"/ho", "me/user/.ssh\"; // /ho", "me/"), &[]);
+    expect(
+        "tests/src/x.rs",
+        concat!("const A: &str = \"/ho", "me/user/.ssh\"; const B: &str = \"/ho", "me/a\"; // /ho", "me/"),
+        &[],
+    );
 }
 
 #[test]

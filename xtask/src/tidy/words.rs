@@ -17,8 +17,8 @@ const LEFTOVERS: &[((&str, &str), &str)] = &[
     (("/Use", "rs/"), "name no folder of one machine; take it from an argument or the environment"),
 ];
 
-/// The user of documents and tests: a path below such a home names no machine.
-const EXAMPLE_HOMES: &[&str] = &["/user/", "/alice/", "/bob/"];
+/// The users of documents and tests: such a home names no machine.
+const EXAMPLE_USERS: &[&str] = &["user", "alice", "bob", "a", "b"];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -39,8 +39,8 @@ fn stands_alone(line: &str, at: usize, word: &str) -> bool {
     let is_word = |character: char| character.is_alphanumeric() || character == '_';
     let (before, after) = (line[..at].chars().next_back(), line[at + word.len()..].chars().next());
     if word.starts_with('/') {
-        let example = EXAMPLE_HOMES.iter().any(|home| line[at + word.len() - 1..].starts_with(home));
-        return !example && !before.is_some_and(is_word) && after.is_some_and(is_word);
+        let user = line[at + word.len()..].split(|character| !is_word(character)).next().unwrap_or("");
+        return !EXAMPLE_USERS.contains(&user) && !before.is_some_and(is_word) && after.is_some_and(is_word);
     }
     let open_end = word.ends_with('(');
     !before.is_some_and(is_word) && (open_end || !after.is_some_and(is_word))
