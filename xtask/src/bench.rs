@@ -16,6 +16,11 @@ use stats::{Measured, Samples};
 /// Something that is measured: one call is one sample.
 pub(crate) type Work = Box<dyn FnMut() -> Result<()>>;
 
+/// For rows that leave nothing behind.
+pub(crate) fn nothing() -> Work {
+    Box::new(|| Ok(()))
+}
+
 /// A row before it is measured.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
@@ -23,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) about: String,
     pub(crate) ours: Work,
     pub(crate) reference: Work,
+    /// Run after each of our samples and not measured.
+    pub(crate) settle: Work,
     /// The largest ratio of the medians that passes.
     pub(crate) target: f64,
     /// How many samples each side gets.
@@ -98,16 +105,19 @@ fn again_optimized(project: &Project, flags: &Bench) -> Result<()> {
 fn measure(row: &mut Row) -> Result<Measured> {
     for _ in 0..row.rounds.div_ceil(10) {
         (row.ours)()?;
+        (row.settle)()?;
         (row.reference)()?;
     }
     let (mut ours, mut reference) = (Samples::default(), Samples::default());
     for round in 0..row.rounds {
         if round % 2 == 0 {
             ours.take(&mut row.ours)?;
+            (row.settle)()?;
             reference.take(&mut row.reference)?;
         } else {
             reference.take(&mut row.reference)?;
             ours.take(&mut row.ours)?;
+            (row.settle)()?;
         }
     }
     Ok(Measured::new(row, ours, reference))
@@ -132,7 +142,8 @@ mod tests {
             }) as Work
         };
         let (ours, reference) = (side('a'), side('b'));
-        let mut row = Row { name: "x", about: String::new(), ours, reference, target: 1.0, rounds: 4 };
+        let mut row =
+            Row { name: "x", about: String::new(), ours, reference, settle: nothing(), target: 1.0, rounds: 4 };
         measure(&mut row).unwrap();
         assert_eq!(*log.borrow(), "ababbaabba");
     }
@@ -145,8 +156,15 @@ mod tests {
                 Ok(())
             }) as Work
         };
-        let mut row =
-            Row { name: "x", about: String::new(), ours: sleep(6), reference: sleep(2), target: 1.5, rounds: 5 };
+        let mut row = Row {
+            name: "x",
+            about: String::new(),
+            ours: sleep(6),
+            reference: sleep(2),
+            settle: nothing(),
+            target: 1.5,
+            rounds: 5,
+        };
         assert!(!measure(&mut row).unwrap().passes());
         row.target = 30.0;
         assert!(measure(&mut row).unwrap().passes());

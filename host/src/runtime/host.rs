@@ -121,11 +121,11 @@ impl Host {
         let limits = CallLimits { wall: self.settings.hook_wall, cpu: self.settings.cpu, ..CallLimits::default() };
         let raw = context.output.as_deref().unwrap_or_default();
         let reply = self.call(plugin, Kind::Hook, &body, raw, &limits, Some(&context.variables), false)?;
-        serde_json::from_slice(&reply).or_else(|error| {
+        serde_json::from_slice(&reply).map_err(|error| {
             let error = CallError::Answer { plugin: plugin.clone(), reason: error.to_string() };
             self.workers.remove(plugin);
             self.count_breakdown(plugin, &error);
-            Err(error)
+            error
         })
     }
 
@@ -159,7 +159,7 @@ impl Host {
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
-                let error = CallError::Sandbox { plugin: plugin.clone(), source };
+                let error = CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
                 self.count_breakdown(plugin, &error);
                 Err(error)
             }
@@ -171,7 +171,7 @@ impl Host {
         if let Some(worker) = self.workers.remove(plugin) {
             return Ok(worker);
         }
-        let sandbox = |source| CallError::Sandbox { plugin: plugin.clone(), source };
+        let sandbox = |source| CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
         // Started before the bytes are read and judged: the two overlap.
         let launcher = self.launcher().map_err(sandbox)?;
         let admitted = self.admit(plugin)?;
@@ -277,7 +277,7 @@ impl Drop for Host {
 }
 
 fn control(plugin: &PluginName, error: std::io::Error) -> CallError {
-    CallError::Sandbox { plugin: plugin.clone(), source: SandboxError::Control(error) }
+    CallError::Sandbox { plugin: plugin.clone(), source: Box::new(SandboxError::Control(error)) }
 }
 
 fn plugin_error(plugin: &PluginName, error: PluginError, denied: bool) -> CallError {

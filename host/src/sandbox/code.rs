@@ -21,7 +21,7 @@ pub fn seal_code(bytes: &[u8]) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Read as _, Seek as _};
 
     use super::*;
 
@@ -31,7 +31,7 @@ mod tests {
         assert!(file.write_all(b"changed").is_err());
         assert!(file.set_len(0).is_err());
         let mut read = String::new();
-        std::io::Seek::rewind(&mut file).unwrap();
+        file.rewind().unwrap();
         file.read_to_string(&mut read).unwrap();
         assert_eq!(read, "verified");
     }

@@ -22,6 +22,9 @@ use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LAUNCHER_ARGUMENT, LauncherS
 /// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Room of a request pipe, in bytes (pipe(7)).
+const REQUEST_PIPE: i32 = 256 * 1024;
+
 /// The environment of every plugin, whole. Run-times take the core count for their thread count; a plugin has few threads.
 const ENVIRONMENT: [(&str, &str); 7] = [
     ("PATH", "/usr/bin:/bin"),
@@ -110,6 +113,8 @@ impl Launcher {
         let (replies, reply_end) = pipe()?;
         let (out, out_end) = pipe()?;
         let (err, err_end) = pipe()?;
+        // Fewer switches for large outputs; an unprivileged user's quota may be used up, and then the default serves.
+        let _ = fcntl(&requests, FcntlArg::F_SETPIPE_SZ(REQUEST_PIPE));
         for end in [&out, &err] {
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|error| SandboxError::Control(error.into()))?;
         }

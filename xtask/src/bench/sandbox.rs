@@ -1,11 +1,12 @@
 //! Rows of the sandbox: transport, start by layer, cold start, whole command.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use migraine_host::package::open_library;
@@ -131,6 +132,7 @@ fn transport(project: &Project, name: &'static str, size: usize) -> Result<Row> 
         about,
         ours: Box::new(ours),
         reference: Box::new(move || pipe.round()),
+        settle: super::nothing(),
         target: 1.3,
         rounds: 20_000,
     })
@@ -205,19 +207,36 @@ fn hook_row(project: &Project, name: &'static str, output: usize, target: f64, a
     };
     let about = format!("{question} bytes of context, {about}");
     let rounds = if output > 1000 { 2000 } else { 20_000 };
-    Ok(Row { name, about, ours: Box::new(ours), reference: Box::new(move || pipe.round()), target, rounds })
+    Ok(Row {
+        name,
+        about,
+        ours: Box::new(ours),
+        reference: Box::new(move || pipe.round()),
+        settle: super::nothing(),
+        target,
+        rounds,
+    })
 }
 
 /// A worker from the order to its seal and its end.
 fn start(project: &Project, name: &'static str, layers: Layers, target: f64, about: &str) -> Result<Row> {
     let sealed = launcher(layers.namespaces)?;
     let code = seal_code(&library(project, "steady")?)?;
-    let ours = move || spawn(&sealed, layers, &code).map(drop);
+    let last = Rc::new(RefCell::new(None));
+    let made = Rc::clone(&last);
+    let ours = move || {
+        *made.borrow_mut() = Some(spawn(&sealed, layers, &code)?);
+        Ok(())
+    };
+    let settle = Box::new(move || {
+        drop(last.borrow_mut().take());
+        Ok(())
+    });
     let reference = || {
         if Command::new("/bin/true").status()?.success() { Ok(()) } else { bail!("true failed") }
     };
-    let about = format!("{about}: a worker sealed and ended again; reference: start and end of /bin/true");
-    Ok(Row { name, about, ours: Box::new(ours), reference: Box::new(reference), target, rounds: 300 })
+    let about = format!("{about}: a worker from the order to its seal; reference: start and end of /bin/true");
+    Ok(Row { name, about, ours: Box::new(ours), reference: Box::new(reference), settle, target, rounds: 300 })
 }
 
 pub(super) fn start_bare(project: &Project) -> Result<Row> {
@@ -264,6 +283,8 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
     let keys = KeySet::new(vec![TrustedKey::new(key, "bench", &["*".parse()?], "1980-01-01T00:00:00Z")?]);
     let launcher = launcher(true)?;
     let body = serde_json::to_vec(&context())?;
+    let last = Rc::new(RefCell::new(None));
+    let made = Rc::clone(&last);
     let ours = move || {
         let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
         judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &[])?;
@@ -271,10 +292,22 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
         let mut worker = spawn(&launcher, Layers::ALL, &seal_code(package.library())?)?;
         load(&mut worker)?;
         worker.call(Kind::Hook, &body, b"", &CallLimits::default(), &mut Silent)??;
-        worker.shut_down(Duration::from_secs(1), &mut Silent);
+        *made.borrow_mut() = Some(worker);
         Ok(())
     };
-    Ok(Row { name: "cold-start", about, ours: Box::new(ours), reference: Box::new(bwrap), target: 0.5, rounds: 200 })
+    let settle = Box::new(move || {
+        drop(last.borrow_mut().take());
+        Ok(())
+    });
+    Ok(Row {
+        name: "cold-start",
+        about,
+        ours: Box::new(ours),
+        reference: Box::new(bwrap),
+        settle,
+        target: 0.5,
+        rounds: 200,
+    })
 }
 
 /// `migraine plugin run hello-world hello` against an empty sandbox.
@@ -306,6 +339,15 @@ pub(super) fn whole_command(project: &Project) -> Result<Row> {
         let output = migraine(&["plugin", "run", "hello-world", "hello"]).output()?;
         if output.stdout == b"Hello, World!\n" { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
     };
+    let settle = super::nothing();
     let about = "migraine plugin run hello-world hello; reference: bwrap --unshare-all true".to_owned();
-    Ok(Row { name: "whole-command", about, ours: Box::new(ours), reference: Box::new(bwrap), target: 1.5, rounds: 100 })
+    Ok(Row {
+        name: "whole-command",
+        about,
+        ours: Box::new(ours),
+        reference: Box::new(bwrap),
+        settle,
+        target: 1.5,
+        rounds: 100,
+    })
 }

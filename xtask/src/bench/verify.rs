@@ -26,7 +26,7 @@ pub(super) fn library(project: &Project) -> Result<Row> {
     let ours = move || accept(open_library(bytes.clone(), Some(&sidecar), "libhello_world.so")?, &keys);
     let reference = move || plain(&library.clone(), &key, &index_text, &signature);
     let (ours, reference) = (Box::new(ours), Box::new(reference));
-    Ok(Row { name: "verify-library", about, ours, reference, target: 1.3, rounds: ROUNDS })
+    Ok(Row { name: "verify-library", about, ours, reference, settle: super::nothing(), target: 1.3, rounds: ROUNDS })
 }
 
 /// A package; the reference also decompresses it.
@@ -44,7 +44,7 @@ pub(super) fn package(project: &Project) -> Result<Row> {
     let ours = move || accept(open(bytes.clone())?, &keys);
     let reference = move || plain(&zstd::decode_all(package.as_slice())?, &key, &index_text, &signature);
     let (ours, reference) = (Box::new(ours), Box::new(reference));
-    Ok(Row { name: "verify-package", about, ours, reference, target: 1.3, rounds: ROUNDS })
+    Ok(Row { name: "verify-package", about, ours, reference, settle: super::nothing(), target: 1.3, rounds: ROUNDS })
 }
 
 /// What the plugin was packaged into.

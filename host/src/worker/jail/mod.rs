@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
 
 use crate::sys;
+use crate::sys::seccomp::Instruction;
 use crate::wire::{LoadBy, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
@@ -45,11 +46,11 @@ pub(super) enum Report {
     Failed { step: String, reason: String },
 }
 
-/// Seals the calling worker: everything that follows runs inside.
+/// Seals the calling worker with a compiled filter: everything that follows runs inside.
 ///
 /// # Errors
 /// The first step that failed.
-pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy) -> Result<Sealing, StepError> {
+pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction]) -> Result<Sealing, StepError> {
     let layers = spec.layers;
     // A session of its own first: kill(0) would reach the launcher's process group.
     at("setsid", nix::unistd::setsid().map(drop))?;
@@ -80,7 +81,7 @@ pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy) -> Result<Sealing, StepEr
         if layers.landlock { landlock::restrict(layers.namespaces, load_by == LoadBy::Copy)? } else { 0 };
     // Last: it refuses what the steps above needed.
     let listener =
-        if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(&filter::base()))?) } else { None };
+        if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(program))?) } else { None };
     Ok(Sealing { spec: *spec, landlock_abi, listener })
 }
 

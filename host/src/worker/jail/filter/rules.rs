@@ -33,6 +33,7 @@ pub(super) enum Check {
 }
 
 /// Calls that share an action and a reason.
+#[cfg_attr(not(test), expect(dead_code, reason = "name and reason are for readers; the tests demand them"))]
 pub(super) struct Group {
     pub(super) name: &'static str,
     pub(super) reason: &'static str,
