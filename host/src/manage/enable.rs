@@ -29,7 +29,9 @@ pub struct EnableReport {
 /// kept for the next time.
 pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -> Result<EnableReport, ManageError> {
     let state = home.read()?;
-    let Some((before, tree)) = home.load_plugin(name)? else { return Err(ManageError::NotFound { name: name.clone() }) };
+    let Some((before, tree)) = home.load_plugin(name)? else {
+        return Err(ManageError::NotFound { name: name.clone() });
+    };
     let trust = judge_tree(home, &state, &tree)?;
     let permissions = resolve(&before.asked, &before.config())
         .map_err(|source| ManageError::Policy { name: name.clone(), source })?;

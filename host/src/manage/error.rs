@@ -164,7 +164,8 @@ impl Coded for ManageError {
             Self::Package { source, .. } => return source.help(),
             Self::Policy { source, .. } => return source.help(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "give the path of a .mgp file or of a .so file, or the name of a plugin in the plugins folder".to_owned()
+                "give the path of a .mgp file or of a .so file, or the name of a plugin in the plugins folder"
+                    .to_owned()
             }
             Self::File { .. } => return None,
             Self::NotFound { .. } => "run `migraine plugin list` to see what is installed".to_owned(),

@@ -54,12 +54,7 @@ fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
 }
 
 /// The verdict over an index, with an exception for this one digest if the user asked for it.
-pub(super) fn judged(
-    home: &Home,
-    state: &State,
-    opened: &Opened,
-    allow_unsigned: bool,
-) -> Result<Trust, ManageError> {
+pub(super) fn judged(home: &Home, state: &State, opened: &Opened, allow_unsigned: bool) -> Result<Trust, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
     let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     if allow_unsigned {
