@@ -21,6 +21,8 @@ pub enum Exit {
     Refused,
     /// 124: the wall-clock or CPU limit ended it.
     TimeLimit,
+    /// 130: an interrupt from the terminal ended it.
+    Interrupted,
 }
 
 impl Exit {
@@ -36,6 +38,7 @@ impl Exit {
             Self::Plugin => 5,
             Self::Refused => 6,
             Self::TimeLimit => 124,
+            Self::Interrupted => 130,
         }
     }
 }
@@ -76,7 +79,6 @@ codes! {
     Io "io" Error "The operating system refused an operation.";
     Usage "usage" Error "A command line was wrong.";
     CommandFailed "command_failed" Error "A command of a workflow failed.";
-    Interrupted "interrupted" Error "A signal ended the run.";
     StateBusy "state_busy" Error "Another process holds the store's lock.";
     StateCorrupt "state_corrupt" Error "The store's state file cannot be read.";
 
@@ -111,6 +113,7 @@ codes! {
     LimitOutput "limit_output" Plugin "The plugin printed more on its own descriptors than allowed.";
     LimitMessage "limit_message" Plugin "A message of the plugin was larger than allowed.";
     LimitCalls "limit_calls" Plugin "The plugin made more host calls than allowed.";
+    HookDepth "hook_depth" Plugin "Hooks triggered each other too deep.";
 
     SignatureMissing "signature_missing" Refused "There is no signature.";
     SignatureMalformed "signature_malformed" Refused "The signature is not of the one accepted form.";
@@ -124,6 +127,7 @@ codes! {
     VersionRollback "version_rollback" Refused "The version is older than the installed one.";
     ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
     PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";
+    CommandVetoed "command_vetoed" Refused "A plugin's hook refused what was about to happen.";
     PluginDisabled "plugin_disabled" Refused "The plugin is installed but not enabled.";
     PluginQuarantined "plugin_quarantined" Refused "The plugin failed too often and was stopped.";
     SandboxUnavailable "sandbox_unavailable" Refused "This machine cannot run the sandbox.";
@@ -131,6 +135,8 @@ codes! {
 
     LimitTime "limit_time" TimeLimit "The call took longer than its wall-clock limit.";
     LimitCpu "limit_cpu" TimeLimit "The call used more CPU time than its limit.";
+
+    Interrupted "interrupted" Interrupted "A signal ended the run.";
 }
 
 impl fmt::Display for Code {

@@ -2,7 +2,7 @@
 //!
 //! A whole plugin:
 //!
-//! ```ignore
+//! ```
 //! use std::io::Write;
 //! use migraine_plugin_api::prelude::*;
 //!

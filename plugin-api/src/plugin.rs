@@ -22,7 +22,7 @@ pub trait Plugin: Send + Sized + 'static {
     ///
     /// # Errors
     /// The hook failed; the same as a result with `success: false`.
-    fn hook(&mut self, context: &Context) -> Result<HookResult, PluginError>;
+    fn hook(&mut self, context: &Context, host: &Host) -> Result<HookResult, PluginError>;
 
     /// A command of the manifest was called.
     ///

@@ -1,5 +1,9 @@
 //! What generated code and the worker use; nobody else may name it.
 
+mod arguments;
+mod outcome;
+mod start;
+
 use std::any::Any;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +24,10 @@ use crate::permission::Permission;
 use crate::plugin::Plugin;
 use crate::services::{Config, Host, Services};
 use crate::version::API_VERSION;
+
+pub use arguments::{Argument, many, parse_args, parser, required};
+pub use outcome::{CommandOutcome, HookOutcome, InitOutcome};
+pub use start::{NotUnit, Start, StartDefault, StartNothing, StartUnit, Startable};
 
 /// The body of the root module's `create`.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -102,7 +110,7 @@ impl<P: Plugin> PluginAbi for Adapter<P> {
             }
             context.plugin_config.clone_from(self.host.config());
             context.permissions = self.host.permissions().to_vec();
-            let result = self.plugin.hook(&context)?;
+            let result = self.plugin.hook(&context, &self.host)?;
             Ok(serde_json::to_vec(&result)?.into())
         })
     }
@@ -145,24 +153,6 @@ fn panicked(payload: &(dyn Any + Send)) -> PluginError {
 
 fn read_error(bytes: &RVec<u8>) -> PluginError {
     serde_json::from_slice(bytes).unwrap_or_else(|_| PluginError::failed("the host's answer is not an error"))
-}
-
-/// Parses a command's arguments with clap; `--help` is written to the caller and reported as done.
-///
-/// # Errors
-/// A usage error with clap's text.
-pub fn parse_args(command: clap::Command, context: &CommandContext) -> Result<Option<clap::ArgMatches>, PluginError> {
-    use std::io::Write as _;
-    let width = usize::from(context.terminal_width());
-    let argv = std::iter::once(context.command()).chain(context.args().iter().map(String::as_str));
-    match command.term_width(width).try_get_matches_from(argv) {
-        Ok(matches) => Ok(Some(matches)),
-        Err(error) if !error.use_stderr() => {
-            context.out().write_all(error.to_string().as_bytes())?;
-            Ok(None)
-        }
-        Err(error) => Err(PluginError::usage(error.to_string())),
-    }
 }
 
 /// The error for a handler or command that the plugin does not have.

@@ -2,15 +2,18 @@
 //!
 //! ```
 //! # use migraine_plugin_api::testing::Bench;
-//! # use migraine_plugin_api::{CommandContext, Context, Host, HookResult, Plugin, PluginError};
-//! # use std::io::Write;
-//! # struct Hello;
-//! # impl Plugin for Hello {
-//! #     const MANIFEST: &'static str = "{}";
-//! #     fn create(_: &Host) -> Result<Self, PluginError> { Ok(Hello) }
-//! #     fn hook(&mut self, _: &Context) -> Result<HookResult, PluginError> { Ok(HookResult::success()) }
-//! #     fn command(&mut self, ctx: &mut CommandContext) -> Result<(), PluginError> { Ok(writeln!(ctx.out(), "Hello")?) }
-//! # }
+//! use migraine_plugin_api::prelude::*;
+//!
+//! struct Hello;
+//!
+//! #[plugin]
+//! impl Hello {
+//!     #[command]
+//!     fn hello(&self, ctx: &CommandContext) -> Result<(), PluginError> {
+//!         Ok(writeln!(ctx.out(), "Hello")?)
+//!     }
+//! }
+//!
 //! let mut bench = Bench::<Hello>::new();
 //! assert_eq!(bench.command("hello", &[]).unwrap(), "Hello\n");
 //! ```
@@ -24,6 +27,7 @@ use serde_json::Value;
 use crate::command::{CommandContext, Invocation};
 use crate::context::Context;
 use crate::error::{ErrorKind, PluginError};
+use crate::manifest::Manifest;
 use crate::permission::Permission;
 use crate::plugin::Plugin;
 use crate::result::HookResult;
@@ -101,8 +105,10 @@ impl Services for Recorder {
 /// A plugin on the bench: made on first use with the configuration given so far.
 pub struct Bench<P> {
     recorder: Arc<Recorder>,
+    manifest: Option<Manifest>,
     config: Config,
     permissions: Vec<Permission>,
+    terminal_width: Option<u16>,
     plugin: Option<(P, Host)>,
 }
 
@@ -122,11 +128,13 @@ impl<P: Plugin> Bench<P> {
     /// A bench with the manifest's configuration defaults and no permission.
     #[must_use]
     pub fn new() -> Self {
-        let manifest: Option<crate::Manifest> = serde_json::from_str(P::MANIFEST).ok();
+        let manifest: Option<Manifest> = serde_json::from_str(P::MANIFEST).ok();
         Self {
             recorder: Arc::default(),
-            config: manifest.map(|manifest| manifest.config).unwrap_or_default(),
+            config: manifest.as_ref().map(|manifest| manifest.config.clone()).unwrap_or_default(),
+            manifest,
             permissions: Vec::new(),
+            terminal_width: None,
             plugin: None,
         }
     }
@@ -152,7 +160,14 @@ impl<P: Plugin> Bench<P> {
         self
     }
 
-    /// Sets what the next command reads from standard input.
+    /// Runs commands as on a terminal of this many columns; without it as from a pipe.
+    #[must_use]
+    pub fn terminal(mut self, width: u16) -> Self {
+        self.terminal_width = Some(width);
+        self
+    }
+
+    /// Sets what commands read from standard input; those that do not declare `stdin` read nothing, as with the host.
     #[must_use]
     pub fn stdin(self, bytes: &[u8]) -> Self {
         self.recorder.with(|recorded| recorded.stdin = bytes.to_vec());
@@ -175,7 +190,13 @@ impl<P: Plugin> Bench<P> {
     /// # Errors
     /// What the command or the plugin's start answered.
     pub fn command(&mut self, name: &str, args: &[&str]) -> Result<String, PluginError> {
-        let invocation = Invocation { stdin: true, ..Invocation::new(name, args) };
+        let declared = self.manifest.as_ref().and_then(|manifest| manifest.command(name));
+        let mut invocation = Invocation::new(name, args);
+        invocation.stdin = declared.is_some_and(|command| command.stdin);
+        if let Some(width) = self.terminal_width {
+            invocation.terminal_width = width;
+            invocation.stdout_is_terminal = true;
+        }
         let (plugin, host) = self.parts()?;
         let mut context = CommandContext::new(host.clone(), invocation);
         let outcome = plugin.command(&mut context);
@@ -183,15 +204,35 @@ impl<P: Plugin> Bench<P> {
         outcome.map(|()| String::from_utf8_lossy(&written).into_owned())
     }
 
-    /// Delivers an event; configuration and permissions of the bench are filled in.
+    /// Delivers an event; configuration and permissions of the bench are filled in. A context without a handler goes to
+    /// the first subscription to its event, by priority; patterns are not looked at.
     ///
     /// # Errors
     /// What the hook or the plugin's start answered.
     pub fn hook(&mut self, mut context: Context) -> Result<HookResult, PluginError> {
+        if context.handler.is_empty() {
+            context.handler = self.handler_of(&context.event);
+        }
         let (plugin, host) = self.parts()?;
         context.plugin_config.clone_from(host.config());
         context.permissions = host.permissions().to_vec();
-        plugin.hook(&context)
+        plugin.hook(&context, host)
+    }
+
+    /// Ends the plugin as the host does. The next call makes a new one, with the same state.
+    pub fn shutdown(&mut self) {
+        if let Some((mut plugin, _)) = self.plugin.take() {
+            plugin.shutdown();
+        }
+    }
+
+    fn handler_of(&self, event: &str) -> String {
+        let event = event.replace('_', "-");
+        let hooks = self.manifest.iter().flat_map(|manifest| &manifest.hooks);
+        let subscribed = hooks.filter(|hook| hook.event.replace('_', "-") == event);
+        // min_by_key takes the first of equals, max_by_key the last.
+        let first = subscribed.min_by_key(|hook| std::cmp::Reverse(hook.priority));
+        first.map(|hook| hook.handler.clone()).unwrap_or_default()
     }
 
     /// The log lines so far, each a JSON object with `level` and `message`.

@@ -1,0 +1,54 @@
+//! Admission: from the store's bytes to bytes that may run. Read once, hashed, judged, sealed; never a path again.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use migraine_plugin_api::{CommandSpec, Permission};
+use serde_json::Value;
+
+use super::error::CallError;
+use crate::ids::PluginName;
+use crate::sandbox::{SandboxError, seal_code};
+use crate::store::{Home, ProblemKind, Status};
+use crate::trust::{Keyring, Trusted, judge};
+
+/// A plugin that may run.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) code: OwnedFd,
+    pub(super) config: BTreeMap<String, Value>,
+    pub(super) permissions: Vec<Permission>,
+    pub(super) commands: Vec<CommandSpec>,
+    pub(super) unsigned: bool,
+}
+
+/// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
+/// key may have lost its trust since the installation.
+///
+/// # Errors
+/// It is not there, not enabled, damaged, or no longer trusted.
+pub(super) fn admit(home: &Home, name: &PluginName) -> Result<Admitted, CallError> {
+    let store = |source| CallError::Store { plugin: name.clone(), source };
+    let found = home.load_plugin(name).map_err(store)?;
+    let (entry, tree) = found.ok_or_else(|| CallError::NotFound(name.clone()))?;
+    match (entry.status(), &entry.problem) {
+        (Status::Enabled, _) => {}
+        (Status::Quarantined, Some(problem)) if problem.kind == ProblemKind::Quarantined => {
+            let reason = crate::text::safe_line(&problem.reason);
+            return Err(CallError::Quarantined { plugin: name.clone(), reason });
+        }
+        (status, _) => return Err(CallError::NotEnabled { plugin: name.clone(), status: status.as_str() }),
+    }
+    let trust = |source| CallError::Trust { plugin: name.clone(), source };
+    let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
+    let exceptions: Vec<_> = home.read().map_err(store)?.exceptions.into_iter().collect();
+    let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
+    let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: SandboxError::Start(error) };
+    Ok(Admitted {
+        code: seal_code(tree.library()).map_err(sandbox)?,
+        config: entry.config(),
+        permissions: entry.grants.clone(),
+        commands: entry.commands.clone(),
+        unsigned: verdict == Trusted::Unsigned,
+    })
+}

@@ -1,0 +1,154 @@
+//! Why a call of a plugin has no answer.
+
+use migraine_plugin_api::{ErrorKind, PluginError};
+
+use crate::code::{Code, Coded};
+use crate::ids::PluginName;
+use crate::sandbox::{Death, SandboxError};
+use crate::store::StoreError;
+use crate::text::{display_safe, safe_line};
+use crate::trust::TrustError;
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No such plugin.
+    #[error("plugin '{0}' is not installed")]
+    NotFound(PluginName),
+    /// It is installed and switched off, or was never enabled.
+    #[error("plugin '{plugin}' is not enabled (status: {status})")]
+    NotEnabled {
+        /// The plugin.
+        plugin: PluginName,
+        /// How it stands.
+        status: &'static str,
+    },
+    /// It failed too often.
+    #[error("plugin '{plugin}' is quarantined: {reason}")]
+    Quarantined {
+        /// The plugin.
+        plugin: PluginName,
+        /// What happened.
+        reason: String,
+    },
+    /// The store could not be read or is not what it must be.
+    #[error("plugin '{plugin}' cannot be loaded: {source}")]
+    Store {
+        /// The plugin.
+        plugin: PluginName,
+        /// Why.
+        source: StoreError,
+    },
+    /// The verdict at load is no.
+    #[error("plugin '{plugin}' is refused: {source}")]
+    Trust {
+        /// The plugin.
+        plugin: PluginName,
+        /// Why.
+        source: TrustError,
+    },
+    /// The sandbox or the plugin's process failed.
+    #[error("plugin '{plugin}': {source}")]
+    Sandbox {
+        /// The plugin.
+        plugin: PluginName,
+        /// How.
+        source: SandboxError,
+    },
+    /// The plugin itself said no.
+    #[error("plugin '{plugin}' failed: {}", multiline(error.message()))]
+    Plugin {
+        /// The plugin.
+        plugin: PluginName,
+        /// Its words.
+        error: PluginError,
+        /// Whether the host had refused a permission during the call and the plugin ended with that refusal.
+        denied: bool,
+    },
+    /// The command line was wrong; the text is the plugin's usage.
+    #[error("{}", multiline(error.message()))]
+    Usage {
+        /// The plugin.
+        plugin: PluginName,
+        /// Its words.
+        error: PluginError,
+    },
+    /// The plugin's answer to a hook is not one.
+    #[error("plugin '{plugin}' broke the protocol: its answer to a hook cannot be read: {reason}")]
+    Answer {
+        /// The plugin.
+        plugin: PluginName,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Keeps the line breaks of a plugin's text, and nothing else that could move the cursor.
+fn multiline(text: &str) -> String {
+    let mut lines: Vec<String> = text.trim_end().lines().take(60).map(|line| display_safe(line, 400)).collect();
+    if lines.is_empty() {
+        lines.push("no reason given".to_owned());
+    }
+    lines.join("\n")
+}
+
+impl CallError {
+    /// Whether the worker is gone because of the plugin's own behaviour; such failures lead to quarantine.
+    #[must_use]
+    pub fn is_breakdown(&self) -> bool {
+        matches!(self, Self::Sandbox { source: SandboxError::Died(_), .. } | Self::Answer { .. })
+    }
+
+    /// How the worker died, if it did.
+    #[must_use]
+    pub fn death(&self) -> Option<&Death> {
+        match self {
+            Self::Sandbox { source: SandboxError::Died(death), .. } => Some(death),
+            _ => None,
+        }
+    }
+
+    /// The long trace behind a one-line error, for `--verbose`.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        match self {
+            Self::Sandbox { source, .. } => source.trace(),
+            _ => None,
+        }
+    }
+}
+
+impl Coded for CallError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound(_) => Code::PluginNotFound,
+            Self::NotEnabled { status: "installed", .. } => Code::ConsentRequired,
+            Self::NotEnabled { .. } => Code::PluginDisabled,
+            Self::Quarantined { .. } => Code::PluginQuarantined,
+            Self::Store { source, .. } => source.code(),
+            Self::Trust { source, .. } => source.code(),
+            Self::Sandbox { source, .. } => source.code(),
+            Self::Plugin { denied: true, .. } => Code::PermissionDenied,
+            Self::Plugin { error, .. } if error.kind() == ErrorKind::Panic => Code::PluginPanicked,
+            Self::Plugin { .. } => Code::PluginFailed,
+            Self::Usage { .. } => Code::Usage,
+            Self::Answer { .. } => Code::ProtocolError,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::NotFound(_) => Some("`migraine plugin list` shows what is installed".to_owned()),
+            Self::NotEnabled { plugin, .. } => Some(format!("migraine plugin enable {plugin}")),
+            Self::Quarantined { plugin, .. } => {
+                Some(format!("when its cause is mended: migraine plugin enable {plugin}"))
+            }
+            Self::Store { source, .. } => source.help(),
+            Self::Trust { source, .. } => source.help(),
+            Self::Sandbox { source, .. } => source.help(),
+            Self::Plugin { error, .. } => error.help().map(safe_line),
+            Self::Usage { .. } | Self::Answer { .. } => None,
+        }
+    }
+}

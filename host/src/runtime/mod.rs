@@ -1,0 +1,12 @@
+//! Runs plugins: admission (bytes, verdict, grants), which workers run, one call with its deadline, replacement after a
+//! failure, quarantine, and the host's own services.
+#![forbid(unsafe_code)]
+
+mod admission;
+mod error;
+mod host;
+mod services;
+
+pub use error::CallError;
+pub use host::{Host, Settings};
+pub use services::Voice;

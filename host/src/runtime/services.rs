@@ -1,0 +1,190 @@
+//! The host's own services: what a running call may ask for, and how each request is judged.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::time::Instant;
+
+use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::ids::PluginName;
+use crate::sandbox::{HostSide, Stream};
+use crate::store::{Home, PluginData, StoreError};
+use crate::text::TerminalFilter;
+
+/// Where what plugins say besides their answers goes. Texts are raw: whoever shows them makes them safe.
+pub trait Voice: Send + Sync {
+    /// A piece that the plugin printed on its own standard output or error.
+    fn stray(&self, plugin: &PluginName, is_stderr: bool, bytes: &[u8]);
+
+    /// A log line.
+    fn log(&self, plugin: &PluginName, level: LogLevel, message: &str);
+
+    /// Something that the host refused or ignored.
+    fn audit(&self, plugin: &PluginName, message: &str);
+}
+
+/// The database of plugin state, opened at the first request.
+pub(super) type Data = OnceCell<PluginData>;
+
+/// The host's side of one call.
+pub(super) struct Side<'a> {
+    pub(super) plugin: &'a PluginName,
+    pub(super) permissions: &'a [Permission],
+    pub(super) voice: &'a dyn Voice,
+    pub(super) home: &'a Home,
+    pub(super) data: &'a Data,
+    /// The variables of the running workflow, inside a hook call.
+    pub(super) variables: Option<&'a BTreeMap<String, String>>,
+    /// Whether the command may read the caller's standard input.
+    pub(super) stdin: bool,
+    /// When the call ends at the latest.
+    pub(super) until: Instant,
+    /// Set when standard output is a terminal.
+    pub(super) filter: Option<TerminalFilter>,
+    /// The last refusal of this call.
+    pub(super) denied: Option<String>,
+}
+
+impl HostSide for Side<'_> {
+    fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let filtered;
+        let bytes = match &mut self.filter {
+            Some(filter) => {
+                filtered = filter.pass(bytes);
+                &filtered
+            }
+            None => bytes,
+        };
+        match stream {
+            Stream::Out => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes)?;
+                out.flush()
+            }
+            Stream::Err => io::stderr().lock().write_all(bytes),
+        }
+    }
+
+    fn log(&mut self, body: &[u8]) {
+        #[derive(serde::Deserialize)]
+        struct Line {
+            level: LogLevel,
+            message: String,
+        }
+        // A line that cannot be read is shown as it came: it is the author's only trace of a mistake.
+        let line = serde_json::from_slice(body)
+            .unwrap_or_else(|_| Line { level: LogLevel::Warn, message: String::from_utf8_lossy(body).into_owned() });
+        self.voice.log(self.plugin, line.level, &line.message);
+    }
+
+    fn service(&mut self, name: &str, body: &[u8]) -> Result<Vec<u8>, PluginError> {
+        match name {
+            "state.get" => self.state_get(body),
+            "state.put" => self.state_put(body),
+            "state.delete" => self.data()?.delete(self.plugin, text(body)?).map(|()| Vec::new()).map_err(|e| lift(&e)),
+            "state.keys" => {
+                let keys = self.data()?.keys(self.plugin).map_err(|error| lift(&error))?;
+                Ok(serde_json::to_vec(&keys)?)
+            }
+            "variables" => self.variables(),
+            "stdin" => self.stdin(body),
+            "connect" => self.guarded(PermissionKind::Network, text(body)?, "connect"),
+            "exec" => self.guarded(PermissionKind::Exec, &program(body)?, "exec"),
+            other => {
+                Err(PluginError::new(ErrorKind::Unsupported, format!("this host does not know the service `{other}`")))
+            }
+        }
+    }
+}
+
+impl Side<'_> {
+    fn data(&self) -> Result<&PluginData, PluginError> {
+        if let Some(data) = self.data.get() {
+            return Ok(data);
+        }
+        let data = PluginData::open(self.home).map_err(|error| lift(&error))?;
+        Ok(self.data.get_or_init(|| data))
+    }
+
+    fn state_get(&self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
+        let value = self.data()?.get(self.plugin, text(body)?).map_err(|error| lift(&error))?;
+        Ok(value.map_or_else(|| vec![0], |value| [&[1], value.as_slice()].concat()))
+    }
+
+    fn state_put(&self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
+        let cut = body.iter().position(|&byte| byte == 0);
+        let cut = cut.ok_or_else(|| PluginError::new(ErrorKind::Invalid, "the request has no value"))?;
+        self.data()?.put(self.plugin, text(&body[..cut])?, &body[cut + 1..]).map_err(|error| lift(&error))?;
+        Ok(Vec::new())
+    }
+
+    fn variables(&mut self) -> Result<Vec<u8>, PluginError> {
+        let wanted = Permission::bare(PermissionKind::TaskRead);
+        if !self.permissions.iter().any(|held| held.covers(&wanted)) {
+            return Err(self.deny(&wanted, "variables"));
+        }
+        match self.variables {
+            Some(variables) => Ok(serde_json::to_vec(variables)?),
+            None => Err(PluginError::failed("no workflow is running")),
+        }
+    }
+
+    /// A piece of the caller's standard input. A terminal that says nothing must not keep the host past the deadline.
+    fn stdin(&self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
+        use std::os::fd::AsFd as _;
+        if !self.stdin {
+            return Ok(Vec::new());
+        }
+        let most: usize = text(body)?.parse().map_err(|_| PluginError::new(ErrorKind::Invalid, "not a size"))?;
+        // Not through std's buffer: what it reads ahead poll(2) would not see.
+        let input = io::stdin();
+        let left = self.until.saturating_duration_since(Instant::now());
+        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        if poll(&mut fds, timeout).unwrap_or_default() == 0 {
+            return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
+        }
+        let mut piece = vec![0; most.clamp(1, 64 * 1024)];
+        let count = nix::unistd::read(&input, &mut piece).map_err(io::Error::from)?;
+        piece.truncate(count);
+        Ok(piece)
+    }
+
+    /// Services that a permission opens. Without the grant the plugin learns what is missing; with it, it learns that
+    /// this version has no such service, and can fall back.
+    fn guarded(&mut self, kind: PermissionKind, scope: &str, service: &str) -> Result<Vec<u8>, PluginError> {
+        let wanted =
+            Permission::scoped(kind, scope).map_err(|e| PluginError::new(ErrorKind::Invalid, e.to_string()))?;
+        if self.permissions.iter().any(|held| held.covers(&wanted)) {
+            let message = format!("this version of migraine does not offer `{service}` to plugins");
+            return Err(PluginError::new(ErrorKind::Unsupported, message));
+        }
+        Err(self.deny(&wanted, service))
+    }
+
+    fn deny(&mut self, wanted: &Permission, service: &str) -> PluginError {
+        let line = format!("`{service}` needs the permission {wanted}, which was not granted");
+        self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
+        self.denied = Some(line.clone());
+        PluginError::new(ErrorKind::PermissionDenied, line).with_help(format!(
+            "if the plugin's manifest asks for it: migraine plugin enable {} --grant {wanted}",
+            self.plugin
+        ))
+    }
+}
+
+fn text(body: &[u8]) -> Result<&str, PluginError> {
+    std::str::from_utf8(body).map_err(|_| PluginError::new(ErrorKind::Invalid, "the request is not UTF-8 text"))
+}
+
+fn program(body: &[u8]) -> Result<String, PluginError> {
+    let value: serde_json::Value = serde_json::from_slice(body)?;
+    let name = value.get("program").and_then(serde_json::Value::as_str);
+    name.map(str::to_owned).ok_or_else(|| PluginError::new(ErrorKind::Invalid, "the request names no program"))
+}
+
+fn lift(error: &StoreError) -> PluginError {
+    PluginError::failed(error.to_string())
+}

@@ -1,0 +1,305 @@
+//! The attendant: one thread that ends workers whose time is up and drains what they print on their own descriptors.
+//!
+//! A call only stores its deadline; the hot path makes no system call for it. While a call runs, and a little longer, the
+//! thread looks every [`TICK`]; otherwise it sleeps until something is printed.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::error::Death;
+use super::worker::CallLimits;
+use crate::sys;
+
+/// How exact deadlines are.
+const TICK: Duration = Duration::from_millis(20);
+/// Ticks without a running call before the thread goes to sleep: a fast series of calls must not wake it each time.
+const IDLE_TICKS: u32 = 50;
+/// What a plugin may print on each of its own descriptors during one call, in bytes.
+pub(super) const STRAY_MAX: u64 = 1024 * 1024;
+
+/// A piece of what a plugin printed on its own descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stray<'a> {
+    /// Whether it stood on standard error.
+    pub is_stderr: bool,
+    /// The bytes, as they came.
+    pub bytes: &'a [u8],
+}
+
+/// Receives stray output, from the attendant's thread or the caller's.
+pub type StraySink = Arc<dyn Fn(Stray<'_>) + Send + Sync>;
+
+/// What the attendant and a worker's handle share.
+pub(super) struct Watched {
+    pub(super) pidfd: OwnedFd,
+    /// The pid in the host's namespace, for the CPU clock.
+    pid: Option<i32>,
+    epoch: Instant,
+    /// Nanoseconds since `epoch`; 0 while no call runs.
+    deadline: AtomicU64,
+    wall_ms: AtomicU64,
+    cpu_ms: AtomicU64,
+    call: AtomicU32,
+    cause: Mutex<Option<Death>>,
+    stray: Mutex<StrayPipes>,
+    cpu_base: Mutex<(u32, Duration)>,
+}
+
+struct StrayPipes {
+    pipes: [Option<File>; 2],
+    counts: [u64; 2],
+    sink: StraySink,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watched {
+    pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink) -> Self {
+        let pid = pid_behind(&pidfd);
+        Self {
+            pidfd,
+            pid,
+            epoch: Instant::now(),
+            deadline: AtomicU64::new(0),
+            wall_ms: AtomicU64::new(0),
+            cpu_ms: AtomicU64::new(0),
+            call: AtomicU32::new(0),
+            cause: Mutex::new(None),
+            stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], sink }),
+            cpu_base: Mutex::new((0, Duration::ZERO)),
+        }
+    }
+
+    /// A call begins.
+    pub(super) fn arm(&self, call: u32, limits: &CallLimits) {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.wall_ms.store(millis(limits.wall), Ordering::Relaxed);
+        self.cpu_ms.store(millis(limits.cpu), Ordering::Relaxed);
+        self.call.store(call, Ordering::Relaxed);
+        let at = self.epoch.elapsed().saturating_add(limits.wall);
+        self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
+    }
+
+    /// The caller's own terminal was slow; that is not the plugin's time.
+    pub(super) fn extend(&self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let _ = self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |at| Some(at.saturating_add(by)));
+    }
+
+    /// The call is over; what it printed counts from zero for the next one.
+    pub(super) fn disarm(&self) {
+        self.deadline.store(0, Ordering::SeqCst);
+    }
+
+    /// Ends the worker for a reason; the first reason stays.
+    pub(super) fn kill(&self, death: Option<Death>) {
+        let mut cause = locked(&self.cause);
+        if cause.is_none() {
+            *cause = death;
+        }
+        sys::process::kill(self.pidfd.as_fd());
+    }
+
+    /// Whether the process ends within a time.
+    pub(super) fn gone_within(&self, time: Duration) -> bool {
+        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO)).is_ok_and(|ready| ready > 0)
+    }
+
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.pid
+    }
+
+    pub(super) fn cause(&self) -> Option<Death> {
+        locked(&self.cause).clone()
+    }
+
+    /// Passes on what was printed so far. The count starts anew with each call.
+    pub(super) fn drain(&self, anew: bool) {
+        let mut stray = locked(&self.stray);
+        let StrayPipes { pipes, counts, sink } = &mut *stray;
+        for (index, pipe) in pipes.iter_mut().enumerate() {
+            if drain_pipe(pipe, &mut counts[index], index == 1, sink) {
+                self.kill(Some(Death::Output(STRAY_MAX)));
+            }
+        }
+        if anew {
+            *counts = [0; 2];
+        }
+    }
+
+    fn look(&self) -> bool {
+        let at = self.deadline.load(Ordering::SeqCst);
+        if at == 0 {
+            return false;
+        }
+        if self.epoch.elapsed().as_nanos() >= u128::from(at) {
+            self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
+            return true;
+        }
+        let call = self.call.load(Ordering::Relaxed);
+        if let Some(used) = self.pid.and_then(|pid| sys::clock::cpu_time(pid).ok()) {
+            let mut base = locked(&self.cpu_base);
+            if base.0 != call {
+                // The first look at this call: what it used before is less than one tick per thread.
+                *base = (call, used);
+            }
+            let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
+            if used.saturating_sub(base.1) >= limit {
+                self.kill(Some(Death::Cpu(limit)));
+            }
+        }
+        true
+    }
+}
+
+/// Reads until nothing is left; `true` when the cap is reached.
+fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &StraySink) -> bool {
+    let mut piece = [0; 8192];
+    loop {
+        let Some(file) = pipe else { return false };
+        match file.read(&mut piece) {
+            Ok(0) => *pipe = None,
+            Ok(length) => {
+                *count += u64::try_from(length).unwrap_or_default();
+                if *count > STRAY_MAX {
+                    *pipe = None;
+                    return true;
+                }
+                sink(Stray { is_stderr, bytes: &piece[..length] });
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => *pipe = None,
+        }
+    }
+}
+
+/// The pid of a pidfd as this namespace sees it (pidfd_open(2), fdinfo).
+fn pid_behind(pidfd: &OwnedFd) -> Option<i32> {
+    use std::os::fd::AsRawFd as _;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    line.trim().parse().ok().filter(|&pid| pid > 0)
+}
+
+/// The thread and its list.
+pub(super) struct Attendant {
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    wake: EventFd,
+    asleep: AtomicBool,
+    over: AtomicBool,
+    list: Mutex<Vec<Arc<Watched>>>,
+}
+
+impl Attendant {
+    pub(super) fn start() -> io::Result<Self> {
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        let shared = Arc::new(Shared {
+            wake,
+            asleep: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            list: Mutex::new(Vec::new()),
+        });
+        let inner = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || inner.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    pub(super) fn add(&self, watched: &Arc<Watched>) {
+        locked(&self.shared.list).push(Arc::clone(watched));
+        let _ = self.shared.wake.write(1);
+    }
+
+    pub(super) fn remove(&self, watched: &Arc<Watched>) {
+        locked(&self.shared.list).retain(|other| !Arc::ptr_eq(other, watched));
+        let _ = self.shared.wake.write(1);
+    }
+
+    /// A call began: wakes the thread if it sleeps.
+    pub(super) fn nudge(&self) {
+        if self.shared.asleep.swap(false, Ordering::SeqCst) {
+            let _ = self.shared.wake.write(1);
+        }
+    }
+}
+
+impl Drop for Attendant {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        let _ = self.shared.wake.write(1);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut idle = 0;
+        while !self.over.load(Ordering::SeqCst) {
+            let list = locked(&self.list).clone();
+            let mut active = list.iter().fold(false, |active, watched| watched.look() || active);
+            idle = if active { 0 } else { idle + 1 };
+            if idle > IDLE_TICKS {
+                self.asleep.store(true, Ordering::SeqCst);
+                // A call may have begun between the look and the store.
+                active = list.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0);
+                if active {
+                    idle = 0;
+                }
+            }
+            self.wait(&list, !active && idle > IDLE_TICKS);
+            self.asleep.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn wait(&self, list: &[Arc<Watched>], until_woken: bool) {
+        let timeout =
+            if until_woken { PollTimeout::NONE } else { PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO) };
+        // Duplicates, since the pipes stand behind a lock that a caller may take while this thread sleeps.
+        let pipes: Vec<(usize, File)> = list
+            .iter()
+            .enumerate()
+            .flat_map(|(index, watched)| {
+                let stray = locked(&watched.stray);
+                stray
+                    .pipes
+                    .iter()
+                    .flatten()
+                    .filter_map(|pipe| pipe.try_clone().ok())
+                    .map(|pipe| (index, pipe))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        fds.extend(pipes.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        if poll(&mut fds, timeout).is_err() {
+            return;
+        }
+        let _ = self.wake.read();
+        let mut ready: Vec<usize> = fds[1..]
+            .iter()
+            .zip(&pipes)
+            .filter(|(fd, _)| fd.revents().is_some_and(|flags| !flags.is_empty()))
+            .map(|(_, (index, _))| *index)
+            .collect();
+        ready.dedup();
+        for index in ready {
+            list[index].drain(false);
+        }
+    }
+}

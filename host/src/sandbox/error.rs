@@ -1,0 +1,239 @@
+//! Why there is no worker, and how a worker ended: each ending is one readable line with its own code.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::code::{Code, Coded};
+use crate::wire::{Ended, LoadFailure, Refused, WireError};
+
+/// How a worker came to its end without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Death {
+    /// The wall clock ran out.
+    Time(Duration),
+    /// The CPU limit of one call was used up.
+    Cpu(Duration),
+    /// Memory up to the limit, in bytes.
+    Memory(u64),
+    /// More printed on its own descriptors than allowed, in bytes.
+    Output(u64),
+    /// More host calls than allowed.
+    Calls(u64),
+    /// An answer larger than a message may be.
+    Message(String),
+    /// A system call that no plugin may make.
+    Refused(Refused),
+    /// A system call of a foreign interface: the kernel ended it at once.
+    ForeignCall,
+    /// A signal ended it.
+    Signal(i32),
+    /// It exited, with this code, before it answered.
+    Exited(i32),
+    /// It closed its channel and lived on.
+    Silent,
+    /// It sent what the protocol does not allow.
+    Protocol(String),
+}
+
+impl Death {
+    /// Reads the launcher's report; `memory` is the limit in bytes.
+    #[must_use]
+    pub(super) fn from_end(ended: &Ended, memory: u64) -> Self {
+        if let Some(refused) = &ended.refused {
+            return Self::Refused(refused.clone());
+        }
+        // A memory hog ends by whatever its allocator does: the peak tells more than the signal.
+        let at_limit = ended.max_rss_kib.saturating_mul(1024) >= memory / 10 * 9;
+        match (ended.signal, ended.exit) {
+            (Some(libc::SIGSYS), _) => Self::ForeignCall,
+            (Some(_), _) | (_, Some(1..)) if at_limit => Self::Memory(memory),
+            (Some(signal), _) => Self::Signal(signal),
+            (None, code) => Self::Exited(code.unwrap_or_default()),
+        }
+    }
+
+    /// Its stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Time(_) => Code::LimitTime,
+            Self::Cpu(_) => Code::LimitCpu,
+            Self::Memory(_) => Code::LimitMemory,
+            Self::Output(_) => Code::LimitOutput,
+            Self::Calls(_) => Code::LimitCalls,
+            Self::Message(_) => Code::LimitMessage,
+            Self::Refused(_) | Self::ForeignCall => Code::SandboxViolation,
+            Self::Signal(_) => Code::PluginCrashed,
+            Self::Exited(_) | Self::Silent => Code::PluginExited,
+            Self::Protocol(_) => Code::ProtocolError,
+        }
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(limit) => write!(f, "took longer than its limit of {} s", limit.as_secs_f64()),
+            Self::Cpu(limit) => write!(f, "used more CPU time than its limit of {} s", limit.as_secs_f64()),
+            Self::Memory(limit) => write!(f, "reached its memory limit of {} MiB", limit >> 20),
+            Self::Output(limit) => write!(f, "printed more than {} KiB on its own descriptors", limit >> 10),
+            Self::Calls(limit) => write!(f, "made more than {limit} host calls in one call"),
+            Self::Message(size) => write!(f, "answered with {size} bytes, more than a message may have"),
+            Self::Refused(call) => write!(f, "made the system call {}, which no plugin may make", call.name),
+            Self::ForeignCall => f.write_str("made a system call of a foreign interface (32-bit or x32)"),
+            Self::Signal(number) => write!(f, "crashed ({})", signal_name(*number)),
+            Self::Exited(code) => write!(f, "ended with exit code {code} before it answered"),
+            Self::Silent => f.write_str("closed its channel before it answered"),
+            Self::Protocol(why) => write!(f, "broke the protocol: {why}"),
+        }
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    nix::sys::signal::Signal::try_from(number)
+        .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
+
+/// Why a worker could not be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// The launcher could not be started.
+    #[error("cannot start the sandbox launcher: {0}")]
+    Start(#[source] io::Error),
+    /// This machine does not let the sandbox be built.
+    #[error("this machine cannot run the sandbox: {step} failed: {reason}")]
+    Unavailable {
+        /// The step that failed.
+        step: String,
+        /// The system's answer.
+        reason: String,
+    },
+    /// A worker could not seal itself.
+    #[error("the plugin's sandbox could not be closed: {step} failed: {reason}")]
+    NotSealed {
+        /// The step that failed.
+        step: String,
+        /// The system's answer.
+        reason: String,
+    },
+    /// A worker reported less than was asked for.
+    #[error("the plugin's sandbox reports that a layer is missing")]
+    LayerMissing,
+    /// The launcher ended.
+    #[error("the sandbox launcher ended unexpectedly: {0}")]
+    LauncherGone(String),
+    /// The control channel failed.
+    #[error("cannot talk to the sandbox launcher: {0}")]
+    Control(#[source] io::Error),
+    /// The worker ended.
+    #[error("it {0}")]
+    Died(Death),
+    /// The plugin could not be loaded.
+    #[error("{}", load_line(.0))]
+    Load(LoadFailure),
+    /// A request was above its cap; nothing was sent.
+    #[error("the request cannot be sent: {0}")]
+    Request(#[source] WireError),
+    /// The caller's own output could not be written, for example because its reader is gone.
+    #[error("cannot write the plugin's output: {0}")]
+    Output(#[source] io::Error),
+}
+
+fn load_line(failure: &LoadFailure) -> String {
+    match failure {
+        LoadFailure::Library { message } => format!("its library cannot be opened: {message}"),
+        LoadFailure::NotAPlugin { message } => format!("its library is not a plugin: {message}"),
+        LoadFailure::Abi { message, .. } => message.clone(),
+        LoadFailure::Create { error } => format!("it could not start: {error}"),
+    }
+}
+
+impl Coded for SandboxError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Start(_)
+            | Self::Unavailable { .. }
+            | Self::NotSealed { .. }
+            | Self::LayerMissing
+            | Self::LauncherGone(_) => Code::SandboxUnavailable,
+            Self::Control(_) | Self::Output(_) => Code::Io,
+            Self::Request(_) => Code::LimitMessage,
+            Self::Died(death) => death.code(),
+            Self::Load(LoadFailure::Library { .. }) => Code::ElfInvalid,
+            Self::Load(LoadFailure::NotAPlugin { .. }) => Code::NotAPlugin,
+            Self::Load(LoadFailure::Abi { .. }) => Code::AbiMismatch,
+            Self::Load(LoadFailure::Create { error }) => match error.kind() {
+                migraine_plugin_api::ErrorKind::Panic => Code::PluginPanicked,
+                _ => Code::PluginFailed,
+            },
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Unavailable { step, .. } | Self::NotSealed { step, .. } => Some(cure(step).to_owned()),
+            Self::Died(Death::Time(_)) => Some("raise the limit of one command with --timeout SECONDS".to_owned()),
+            Self::Died(Death::Refused(_) | Death::ForeignCall) => {
+                Some("a correct plugin never does this; report it to its author".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What usually stands behind a step that failed.
+fn cure(step: &str) -> &'static str {
+    if step.contains("namespace") || step.contains("uid_map") || step.contains("gid_map") {
+        "user namespaces must be allowed: see the sysctls user.max_user_namespaces and \
+         kernel.apparmor_restrict_unprivileged_userns, or the container's profile"
+    } else if step.contains("mount") || step.contains("root") {
+        "the container's or AppArmor's profile must allow mounts inside a user namespace"
+    } else if step.contains("Landlock") {
+        "the kernel needs Landlock version 3 or newer, enabled in its lsm= list"
+    } else if step.contains("seccomp") {
+        "the kernel needs seccomp filters with user notification (Linux 5.0 or newer)"
+    } else {
+        "see SECURITY.md for what the sandbox needs of a machine"
+    }
+}
+
+impl SandboxError {
+    /// The long trace behind a one-line error, for `--verbose`.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        match self {
+            Self::Load(LoadFailure::Abi { trace, .. }) if !trace.is_empty() => Some(trace),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(exit: Option<i32>, signal: Option<i32>, max_rss_kib: u64) -> Ended {
+        Ended { exit, signal, refused: None, max_rss_kib, cpu_us: 0 }
+    }
+
+    #[test]
+    fn endings_are_told_apart() {
+        let memory = 64 << 20;
+        let check = |end: Ended, code: Code| {
+            let death = Death::from_end(&end, memory);
+            assert_eq!(death.code(), code, "{death}");
+        };
+        check(ended(None, Some(11), 2000), Code::PluginCrashed);
+        check(ended(None, Some(11), 62000), Code::LimitMemory);
+        check(ended(Some(101), None, 62000), Code::LimitMemory);
+        check(ended(Some(0), None, 62000), Code::PluginExited);
+        check(ended(Some(0), None, 2000), Code::PluginExited);
+        check(ended(None, Some(31), 2000), Code::SandboxViolation);
+        let refused = Some(Refused { name: "ptrace".to_owned(), number: 101, args: [0; 6] });
+        let death = Death::from_end(&Ended { refused, ..ended(None, Some(9), 2000) }, memory);
+        assert_eq!(death.to_string(), "made the system call ptrace, which no plugin may make");
+    }
+}

@@ -1,0 +1,211 @@
+//! The launcher seen from the host: started early, asked for workers, ended with its control socket.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::pipe2;
+
+use super::attend::{Attendant, StraySink, Watched};
+use super::error::SandboxError;
+use super::worker::Worker;
+use crate::sys;
+use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LAUNCHER_ARGUMENT, LauncherSpec, LoadBy, ToLauncher, WorkerSpec};
+
+/// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The environment of every plugin, whole. Run-times take the core count for their thread count; a plugin has few threads.
+const ENVIRONMENT: [(&str, &str); 7] = [
+    ("PATH", "/usr/bin:/bin"),
+    ("LANG", "C.UTF-8"),
+    ("TZ", "UTC"),
+    ("TMPDIR", "/tmp"),
+    ("MIGRAINE_API", "1.0"),
+    ("TOKIO_WORKER_THREADS", "2"),
+    ("RAYON_NUM_THREADS", "2"),
+];
+
+/// A running launcher.
+pub struct Launcher {
+    control: Mutex<Control>,
+    attendant: Attendant,
+}
+
+impl std::fmt::Debug for Launcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launcher").finish_non_exhaustive()
+    }
+}
+
+struct Control {
+    socket: OwnedFd,
+    /// The process that was started; it ends as soon as the launcher proper stands in its namespaces.
+    starter: Option<Child>,
+    ready: Option<Ready>,
+    next: u32,
+    /// Ends of workers that were read while something else was waited for.
+    ended: BTreeMap<u32, Ended>,
+}
+
+struct Ready {
+    load_by: LoadBy,
+    pidfd: OwnedFd,
+}
+
+impl Launcher {
+    /// Starts a launcher; returns as soon as the process exists, so that its start overlaps with other work.
+    ///
+    /// # Errors
+    /// The process could not be started.
+    pub fn start(spec: &LauncherSpec) -> Result<Self, SandboxError> {
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(|error| SandboxError::Start(error.into()))?;
+        let spec = serde_json::to_string(spec).map_err(|error| SandboxError::Start(error.into()))?;
+        // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
+        // names the running file itself, so an upgrade in mid run cannot mix versions.
+        let starter = Command::new("/proc/self/exe")
+            .args([LAUNCHER_ARGUMENT, &spec])
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .current_dir("/")
+            // Out of the terminal's foreground group at once: Ctrl-C is for the host, which then ends its workers.
+            .process_group(0)
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(SandboxError::Start)?;
+        let control = Control { socket: ours, starter: Some(starter), ready: None, next: 1, ended: BTreeMap::new() };
+        let attendant = Attendant::start().map_err(SandboxError::Start)?;
+        Ok(Self { control: Mutex::new(control), attendant })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the launcher stands in its namespaces; says how workers will open their code.
+    ///
+    /// # Errors
+    /// The sandbox cannot be built on this machine.
+    pub fn ready(&self) -> Result<LoadBy, SandboxError> {
+        self.locked().await_ready()
+    }
+
+    /// Starts a worker and waits until it is sealed.
+    ///
+    /// # Errors
+    /// The sandbox cannot be built, or the worker could not seal itself.
+    pub fn spawn(self: &Arc<Self>, spec: &WorkerSpec, code: &OwnedFd, sink: StraySink) -> Result<Worker, SandboxError> {
+        let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|error| SandboxError::Control(error.into()));
+        let (request_end, requests) = pipe()?;
+        let (replies, reply_end) = pipe()?;
+        let (out, out_end) = pipe()?;
+        let (err, err_end) = pipe()?;
+        for end in [&out, &err] {
+            fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|error| SandboxError::Control(error.into()))?;
+        }
+        let fds = [code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
+        let (number, pidfd) = self.locked().spawn(spec, &fds)?;
+        drop((request_end, reply_end, out_end, err_end));
+        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink));
+        self.attendant.add(&watched);
+        Worker::new(Arc::clone(self), number, spec, watched, File::from(requests), File::from(replies))
+    }
+
+    pub(super) fn attendant(&self) -> &Attendant {
+        &self.attendant
+    }
+
+    /// Waits for the report of a worker's end.
+    pub(super) fn await_end(&self, worker: u32) -> Result<Ended, SandboxError> {
+        let mut control = self.locked();
+        loop {
+            if let Some(ended) = control.ended.remove(&worker) {
+                return Ok(ended);
+            }
+            control.hear()?;
+        }
+    }
+}
+
+impl Control {
+    fn await_ready(&mut self) -> Result<LoadBy, SandboxError> {
+        while self.ready.is_none() {
+            self.hear()?;
+        }
+        self.ready.as_ref().map(|ready| ready.load_by).ok_or_else(|| SandboxError::LauncherGone("no answer".to_owned()))
+    }
+
+    fn spawn(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>]) -> Result<(u32, OwnedFd), SandboxError> {
+        self.await_ready()?;
+        let worker = self.next;
+        self.next += 1;
+        let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec })
+            .map_err(|error| SandboxError::Control(error.into()))?;
+        sys::fd::send(self.socket.as_fd(), &order, fds).map_err(SandboxError::Control)?;
+        loop {
+            if let Some(pidfd) = self.hear()? {
+                return Ok((worker, pidfd));
+            }
+        }
+    }
+
+    /// Reads one message. The value is the pidfd of a worker that was just started.
+    fn hear(&mut self) -> Result<Option<OwnedFd>, SandboxError> {
+        let timeout = PollTimeout::try_from(ANSWER_DEADLINE).unwrap_or(PollTimeout::MAX);
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        let ready = loop {
+            match poll(&mut fds, timeout) {
+                Err(nix::errno::Errno::EINTR) => {}
+                other => break other.map_err(|error| SandboxError::Control(error.into()))?,
+            }
+        };
+        if ready == 0 {
+            return Err(SandboxError::LauncherGone("it did not answer in time".to_owned()));
+        }
+        let (body, mut fds) = sys::fd::receive(self.socket.as_fd(), CONTROL_MAX).map_err(SandboxError::Control)?;
+        if body.is_empty() {
+            return Err(SandboxError::LauncherGone("its control channel closed".to_owned()));
+        }
+        let gone = || SandboxError::LauncherGone("a message came without its descriptor".to_owned());
+        match serde_json::from_slice(&body).map_err(|error| SandboxError::Control(error.into()))? {
+            FromLauncher::Ready { load_by } => {
+                let pidfd = fds.pop().ok_or_else(gone)?;
+                self.ready = Some(Ready { load_by, pidfd });
+                Ok(None)
+            }
+            FromLauncher::Unavailable { step, reason } => Err(SandboxError::Unavailable { step, reason }),
+            FromLauncher::Spawned { .. } => Ok(Some(fds.pop().ok_or_else(gone)?)),
+            FromLauncher::NotSpawned { step, reason, .. } => Err(SandboxError::NotSealed { step, reason }),
+            FromLauncher::Ended { worker, ended } => {
+                self.ended.insert(worker, ended);
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Killing is quicker than the end of the channel, and as final: pid 1 of the namespace takes all workers along.
+        if let Some(ready) = &self.ready {
+            sys::process::kill(ready.pidfd.as_fd());
+            sys::process::await_end(&ready.pidfd);
+        }
+        if let Some(mut starter) = self.starter.take() {
+            if self.ready.is_none() {
+                let _ = starter.kill();
+            }
+            let _ = starter.wait();
+        }
+    }
+}

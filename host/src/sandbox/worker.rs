@@ -1,0 +1,321 @@
+//! One worker: load, call, end. Everything that comes from it is hostile input.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use migraine_plugin_api::PluginError;
+
+use super::attend::Watched;
+use super::error::{Death, SandboxError};
+use super::launcher::Launcher;
+use crate::wire::{
+    Ended, FrameReader, Header, Kind, LoadBody, LoadFailure, LoadedBody, SealReport, WireError, WorkerSpec, write_frame,
+};
+
+/// Limits of one call, host calls included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Wall clock.
+    pub wall: Duration,
+    /// CPU time of the worker, all threads.
+    pub cpu: Duration,
+    /// Host calls and log lines.
+    pub services: u64,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self { wall: Duration::from_secs(30), cpu: Duration::from_secs(10), services: 100_000 }
+    }
+}
+
+/// Which of the caller's streams a command writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// What a running call may ask of the host.
+pub trait HostSide {
+    /// Output of a command; an error ends the call.
+    ///
+    /// # Errors
+    /// The caller's stream cannot be written.
+    fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()>;
+
+    /// A log line as the plugin wrote it.
+    fn log(&mut self, body: &[u8]);
+
+    /// A host service.
+    ///
+    /// # Errors
+    /// The refusal, passed to the plugin.
+    fn service(&mut self, name: &str, body: &[u8]) -> Result<Vec<u8>, PluginError>;
+}
+
+/// What a worker used until its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Peak resident memory.
+    pub max_rss_kib: u64,
+    /// CPU time.
+    pub cpu: Duration,
+}
+
+/// A worker. Replaced, never reused, after any error that is not the plugin's own.
+pub struct Worker {
+    launcher: Arc<Launcher>,
+    number: u32,
+    memory: u64,
+    watched: Arc<Watched>,
+    requests: File,
+    replies: FrameReader<File>,
+    seal: SealReport,
+    calls: u32,
+    ended: Option<Ended>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("number", &self.number).field("seal", &self.seal).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// Reads the seal; a worker that does not report every layer that was asked for is ended.
+    pub(super) fn new(
+        launcher: Arc<Launcher>,
+        number: u32,
+        spec: &WorkerSpec,
+        watched: Arc<Watched>,
+        requests: File,
+        replies: File,
+    ) -> Result<Self, SandboxError> {
+        let nothing = SealReport { layers: crate::wire::Layers::NONE, landlock_abi: 0, probes: Vec::new() };
+        let memory = spec.rlimits.data;
+        let replies = FrameReader::new(replies);
+        let mut worker =
+            Self { launcher, number, memory, watched, requests, replies, seal: nothing, calls: 0, ended: None };
+        worker.watched.arm(0, &CallLimits::default());
+        worker.launcher.attendant().nudge();
+        let read = match worker.replies.next_frame() {
+            Ok(frame) if frame.header.kind == Kind::Sealed => Ok(serde_json::from_slice::<SealReport>(frame.body).ok()),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error),
+        };
+        worker.watched.disarm();
+        match read {
+            Ok(Some(seal)) if seal.layers == spec.layers => worker.seal = seal,
+            Ok(_) => return Err(SandboxError::LayerMissing),
+            Err(_) => {
+                let reason = worker.last_words();
+                return Err(SandboxError::NotSealed { step: "the sandbox's self-check".to_owned(), reason });
+            }
+        }
+        Ok(worker)
+    }
+
+    /// What a worker that could not finish its seal wrote about it; no plugin code has run.
+    fn last_words(&mut self) -> String {
+        let death = self.bury();
+        format!("the worker {death}")
+    }
+
+    /// What is in force, as the worker reported it before the plugin was near.
+    #[must_use]
+    pub fn seal(&self) -> &SealReport {
+        &self.seal
+    }
+
+    /// The worker's process as the host's pid namespace sees it.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.watched.pid()
+    }
+
+    /// Loads the plugin.
+    ///
+    /// # Errors
+    /// The library or its interface is refused, the plugin's constructor failed, or the worker died.
+    pub fn load(
+        &mut self,
+        body: &LoadBody,
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<LoadedBody, SandboxError> {
+        let body = serde_json::to_vec(body).map_err(|error| SandboxError::Control(error.into()))?;
+        match self.exchange(Kind::Load, &body, b"", limits, side)? {
+            (Kind::Loaded, body) => serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string())),
+            (Kind::LoadFailed, body) => match serde_json::from_slice::<LoadFailure>(&body) {
+                Ok(failure) => Err(SandboxError::Load(failure)),
+                Err(error) => Err(self.broken(error.to_string())),
+            },
+            (kind, _) => Err(self.broken(format!("{kind:?} in answer to a load"))),
+        }
+    }
+
+    /// One call of the plugin. The outer error ends the worker; the inner one is the plugin's own.
+    ///
+    /// # Errors
+    /// The worker died, broke a limit or the protocol.
+    pub fn call(
+        &mut self,
+        kind: Kind,
+        body: &[u8],
+        raw: &[u8],
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<Result<Vec<u8>, PluginError>, SandboxError> {
+        match self.exchange(kind, body, raw, limits, side)? {
+            (Kind::Reply, body) => Ok(Ok(body)),
+            (Kind::Failed, body) => match serde_json::from_slice(&body) {
+                Ok(error) => Ok(Err(error)),
+                Err(error) => Err(self.broken(error.to_string())),
+            },
+            (Kind::Oversized, body) => {
+                let size = String::from_utf8_lossy(&body).into_owned();
+                self.watched.kill(Some(Death::Message(crate::text::display_safe(&size, 20))));
+                Err(SandboxError::Died(self.bury()))
+            }
+            (kind, _) => Err(self.broken(format!("{kind:?} in answer to a call"))),
+        }
+    }
+
+    /// Tells the plugin to end and waits for it, at most `grace`.
+    pub fn shut_down(mut self, grace: Duration, side: &mut dyn HostSide) -> Option<Usage> {
+        let limits = CallLimits { wall: grace, ..CallLimits::default() };
+        let _ = self.exchange(Kind::Shutdown, b"", b"", &limits, side);
+        self.bury();
+        let ended = self.ended.as_ref()?;
+        Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
+    }
+
+    fn exchange(
+        &mut self,
+        kind: Kind,
+        body: &[u8],
+        raw: &[u8],
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<(Kind, Vec<u8>), SandboxError> {
+        self.calls += 1;
+        let call = self.calls;
+        self.watched.arm(call, limits);
+        self.launcher.attendant().nudge();
+        let outcome = match write_frame(&mut self.requests, Header::new(kind, call), body, raw) {
+            Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
+            // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
+            _ => self.listen(call, limits, side),
+        };
+        if kind != Kind::Hook && kind != Kind::Echo {
+            // What a command printed on its own descriptors must be shown before its end is.
+            self.watched.drain(true);
+        }
+        self.watched.disarm();
+        outcome
+    }
+
+    fn listen(
+        &mut self,
+        call: u32,
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<(Kind, Vec<u8>), SandboxError> {
+        let mut asked = 0;
+        loop {
+            let frame = match self.replies.next_frame() {
+                Ok(frame) => frame,
+                Err(error) => return Err(self.lost(&error)),
+            };
+            let kind = frame.header.kind;
+            match kind {
+                Kind::Out | Kind::Err => {
+                    let stream = if kind == Kind::Out { Stream::Out } else { Stream::Err };
+                    let before = Instant::now();
+                    let written = side.output(stream, frame.body);
+                    self.watched.extend(before.elapsed());
+                    if let Err(error) = written {
+                        self.watched.kill(None);
+                        return Err(SandboxError::Output(error));
+                    }
+                }
+                Kind::Log => {
+                    asked += 1;
+                    side.log(frame.body);
+                }
+                _ if frame.header.call != call => return Err(self.broken(format!("{kind:?} for another call"))),
+                Kind::Service => {
+                    asked += 1;
+                    let length = usize::from(frame.header.extra);
+                    let parts = frame.body.split_at_checked(length);
+                    let Some((Ok(name), body)) = parts.map(|(name, body)| (std::str::from_utf8(name), body)) else {
+                        return Err(self.broken("a host call without a name".to_owned()));
+                    };
+                    let (kind, body) = answer(side.service(name, body));
+                    if let Err(WireError::TooLarge { .. }) =
+                        write_frame(&mut self.requests, Header::new(kind, call), &body, b"")
+                    {
+                        return Err(self.broken("a host call whose answer is too large".to_owned()));
+                    }
+                }
+                Kind::Reply | Kind::Failed | Kind::Loaded | Kind::LoadFailed | Kind::Oversized => {
+                    return Ok((kind, frame.body.to_vec()));
+                }
+                other => return Err(self.broken(format!("an unexpected {other:?}"))),
+            }
+            if asked > limits.services {
+                self.watched.kill(Some(Death::Calls(limits.services)));
+            }
+        }
+    }
+
+    /// The channel ended or is broken.
+    fn lost(&mut self, error: &WireError) -> SandboxError {
+        if !matches!(error, WireError::Closed | WireError::Cut) {
+            return self.broken(error.to_string());
+        }
+        SandboxError::Died(self.bury())
+    }
+
+    /// The worker broke the protocol.
+    fn broken(&mut self, why: String) -> SandboxError {
+        self.watched.kill(Some(Death::Protocol(why)));
+        SandboxError::Died(self.bury())
+    }
+
+    /// Makes sure that the worker is gone and says how it came to its end.
+    fn bury(&mut self) -> Death {
+        if self.ended.is_none() {
+            // A worker that closed its channel may live on for a moment, or for ever.
+            if !self.watched.gone_within(Duration::from_millis(200)) {
+                self.watched.kill(Some(Death::Silent));
+            }
+            self.ended = self.launcher.await_end(self.number).ok();
+            self.watched.drain(true);
+            self.launcher.attendant().remove(&self.watched);
+        }
+        let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.memory));
+        self.watched.cause().or(reported).unwrap_or(Death::Silent)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.watched.kill(None);
+            self.bury();
+        }
+    }
+}
+
+fn answer(outcome: Result<Vec<u8>, PluginError>) -> (Kind, Vec<u8>) {
+    match outcome {
+        Ok(body) => (Kind::Answer, body),
+        Err(error) => (Kind::Refusal, serde_json::to_vec(&error).unwrap_or_default()),
+    }
+}

@@ -1,0 +1,97 @@
+//! Descriptors: taking inherited numbers, placing them, passing them over a socket.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+use super::done;
+
+/// Takes ownership of a descriptor that was inherited under an agreed number.
+///
+/// # Errors
+/// The number is not open.
+pub(crate) fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl(2) F_GETFD only reads the descriptor table.
+    done(unsafe { libc::fcntl(number, libc::F_GETFD) }.into())?;
+    // SAFETY: the number is open (just checked) and this program gives each agreed number to exactly one owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Puts a copy of a descriptor under a number, without close-on-exec (dup3(2) would refuse equal numbers).
+///
+/// # Errors
+/// As dup2(2).
+pub(crate) fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    // SAFETY: dup2(2) replaces `number` in the table; callers own that number by agreement.
+    done(unsafe { libc::dup2(fd.as_raw_fd(), number) }.into())
+}
+
+/// Moves a descriptor to a number of at least `least`, so that it is out of the way of agreed numbers.
+///
+/// # Errors
+/// As fcntl(2) F_DUPFD.
+pub(crate) fn lift(fd: &OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC returns a new descriptor that nobody else owns.
+    let number = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
+    done(number.into())?;
+    // SAFETY: just created, owned here alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Closes every descriptor between two numbers, both included (close_range(2)).
+///
+/// # Errors
+/// The kernel does not know the call.
+pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: the callers have no owner for descriptors of that range any more; the process is single-threaded.
+    done(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })
+}
+
+/// Sends one datagram with descriptors beside it (unix(7), SCM_RIGHTS).
+///
+/// # Errors
+/// As sendmsg(2).
+pub(crate) fn send(socket: BorrowedFd<'_>, body: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let numbers: Vec<RawFd> = fds.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let ancillary = if numbers.is_empty() { &[][..] } else { &rights[..] };
+    loop {
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(body)], ancillary, MsgFlags::MSG_NOSIGNAL, None) {
+            Ok(_) => return Ok(()),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Receives one datagram with the descriptors beside it; an empty one means that the other side is gone.
+///
+/// # Errors
+/// As recvmsg(2); a datagram or its descriptors that did not fit are an error.
+pub(crate) fn receive(socket: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+    let mut body = vec![0; most];
+    let mut ancillary = nix::cmsg_space!([RawFd; 8]);
+    let (length, fds) = loop {
+        let mut parts = [IoSliceMut::new(&mut body)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut ancillary), flags) {
+            Ok(message) => message,
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let mut fds = Vec::new();
+        for part in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(numbers) = part {
+                // SAFETY: recvmsg(2) has just installed these descriptors for this process; nobody else owns them.
+                fds.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+            }
+        }
+        if message.flags.intersects(MsgFlags::MSG_CTRUNC | MsgFlags::MSG_TRUNC) {
+            return Err(io::Error::other("a control message was cut"));
+        }
+        break (message.bytes, fds);
+    };
+    body.truncate(length);
+    Ok((body, fds))
+}

@@ -1,0 +1,175 @@
+//! What host and launcher say to each other over the control socket. Both are trusted; descriptors travel beside.
+
+use serde::{Deserialize, Serialize};
+
+/// Which layers a worker seals itself with. Every product path uses [`Layers::ALL`]; tests switch single layers off to
+/// show that an attack works without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each layer is on or off by itself")]
+pub struct Layers {
+    /// User, mount, pid, net, ipc, uts and cgroup namespaces and the private root.
+    pub namespaces: bool,
+    /// Resource limits.
+    pub rlimits: bool,
+    /// No capability, no new privileges, not dumpable.
+    pub privileges: bool,
+    /// Landlock.
+    pub landlock: bool,
+    /// The system call filter.
+    pub seccomp: bool,
+}
+
+impl Layers {
+    /// Everything on.
+    pub const ALL: Self = Self { namespaces: true, rlimits: true, privileges: true, landlock: true, seccomp: true };
+    /// Everything off.
+    pub const NONE: Self =
+        Self { namespaces: false, rlimits: false, privileges: false, landlock: false, seccomp: false };
+}
+
+/// How the worker opens the verified bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadBy {
+    /// Through `/proc/self/fd/N`, where the launcher could mount procfs.
+    Procfs,
+    /// From a copy in a private read-only tmpfs.
+    Copy,
+}
+
+/// The first argument of a launcher process; the second is a [`LauncherSpec`] as JSON.
+pub const LAUNCHER_ARGUMENT: &str = "__migraine-launcher";
+
+/// The largest control message, in bytes.
+pub const CONTROL_MAX: usize = 4096;
+
+/// What the launcher is told on its command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LauncherSpec {
+    /// Whether to enter namespaces and a private root.
+    pub namespaces: bool,
+    /// Forces one way of opening the bytes; `None` uses procfs where it can be mounted.
+    pub load_by: Option<LoadBy>,
+}
+
+/// Limits of one worker (setrlimit(2) names), sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimits {
+    /// `RLIMIT_DATA`: heap and private writable memory.
+    pub data: u64,
+    /// `RLIMIT_AS`: a loose outer bound.
+    pub address_space: u64,
+    /// `RLIMIT_STACK`.
+    pub stack: u64,
+    /// `RLIMIT_NOFILE`, on top of the worker's own descriptors.
+    pub descriptors: u64,
+    /// `RLIMIT_NPROC`: threads.
+    pub threads: u64,
+    /// `RLIMIT_FSIZE`.
+    pub file_size: u64,
+    /// Size of the scratch directory.
+    pub scratch: u64,
+    /// Files in the scratch directory.
+    pub scratch_files: u64,
+}
+
+impl Rlimits {
+    /// The defaults of a native plugin.
+    pub const NATIVE: Self = Self {
+        data: 64 << 20,
+        address_space: 1 << 30,
+        stack: 8 << 20,
+        descriptors: 20,
+        threads: 8,
+        file_size: 16 << 20,
+        scratch: 32 << 20,
+        scratch_files: 4096,
+    };
+}
+
+/// One worker to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerSpec {
+    /// Its layers.
+    pub layers: Layers,
+    /// Its limits.
+    pub rlimits: Rlimits,
+}
+
+/// Host to launcher.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToLauncher {
+    /// Start a worker; beside travel, in this order: code, request pipe, reply pipe, standard output, standard error.
+    Spawn {
+        /// The host's number for it.
+        worker: u32,
+        /// What it is.
+        spec: WorkerSpec,
+    },
+}
+
+/// A system call that ended a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its name, as in syscalls(2).
+    pub name: String,
+    /// Its number.
+    pub number: i32,
+    /// Its arguments.
+    pub args: [u64; 6],
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The exit code, if it exited.
+    pub exit: Option<i32>,
+    /// The signal, if one ended it.
+    pub signal: Option<i32>,
+    /// The call it made that no plugin may make.
+    pub refused: Option<Refused>,
+    /// Peak resident memory in KiB.
+    pub max_rss_kib: u64,
+    /// CPU time in microseconds.
+    pub cpu_us: u64,
+}
+
+/// Launcher to host.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromLauncher {
+    /// It stands in its own namespaces and waits for work; beside travels its own pidfd.
+    Ready {
+        /// How workers will open their code.
+        load_by: LoadBy,
+    },
+    /// It cannot build the sandbox on this machine.
+    Unavailable {
+        /// The step that failed.
+        step: String,
+        /// The system's answer.
+        reason: String,
+    },
+    /// A worker runs; beside travels its pidfd.
+    Spawned {
+        /// Which one.
+        worker: u32,
+    },
+    /// A worker could not be started, or could not seal itself.
+    NotSpawned {
+        /// Which one.
+        worker: u32,
+        /// The step that failed.
+        step: String,
+        /// The system's answer.
+        reason: String,
+    },
+    /// A worker ended.
+    Ended {
+        /// Which one.
+        worker: u32,
+        /// How.
+        ended: Ended,
+    },
+}

@@ -1,0 +1,16 @@
+//! What travels between host, launcher and worker: frames over any reader and writer, and the messages in them.
+//!
+//! Host and worker are the same program, so nothing here needs compatibility. Everything from a worker is hostile input:
+//! sizes are capped before anything is allocated, and an unknown tag is an error.
+#![forbid(unsafe_code)]
+
+mod control;
+mod frame;
+mod message;
+
+pub use control::{
+    CONTROL_MAX, Ended, FromLauncher, LAUNCHER_ARGUMENT, LauncherSpec, Layers, LoadBy, Refused, Rlimits, ToLauncher,
+    WorkerSpec,
+};
+pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, RAW_MAX, WireError, write_frame};
+pub use message::{LoadBody, LoadFailure, LoadedBody, SealReport};

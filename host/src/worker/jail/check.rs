@@ -1,0 +1,46 @@
+//! The self-check: attributes are asked for, and forbidden acts are tried, before the plugin is near. Nothing here reads
+//! /proc: what it shows could be another's.
+
+use std::fs::{self, File};
+use std::io;
+
+use super::{StepError, at};
+use crate::sys;
+use crate::wire::Layers;
+
+/// Tries what must fail and returns the names of what was tried.
+///
+/// # Errors
+/// Something that must fail did not, or an attribute is not as it must be.
+pub(super) fn probe(layers: &Layers) -> Result<Vec<String>, StepError> {
+    let mut tried = Vec::new();
+    let mut must = |name: &'static str, holds: bool| {
+        tried.push(name.to_owned());
+        let outcome = if holds { Ok(()) } else { Err(io::Error::other("the sandbox does not hold")) };
+        at(name, outcome)
+    };
+    let (no_new_privileges, seccomp, dumpable) = at("read attributes", sys::privileges::attributes())?;
+    if layers.privileges {
+        must("no capability is left", at("read capabilities", sys::privileges::has_no_capabilities())?)?;
+        must("no new privileges", no_new_privileges == 1)?;
+        must("not dumpable", dumpable == 0)?;
+    }
+    if layers.namespaces {
+        must("not user id 0", !nix::unistd::getuid().is_root() && !nix::unistd::geteuid().is_root())?;
+        must("pid 1 of an own namespace", std::process::id() == 1)?;
+        must("the host's files do not exist", fs::symlink_metadata("/etc").is_err())?;
+    }
+    if layers.namespaces || layers.landlock {
+        must("the root cannot be listed or written", File::create("/probe").is_err())?;
+    }
+    if layers.landlock {
+        must("nothing outside the scratch can be read", fs::read_dir("/").is_err())?;
+    }
+    if layers.seccomp {
+        must("system calls are filtered", seccomp == 2)?;
+        must("no socket can be made", std::net::UdpSocket::bind("127.0.0.1:0").is_err())?;
+        must("no namespace can be made", nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err())?;
+        must("no program can be started", std::process::Command::new("/proc/self/exe").spawn().is_err())?;
+    }
+    Ok(tried)
+}

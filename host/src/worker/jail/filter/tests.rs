@@ -1,0 +1,150 @@
+//! Runs compiled filters in a small interpreter, so that every rule is checked without installing anything.
+
+use super::*;
+
+/// What the kernel would answer to a call.
+fn run(program: &[Instruction], arch: u32, number: u32, args: [u64; 6]) -> u32 {
+    let word = |offset: u32| -> u32 {
+        match offset {
+            NUMBER_AT => number,
+            ARCH_AT => arch,
+            other => {
+                let at = usize::try_from(other - ARGS_AT).unwrap();
+                let bytes: Vec<u8> = args.iter().flat_map(|arg| arg.to_le_bytes()).collect();
+                u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+            }
+        }
+    };
+    let (mut at, mut value) = (0, 0);
+    loop {
+        let Instruction { code, jt, jf, k } = program[at];
+        let branch = |taken: bool| usize::from(if taken { jt } else { jf });
+        at += 1;
+        match code {
+            LOAD => value = word(k),
+            RETURN => return k,
+            EQUAL => at += branch(value == k),
+            AT_LEAST => at += branch(value >= k),
+            HAS_BIT => at += branch(value & k != 0),
+            JUMP => at += usize::try_from(k).unwrap(),
+            _ => value &= k,
+        }
+    }
+}
+
+fn answer(number: libc::c_long, args: [u64; 6]) -> u32 {
+    run(&base(), ARCH, u32::try_from(number).unwrap(), args)
+}
+
+const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+#[test]
+fn every_listed_call_has_its_groups_action() {
+    for group in BASE {
+        assert!(!group.reason.is_empty(), "{} needs a reason", group.name);
+        for (name, number) in group.calls {
+            let expected = match group.action {
+                Action::Check(_) => continue,
+                plain => verdict(plain),
+            };
+            assert_eq!(answer(*number, [0; 6]), expected, "{name} in {}", group.name);
+        }
+    }
+}
+
+#[test]
+fn no_call_is_listed_twice() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, number) in BASE.iter().flat_map(|group| group.calls) {
+        assert!(seen.insert(number), "{name} is in two groups");
+    }
+}
+
+#[test]
+fn what_nobody_lists_is_refused() {
+    for (number, expected) in [
+        (libc::SYS_socket, REFUSED),
+        (libc::SYS_execve, REFUSED),
+        (libc::SYS_fork, REFUSED),
+        (libc::SYS_memfd_create, REFUSED),
+        (libc::SYS_unshare, REFUSED),
+        (libc::SYS_kill, REFUSED),
+        (451, UNKNOWN),
+        (600, UNKNOWN),
+        (0x3fff_ffff, UNKNOWN),
+    ] {
+        assert_eq!(answer(number, [0; 6]), expected, "{number}");
+    }
+    let allowed = (0..=600).filter(|&number| answer(number, [0; 6]) == libc::SECCOMP_RET_ALLOW).count();
+    assert!(allowed <= 130, "{allowed} calls pass without a permission");
+}
+
+// A23, A24: another architecture's entry and the x32 numbers never reach the table.
+#[test]
+fn foreign_entries_are_killed() {
+    let kill = libc::SECCOMP_RET_KILL_PROCESS;
+    assert_eq!(run(&base(), 0x4000_0003, 3, [0; 6]), kill);
+    assert_eq!(run(&base(), ARCH, X32, [0; 6]), kill);
+    assert_eq!(run(&base(), ARCH, X32 + 1, [0; 6]), kill);
+    assert_eq!(run(&base(), ARCH, u32::MAX, [0; 6]), kill);
+}
+
+#[test]
+fn arguments_decide() {
+    let bits = |flags: i32| u64::from(flags.cast_unsigned());
+    let thread = bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_FS);
+    let (read, write, exec) = (bits(libc::PROT_READ), bits(libc::PROT_WRITE), bits(libc::PROT_EXEC));
+    let anonymous = bits(libc::MAP_ANONYMOUS | libc::MAP_PRIVATE);
+    let high = 1_u64 << 40;
+    let cases: &[(&str, libc::c_long, [u64; 6], bool)] = &[
+        ("thread", libc::SYS_clone, [thread, 0, 0, 0, 0, 0], true),
+        ("fork", libc::SYS_clone, [bits(libc::SIGCHLD), 0, 0, 0, 0, 0], false),
+        ("vfork", libc::SYS_clone, [bits(libc::CLONE_VM | libc::CLONE_VFORK), 0, 0, 0, 0, 0], false),
+        ("thread in a user namespace", libc::SYS_clone, [thread | bits(libc::CLONE_NEWUSER), 0, 0, 0, 0, 0], false),
+        ("thread in a pid namespace", libc::SYS_clone, [thread | bits(libc::CLONE_NEWPID), 0, 0, 0, 0, 0], false),
+        ("data", libc::SYS_mmap, [0, 4096, read | write, anonymous, 0, 0], true),
+        ("library text", libc::SYS_mmap, [0, 4096, read | exec, bits(libc::MAP_PRIVATE), 3, 0], true),
+        ("anonymous code", libc::SYS_mmap, [0, 4096, read | exec, anonymous, 0, 0], false),
+        ("writable code", libc::SYS_mmap, [0, 4096, read | write | exec, bits(libc::MAP_PRIVATE), 3, 0], false),
+        ("relro", libc::SYS_mprotect, [0, 4096, read, 0, 0, 0], true),
+        ("jit", libc::SYS_mprotect, [0, 4096, read | exec, 0, 0, 0], false),
+        ("jit with a high bit", libc::SYS_mprotect, [0, 4096, high | exec, 0, 0, 0], false),
+        ("TIOCGWINSZ", libc::SYS_ioctl, [1, libc::TIOCGWINSZ, 0, 0, 0, 0], true),
+        ("FIONREAD", libc::SYS_ioctl, [1, libc::FIONREAD, 0, 0, 0, 0], true),
+        ("TIOCSTI", libc::SYS_ioctl, [0, libc::TIOCSTI, 0, 0, 0, 0], false),
+        ("TIOCSTI with a high bit", libc::SYS_ioctl, [0, libc::TIOCSTI | high, 0, 0, 0, 0], false),
+        ("F_GETFL", libc::SYS_fcntl, [1, bits(libc::F_GETFL), 0, 0, 0, 0], true),
+        ("F_SETOWN", libc::SYS_fcntl, [1, bits(libc::F_SETOWN), 1, 0, 0, 0], false),
+        ("getrlimit", libc::SYS_prlimit64, [0, 7, 0, 4096, 0, 0], true),
+        ("setrlimit", libc::SYS_prlimit64, [0, 7, 4096, 0, 0, 0], false),
+        ("setrlimit behind 4 GiB", libc::SYS_prlimit64, [0, 7, high, 0, 0, 0], false),
+        ("another's limit", libc::SYS_prlimit64, [5, 7, 0, 4096, 0, 0], false),
+        ("stream pair", libc::SYS_socketpair, [1, 1 | bits(libc::SOCK_CLOEXEC), 0, 0, 0, 0], true),
+        ("datagram pair", libc::SYS_socketpair, [1, 2, 0, 0, 0, 0], false),
+        ("netlink pair", libc::SYS_socketpair, [16, 1, 0, 0, 0, 0], false),
+        ("thread name", libc::SYS_prctl, [bits(libc::PR_SET_NAME), 0, 0, 0, 0, 0], true),
+        ("give up dumpability", libc::SYS_prctl, [bits(libc::PR_SET_DUMPABLE), 0, 0, 0, 0, 0], true),
+        ("become dumpable", libc::SYS_prctl, [bits(libc::PR_SET_DUMPABLE), 1, 0, 0, 0, 0], false),
+        ("own filter", libc::SYS_prctl, [bits(libc::PR_SET_SECCOMP), 2, 0, 0, 0, 0], false),
+        ("survive the parent", libc::SYS_prctl, [bits(libc::PR_SET_PDEATHSIG), 0, 0, 0, 0, 0], false),
+        ("plain personality", libc::SYS_personality, [0xffff_ffff, 0, 0, 0, 0, 0], true),
+        ("no randomization", libc::SYS_personality, [0x004_0000, 0, 0, 0, 0, 0], false),
+    ];
+    for (name, number, args, passes) in cases {
+        let expected = if *passes { libc::SECCOMP_RET_ALLOW } else { REFUSED };
+        assert_eq!(answer(*number, *args), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_program_is_short_and_every_path_is() {
+    let program = base();
+    assert!(program.len() < 400, "{} instructions", program.len());
+}
+
+#[test]
+fn calls_have_names() {
+    assert_eq!(call_name(i32::try_from(libc::SYS_ptrace).unwrap()), "ptrace");
+    assert_eq!(call_name(9999), "system call 9999");
+}

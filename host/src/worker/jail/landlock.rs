@@ -1,0 +1,65 @@
+//! Landlock (landlock(7)): the second lock on the doors that the mount and net namespaces close, and it must hold alone.
+
+use std::io;
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
+};
+
+use super::{StepError, at, root};
+
+/// The oldest version that is enough: it knows truncate(2).
+const LEAST: ABI = ABI::V3;
+/// The newest version whose rights are named here; an older kernel gets all that it knows.
+const NEWEST: ABI = ABI::V6;
+
+/// Denies every right that this kernel knows, but for the scratch directory and three devices.
+///
+/// # Errors
+/// The kernel's Landlock is missing, switched off or too old.
+pub(super) fn restrict(own_root: bool, code_copy: bool) -> Result<u32, StepError> {
+    at("restrict with Landlock", build(own_root, code_copy).map_err(io::Error::other))
+}
+
+fn build(own_root: bool, code_copy: bool) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    let scratch = AccessFs::ReadFile
+        | AccessFs::ReadDir
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir
+        | AccessFs::Refer;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(LEAST))?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?;
+    if own_root {
+        ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::SCRATCH)?, scratch))?;
+    }
+    if own_root && code_copy {
+        // The dynamic loader opens it by path; its mount is read-only.
+        ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::CODE_COPY)?, AccessFs::ReadFile))?;
+    }
+    for (device, rights) in [
+        ("/dev/null", AccessFs::ReadFile | AccessFs::WriteFile),
+        ("/dev/zero", AccessFs::ReadFile.into()),
+        ("/dev/urandom", AccessFs::ReadFile.into()),
+    ] {
+        ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(device)?, rights))?;
+    }
+    let status = ruleset.restrict_self()?;
+    if status.ruleset == RulesetStatus::NotEnforced {
+        return Err("Landlock is not enforced".into());
+    }
+    match status.landlock {
+        LandlockStatus::Available { effective_abi, .. } => Ok(u32::try_from(effective_abi as i32)?),
+        other => Err(format!("{other:?}").into()),
+    }
+}

@@ -1,0 +1,35 @@
+//! Resource limits (setrlimit(2)). A limit that cannot be set stops the start.
+
+use nix::sys::resource::{Resource, setrlimit};
+
+use super::{StepError, at};
+use crate::wire::Rlimits;
+
+/// Descriptors that the protocol itself uses, the lowest free number included.
+const OWN_DESCRIPTORS: u64 = 6;
+
+/// Sets every limit, soft and hard alike.
+///
+/// # Errors
+/// The kernel refused one.
+pub(super) fn apply(limits: &Rlimits) -> Result<(), StepError> {
+    let table = [
+        ("limit data", Resource::RLIMIT_DATA, limits.data),
+        ("limit address space", Resource::RLIMIT_AS, limits.address_space),
+        ("limit stack", Resource::RLIMIT_STACK, limits.stack),
+        ("limit descriptors", Resource::RLIMIT_NOFILE, limits.descriptors + OWN_DESCRIPTORS),
+        ("limit threads", Resource::RLIMIT_NPROC, limits.threads),
+        ("limit file size", Resource::RLIMIT_FSIZE, limits.file_size),
+        // One byte, not zero: zero does not stop a core pattern that is a pipe (core(5)).
+        ("limit core", Resource::RLIMIT_CORE, 1),
+        ("limit locked memory", Resource::RLIMIT_MEMLOCK, 0),
+        ("limit message queues", Resource::RLIMIT_MSGQUEUE, 0),
+        ("limit pending signals", Resource::RLIMIT_SIGPENDING, 64),
+        ("limit niceness", Resource::RLIMIT_NICE, 0),
+        ("limit real-time priority", Resource::RLIMIT_RTPRIO, 0),
+    ];
+    for (step, resource, value) in table {
+        at(step, setrlimit(resource, value, value))?;
+    }
+    Ok(())
+}

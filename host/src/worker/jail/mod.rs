@@ -1,0 +1,108 @@
+//! The jail: one file per layer, one ordered list of steps. A wrong order is a hole, so each step says why it stands
+//! where it stands.
+
+mod check;
+pub(super) mod filter;
+mod landlock;
+pub(super) mod limits;
+pub(super) mod root;
+pub(super) mod spaces;
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+use crate::wire::{LoadBy, SealReport, WorkerSpec};
+
+/// A step that failed: the worker or launcher must not go on.
+#[derive(Debug)]
+pub(super) struct StepError {
+    pub(super) step: &'static str,
+    pub(super) source: io::Error,
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step, self.source)
+    }
+}
+
+/// Names the step of an error.
+pub(super) fn at<T, E: Into<io::Error>>(step: &'static str, outcome: Result<T, E>) -> Result<T, StepError> {
+    outcome.map_err(|source| StepError { step, source: source.into() })
+}
+
+/// What a worker says to the launcher when its filter stands, or cannot stand.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Report {
+    /// The number of the filter's listener, to be fetched by the launcher; absent when the layer is off.
+    Sealed { listener: Option<i32> },
+    /// The step that failed, and why.
+    Failed { step: String, reason: String },
+}
+
+/// Seals the calling worker: everything that follows runs inside.
+///
+/// # Errors
+/// The first step that failed.
+pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy) -> Result<Sealing, StepError> {
+    let layers = spec.layers;
+    // A session of its own first: kill(0) would reach the launcher's process group.
+    at("setsid", nix::unistd::setsid().map(drop))?;
+    if layers.namespaces {
+        // Mounts need the launcher's user namespace, so they come before the worker's own.
+        root::mount_scratch(&spec.rlimits)?;
+        if load_by == LoadBy::Copy {
+            root::copy_code()?;
+        }
+        // Its own user namespace, without id maps: processes are counted, and rights over other processes decided, per
+        // worker. As a clone flag it would come before the mounts and make the scratch unwritable.
+        spaces::own_user_namespace()?;
+    }
+    if layers.rlimits {
+        // After the user namespace: RLIMIT_NPROC counts per user and namespace.
+        limits::apply(&spec.rlimits)?;
+    }
+    if layers.privileges {
+        // The new user namespace came with a full set of capabilities over itself.
+        at("drop capabilities", sys::privileges::drop_all_capabilities())?;
+        // After the last change of ids, which would have cleared it.
+        at("set parent death signal", sys::privileges::die_with_parent())?;
+    }
+    if layers.privileges || layers.landlock || layers.seccomp {
+        at("set no new privileges", sys::privileges::set_no_new_privileges())?;
+    }
+    let landlock_abi =
+        if layers.landlock { landlock::restrict(layers.namespaces, load_by == LoadBy::Copy)? } else { 0 };
+    // Last: it refuses what the steps above needed.
+    let listener =
+        if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(&filter::base()))?) } else { None };
+    Ok(Sealing { spec: *spec, landlock_abi, listener })
+}
+
+/// A worker whose layers stand, but whose filter's listener the launcher has not fetched yet.
+pub(super) struct Sealing {
+    spec: WorkerSpec,
+    landlock_abi: u32,
+    pub(super) listener: Option<OwnedFd>,
+}
+
+impl Sealing {
+    /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail.
+    ///
+    /// # Errors
+    /// A forbidden act succeeded, or an attribute is not as it must be.
+    pub(super) fn finish(self) -> Result<SealReport, StepError> {
+        drop(self.listener);
+        if self.spec.layers.privileges {
+            // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
+            at("give up dumpability", sys::privileges::set_dumpable(false))?;
+        }
+        let probes = check::probe(&self.spec.layers)?;
+        Ok(SealReport { layers: self.spec.layers, landlock_abi: self.landlock_abi, probes })
+    }
+}

@@ -1,0 +1,120 @@
+//! The private root: a read-only tmpfs that holds nothing of the host but three harmless devices (pivot_root(2)).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::unistd::{chdir, pivot_root};
+
+use super::{StepError, at};
+use crate::sys;
+use crate::wire::{LoadBy, Rlimits};
+use crate::worker::numbers;
+
+/// The scratch directory of every worker, private to it.
+pub(in crate::worker) const SCRATCH: &str = "/tmp";
+/// Where a worker keeps its own copy of the code, if it needs one.
+pub(in crate::worker) const CODE_COPY: &str = "/code/library.so";
+
+const DEVICES: [&str; 3] = ["null", "zero", "urandom"];
+/// Directories that exist on every system and can carry the new root for a moment.
+const CARRIERS: [&str; 4] = ["/tmp", "/run", "/mnt", "/proc"];
+
+/// Builds the root and moves into it; called by the launcher, before any worker.
+///
+/// # Errors
+/// The first mount that failed.
+pub(in crate::worker) fn enter(forced: Option<LoadBy>) -> Result<LoadBy, StepError> {
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    // Nothing that is mounted from here on may reach the host's tree.
+    at(
+        "make mounts private",
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>),
+    )?;
+    let carrier = CARRIERS.iter().find(|path| Path::new(path).is_dir()).copied().unwrap_or("/");
+    let options = "mode=0755,size=64k,nr_inodes=32";
+    at("mount the root", mount(Some("tmpfs"), carrier, Some("tmpfs"), quiet, Some(options)))?;
+    let host_devices = Path::new("/dev");
+    let new = |name: &str| Path::new(carrier).join(name);
+    for directory in ["proc", "dev", "tmp", "code"] {
+        at("make the root's directories", fs::create_dir(new(directory)))?;
+    }
+    for device in DEVICES {
+        let target = new("dev").join(device);
+        at("make the root's devices", File::create(&target).map(drop))?;
+        let source = host_devices.join(device);
+        at("bind the root's devices", mount(Some(&source), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>))?;
+    }
+    let load_by = match forced {
+        Some(LoadBy::Copy) => LoadBy::Copy,
+        // Before the pivot: afterwards no visible procfs is left that the kernel could compare with.
+        _ => mount_proc(&new("proc")),
+    };
+    if forced == Some(LoadBy::Procfs) && load_by != LoadBy::Procfs {
+        return at("mount procfs", Err(io::Error::from(io::ErrorKind::PermissionDenied)));
+    }
+    at("enter the root", chdir(carrier))?;
+    at("pivot the root", pivot_root(".", "."))?;
+    // The old root lies over the new one now.
+    at("detach the host's tree", umount2(".", MntFlags::MNT_DETACH))?;
+    at("enter the root", chdir("/"))?;
+    let sealed = quiet | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
+    at("make the root read-only", mount(None::<&str>, "/", None::<&str>, sealed, None::<&str>))?;
+    Ok(load_by)
+}
+
+/// procfs shows a worker itself and nothing else. Containers often refuse it; then each worker copies its code.
+fn mount_proc(target: &Path) -> LoadBy {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    match mount(Some("proc"), target, Some("proc"), flags, Some("hidepid=invisible,subset=pid")) {
+        Ok(()) => LoadBy::Procfs,
+        Err(_) => LoadBy::Copy,
+    }
+}
+
+/// The worker's own writable directory: bounded in size and files, and nothing in it can be executed or mapped as code.
+///
+/// # Errors
+/// The mount failed.
+pub(super) fn mount_scratch(limits: &Rlimits) -> Result<(), StepError> {
+    let options = format!("mode=0700,size={},nr_inodes={}", limits.scratch, limits.scratch_files);
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    at("mount the scratch", mount(Some("tmpfs"), SCRATCH, Some("tmpfs"), flags, Some(options.as_str())))?;
+    at("enter the scratch", chdir(SCRATCH))
+}
+
+/// Copies the verified bytes to a tmpfs of the worker's own and makes that read-only.
+///
+/// # Errors
+/// The first step that failed.
+pub(super) fn copy_code() -> Result<(), StepError> {
+    let code = File::from(at("open the code", sys::fd::take_inherited(numbers::CODE))?);
+    let outcome = copy_from(&code);
+    // The number stays the loader's.
+    std::mem::forget(code);
+    outcome
+}
+
+fn copy_from(code: &File) -> Result<(), StepError> {
+    let length = at("measure the code", code.metadata())?.len();
+    let options = format!("mode=0700,size={},nr_inodes=4", length + 65536);
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    at("mount the code", mount(Some("tmpfs"), "/code", Some("tmpfs"), flags, Some(options.as_str())))?;
+    let target = OpenOptions::new().write(true).create_new(true).mode(0o400).open(CODE_COPY);
+    let mut target = at("copy the code", target)?;
+    let mut piece = vec![0; 128 * 1024];
+    let mut offset = 0;
+    while offset < length {
+        let count = at("copy the code", code.read_at(&mut piece, offset))?;
+        if count == 0 {
+            return at("copy the code", Err(io::Error::from(io::ErrorKind::UnexpectedEof)));
+        }
+        at("copy the code", target.write_all(&piece[..count]))?;
+        offset += u64::try_from(count).unwrap_or_default();
+    }
+    drop(target);
+    let sealed = flags | MsFlags::MS_RDONLY | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
+    at("make the code read-only", mount(None::<&str>, "/code", None::<&str>, sealed, None::<&str>))
+}

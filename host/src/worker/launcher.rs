@@ -1,0 +1,298 @@
+//! The launcher: a fresh process that enters its namespaces once and then makes, watches and reaps workers. It runs no
+//! plugin code, holds no secret, and ends, with every worker, when the host's end of the control socket closes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+use super::jail::{self, Report, StepError, at};
+use super::{numbers, serve};
+use crate::sys;
+use crate::sys::process::{Cloned, clone, exit_now};
+use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec};
+
+/// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
+const SYSTEM_LIBRARIES: [&str; 6] =
+    ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1"];
+
+/// Runs the launcher; does not return.
+pub(super) fn main(spec: Option<OsString>) -> ! {
+    let spec = spec.and_then(|text| serde_json::from_slice(text.as_encoded_bytes()).ok());
+    let Some(spec) = spec else { exit_now(64) };
+    let Ok(control) = take_control() else { exit_now(65) };
+    let code = match start(spec, &control) {
+        Ok(load_by) => Launcher { control, load_by, namespaces: spec.namespaces, workers: BTreeMap::new() }.run(),
+        Err(error) => {
+            let message = FromLauncher::Unavailable { step: error.step.to_owned(), reason: error.source.to_string() };
+            i32::from(say(&control, &message, &[]).is_err()) + 70
+        }
+    };
+    exit_now(code)
+}
+
+/// The host gives the control socket as standard input: every other descriptor is closed, whatever leaked.
+fn take_control() -> io::Result<OwnedFd> {
+    let inherited = sys::fd::take_inherited(0)?;
+    let control = sys::fd::lift(&inherited, numbers::LAUNCHER)?;
+    drop(inherited);
+    let kept = control.as_raw_fd().cast_unsigned();
+    sys::fd::close_range(0, kept - 1)?;
+    sys::fd::close_range(kept + 1, u32::MAX)?;
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    for number in 1..=2 {
+        sys::fd::place(null.as_fd(), number)?;
+    }
+    // It stands at 0, the lowest free number, and must stay there.
+    std::mem::forget(null);
+    Ok(control)
+}
+
+/// Enters the sandbox of the launcher itself.
+fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
+    at("setsid", nix::unistd::setsid().map(drop))?;
+    // Before the root goes away, and before any plugin is near: their constructors are the system's own.
+    for library in SYSTEM_LIBRARIES {
+        at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
+    }
+    let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
+    if spec.namespaces {
+        jail::spaces::leave_root()?;
+        jail::spaces::enter_all()?;
+        // A sibling of this process, so that the host stays its parent and can reap it; pid 1 of the new namespace, so
+        // that it can mount procfs and its end takes every worker along.
+        match at("clone into the pid namespace", clone(libc::CLONE_PARENT))? {
+            Cloned::Parent { .. } => exit_now(0),
+            Cloned::Child => {}
+        }
+        load_by = jail::root::enter(spec.load_by)?;
+    }
+    let own = at("open a pidfd", sys::process::pidfd_of_self())?;
+    at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
+    Ok(load_by)
+}
+
+fn say(control: &OwnedFd, message: &FromLauncher, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    sys::fd::send(control.as_fd(), &serde_json::to_vec(message)?, fds)
+}
+
+struct Running {
+    pid: i32,
+    pidfd: OwnedFd,
+    listener: Option<OwnedFd>,
+    refused: Option<Refused>,
+}
+
+struct Launcher {
+    control: OwnedFd,
+    load_by: LoadBy,
+    namespaces: bool,
+    workers: BTreeMap<u32, Running>,
+}
+
+enum Event {
+    Control,
+    Ended(u32),
+    Notified(u32),
+}
+
+impl Launcher {
+    fn run(mut self) -> i32 {
+        loop {
+            for event in self.wait() {
+                let outcome = match event {
+                    Event::Control => match self.obey() {
+                        Ok(true) => Ok(()),
+                        Ok(false) => return 0,
+                        Err(error) => Err(error),
+                    },
+                    Event::Ended(worker) => self.reap(worker),
+                    Event::Notified(worker) => {
+                        self.refuse(worker);
+                        Ok(())
+                    }
+                };
+                // The only way any of this fails for good is a host that is gone.
+                if outcome.is_err() {
+                    return 1;
+                }
+            }
+        }
+    }
+
+    fn wait(&self) -> Vec<Event> {
+        let mut fds = vec![PollFd::new(self.control.as_fd(), PollFlags::POLLIN)];
+        let mut meanings = vec![Event::Control];
+        for (&worker, running) in &self.workers {
+            // The listener first: a refused call must be known before the end that it causes is reported.
+            if let Some(listener) = &running.listener {
+                fds.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+                meanings.push(Event::Notified(worker));
+            }
+            fds.push(PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN));
+            meanings.push(Event::Ended(worker));
+        }
+        if poll(&mut fds, PollTimeout::NONE).is_err() {
+            return Vec::new();
+        }
+        let happened: Vec<PollFlags> = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect();
+        meanings
+            .into_iter()
+            .zip(happened)
+            .filter(|(meaning, flags)| match meaning {
+                // POLLHUP on a listener means that its worker is gone; the pidfd says the same.
+                Event::Notified(_) => flags.contains(PollFlags::POLLIN),
+                _ => !flags.is_empty(),
+            })
+            .map(|(meaning, _)| meaning)
+            .collect()
+    }
+
+    /// One order of the host; `false` when it is gone.
+    fn obey(&mut self) -> io::Result<bool> {
+        let (body, fds) = sys::fd::receive(self.control.as_fd(), CONTROL_MAX)?;
+        if body.is_empty() {
+            return Ok(false);
+        }
+        let ToLauncher::Spawn { worker, spec } = serde_json::from_slice(&body)?;
+        let message = match self.spawn(spec, fds) {
+            Ok(running) => {
+                say(&self.control, &FromLauncher::Spawned { worker }, &[running.pidfd.as_fd()])?;
+                self.workers.insert(worker, running);
+                return Ok(true);
+            }
+            Err((step, reason)) => FromLauncher::NotSpawned { worker, step, reason },
+        };
+        say(&self.control, &message, &[])?;
+        Ok(true)
+    }
+
+    fn spawn(&self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
+        let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
+        let fds: [OwnedFd; 5] = fds.try_into().map_err(|_| text("take the worker's descriptors", &"wrong number"))?;
+        let (ear, mouth) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(|error| text("make the worker's report socket", &error))?;
+        let mut flags = 0;
+        if self.namespaces && spec.layers.namespaces {
+            flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
+        }
+        match clone(flags).map_err(|error| text("clone the worker", &error))? {
+            Cloned::Child => become_worker(&spec, self.load_by, fds, mouth),
+            Cloned::Parent { pid, pidfd } => {
+                drop((fds, mouth));
+                let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
+                    sys::process::kill(pidfd.as_fd());
+                    let _ = sys::process::reap(pid);
+                })?;
+                Ok(Running { pid, pidfd, listener, refused: None })
+            }
+        }
+    }
+
+    fn refuse(&mut self, worker: u32) {
+        let Some(running) = self.workers.get_mut(&worker) else { return };
+        let Some(listener) = running.listener.take() else { return };
+        if let Ok(call) = sys::seccomp::receive(listener.as_fd()) {
+            let name = jail::filter::call_name(call.number);
+            running.refused = Some(Refused { name, number: call.number, args: call.args });
+        }
+        // Killed before the listener closes: a closed listener would let the call fail and the plugin go on.
+        sys::process::kill(running.pidfd.as_fd());
+    }
+
+    fn reap(&mut self, worker: u32) -> io::Result<()> {
+        let Some(running) = self.workers.remove(&worker) else { return Ok(()) };
+        let reaped = sys::process::reap(running.pid)?;
+        let ended = Ended {
+            exit: reaped.exit,
+            signal: reaped.signal,
+            refused: running.refused,
+            max_rss_kib: reaped.max_rss_kib,
+            cpu_us: reaped.cpu_us,
+        };
+        say(&self.control, &FromLauncher::Ended { worker, ended }, &[])
+    }
+}
+
+/// How long a worker may take to seal itself. It runs no plugin code in that time; this only bounds a stuck kernel.
+const SEAL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits for the worker's filter and fetches its listener.
+fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, (String, String)> {
+    let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
+    let timeout = PollTimeout::try_from(SEAL_DEADLINE).unwrap_or(PollTimeout::MAX);
+    let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut fds, timeout).map_err(|error| text("wait for the seal", &error))? == 0 {
+        return Err(text("wait for the seal", &"the worker did not answer"));
+    }
+    let (body, _) = sys::fd::receive(ear.as_fd(), CONTROL_MAX).map_err(|error| text("wait for the seal", &error))?;
+    if body.is_empty() {
+        return Err(text("wait for the seal", &"the worker died"));
+    }
+    match serde_json::from_slice(&body).map_err(|error| text("wait for the seal", &error))? {
+        Report::Failed { step, reason } => Err((step, reason)),
+        Report::Sealed { listener } => {
+            let listener = listener
+                .map(|number| sys::process::getfd(pidfd.as_fd(), number))
+                .transpose()
+                .map_err(|error| text("fetch the filter's listener", &error))?;
+            sys::fd::send(ear.as_fd(), b"go", &[]).map_err(|error| text("release the worker", &error))?;
+            Ok(listener)
+        }
+    }
+}
+
+/// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
+fn become_worker(spec: &WorkerSpec, load_by: LoadBy, fds: [OwnedFd; 5], mouth: OwnedFd) -> ! {
+    let outcome = arrange(fds, mouth).and_then(|report| {
+        let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
+        match jail::seal(spec, load_by) {
+            Ok(sealing) => {
+                tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
+                // read(2) is allowed inside the filter, recvmsg(2) is not.
+                let mut word = [0; 2];
+                at("wait for the launcher", nix::unistd::read(&report, &mut word))?;
+                Ok(sealing)
+            }
+            Err(error) => {
+                tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
+                Err(error)
+            }
+        }
+    });
+    match outcome {
+        Ok(sealing) => exit_now(serve::main(sealing, load_by)),
+        Err(_) => exit_now(71),
+    }
+}
+
+fn send_report(report: &OwnedFd, message: &Report) -> io::Result<()> {
+    // write(2), since the filter that now stands allows no sendmsg(2).
+    nix::unistd::write(report, &serde_json::to_vec(message)?)?;
+    Ok(())
+}
+
+fn arrange(fds: [OwnedFd; 5], mouth: OwnedFd) -> Result<OwnedFd, StepError> {
+    let [code, requests, replies, out, err] = fds;
+    let wanted = [
+        (out, 1),
+        (err, 2),
+        (requests, numbers::REQUESTS),
+        (replies, numbers::REPLIES),
+        (code, numbers::CODE),
+        (mouth, numbers::REPORT),
+    ];
+    // All out of the way before the first is placed: a source may stand where another's target is.
+    let lifted = wanted.map(|(fd, number)| (sys::fd::lift(&fd, numbers::LAUNCHER), number));
+    for (fd, number) in lifted {
+        let fd = at("arrange descriptors", fd)?;
+        at("arrange descriptors", sys::fd::place(fd.as_fd(), number))?;
+    }
+    at("close other descriptors", sys::fd::close_range(numbers::REPORT.cast_unsigned() + 1, u32::MAX))?;
+    at("arrange descriptors", sys::fd::take_inherited(numbers::REPORT))
+}

@@ -1,0 +1,34 @@
+//! The worker's program: the launcher that makes workers, the jail they seal themselves in, the loader and the loop that
+//! serves calls. Runs in processes of its own; the host process only ever calls [`enter`].
+
+mod jail;
+mod launcher;
+mod loader;
+mod serve;
+
+/// Becomes the launcher if this process was started as one; returns at once otherwise.
+///
+/// A program that embeds the host calls this first in its `main`, before it starts threads or reads its arguments.
+pub fn enter() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == crate::wire::LAUNCHER_ARGUMENT) {
+        launcher::main(arguments.next());
+    }
+}
+
+/// Descriptor numbers of a worker, agreed between launcher and worker. 0 is `/dev/null`, 1 and 2 are the plugin's own
+/// output.
+mod numbers {
+    use std::os::fd::RawFd;
+
+    /// Frames from the host.
+    pub(super) const REQUESTS: RawFd = 3;
+    /// Frames to the host.
+    pub(super) const REPLIES: RawFd = 4;
+    /// The verified bytes; closed once they are loaded.
+    pub(super) const CODE: RawFd = 5;
+    /// The launcher's ear while the worker seals itself; closed before the plugin is near.
+    pub(super) const REPORT: RawFd = 6;
+    /// Everything the launcher holds stands at or above this number while it makes a worker.
+    pub(super) const LAUNCHER: RawFd = 64;
+}

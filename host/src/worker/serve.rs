@@ -1,0 +1,218 @@
+//! The worker's loop: report the seal, load what the host then names, answer calls until told to end.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::{RResult, RSlice, RStr, RVec};
+use migraine_plugin_api::abi::{HostAbi, HostObject, PluginObject};
+use migraine_plugin_api::{ErrorKind, PluginError};
+
+use super::jail::Sealing;
+use super::{loader, numbers};
+use crate::sys;
+use crate::wire::{FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, WireError, write_frame};
+
+/// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
+/// sees the channel end.
+pub(super) fn main(sealing: Sealing, load_by: LoadBy) -> i32 {
+    let Ok(channel) = Channel::open() else { return 72 };
+    let report = match sealing.finish() {
+        Ok(report) => report,
+        Err(error) => {
+            // Without a `Sealed` frame the host never sends anything.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            return 73;
+        }
+    };
+    let Ok(body) = serde_json::to_vec(&report) else { return 74 };
+    if channel.send(Header::new(Kind::Sealed, 0), &body, b"").is_err() {
+        return 75;
+    }
+    let channel = Arc::new(channel);
+    match serve(&channel, load_by) {
+        Ok(()) => 0,
+        Err(_) => 76,
+    }
+}
+
+/// Both pipes. Plugin threads may write at any time; only one request is answered at a time.
+struct Channel {
+    replies: Mutex<File>,
+    /// Taken by whoever waits for a frame: the loop between calls, a service call inside one.
+    requests: Mutex<FrameReader<File>>,
+    /// The call that is running; 0 between calls, when no service may be called.
+    call: AtomicU32,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Channel {
+    fn open() -> std::io::Result<Self> {
+        let file = |number| sys::fd::take_inherited(number).map(|fd: OwnedFd| File::from(fd));
+        Ok(Self {
+            replies: Mutex::new(file(numbers::REPLIES)?),
+            requests: Mutex::new(FrameReader::new(file(numbers::REQUESTS)?)),
+            call: AtomicU32::new(0),
+        })
+    }
+
+    fn send(&self, header: Header, body: &[u8], raw: &[u8]) -> Result<(), WireError> {
+        write_frame(&mut *locked(&self.replies), header, body, raw)
+    }
+
+    /// Calls a host service from inside the running call.
+    fn service(&self, name: &str, body: &[u8]) -> Result<Vec<u8>, PluginError> {
+        let call = self.call.load(Ordering::Acquire);
+        let lost =
+            |error: &WireError| PluginError::new(ErrorKind::Failed, format!("the host cannot be reached: {error}"));
+        let one_way = match name {
+            "out" => Some(Kind::Out),
+            "err" => Some(Kind::Err),
+            "log" => Some(Kind::Log),
+            _ => None,
+        };
+        if let Some(kind) = one_way {
+            return self.send(Header::new(kind, call), body, b"").map(|()| Vec::new()).map_err(|error| lost(&error));
+        }
+        if call == 0 {
+            return Err(PluginError::new(ErrorKind::Cancelled, "no call is running, so the host is not listening"));
+        }
+        let extra = u16::try_from(name.len())
+            .map_err(|_| PluginError::new(ErrorKind::Invalid, "the service name is too long"))?;
+        let whole = [name.as_bytes(), body].concat();
+        // The reader is taken before the request is sent: two threads must not read each other's answers.
+        let mut requests = locked(&self.requests);
+        self.send(Header { kind: Kind::Service, call, extra }, &whole, b"").map_err(|error| match error {
+            WireError::TooLarge { .. } => PluginError::new(ErrorKind::Invalid, error.to_string()),
+            other => lost(&other),
+        })?;
+        let frame = requests.next_frame().map_err(|error| lost(&error))?;
+        match frame.header.kind {
+            Kind::Answer => Ok(frame.body.to_vec()),
+            Kind::Refusal => Err(serde_json::from_slice(frame.body)?),
+            _ => Err(PluginError::failed("the host sent something else than an answer")),
+        }
+    }
+}
+
+/// The host as the plugin sees it.
+#[derive(Clone)]
+struct HostSide(Arc<Channel>);
+
+impl HostAbi for HostSide {
+    fn call(&self, service: RStr<'_>, body: RSlice<'_, u8>) -> RResult<RVec<u8>, RVec<u8>> {
+        answer(self.0.service(service.as_str(), body.as_slice()))
+    }
+
+    fn descriptor(&self, service: RStr<'_>, body: RSlice<'_, u8>) -> RResult<i32, RVec<u8>> {
+        // The request itself goes the ordinary way, so that the host judges it and its refusal is the same everywhere.
+        let refused = match self.0.service(service.as_str(), body.as_slice()) {
+            Err(error) => error,
+            Ok(_) => PluginError::new(ErrorKind::Unsupported, "this worker cannot receive descriptors"),
+        };
+        RResult::RErr(encode(&refused))
+    }
+}
+
+fn encode(error: &PluginError) -> RVec<u8> {
+    serde_json::to_vec(error).unwrap_or_default().into()
+}
+
+fn answer(outcome: Result<Vec<u8>, PluginError>) -> RResult<RVec<u8>, RVec<u8>> {
+    outcome.map(RVec::from).map_err(|error| encode(&error)).into()
+}
+
+fn serve(channel: &Arc<Channel>, load_by: LoadBy) -> Result<(), WireError> {
+    let mut plugin = None;
+    loop {
+        // The frame stays in the reader's buffer while the plugin reads it; a service call needs the reader, so what
+        // the plugin needs is copied out first, but for the one large part.
+        let mut requests = locked(&channel.requests);
+        let frame = requests.next_frame()?;
+        let header = frame.header;
+        let (body, raw) = match header.kind {
+            Kind::Shutdown => {
+                drop(requests);
+                if let Some(plugin) = plugin.take() {
+                    shut_down(channel, plugin, header);
+                }
+                return Ok(());
+            }
+            Kind::Echo => {
+                let echoed = channel.send(Header::new(Kind::Reply, header.call), frame.body, frame.raw);
+                echoed?;
+                continue;
+            }
+            _ => (frame.body.to_vec(), frame.raw.to_vec()),
+        };
+        drop(requests);
+        channel.call.store(header.call, Ordering::Release);
+        let outcome = match (header.kind, plugin.as_mut()) {
+            (Kind::Load, None) => {
+                let loaded = load(channel, load_by, &body);
+                channel.call.store(0, Ordering::Release);
+                match loaded {
+                    Ok((made, reply)) => {
+                        plugin = Some(made);
+                        channel.send(Header::new(Kind::Loaded, header.call), &reply, b"")?;
+                    }
+                    Err(failure) => {
+                        let body = serde_json::to_vec(&failure).unwrap_or_default();
+                        channel.send(Header::new(Kind::LoadFailed, header.call), &body, b"")?;
+                    }
+                }
+                continue;
+            }
+            (Kind::Hook, Some(plugin)) => plugin.hook(body.as_slice().into(), raw.as_slice().into()),
+            (Kind::Command, Some(plugin)) => plugin.command(body.as_slice().into()),
+            _ => RResult::RErr(encode(&PluginError::new(
+                ErrorKind::Unsupported,
+                "the worker does not know this request",
+            ))),
+        };
+        channel.call.store(0, Ordering::Release);
+        let (kind, bytes) = match outcome {
+            RResult::ROk(bytes) => (Kind::Reply, bytes),
+            RResult::RErr(bytes) => (Kind::Failed, bytes),
+        };
+        match channel.send(Header::new(kind, header.call), &bytes, b"") {
+            // Nothing was sent yet.
+            Err(WireError::TooLarge { size, .. }) => {
+                channel.send(Header::new(Kind::Oversized, header.call), size.to_string().as_bytes(), b"")?;
+            }
+            other => other?,
+        }
+    }
+}
+
+fn shut_down(channel: &Channel, mut plugin: PluginObject, header: Header) {
+    channel.call.store(header.call, Ordering::Release);
+    // The worker ends in any case; the plugin's own error has nobody left to hear it.
+    let _ = plugin.shutdown();
+    let _ = channel.send(Header::new(Kind::Reply, header.call), b"", b"");
+}
+
+fn load(
+    channel: &Arc<Channel>,
+    load_by: LoadBy,
+    body: &[u8],
+) -> Result<(PluginObject, Vec<u8>), crate::wire::LoadFailure> {
+    use crate::wire::LoadFailure;
+    let failed = |error: String| LoadFailure::Library { message: error };
+    let body: LoadBody = serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?;
+    let loaded = loader::open(load_by);
+    // The library is mapped, or never will be: the plugin's code must not find its own file open.
+    drop(sys::fd::take_inherited(numbers::CODE));
+    let loaded = loaded?;
+    let host = HostObject::from_value(HostSide(Arc::clone(channel)), TD_Opaque);
+    let plugin = loaded.create(host, &body.create)?;
+    let reply = serde_json::to_vec(&LoadedBody { api_version: loaded.api_version })
+        .map_err(|error| failed(error.to_string()))?;
+    Ok((plugin, reply))
+}
