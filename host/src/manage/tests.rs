@@ -295,8 +295,11 @@ fn commands_are_found_before_anything_is_started() {
     bench.install(&bench.built("1.0.0", more), &[]).unwrap();
     let entry = || bench.home.read().unwrap().plugins[&demo()].clone();
     assert_eq!(code(command_of(&demo(), &entry(), "fly").cloned()), Code::CommandNotFound);
-    assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::PluginDisabled);
+    assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::ConsentRequired);
     bench.enable(&["--yes"]).unwrap();
+    disable(&bench.home, &demo()).unwrap();
+    assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::PluginDisabled);
+    bench.enable(&[]).unwrap();
     assert_eq!(command_of(&demo(), &entry(), "go").unwrap().name, "go");
     let text = usage(&demo(), &entry());
     assert!(text.contains("  go    Goes \\u{1b}[2J\n  stop\n"), "{text}");
