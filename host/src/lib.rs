@@ -2,9 +2,7 @@
 //!
 //! An embedding program calls [`worker::enter`] first in its `main` and then works with the types re-exported here.
 
-pub mod cli {
-    pub mod run;
-}
+pub mod cli;
 pub mod code;
 pub mod hooks;
 pub mod ids;

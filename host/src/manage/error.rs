@@ -153,6 +153,7 @@ impl Coded for ManageError {
             Self::NoCommand { .. } => Code::CommandNotFound,
             Self::NotRunnable { status: Status::Quarantined, .. } => Code::PluginQuarantined,
             Self::NotRunnable { status: Status::Error, .. } => Code::Integrity,
+            Self::NotRunnable { status: Status::Installed, .. } => Code::ConsentRequired,
             Self::NotRunnable { .. } => Code::PluginDisabled,
         }
     }
