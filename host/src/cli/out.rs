@@ -34,6 +34,12 @@ impl Out {
         Self { format, symbols: terminal && utf8, colours: terminal && !no_color, columns }
     }
 
+    /// As on a pipe, wherever the tests run.
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self { format: Format::Text, symbols: false, colours: false, columns: None }
+    }
+
     /// Columns of the terminal that standard output is; `None` when it is none.
     pub(super) fn columns(&self) -> Option<u16> {
         self.columns

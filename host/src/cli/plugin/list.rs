@@ -34,7 +34,7 @@ fn warn(warnings: &[Warning], session: &Session) {
     }
 }
 
-fn table(report: &ListReport, out: &Out) -> String {
+pub(super) fn table(report: &ListReport, out: &Out) -> String {
     let rows: Vec<[String; 4]> = report.plugins.iter().map(|plugin| row(plugin, out)).collect();
     let mut widths = LEAST;
     for row in &rows {

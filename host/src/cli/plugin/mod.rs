@@ -8,6 +8,9 @@ mod install;
 mod list;
 mod show;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
