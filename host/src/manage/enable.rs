@@ -7,7 +7,7 @@ use super::consent::{Consenting, Question};
 use super::verify::judge_tree;
 use crate::ids::PluginName;
 use crate::policy::{asks, resolve};
-use crate::store::{Entry, Home, Status};
+use crate::store::{Entry, Home, Installed, Status};
 
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ pub struct EnableReport {
 /// kept for the next time.
 pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -> Result<EnableReport, ManageError> {
     let state = home.read()?;
-    let Some((before, tree)) = home.load_plugin(name)? else {
+    let Some(Installed { entry: before, tree, .. }) = home.load_plugin(name)? else {
         return Err(ManageError::NotFound { name: name.clone() });
     };
     let trust = judge_tree(home, &state, &tree)?;

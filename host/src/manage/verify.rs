@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::ManageError;
 use super::source::{judged, open_file, to_trust};
 use crate::ids::{Digest, PluginName};
-use crate::store::{Home, InstalledTree, State, Trust};
+use crate::store::{Home, Installed, InstalledTree, State, Trust};
 use crate::trust::{Keyring, judge};
 
 /// What was found to be in order.
@@ -56,7 +56,9 @@ fn verify_file(home: &Home, state: &State, path: &Path) -> Result<VerifyReport, 
 }
 
 fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<VerifyReport, ManageError> {
-    let Some((entry, tree)) = home.load_plugin(name)? else { return Err(ManageError::NotFound { name: name.clone() }) };
+    let Some(Installed { entry, tree, .. }) = home.load_plugin(name)? else {
+        return Err(ManageError::NotFound { name: name.clone() });
+    };
     let trust = judge_tree(home, state, &tree)?;
     let (digest, files) = (tree.digest, tree.files.len());
     Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, files, installed: true })

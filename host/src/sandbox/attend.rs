@@ -252,7 +252,8 @@ impl Shared {
         let mut idle = 0;
         while !self.over.load(Ordering::SeqCst) {
             let list = locked(&self.list).clone();
-            let mut active = list.iter().fold(false, |active, watched| watched.look() || active);
+            // Every one is looked at: `any` would stop at the first that is active.
+            let mut active = list.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
             if idle > IDLE_TICKS {
                 self.asleep.store(true, Ordering::SeqCst);

@@ -56,6 +56,8 @@ fn take_control() -> io::Result<OwnedFd> {
 
 /// Enters the sandbox of the launcher itself.
 fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
+    // The caller's may forbid the root's directories to the worker, which has no power over modes.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
     for library in SYSTEM_LIBRARIES {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;

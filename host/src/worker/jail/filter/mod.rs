@@ -3,6 +3,10 @@
 //!
 //! Sources: seccomp(2), bpf in linux/filter.h. 32-bit arguments are compared by their low word alone: a rule over all 64
 //! bits would be stepped round by setting a high bit.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants of the kernel's interface, each smaller than its field"
+)]
 
 mod rules;
 

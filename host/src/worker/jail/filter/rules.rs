@@ -1,4 +1,8 @@
 //! Which system calls a plugin may make: groups with a reason each. Everything that no group names is refused with EPERM.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants of the kernel's interface, each smaller than its field"
+)]
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
