@@ -102,9 +102,17 @@ fn trust(word: &str, label: Option<String>, scope: &[Scope], session: &Session) 
     let key: PublicKey =
         if word.starts_with("ed25519-public:") { word.parse()? } else { load_public(Path::new(word))? };
     let home = session.home()?;
+    // Two commands at the same time must not lose each other's scope.
+    let _lock = home.writer()?;
+    let keyring = Keyring::open(&home.keys_path())?;
+    let known = keyring.load()?.find(&key).cloned();
+    // What was trusted before stays trusted: the command for one plugin must not stop another.
+    let (old_label, old_scope) = known.map(|known| (known.label, known.scope)).unzip();
     let short: String = key.fingerprint().to_string().chars().skip("ed25519:".len()).take(8).collect();
-    let trusted = TrustedKey::new(key, &label.unwrap_or_else(|| format!("key {short}")), scope, &now())?;
-    Keyring::open(&home.keys_path())?.add(&trusted)?;
+    let label = label.or(old_label).unwrap_or_else(|| format!("key {short}"));
+    let scope = [old_scope.unwrap_or_default().as_slice(), scope].concat();
+    let trusted = TrustedKey::new(key, &label, &scope, &now())?;
+    keyring.add(&trusted)?;
     session.out.report(&report(&trusted), |report| {
         let text = format!("Key {} trusted for {}", report.fingerprint, trusted.scope_text());
         format!("{}\n", session.out.done(&text))
