@@ -159,10 +159,19 @@ impl Host {
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
+                self.forget_launcher(&source);
                 let error = CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
                 self.count_breakdown(plugin, &error);
                 Err(error)
             }
+        }
+    }
+
+    /// A launcher that failed took every worker along; the next call starts another.
+    fn forget_launcher(&mut self, error: &SandboxError) {
+        if error.is_launcher_failure() {
+            self.workers.clear();
+            self.launcher = None;
         }
     }
 
@@ -179,14 +188,16 @@ impl Host {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE };
-        let mut worker = launcher.spawn(&spec, &admitted.code, self.sink(plugin)).map_err(sandbox)?;
+        let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let limits = CallLimits { wall: self.settings.hook_wall, cpu: self.settings.cpu, ..CallLimits::default() };
         let mut side = self.side(plugin, &admitted.permissions, &limits);
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, &limits, &mut side);
-        let failed = loaded.err().map(sandbox);
-        if let Some(error) = failed {
+        if let Err(error) = loaded {
             drop(worker);
+            self.forget_launcher(&error);
+            let error = sandbox(error);
             self.count_breakdown(plugin, &error);
             return Err(error);
         }

@@ -1,8 +1,8 @@
-//! The attendant: one thread that ends workers whose time is up, and one that drains what they print on their own
-//! descriptors.
+//! The attendant: one thread that ends workers whose time is up, and one that passes on what they print on their own
+//! descriptors. They are two because the second may wait for the caller's terminal, and no deadline may wait with it.
 //!
 //! A call only stores its deadline; the hot path makes no system call for it. While a call runs, and a little longer, the
-//! clock thread looks every [`TICK`]; otherwise it sleeps.
+//! first thread looks every [`TICK`]; otherwise it looks every [`IDLE_LOOK`] at what workers do uncalled.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,11 +20,21 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::error::Death;
 use super::worker::CallLimits;
 use crate::sys;
+use crate::wire::WorkerSpec;
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without a running call before the thread goes to sleep: a fast series of calls must not wake it each time.
 const IDLE_TICKS: u32 = 50;
+/// How often the thread looks at a worker that nobody calls: it may keep threads, but not burn the machine.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
+/// A worker that nobody calls may use the CPU time of one call in each such window.
+const IDLE_WINDOW: Duration = Duration::from_secs(60);
+/// A write to the caller's stream that takes longer waits for its reader, which is not the plugin's time. Quicker ones
+/// count: a flood of them must not make a call longer.
+const SLOW_WRITE: Duration = Duration::from_millis(1);
+/// Memory beside `RLIMIT_DATA` that a worker touches without being a hog: relocated pages of the libraries.
+const RELOCATED: u64 = 16 << 20;
 /// What a plugin may print on each of its own descriptors during one call, in bytes.
 pub(super) const STRAY_MAX: u64 = 1024 * 1024;
 
@@ -51,14 +61,28 @@ pub(super) struct Watched {
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     call: AtomicU32,
+    /// Nanoseconds since `epoch` at which the caller began to write output; 0 while it does not.
+    writing: AtomicU64,
     cause: Mutex<Option<Death>>,
     stray: Mutex<StrayPipes>,
-    cpu_base: Mutex<(u32, Duration)>,
+    used: Mutex<Used>,
+    /// The limit of resident memory and of `RLIMIT_DATA`, in bytes; none where limits are off.
+    memory: Option<(u64, u64)>,
+}
+
+/// What a worker had used when its current call, or idle window, was first looked at.
+struct Used {
+    call: u32,
+    cpu: Duration,
+    since: Instant,
+    looked: Instant,
 }
 
 struct StrayPipes {
     pipes: [Option<File>; 2],
     counts: [u64; 2],
+    /// The call that the counts belong to.
+    call: u32,
     sink: StraySink,
 }
 
@@ -67,18 +91,24 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watched {
-    pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink) -> Self {
+    pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink, spec: &WorkerSpec) -> Self {
+        let pid = pid_behind(&pidfd);
+        let now = Instant::now();
+        let limits = &spec.rlimits;
+        let resident = limits.data.saturating_add(limits.stack).saturating_add(RELOCATED);
         Self {
             pidfd,
-            pid: OnceLock::new(),
-            epoch: Instant::now(),
+            pid,
+            epoch: now,
             deadline: AtomicU64::new(0),
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
             call: AtomicU32::new(0),
+            writing: AtomicU64::new(0),
             cause: Mutex::new(None),
-            stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], sink }),
-            cpu_base: Mutex::new((0, Duration::ZERO)),
+            stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], call: 0, sink }),
+            used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
+            memory: spec.layers.rlimits.then_some((resident, limits.data)),
         }
     }
 
@@ -92,13 +122,27 @@ impl Watched {
         self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
     }
 
-    /// The caller's own terminal was slow; that is not the plugin's time.
-    pub(super) fn extend(&self, by: Duration) {
-        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        let _ = self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |at| Some(at.saturating_add(by)));
+    /// Writes to the caller's stream. While that waits for its reader, the plugin's time stands still.
+    pub(super) fn write<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = self.now();
+        self.writing.store(began, Ordering::SeqCst);
+        let done = work();
+        let took = self.now() - began;
+        if Duration::from_nanos(took) >= SLOW_WRITE {
+            let later = |at: u64| (at != 0).then(|| at.saturating_add(took));
+            let _ = self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
+        }
+        // After the new deadline stands: in between the call would be over its time.
+        self.writing.store(0, Ordering::SeqCst);
+        done
     }
 
-    /// The call is over; what it printed counts from zero for the next one.
+    /// Nanoseconds since `epoch`, never 0.
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// The call is over.
     pub(super) fn disarm(&self) {
         self.deadline.store(0, Ordering::SeqCst);
     }
@@ -118,6 +162,12 @@ impl Watched {
         poll(&mut fds, PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO)).is_ok_and(|ready| ready > 0)
     }
 
+    fn pipes(&self) -> impl Iterator<Item = File> + use<> {
+        let stray = locked(&self.stray);
+        let copies = stray.pipes.iter().flatten().filter_map(|pipe| pipe.try_clone().ok());
+        copies.collect::<Vec<_>>().into_iter()
+    }
+
     pub(super) fn pid(&self) -> Option<i32> {
         *self.pid.get_or_init(|| pid_behind(&self.pidfd))
     }
@@ -127,42 +177,71 @@ impl Watched {
     }
 
     /// Passes on what was printed so far. The count starts anew with each call.
-    pub(super) fn drain(&self, anew: bool) {
+    pub(super) fn drain(&self) {
         let mut stray = locked(&self.stray);
-        let StrayPipes { pipes, counts, sink } = &mut *stray;
+        let StrayPipes { pipes, counts, call, sink } = &mut *stray;
+        let current = self.call.load(Ordering::Relaxed);
+        if *call != current {
+            (*call, *counts) = (current, [0; 2]);
+        }
         for (index, pipe) in pipes.iter_mut().enumerate() {
             if drain_pipe(pipe, &mut counts[index], index == 1, sink) {
                 self.kill(Some(Death::Output(STRAY_MAX)));
             }
         }
-        if anew {
-            *counts = [0; 2];
-        }
     }
 
+    /// Ends the worker if it is over a limit; says whether a call runs.
     fn look(&self) -> bool {
+        // Before the deadline: a write that ends in between has moved it by then.
+        let writing = self.writing.load(Ordering::SeqCst);
         let at = self.deadline.load(Ordering::SeqCst);
-        if at == 0 {
-            return false;
-        }
-        if self.epoch.elapsed().as_nanos() >= u128::from(at) {
+        let now = self.now();
+        let waits = writing != 0 && Duration::from_nanos(now.saturating_sub(writing)) >= SLOW_WRITE;
+        if at != 0 && now >= at && !waits {
             self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
             return true;
         }
-        let call = self.call.load(Ordering::Relaxed);
-        if let Some(used) = self.pid().and_then(|pid| sys::clock::cpu_time(pid).ok()) {
-            let mut base = locked(&self.cpu_base);
-            if base.0 != call {
-                // The first look at this call: what it used before is less than one tick per thread.
-                *base = (call, used);
-            }
-            let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
-            if used.saturating_sub(base.1) >= limit {
-                self.kill(Some(Death::Cpu(limit)));
-            }
-        }
-        true
+        self.look_at_usage(at != 0);
+        at != 0
     }
+
+    /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
+    /// written, and `RLIMIT_AS` must leave room for address space that is only reserved.
+    fn look_at_usage(&self, is_called: bool) {
+        let Some(pid) = self.pid else { return };
+        let call = self.call.load(Ordering::Relaxed);
+        let mut used = locked(&self.used);
+        let now = Instant::now();
+        if !is_called && used.call == call && now.duration_since(used.looked) < IDLE_LOOK {
+            return;
+        }
+        used.looked = now;
+        if let Some((resident, limit)) = self.memory
+            && resident_bytes(pid).is_some_and(|bytes| bytes > resident)
+        {
+            self.kill(Some(Death::Memory(limit)));
+        }
+        let Ok(cpu) = sys::clock::cpu_time(pid) else { return };
+        if used.call != call || (!is_called && now.duration_since(used.since) >= IDLE_WINDOW) {
+            // The first look at this call: what it used before is less than one tick per thread.
+            (used.call, used.cpu, used.since) = (call, cpu, now);
+        }
+        let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
+        if cpu.saturating_sub(used.cpu) >= limit {
+            self.kill(Some(Death::Cpu(limit)));
+        }
+    }
+}
+
+/// Private memory of a process, swapped out or not (proc_pid_status(5)).
+fn resident_bytes(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kib = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    };
+    Some(kib("RssAnon:")?.saturating_add(kib("VmSwap:").unwrap_or_default()).saturating_mul(1024))
 }
 
 /// Reads until nothing is left; `true` when the cap is reached.
@@ -195,16 +274,17 @@ fn pid_behind(pidfd: &OwnedFd) -> Option<i32> {
     line.trim().parse().ok().filter(|&pid| pid > 0)
 }
 
-/// The two threads and what they share.
+/// The threads and their list.
 pub(super) struct Attendant {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<std::thread::JoinHandle<()>>,
 }
 
 struct Shared {
-    list: Mutex<BTreeMap<u64, Arc<Watched>>>,
-    next: AtomicU64,
-    /// Whether the clock thread sleeps until it is woken.
+    /// Wakes the thread that looks.
+    wake: EventFd,
+    /// Wakes the thread that drains, whose list has changed.
+    changed: EventFd,
     asleep: AtomicBool,
     over: AtomicBool,
     /// Knows every pipe by its worker's key, so that a new worker wakes nobody.
@@ -217,39 +297,33 @@ const END: u64 = 0;
 
 impl Attendant {
     pub(super) fn start() -> io::Result<Self> {
-        let pipes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        pipes.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
+        let event = || EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let shared = Arc::new(Shared {
-            list: Mutex::default(),
-            next: AtomicU64::new(END + 1),
+            wake: event()?,
+            changed: event()?,
             asleep: AtomicBool::new(false),
             over: AtomicBool::new(false),
             pipes,
             end,
         });
-        // Two, since showing what was printed may block on a slow terminal, and deadlines must not.
-        let spawn = |name: &str, work: fn(&Shared)| {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
-        };
-        let threads = vec![spawn("clock", Shared::keep_time)?, spawn("drain", Shared::drain)?];
-        Ok(Self { shared, threads })
+        // Held while the second is started: dropping it ends the first.
+        let mut attendant = Self { shared: Arc::clone(&shared), threads: Vec::new() };
+        let inner = Arc::clone(&shared);
+        let looks = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || inner.run())?;
+        attendant.threads.push(looks);
+        let drains = std::thread::Builder::new().name("stray output".to_owned()).spawn(move || shared.drain())?;
+        attendant.threads.push(drains);
+        Ok(attendant)
     }
 
-    /// A worker exists; the key is for [`Attendant::remove`].
-    pub(super) fn add(&self, watched: &Arc<Watched>) -> io::Result<u64> {
-        let key = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        locked(&self.shared.list).insert(key, Arc::clone(watched));
-        for pipe in locked(&watched.stray).pipes.iter().flatten() {
-            self.shared.pipes.add(pipe, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
-        }
-        Ok(key)
+    pub(super) fn add(&self, watched: &Arc<Watched>) {
+        locked(&self.shared.list).push(Arc::clone(watched));
+        self.shared.wake_both();
     }
 
-    /// A worker is gone. Its pipes leave the set when they are closed, with the last handle on them.
-    pub(super) fn remove(&self, key: u64) {
-        locked(&self.shared.list).remove(&key);
+    pub(super) fn remove(&self, watched: &Arc<Watched>) {
+        locked(&self.shared.list).retain(|other| !Arc::ptr_eq(other, watched));
+        self.shared.wake_both();
     }
 
     /// A call began: wakes the clock if it sleeps.
@@ -263,57 +337,71 @@ impl Attendant {
 impl Drop for Attendant {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        let _ = self.shared.end.write(1);
+        self.shared.wake_both();
         for thread in self.threads.drain(..) {
-            thread.thread().unpark();
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    fn keep_time(&self) {
+    fn wake_both(&self) {
+        let _ = self.wake.write(1);
+        let _ = self.changed.write(1);
+    }
+
+    fn run(&self) {
         let mut idle = 0;
         while !self.over.load(Ordering::SeqCst) {
-            // A copy, so that a killed worker's handle can leave the list meanwhile.
-            let all: Vec<_> = locked(&self.list).values().cloned().collect();
-            // Every one is looked at: `any` would stop at the first that is active.
-            let active = all.iter().filter(|watched| watched.look()).count() > 0;
+            let list = locked(&self.list).clone();
+            let mut active = list.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
-            if idle <= IDLE_TICKS {
-                std::thread::park_timeout(TICK);
-                continue;
+            if idle > IDLE_TICKS {
+                self.asleep.store(true, Ordering::SeqCst);
+                // A call may have begun between the look and the store.
+                active = list.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0);
+                idle = if active { 0 } else { IDLE_TICKS };
             }
-            self.asleep.store(true, Ordering::SeqCst);
-            // A call may have begun, even of a new worker, between the look and the store.
-            let began = locked(&self.list).values().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0);
-            while !began && self.asleep.load(Ordering::SeqCst) && !self.over.load(Ordering::SeqCst) {
-                std::thread::park();
-            }
+            let pause = match (active || idle < IDLE_TICKS, list.is_empty()) {
+                (true, _) => PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO),
+                (false, false) => PollTimeout::try_from(IDLE_LOOK).unwrap_or(PollTimeout::ZERO),
+                (false, true) => PollTimeout::NONE,
+            };
+            let _ = poll(&mut [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)], pause);
+            let _ = self.wake.read();
             self.asleep.store(false, Ordering::SeqCst);
             idle = 0;
         }
     }
 
     fn drain(&self) {
-        let mut events = [EpollEvent::empty(); 32];
-        loop {
-            let count = match self.pipes.wait(&mut events, EpollTimeout::NONE) {
-                Ok(count) => count,
-                Err(nix::errno::Errno::EINTR) => 0,
-                Err(_) => return,
-            };
-            for event in &events[..count] {
-                if event.data() == END {
-                    return;
-                }
-                let watched = locked(&self.list).get(&event.data()).cloned();
-                match watched {
-                    Some(watched) => watched.drain(false),
-                    // Its handle is being buried and closes the pipes in a moment.
-                    None => std::thread::yield_now(),
-                }
+        while !self.over.load(Ordering::SeqCst) {
+            let list = locked(&self.list).clone();
+            // Duplicates, since the pipes stand behind a lock that a caller may take while this thread sleeps.
+            let pipes: Vec<(usize, File)> = list
+                .iter()
+                .enumerate()
+                .flat_map(|(index, watched)| watched.pipes().map(move |pipe| (index, pipe)))
+                .collect();
+            let mut fds = vec![PollFd::new(self.changed.as_fd(), PollFlags::POLLIN)];
+            fds.extend(pipes.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+            if poll(&mut fds, PollTimeout::NONE).is_err() {
+                continue;
+            }
+            let _ = self.changed.read();
+            let mut ready: Vec<usize> = fds[1..]
+                .iter()
+                .zip(&pipes)
+                .filter(|(fd, _)| fd.revents().is_some_and(|flags| !flags.is_empty()))
+                .map(|(_, (index, _))| *index)
+                .collect();
+            ready.dedup();
+            for index in ready {
+                list[index].drain();
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
