@@ -53,7 +53,7 @@ pub type StraySink = Arc<dyn Fn(Stray<'_>) + Send + Sync>;
 /// What the attendant and a worker's handle share.
 pub(super) struct Watched {
     pub(super) pidfd: OwnedFd,
-    /// The pid in the host's namespace, for the CPU clock; looked up at the first tick that needs it.
+    /// The pid in the host's namespace, for the CPU clock; looked up at the first look that needs it.
     pid: OnceLock<Option<i32>>,
     epoch: Instant,
     /// Nanoseconds since `epoch`; 0 while no call runs.
@@ -92,13 +92,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Watched {
     pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink, spec: &WorkerSpec) -> Self {
-        let pid = pid_behind(&pidfd);
         let now = Instant::now();
         let limits = &spec.rlimits;
         let resident = limits.data.saturating_add(limits.stack).saturating_add(RELOCATED);
         Self {
             pidfd,
-            pid,
+            pid: OnceLock::new(),
             epoch: now,
             deadline: AtomicU64::new(0),
             wall_ms: AtomicU64::new(0),
@@ -162,12 +161,6 @@ impl Watched {
         poll(&mut fds, PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO)).is_ok_and(|ready| ready > 0)
     }
 
-    fn pipes(&self) -> impl Iterator<Item = File> + use<> {
-        let stray = locked(&self.stray);
-        let copies = stray.pipes.iter().flatten().filter_map(|pipe| pipe.try_clone().ok());
-        copies.collect::<Vec<_>>().into_iter()
-    }
-
     pub(super) fn pid(&self) -> Option<i32> {
         *self.pid.get_or_init(|| pid_behind(&self.pidfd))
     }
@@ -209,7 +202,7 @@ impl Watched {
     /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
     /// written, and `RLIMIT_AS` must leave room for address space that is only reserved.
     fn look_at_usage(&self, is_called: bool) {
-        let Some(pid) = self.pid else { return };
+        let Some(pid) = self.pid() else { return };
         let call = self.call.load(Ordering::Relaxed);
         let mut used = locked(&self.used);
         let now = Instant::now();
@@ -274,17 +267,16 @@ fn pid_behind(pidfd: &OwnedFd) -> Option<i32> {
     line.trim().parse().ok().filter(|&pid| pid > 0)
 }
 
-/// The threads and their list.
+/// The threads and what they share.
 pub(super) struct Attendant {
     shared: Arc<Shared>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
-    /// Wakes the thread that looks.
-    wake: EventFd,
-    /// Wakes the thread that drains, whose list has changed.
-    changed: EventFd,
+    list: Mutex<BTreeMap<u64, Arc<Watched>>>,
+    next: AtomicU64,
+    /// Whether the thread that looks rests between two idle looks, or for ever.
     asleep: AtomicBool,
     over: AtomicBool,
     /// Knows every pipe by its worker's key, so that a new worker wakes nobody.
@@ -297,10 +289,12 @@ const END: u64 = 0;
 
 impl Attendant {
     pub(super) fn start() -> io::Result<Self> {
-        let event = || EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let pipes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        pipes.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
         let shared = Arc::new(Shared {
-            wake: event()?,
-            changed: event()?,
+            list: Mutex::default(),
+            next: AtomicU64::new(END + 1),
             asleep: AtomicBool::new(false),
             over: AtomicBool::new(false),
             pipes,
@@ -316,20 +310,27 @@ impl Attendant {
         Ok(attendant)
     }
 
-    pub(super) fn add(&self, watched: &Arc<Watched>) {
-        locked(&self.shared.list).push(Arc::clone(watched));
-        self.shared.wake_both();
+    /// A worker exists; the key is for [`Attendant::remove`].
+    pub(super) fn add(&self, watched: &Arc<Watched>) -> io::Result<u64> {
+        let key = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        locked(&self.shared.list).insert(key, Arc::clone(watched));
+        for pipe in locked(&watched.stray).pipes.iter().flatten() {
+            self.shared.pipes.add(pipe, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+        }
+        Ok(key)
     }
 
-    pub(super) fn remove(&self, watched: &Arc<Watched>) {
-        locked(&self.shared.list).retain(|other| !Arc::ptr_eq(other, watched));
-        self.shared.wake_both();
+    /// A worker is gone. Its pipes leave the set when they are closed, with the last handle on them.
+    pub(super) fn remove(&self, key: u64) {
+        locked(&self.shared.list).remove(&key);
     }
 
-    /// A call began: wakes the clock if it sleeps.
+    /// A call began: wakes the thread that looks, if it rests.
     pub(super) fn nudge(&self) {
-        if self.shared.asleep.swap(false, Ordering::SeqCst) {
-            self.threads[0].thread().unpark();
+        if self.shared.asleep.swap(false, Ordering::SeqCst)
+            && let Some(looks) = self.threads.first()
+        {
+            looks.thread().unpark();
         }
     }
 }
@@ -337,67 +338,59 @@ impl Attendant {
 impl Drop for Attendant {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        self.shared.wake_both();
+        let _ = self.shared.end.write(1);
         for thread in self.threads.drain(..) {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    fn wake_both(&self) {
-        let _ = self.wake.write(1);
-        let _ = self.changed.write(1);
-    }
-
     fn run(&self) {
         let mut idle = 0;
         while !self.over.load(Ordering::SeqCst) {
-            let list = locked(&self.list).clone();
-            let mut active = list.iter().filter(|watched| watched.look()).count() > 0;
+            // A copy, so that a buried worker's handle can leave the list meanwhile.
+            let all: Vec<_> = locked(&self.list).values().cloned().collect();
+            let active = all.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
-            if idle > IDLE_TICKS {
-                self.asleep.store(true, Ordering::SeqCst);
-                // A call may have begun between the look and the store.
-                active = list.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0);
-                idle = if active { 0 } else { IDLE_TICKS };
+            if idle < IDLE_TICKS {
+                std::thread::park_timeout(TICK);
+                continue;
             }
-            let pause = match (active || idle < IDLE_TICKS, list.is_empty()) {
-                (true, _) => PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO),
-                (false, false) => PollTimeout::try_from(IDLE_LOOK).unwrap_or(PollTimeout::ZERO),
-                (false, true) => PollTimeout::NONE,
-            };
-            let _ = poll(&mut [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)], pause);
-            let _ = self.wake.read();
+            self.asleep.store(true, Ordering::SeqCst);
+            // A call may have begun, even of a new worker, between the look and the store.
+            let fresh: Vec<_> = locked(&self.list).values().cloned().collect();
+            if fresh.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0) {
+                idle = 0;
+            } else if fresh.is_empty() {
+                std::thread::park();
+            } else {
+                std::thread::park_timeout(IDLE_LOOK);
+            }
             self.asleep.store(false, Ordering::SeqCst);
-            idle = 0;
+            idle = idle.min(IDLE_TICKS);
         }
     }
 
     fn drain(&self) {
-        while !self.over.load(Ordering::SeqCst) {
-            let list = locked(&self.list).clone();
-            // Duplicates, since the pipes stand behind a lock that a caller may take while this thread sleeps.
-            let pipes: Vec<(usize, File)> = list
-                .iter()
-                .enumerate()
-                .flat_map(|(index, watched)| watched.pipes().map(move |pipe| (index, pipe)))
-                .collect();
-            let mut fds = vec![PollFd::new(self.changed.as_fd(), PollFlags::POLLIN)];
-            fds.extend(pipes.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-            if poll(&mut fds, PollTimeout::NONE).is_err() {
-                continue;
-            }
-            let _ = self.changed.read();
-            let mut ready: Vec<usize> = fds[1..]
-                .iter()
-                .zip(&pipes)
-                .filter(|(fd, _)| fd.revents().is_some_and(|flags| !flags.is_empty()))
-                .map(|(_, (index, _))| *index)
-                .collect();
-            ready.dedup();
-            for index in ready {
-                list[index].drain();
+        let mut events = [EpollEvent::empty(); 32];
+        loop {
+            let count = match self.pipes.wait(&mut events, EpollTimeout::NONE) {
+                Ok(count) => count,
+                Err(nix::errno::Errno::EINTR) => 0,
+                Err(_) => return,
+            };
+            for event in &events[..count] {
+                if event.data() == END {
+                    return;
+                }
+                let watched = locked(&self.list).get(&event.data()).cloned();
+                match watched {
+                    Some(watched) => watched.drain(),
+                    // Its handle is being buried and closes the pipes in a moment.
+                    None => std::thread::yield_now(),
+                }
             }
         }
     }

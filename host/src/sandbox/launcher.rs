@@ -140,8 +140,8 @@ impl Launcher {
         let (number, pidfd) = self.locked().spawn(spec, &fds)?;
         drop((request_end, reply_end, out_end, err_end));
         let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
-        self.attendant.add(&watched);
-        Worker::new(Arc::clone(self), number, spec, watched, File::from(requests), File::from(replies))
+        let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
+        Worker::new(Arc::clone(self), number, spec, (watched, key), File::from(requests), File::from(replies))
     }
 
     pub(super) fn attendant(&self) -> &Attendant {
@@ -180,10 +180,6 @@ impl Control {
     fn await_ready(&mut self) -> Result<LoadBy, SandboxError> {
         while self.ready.is_none() {
             self.hear()?.give_up();
-        }
-        // It ended when it had made the launcher proper; unwaited, it would stay a zombie as long as the launcher lives.
-        if !self.starter_stays && let Some(mut starter) = self.starter.take() {
-            let _ = starter.wait();
         }
         self.ready.as_ref().map(|ready| ready.load_by).ok_or_else(|| SandboxError::LauncherGone("no answer".to_owned()))
     }
@@ -261,6 +257,7 @@ impl Drop for Control {
         self.patience = Duration::from_secs(2);
         let _ = self.await_ready();
         // Killing is quicker than the end of the channel, and as final: pid 1 of the namespace takes all workers along.
+        let was_up = self.ready.is_some();
         if let Some(ready) = self.ready.take() {
             sys::process::kill(ready.pidfd.as_fd());
             // Dead at once, but the kernel takes milliseconds to take its namespaces apart: reaped from aside. If this
@@ -268,12 +265,10 @@ impl Drop for Control {
             let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || {
                 sys::process::await_end(&ready.pidfd);
             });
-        } else if let Some(starter) = &mut self.starter {
-            let _ = starter.kill();
         }
         if let Some(mut starter) = self.starter.take() {
             // Never by its number: a program that collects all children may have freed it for another process.
-            if self.ready.is_some() {
+            if was_up {
                 let _ = starter.wait();
             } else {
                 let _ = starter.try_wait();

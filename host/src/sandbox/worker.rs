@@ -209,6 +209,11 @@ impl Worker {
     fn say_goodbye(&mut self, grace: Duration, side: &mut dyn HostSide) {
         let limits = CallLimits { wall: grace, ..CallLimits::default() };
         let _ = self.exchange(Kind::Shutdown, b"", b"", &limits, side);
+    }
+
+    /// Tells the plugin to end and waits until its process is gone; its own clean-up may take `grace`.
+    pub fn shut_down(mut self, grace: Duration, side: &mut dyn HostSide) -> Option<Usage> {
+        self.say_goodbye(grace, side);
         let _ = self.bury();
         let ended = self.ended.as_ref()?;
         Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
@@ -323,7 +328,7 @@ impl Worker {
                 Err(error) => failure = Some(error),
             }
             self.watched.drain();
-            self.launcher.attendant().remove(&self.watched);
+            self.launcher.attendant().remove(self.key);
         }
         let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.memory));
         match (self.watched.cause().or(reported), failure) {

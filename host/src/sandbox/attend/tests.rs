@@ -115,7 +115,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
         }),
     );
     let attendant = Attendant::start().unwrap();
-    attendant.add(&trial.watched);
+    attendant.add(&trial.watched).unwrap();
     trial.err.write_all(b"blocks").unwrap();
     std::thread::sleep(Duration::from_millis(50));
     trial.watched.arm(1, &limits(100, 10_000));
@@ -129,7 +129,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
 fn a_worker_that_spins_between_calls_is_ended() {
     let trial = Trial::new("while :; do :; done", quiet());
     let attendant = Attendant::start().unwrap();
-    attendant.add(&trial.watched);
+    attendant.add(&trial.watched).unwrap();
     trial.watched.arm(1, &limits(10_000, 100));
     trial.watched.disarm();
     assert!(trial.watched.gone_within(Duration::from_secs(20)));
