@@ -21,5 +21,7 @@ pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
     let failed = |error| Failure::new(Code::Io, format!("cannot watch for signals: {error}"), None);
     note_interrupts().map_err(failed)?;
     let mut host = Host::new(home, Settings::new(Arc::new(Aside::new(&session.out, session.verbose))));
-    said(run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED)?)
+    let done = run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED);
+    host.leave();
+    said(done?)
 }

@@ -235,6 +235,14 @@ impl Host {
         writer.commit()
     }
 
+    /// As [`Host::shut_down`], for a program that ends right after: see [`Launcher::leave`].
+    pub fn leave(mut self) {
+        if let Some(launcher) = &self.launcher {
+            launcher.leave();
+        }
+        self.shut_down();
+    }
+
     /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.
     pub fn shut_down(&mut self) {
         for (plugin, worker) in std::mem::take(&mut self.workers) {

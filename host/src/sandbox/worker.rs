@@ -301,7 +301,13 @@ impl Worker {
         if !matches!(error, WireError::Closed | WireError::Cut) {
             return self.broken(error.to_string());
         }
-        self.died()
+        match self.died() {
+            // Half a message and an end in good order: that is no crash, whose cause would say more.
+            SandboxError::Died(Death::Exited(_) | Death::Silent) if matches!(error, WireError::Cut) => {
+                SandboxError::Died(Death::Protocol(error.to_string()))
+            }
+            died => died,
+        }
     }
 
     /// The worker broke the protocol.
