@@ -124,6 +124,7 @@ codes! {
     ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
     Integrity "integrity" Refused "An installed file is not the one that was installed.";
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
+    VersionRollback "version_rollback" Refused "The version is older than the installed one.";
     ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
     PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";
     CommandVetoed "command_vetoed" Refused "A plugin's hook refused what was about to happen.";

@@ -2,9 +2,11 @@
 //!
 //! An embedding program calls [`worker::enter`] first in its `main` and then works with the types re-exported here.
 
+pub mod cli;
 pub mod code;
 pub mod hooks;
 pub mod ids;
+pub mod manage;
 pub mod package;
 pub mod policy;
 pub mod runtime;
@@ -15,3 +17,4 @@ pub mod text;
 pub mod trust;
 pub mod wire;
 pub mod worker;
+pub mod workflow;

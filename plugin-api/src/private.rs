@@ -25,7 +25,7 @@ use crate::plugin::Plugin;
 use crate::services::{Config, Host, Services};
 use crate::version::API_VERSION;
 
-pub use arguments::{many, parse_args, parser, required};
+pub use arguments::{Argument, many, parse_args, parser, required};
 pub use outcome::{CommandOutcome, HookOutcome, InitOutcome};
 pub use start::{NotUnit, Start, StartDefault, StartNothing, StartUnit, Startable};
 
@@ -72,7 +72,10 @@ extern "C" fn create<P: Plugin>(host: HostObject, body: RSlice<'_, u8>) -> RResu
             .map_err(|error| PluginError::new(ErrorKind::Invalid, format!("cannot read the configuration: {error}")))?;
         let host = Host::from_parts(Arc::new(Border(host)), body.config, body.permissions);
         let plugin = P::create(&host)?;
-        Ok(PluginObject::from_value(Adapter { plugin, host }, abi_stable::sabi_trait::TD_Opaque))
+        Ok(PluginObject::from_value(
+            Adapter { plugin, host, reused: Reused::default() },
+            abi_stable::sabi_trait::TD_Opaque,
+        ))
     })
 }
 
@@ -99,6 +102,15 @@ impl Services for Border {
 struct Adapter<P> {
     plugin: P,
     host: Host,
+    /// Kept from one hook to the next: what never changes, and the space of a large output.
+    reused: Reused,
+}
+
+#[derive(Default)]
+struct Reused {
+    output: Vec<u8>,
+    config: Option<Config>,
+    permissions: Option<Vec<Permission>>,
 }
 
 impl<P: Plugin> PluginAbi for Adapter<P> {
@@ -106,12 +118,18 @@ impl<P: Plugin> PluginAbi for Adapter<P> {
         guarded(|| {
             let mut context: Context = serde_json::from_slice(context.as_slice())?;
             if context.output_size.is_some() {
-                context.output = Some(output.to_vec());
+                let mut space = std::mem::take(&mut self.reused.output);
+                space.clear();
+                space.extend_from_slice(output.as_slice());
+                context.output = Some(space);
             }
-            context.plugin_config.clone_from(self.host.config());
-            context.permissions = self.host.permissions().to_vec();
-            let result = self.plugin.hook(&context, &self.host)?;
-            Ok(serde_json::to_vec(&result)?.into())
+            context.plugin_config = self.reused.config.take().unwrap_or_else(|| self.host.config().clone());
+            context.permissions = self.reused.permissions.take().unwrap_or_else(|| self.host.permissions().to_vec());
+            let result = self.plugin.hook(&context, &self.host);
+            self.reused.output = context.output.take().unwrap_or_default();
+            self.reused.config = Some(context.plugin_config);
+            self.reused.permissions = Some(context.permissions);
+            Ok(serde_json::to_vec(&result?)?.into())
         })
     }
 

@@ -31,8 +31,8 @@ pub(crate) struct Method {
     pub(crate) doc: Doc,
     pub(crate) roles: Vec<Role>,
     pub(crate) params: Vec<Param>,
-    /// Where a `cfg` stands on it.
-    pub(crate) cfg: Option<Span>,
+    /// A `cfg` on it.
+    pub(crate) cfg: Option<Attribute>,
 }
 
 /// What a mark makes of a method.
@@ -44,7 +44,7 @@ pub(crate) struct Role {
 /// The four marks.
 pub(crate) enum RoleKind {
     Command(CommandArgs),
-    Hook(HookArgs),
+    Hook(Box<HookArgs>),
     Init,
     Shutdown,
 }
@@ -67,7 +67,7 @@ pub(crate) enum ParamKind {
     HookContext(Taken),
     Host(Taken),
     /// Parsed from the command line.
-    Value(Shape, Type),
+    Value(Shape, Box<Type>),
 }
 
 /// How a parameter is passed.
@@ -128,12 +128,13 @@ impl Method {
     fn take(function: &mut ImplItemFn, errors: &mut Errors) -> Option<Self> {
         let roles = take_roles(&mut function.attrs, errors);
         let is_command = roles.iter().any(|role| matches!(role.kind, RoleKind::Command(_)));
-        let params = function.sig.inputs.iter_mut().filter_map(|input| Param::take(input, is_command, errors)).collect();
+        let params: Vec<_> =
+            function.sig.inputs.iter_mut().filter_map(|input| Param::take(input, is_command, errors)).collect();
         if roles.is_empty() {
             refuse_args(&params, errors);
             return None;
         }
-        let cfg = function.attrs.iter().find(|attribute| is_conditional(attribute)).map(syn::spanned::Spanned::span);
+        let cfg = function.attrs.iter().find(|attribute| is_conditional(attribute)).cloned();
         Some(Self {
             ident: function.sig.ident.clone(),
             signature: function.sig.clone(),
@@ -155,7 +156,7 @@ impl Method {
     /// Its subscriptions, if it is a hook.
     pub(crate) fn hooks(&self) -> impl Iterator<Item = &HookArgs> {
         self.roles.iter().filter_map(|role| match &role.kind {
-            RoleKind::Hook(args) => Some(args),
+            RoleKind::Hook(args) => Some(&**args),
             _ => None,
         })
     }
@@ -180,9 +181,9 @@ impl Param {
             args.read(attribute, errors);
         }
         let doc = Doc::of(&typed.attrs);
-        typed.attrs.retain(|attribute| {
-            !attribute.path().is_ident("arg") && !(of_command && attribute.path().is_ident("doc"))
-        });
+        typed
+            .attrs
+            .retain(|attribute| !(attribute.path().is_ident("arg") || of_command && attribute.path().is_ident("doc")));
         let ident = match &*typed.pat {
             Pat::Ident(pattern) if pattern.subpat.is_none() && pattern.by_ref.is_none() => Some(pattern.ident.clone()),
             _ => None,
@@ -193,7 +194,10 @@ impl Param {
 
     /// The name without `r#` and leading underscores, empty for a pattern.
     pub(crate) fn name(&self) -> String {
-        self.ident.as_ref().map(|ident| ident.unraw().to_string().trim_start_matches('_').to_owned()).unwrap_or_default()
+        self.ident
+            .as_ref()
+            .map(|ident| ident.unraw().to_string().trim_start_matches('_').to_owned())
+            .unwrap_or_default()
     }
 
     /// Whether it is given by name and not by position.
@@ -222,10 +226,10 @@ impl ParamKind {
             Some("CommandContext") => Self::CommandContext(taken),
             Some("Context") => Self::HookContext(taken),
             Some("Host") => Self::Host(taken),
-            Some("bool") if taken == Taken::Value => Self::Value(Shape::Flag, ty.clone()),
-            Some("Option") => Self::Value(Shape::Optional, element(ty)),
-            Some("Vec") => Self::Value(Shape::Many, element(ty)),
-            _ => Self::Value(Shape::One, ty.clone()),
+            Some("bool") if taken == Taken::Value => Self::Value(Shape::Flag, Box::new(ty.clone())),
+            Some("Option") => Self::Value(Shape::Optional, Box::new(element(ty))),
+            Some("Vec") => Self::Value(Shape::Many, Box::new(element(ty))),
+            _ => Self::Value(Shape::One, Box::new(ty.clone())),
         }
     }
 }
@@ -270,7 +274,7 @@ fn take_roles(attributes: &mut Vec<Attribute>, errors: &mut Errors) -> Vec<Role>
         let Some(mark) = mark(attribute) else { return true };
         let kind = match mark {
             "command" => RoleKind::Command(CommandArgs::parse(attribute, errors)),
-            "hook" => RoleKind::Hook(HookArgs::parse(attribute, errors)),
+            "hook" => RoleKind::Hook(Box::new(HookArgs::parse(attribute, errors))),
             "init" => RoleKind::Init,
             _ => RoleKind::Shutdown,
         };
@@ -295,7 +299,7 @@ fn refuse_marks(attributes: &mut Vec<Attribute>, errors: &mut Errors) {
     });
 }
 
-fn refuse_args(params: &Vec<Param>, errors: &mut Errors) {
+fn refuse_args(params: &[Param], errors: &mut Errors) {
     for span in params.iter().filter_map(|param| param.args.span) {
         errors.push(span, "`#[arg]` stands on a typed argument of a command");
     }

@@ -32,6 +32,8 @@ pub(crate) struct CommandArgs {
 /// The arguments of one `#[hook(...)]`.
 pub(crate) struct HookArgs {
     pub(crate) span: Span,
+    /// Whether all of it could be read, so that what is missing was never written.
+    pub(crate) is_read: bool,
     pub(crate) event: Option<LitStr>,
     pub(crate) pattern: Option<LitStr>,
     pub(crate) priority: Option<Expr>,
@@ -102,6 +104,7 @@ impl HookArgs {
     pub(crate) fn parse(attribute: &Attribute, errors: &mut Errors) -> Self {
         let mut args = Self {
             span: attribute.path().span(),
+            is_read: true,
             event: None,
             pattern: None,
             priority: None,
@@ -112,7 +115,7 @@ impl HookArgs {
         };
         let known = ["event", "pattern", "priority", "before", "after", "on_failure", "optional"];
         let mut keys = Keys::new("hook", &known);
-        nested(attribute, errors, |meta, errors| {
+        let is_read = nested(attribute, errors, |meta, errors| {
             match keys.next(&meta, errors)?.as_deref() {
                 Some("event") => args.event = Some(meta.value()?.parse()?),
                 Some("pattern") => args.pattern = Some(meta.value()?.parse()?),
@@ -125,7 +128,7 @@ impl HookArgs {
             }
             Ok(())
         });
-        args
+        Self { is_read, ..args }
     }
 }
 
@@ -211,12 +214,12 @@ fn config(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<(Ident, Expr)>> {
     Ok(items.into_iter().collect())
 }
 
-/// Runs `logic` for each argument; an attribute without arguments is fine.
+/// Runs `logic` for each argument; an attribute without arguments is fine. Whether all could be read.
 fn nested(
     attribute: &Attribute,
     errors: &mut Errors,
     mut logic: impl FnMut(ParseNestedMeta<'_>, &mut Errors) -> syn::Result<()>,
-) {
+) -> bool {
     let outcome = match &attribute.meta {
         Meta::Path(_) => Ok(()),
         Meta::List(list) if list.tokens.is_empty() => Ok(()),
@@ -226,7 +229,11 @@ fn nested(
             Err(syn::Error::new(pair.eq_token.span(), format!("arguments are written `#[{name}(...)]`")))
         }
     };
-    if let Err(error) = outcome {
-        errors.absorb(error);
+    match outcome {
+        Ok(()) => true,
+        Err(error) => {
+            errors.absorb(error);
+            false
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use proc_macro2::Span;
+use quote::ToTokens;
 
 /// Errors found so far.
 #[derive(Default)]
@@ -12,6 +13,11 @@ impl Errors {
     /// Adds a message at the guilty token.
     pub(crate) fn push(&mut self, span: Span, message: impl Display) {
         self.absorb(syn::Error::new(span, message));
+    }
+
+    /// Adds a message at all of the guilty tokens.
+    pub(crate) fn push_on(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.absorb(syn::Error::new_spanned(tokens, message));
     }
 
     /// Adds errors of the parser.

@@ -4,7 +4,7 @@
 mod command;
 
 use proc_macro2::{Literal, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Ident, Item, ItemImpl, ReturnType, Type};
 
@@ -13,10 +13,10 @@ use crate::error::Errors;
 use crate::{fallback, manifest, valid};
 
 /// The whole macro.
-pub(crate) fn plugin(args: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn plugin(args: TokenStream, item: &TokenStream) -> TokenStream {
     let block = match read_block(item.clone()) {
         Ok(block) => block,
-        Err(error) => return fallback::item(&error, &item),
+        Err(error) => return fallback::item(&error, item),
     };
     let mut errors = Errors::default();
     let plugin = Plugin::parse(args, block, &mut errors);
@@ -109,8 +109,7 @@ fn create(plugin: &Plugin, ty: &Type) -> (TokenStream, TokenStream) {
 fn call_init(init: &Method, ty: &Type) -> TokenStream {
     let ident = &init.ident;
     let host = init.params.first().map(|_| quote!(host));
-    let outcome = outcome(init, "InitOutcome");
-    quote!(#outcome::into_outcome(<#ty>::#ident(#host)))
+    outcome(init, &quote!(InitOutcome::<Self>), &quote!(<#ty>::#ident(#host)))
 }
 
 /// Without `#[init]`: `Default`, else the type's own name as a value, which only a unit struct has. A glob import has a
@@ -122,9 +121,10 @@ fn start(ty: &Type) -> (TokenStream, TokenStream) {
     };
     let (unit, value) = match name {
         Some(name) => {
-            let module = Ident::new("__migraine_plugin_start", Span::call_site());
+            let module = format_ident!("__migraine_start_of_{name}", span = Span::call_site());
             let unit = quote! {
                 #[doc(hidden)]
+                #[allow(non_snake_case, reason = "named after the type")]
                 mod #module {
                     #[allow(non_upper_case_globals, dead_code, reason = "named after the type")]
                     pub(super) const #name: ::migraine_plugin_api::private::NotUnit =
@@ -155,8 +155,8 @@ fn hook(plugin: &Plugin) -> TokenStream {
             ParamKind::Host(_) => quote!(host),
             _ => quote!(context),
         });
-        let outcome = outcome(method, "HookOutcome");
-        quote!(#name => #outcome::into_outcome(self.#ident(#(#arguments),*)),)
+        let outcome = outcome(method, &quote!(HookOutcome), &quote!(self.#ident(#(#arguments),*)));
+        quote!(#name => { #outcome })
     });
     quote! {
         fn hook(
@@ -182,14 +182,17 @@ fn shutdown(plugin: &Plugin) -> Option<TokenStream> {
     })
 }
 
-/// The trait that turns what a method returns into the answer; an error about it points at the return type.
-fn outcome(method: &Method, name: &str) -> TokenStream {
+/// Calls a method and turns what it returns into the answer; an error about it points at the return type.
+fn outcome(method: &Method, converter: &TokenStream, call: &TokenStream) -> TokenStream {
     let span = match &method.signature.output {
         ReturnType::Default => method.ident.span(),
         ReturnType::Type(_, ty) => ty.span(),
     };
-    let name = Ident::new(name, at(span));
-    quote_spanned!(at(span)=> support::#name)
+    let returned = Ident::new("returned", at(span));
+    quote! {
+        let #returned = #call;
+        support::#converter::into_outcome(#returned)
+    }
 }
 
 /// What the library shows to the outside: the manifest section and the root module. Left out of test builds, where many

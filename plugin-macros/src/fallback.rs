@@ -3,6 +3,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::Type;
 
 use crate::ast::Plugin;
 
@@ -16,8 +17,15 @@ pub(crate) fn item(error: &syn::Error, item: &TokenStream) -> TokenStream {
 pub(crate) fn plugin(error: &syn::Error, plugin: &Plugin) -> TokenStream {
     let errors = error.to_compile_error();
     let block = &plugin.block;
-    let stub = (block.trait_.is_none() && block.generics.params.is_empty()).then(|| stub(plugin));
-    quote!(#block #stub #errors)
+    let own = block.trait_.is_none() && block.generics.params.is_empty() && matches!(&*block.self_ty, Type::Path(_));
+    let stub = own.then(|| stub(plugin));
+    // What the author's code does not use yet is no news while it is wrong.
+    quote! {
+        #[allow(unused, reason = "the attributes have errors")]
+        #block
+        #stub
+        #errors
+    }
 }
 
 fn stub(plugin: &Plugin) -> TokenStream {

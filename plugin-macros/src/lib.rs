@@ -143,5 +143,5 @@ use proc_macro::TokenStream;
 /// program as ordinary dependencies. In test builds of the plugin's own crate the symbol is left out.
 #[proc_macro_attribute]
 pub fn plugin(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::plugin(args.into(), item.into()).into()
+    expand::plugin(args.into(), &item.into()).into()
 }

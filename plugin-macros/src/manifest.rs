@@ -72,7 +72,9 @@ pub(crate) fn literal(value: &Expr) -> Option<Value> {
             Lit::Str(text) => Some(text.value().into()),
             Lit::Bool(flag) => Some(flag.value.into()),
             Lit::Int(number) => number.base10_parse::<i64>().ok().map(Value::from),
-            Lit::Float(number) => number.base10_parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
+            Lit::Float(number) => {
+                number.base10_parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from)
+            }
             _ => None,
         },
         Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => match &*unary.expr {

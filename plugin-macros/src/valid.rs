@@ -6,7 +6,6 @@ mod pattern;
 mod plugin;
 
 use proc_macro2::Span;
-use syn::spanned::Spanned as _;
 use syn::{Receiver, ReceiverKind, ReturnType, Safety, Type};
 
 use crate::ast::{Method, ParamKind, Plugin, RoleKind, Taken};
@@ -59,9 +58,9 @@ fn check_roles(method: &Method, errors: &mut Errors) {
             ),
         }
     }
-    if let Some(span) = method.cfg {
-        errors.push(
-            span,
+    if let Some(cfg) = &method.cfg {
+        errors.push_on(
+            cfg,
             format!("`#[{}]` is read before `cfg` is: the manifest cannot depend on it", mark(&first.kind)),
         );
     }
@@ -84,16 +83,16 @@ fn mark(kind: &RoleKind) -> &'static str {
 fn check_signature(method: &Method, errors: &mut Errors) {
     let signature = &method.signature;
     if let Some(token) = &signature.asyncness {
-        errors.push(token.span(), "a plugin method is not async: the host waits for its answer");
+        errors.push(token.span, "a plugin method is not async: the host waits for its answer");
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        errors.push(token.span(), "a plugin method is not unsafe: generated code calls it");
+        errors.push(token.span, "a plugin method is not unsafe: generated code calls it");
     }
     if let Some(abi) = &signature.abi {
-        errors.push(abi.span(), "a plugin method has Rust's own ABI");
+        errors.push_on(abi, "a plugin method has Rust's own ABI");
     }
     if !signature.generics.params.is_empty() {
-        errors.push(signature.generics.span(), "a plugin method has no generics: generated code calls it by name");
+        errors.push_on(&signature.generics, "a plugin method has no generics: generated code calls it by name");
     }
 }
 
@@ -103,10 +102,10 @@ fn check_receiver(method: &Method, errors: &mut Errors) {
     match method.signature.receiver() {
         None if wants => errors.push(method.ident.span(), "this method takes `&mut self` or `&self` first"),
         Some(receiver) if refuses => {
-            errors.push(receiver.span(), "`#[init]` makes the plugin: it takes no `self`");
+            errors.push_on(receiver, "`#[init]` makes the plugin: it takes no `self`");
         }
         Some(receiver) if !is_borrowed(receiver) => {
-            errors.push(receiver.span(), "the plugin lives on after a call: take `&mut self` or `&self`");
+            errors.push_on(receiver, "the plugin lives on after a call: take `&mut self` or `&self`");
         }
         _ => {}
     }
@@ -138,7 +137,7 @@ fn check_shutdown(method: &Method, errors: &mut Errors) {
     if let ReturnType::Type(_, ty) = &method.signature.output
         && !matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty())
     {
-        errors.push(ty.span(), "`#[shutdown]` returns nothing: nobody is left to read it");
+        errors.push_on(ty, "`#[shutdown]` returns nothing: nobody is left to read it");
     }
 }
 

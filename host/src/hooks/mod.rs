@@ -3,6 +3,7 @@
 //! [`catalogue`] is data, [`plan`] and [`chain`] are pure, [`dispatch`] calls the plugins.
 #![forbid(unsafe_code)]
 
+mod caller;
 pub mod catalogue;
 pub mod chain;
 pub mod dispatch;

@@ -190,10 +190,10 @@ fn read_dynamic(segments: &[Segment], library: &[u8]) -> Result<Vec<String>, Pac
             return Err(PackageError::ElfDynamic { tag: name });
         }
         let is_flag = |flags: elf::DynamicTag, bits: u64| *tag == flags && value & bits != 0;
-        if *tag == elf::DT_TEXTREL || is_flag(elf::DT_FLAGS, u64::from(elf::DF_TEXTREL.0)) {
+        if *tag == elf::DT_TEXTREL || is_flag(elf::DT_FLAGS, elf::DF_TEXTREL.0) {
             return refuse("its code must be changed to be loaded (DT_TEXTREL): build it position-independent");
         }
-        if is_flag(elf::DT_FLAGS_1, u64::from(elf::DF_1_PIE.0)) {
+        if is_flag(elf::DT_FLAGS_1, elf::DF_1_PIE.0) {
             return refuse("it is a program, not a library");
         }
     }

@@ -36,9 +36,9 @@ pub enum PackageError {
         reason: &'static str,
     },
     /// The index text is not of the one accepted spelling.
-    #[error("the index is not valid at line {line}: {}", safe_line(reason))]
+    #[error("the index is not valid{}: {}", at_line(*line), safe_line(reason))]
     Index {
-        /// One-based.
+        /// One-based; 0 where the fault is in no single line.
         line: usize,
         /// What is wrong with it.
         reason: String,
@@ -101,6 +101,10 @@ pub enum PackageError {
         /// The tag's name.
         tag: &'static str,
     },
+}
+
+fn at_line(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(" at line {line}") }
 }
 
 fn lines(findings: &[String]) -> String {

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::Signature;
 use super::build::{Assembled, assemble};
-use crate::trust::SecretKey;
 
 /// The manifest of [`plugin`].
 pub(crate) const MANIFEST: &str = r#"{"name":"hello-world","version":"1.0.0","description":"Says hello","api_version":"1.0",
@@ -26,9 +26,9 @@ pub(crate) fn assembled() -> Assembled {
     assemble(plugin(), FILE, CREATED).unwrap()
 }
 
-/// A key that is the same in every test.
-pub(crate) fn secret(number: u8) -> SecretKey {
-    SecretKey::from_seed(&[number; 32])
+/// A signature of the right form; packages are read without asking whether it verifies.
+pub(crate) fn signature() -> Signature {
+    Signature { key: [0xab; 32], bytes: [0xcd; 64] }
 }
 
 /// A library with a manifest section, other compiler flags and more source.

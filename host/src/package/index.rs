@@ -137,7 +137,7 @@ impl Index {
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), PackageError> {
-        let fail = |reason: String| Err(PackageError::Index { line: 1, reason });
+        let fail = |reason: String| Err(PackageError::Index { line: 0, reason });
         if self.version.to_string().len() > VERSION_MAX {
             return fail(format!("a version has at most {VERSION_MAX} bytes"));
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::CallError;
 use crate::ids::PluginName;
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Home, ProblemKind, Status};
+use crate::store::{Home, Installed, ProblemKind, Status};
 use crate::trust::{Keyring, Trusted, judge};
 
 /// A plugin that may run.
@@ -28,9 +28,9 @@ pub(super) struct Admitted {
 /// # Errors
 /// It is not there, not enabled, damaged, or no longer trusted.
 pub(super) fn admit(home: &Home, name: &PluginName) -> Result<Admitted, CallError> {
-    let store = |source| CallError::Store { plugin: name.clone(), source };
+    let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
     let found = home.load_plugin(name).map_err(store)?;
-    let (entry, tree) = found.ok_or_else(|| CallError::NotFound(name.clone()))?;
+    let Installed { entry, tree, exceptions } = found.ok_or_else(|| CallError::NotFound(name.clone()))?;
     match (entry.status(), &entry.problem) {
         (Status::Enabled, _) => {}
         (Status::Quarantined, Some(problem)) if problem.kind == ProblemKind::Quarantined => {
@@ -39,11 +39,10 @@ pub(super) fn admit(home: &Home, name: &PluginName) -> Result<Admitted, CallErro
         }
         (status, _) => return Err(CallError::NotEnabled { plugin: name.clone(), status: status.as_str() }),
     }
-    let trust = |source| CallError::Trust { plugin: name.clone(), source };
+    let trust = |source| CallError::Trust { plugin: name.clone(), source: Box::new(source) };
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
-    let exceptions: Vec<_> = home.read().map_err(store)?.exceptions.into_iter().collect();
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
-    let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: SandboxError::Start(error) };
+    let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
     Ok(Admitted {
         code: seal_code(tree.library()).map_err(sandbox)?,
         config: entry.config(),

@@ -38,7 +38,7 @@ pub enum CallError {
         /// The plugin.
         plugin: PluginName,
         /// Why.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The verdict at load is no.
     #[error("plugin '{plugin}' is refused: {source}")]
@@ -46,7 +46,7 @@ pub enum CallError {
         /// The plugin.
         plugin: PluginName,
         /// Why.
-        source: TrustError,
+        source: Box<TrustError>,
     },
     /// The sandbox or the plugin's process failed.
     #[error("plugin '{plugin}': {source}")]
@@ -54,7 +54,7 @@ pub enum CallError {
         /// The plugin.
         plugin: PluginName,
         /// How.
-        source: SandboxError,
+        source: Box<SandboxError>,
     },
     /// The plugin itself said no.
     #[error("plugin '{plugin}' failed: {}", multiline(error.message()))]
@@ -97,14 +97,17 @@ impl CallError {
     /// Whether the worker is gone because of the plugin's own behaviour; such failures lead to quarantine.
     #[must_use]
     pub fn is_breakdown(&self) -> bool {
-        matches!(self, Self::Sandbox { source: SandboxError::Died(_), .. } | Self::Answer { .. })
+        self.death().is_some() || matches!(self, Self::Answer { .. })
     }
 
     /// How the worker died, if it did.
     #[must_use]
     pub fn death(&self) -> Option<&Death> {
         match self {
-            Self::Sandbox { source: SandboxError::Died(death), .. } => Some(death),
+            Self::Sandbox { source, .. } => match &**source {
+                SandboxError::Died(death) => Some(death),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -16,7 +16,7 @@ use crate::ids::PluginName;
 use crate::sandbox::{CallLimits, Launcher, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, Layers, LauncherSpec, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -121,11 +121,11 @@ impl Host {
         let limits = CallLimits { wall: self.settings.hook_wall, cpu: self.settings.cpu, ..CallLimits::default() };
         let raw = context.output.as_deref().unwrap_or_default();
         let reply = self.call(plugin, Kind::Hook, &body, raw, &limits, Some(&context.variables), false)?;
-        serde_json::from_slice(&reply).or_else(|error| {
+        serde_json::from_slice(&reply).map_err(|error| {
             let error = CallError::Answer { plugin: plugin.clone(), reason: error.to_string() };
             self.workers.remove(plugin);
             self.count_breakdown(plugin, &error);
-            Err(error)
+            error
         })
     }
 
@@ -159,10 +159,19 @@ impl Host {
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
-                let error = CallError::Sandbox { plugin: plugin.clone(), source };
+                self.forget_launcher(&source);
+                let error = CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
                 self.count_breakdown(plugin, &error);
                 Err(error)
             }
+        }
+    }
+
+    /// A launcher that failed took every worker along; the next call starts another.
+    fn forget_launcher(&mut self, error: &SandboxError) {
+        if error.is_launcher_failure() {
+            self.workers.clear();
+            self.launcher = None;
         }
     }
 
@@ -171,7 +180,7 @@ impl Host {
         if let Some(worker) = self.workers.remove(plugin) {
             return Ok(worker);
         }
-        let sandbox = |source| CallError::Sandbox { plugin: plugin.clone(), source };
+        let sandbox = |source| CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
         // Started before the bytes are read and judged: the two overlap.
         let launcher = self.launcher().map_err(sandbox)?;
         let admitted = self.admit(plugin)?;
@@ -179,14 +188,16 @@ impl Host {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE };
-        let mut worker = launcher.spawn(&spec, &admitted.code, self.sink(plugin)).map_err(sandbox)?;
+        let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let limits = CallLimits { wall: self.settings.hook_wall, cpu: self.settings.cpu, ..CallLimits::default() };
         let mut side = self.side(plugin, &admitted.permissions, &limits);
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, &limits, &mut side);
-        let failed = loaded.err().map(sandbox);
-        if let Some(error) = failed {
+        if let Err(error) = loaded {
             drop(worker);
+            self.forget_launcher(&error);
+            let error = sandbox(error);
             self.count_breakdown(plugin, &error);
             return Err(error);
         }
@@ -224,15 +235,16 @@ impl Host {
         writer.commit()
     }
 
-    /// Ends every worker, each after its plugin's own shutdown.
+    /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.
     pub fn shut_down(&mut self) {
         for (plugin, worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
             let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
-                let limits = CallLimits { wall: GRACE, ..CallLimits::default() };
+            let limits = CallLimits { wall: GRACE, ..CallLimits::default() };
             let mut side = self.side(&plugin, permissions, &limits);
-            worker.shut_down(GRACE, &mut side);
+            worker.dismiss(GRACE, &mut side);
         }
+        self.launcher = None;
     }
 
     /// Whether the plugin declares that a command reads standard input.
@@ -254,12 +266,7 @@ impl Host {
         Ok(admitted)
     }
 
-    fn side<'a>(
-        &'a self,
-        plugin: &'a PluginName,
-        permissions: &'a [Permission],
-        limits: &CallLimits,
-    ) -> Side<'a> {
+    fn side<'a>(&'a self, plugin: &'a PluginName, permissions: &'a [Permission], limits: &CallLimits) -> Side<'a> {
         Side {
             plugin,
             permissions,
@@ -282,7 +289,7 @@ impl Drop for Host {
 }
 
 fn control(plugin: &PluginName, error: std::io::Error) -> CallError {
-    CallError::Sandbox { plugin: plugin.clone(), source: SandboxError::Control(error) }
+    CallError::Sandbox { plugin: plugin.clone(), source: Box::new(SandboxError::Control(error)) }
 }
 
 fn plugin_error(plugin: &PluginName, error: PluginError, denied: bool) -> CallError {

@@ -74,10 +74,8 @@ impl HostSide for Side<'_> {
             message: String,
         }
         // A line that cannot be read is shown as it came: it is the author's only trace of a mistake.
-        let line = serde_json::from_slice(body).unwrap_or_else(|_| Line {
-            level: LogLevel::Warn,
-            message: String::from_utf8_lossy(body).into_owned(),
-        });
+        let line = serde_json::from_slice(body)
+            .unwrap_or_else(|_| Line { level: LogLevel::Warn, message: String::from_utf8_lossy(body).into_owned() });
         self.voice.log(self.plugin, line.level, &line.message);
     }
 
@@ -94,7 +92,9 @@ impl HostSide for Side<'_> {
             "stdin" => self.stdin(body),
             "connect" => self.guarded(PermissionKind::Network, text(body)?, "connect"),
             "exec" => self.guarded(PermissionKind::Exec, &program(body)?, "exec"),
-            other => Err(PluginError::new(ErrorKind::Unsupported, format!("this host does not know the service `{other}`"))),
+            other => {
+                Err(PluginError::new(ErrorKind::Unsupported, format!("this host does not know the service `{other}`")))
+            }
         }
     }
 }
@@ -155,7 +155,8 @@ impl Side<'_> {
     /// Services that a permission opens. Without the grant the plugin learns what is missing; with it, it learns that
     /// this version has no such service, and can fall back.
     fn guarded(&mut self, kind: PermissionKind, scope: &str, service: &str) -> Result<Vec<u8>, PluginError> {
-        let wanted = Permission::scoped(kind, scope).map_err(|e| PluginError::new(ErrorKind::Invalid, e.to_string()))?;
+        let wanted =
+            Permission::scoped(kind, scope).map_err(|e| PluginError::new(ErrorKind::Invalid, e.to_string()))?;
         if self.permissions.iter().any(|held| held.covers(&wanted)) {
             let message = format!("this version of migraine does not offer `{service}` to plugins");
             return Err(PluginError::new(ErrorKind::Unsupported, message));

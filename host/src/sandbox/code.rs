@@ -24,7 +24,7 @@ pub fn seal_code(bytes: &[u8]) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Read as _, Seek as _};
 
     use super::*;
 
@@ -35,7 +35,7 @@ mod tests {
         assert!(fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)).is_err(), "no seal can be added");
         assert!(file.set_len(0).is_err());
         let mut read = String::new();
-        std::io::Seek::rewind(&mut file).unwrap();
+        file.rewind().unwrap();
         file.read_to_string(&mut read).unwrap();
         assert_eq!(read, "verified");
     }

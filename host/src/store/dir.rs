@@ -256,10 +256,10 @@ impl Dir {
         if kind(&stat) == SFlag::S_IFDIR { self.make_writable(name) } else { Ok(()) }
     }
 
-    /// The size of a file in bytes, 0 when there is none.
-    pub(super) fn size(&self, name: &str) -> u64 {
+    /// The size of a name in bytes; `None` when there is none.
+    pub(super) fn size(&self, name: &str) -> Option<u64> {
         let stat = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-        stat.ok().and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(0)
+        stat.ok().and_then(|stat| u64::try_from(stat.st_size).ok())
     }
 
     /// Gives a directory below mode 0700. A frozen one can neither be emptied nor moved to another parent by its owner.

@@ -79,7 +79,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: rusqlite::Error,
+        source: Box<rusqlite::Error>,
     },
 }
 

@@ -16,6 +16,17 @@ pub(super) const STORE: &str = "store";
 /// The largest state file that is read, in bytes: some tens of thousands of plugins.
 pub(super) const STATE_MAX: usize = 64 << 20;
 
+/// An installed plugin, read whole.
+#[derive(Debug)]
+pub struct Installed {
+    /// Its entry.
+    pub entry: Entry,
+    /// Its files.
+    pub tree: InstalledTree,
+    /// Packages without a signature that the user allowed, as the same state has them.
+    pub exceptions: Vec<Digest>,
+}
+
 /// An open home directory that nobody else can write to.
 #[derive(Debug)]
 pub struct Home {
@@ -110,16 +121,30 @@ impl Home {
         }
     }
 
-    /// The entry and the tree of an installed plugin; `None` when there is no such plugin.
+    /// Whether there is a tree; its content is not looked at.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn has_tree(&self, digest: &Digest) -> Result<bool, StoreError> {
+        match self.root.open(STORE)? {
+            Some(store) => Ok(store.size(&digest.to_string()).is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// What is known of an installed plugin, from one reading of the state; `None` when there is no such plugin.
     ///
     /// # Errors
     /// As [`Home::read`] and [`Home::load`].
-    pub fn load_plugin(&self, name: &PluginName) -> Result<Option<(Entry, InstalledTree)>, StoreError> {
+    pub fn load_plugin(&self, name: &PluginName) -> Result<Option<Installed>, StoreError> {
         let mut state = self.read()?;
         loop {
             let Some(entry) = state.plugins.remove(name) else { return Ok(None) };
             match self.load(&entry.digest) {
-                Ok(tree) => return Ok(Some((entry, tree))),
+                Ok(tree) => {
+                    let exceptions = state.exceptions.into_iter().collect();
+                    return Ok(Some(Installed { entry, tree, exceptions }));
+                }
                 // An upgrade came between the state and the tree: then there is a newer state.
                 Err(gone @ StoreError::Gone { .. }) => {
                     let newer = self.read()?;

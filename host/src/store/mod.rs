@@ -14,7 +14,7 @@ mod writer;
 mod tests;
 
 pub use error::StoreError;
-pub use home::{Home, home_path};
+pub use home::{Home, Installed, home_path};
 pub use plugin_data::PluginData;
 pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
 pub use tree::InstalledTree;

@@ -38,9 +38,12 @@ impl PluginData {
         // Made here with mode 0600 whatever the umask is; SQLite gives its journal the same mode.
         drop(data.open_file(FILE)?);
         let path = data.path().join(FILE);
-        let failed = |step| move |source, path: PathBuf| StoreError::Database { step, path, source };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(|e| failed("open")(e, path.clone()))?;
+        let connection = Connection::open_with_flags(&path, flags).map_err(|source| StoreError::Database {
+            step: "open",
+            path: path.clone(),
+            source: Box::new(source),
+        })?;
         let data = Self { connection, path };
         data.prepare().map_err(|source| data.failed("prepare", source))?;
         Ok(data)
@@ -62,7 +65,7 @@ impl PluginData {
     }
 
     fn failed(&self, step: &'static str, source: rusqlite::Error) -> StoreError {
-        StoreError::Database { step, path: self.path.clone(), source }
+        StoreError::Database { step, path: self.path.clone(), source: Box::new(source) }
     }
 
     /// The value under a key.

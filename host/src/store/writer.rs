@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
     fn keep_reserve(&self, state_size: usize) {
         let wanted = state_size.next_multiple_of(RESERVE_SIZE);
         let root = &self.home.root;
-        if u64::try_from(wanted).is_ok_and(|wanted| root.size(RESERVE) < wanted) {
+        if u64::try_from(wanted).is_ok_and(|wanted| root.size(RESERVE).unwrap_or(0) < wanted) {
             let _ = root.remove_file(RESERVE);
             if root.write_new(RESERVE, &vec![0; wanted], PRIVATE_FILE).is_err() {
                 let _ = root.remove_file(RESERVE);

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
-use nix::fcntl::{OFlag, open, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat, renameat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat};
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, mkdir, unlinkat};
 use zeroize::Zeroizing;
 
@@ -38,7 +38,12 @@ impl Keyring {
     /// It belongs to somebody else, others may write to it, or the system refuses.
     pub fn open(path: &Path) -> Result<Self, TrustError> {
         match mkdir(path, Mode::S_IRWXU) {
-            Ok(()) => sync_parent(path)?,
+            Ok(()) => {
+                // The umask may have taken bits that the owner needs.
+                let flag = FchmodatFlags::NoFollowSymlink;
+                fchmodat(AT_FDCWD, path, Mode::S_IRWXU, flag).map_err(failed("set the mode of", path))?;
+                sync_parent(path)?;
+            }
             Err(nix::Error::EEXIST) => {}
             Err(error) => return Err(failed("make", path)(error)),
         }
@@ -191,6 +196,7 @@ fn write_new(directory: &OwnedFd, name: &str, content: &[u8], path: &Path) -> Re
 }
 
 fn write_all(file: OwnedFd, content: &[u8], path: &Path) -> Result<(), TrustError> {
+    fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR).map_err(failed("set the mode of", path))?;
     let mut file = File::from(file);
     let written = file.write_all(content).and_then(|()| file.sync_all());
     written.map_err(|source| TrustError::Io { action: "write", path: path.to_owned(), source })

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod key;
 pub mod keyring;
 mod keyset;

@@ -1,6 +1,7 @@
 //! Frames: a fixed header, a body and a raw segment. One small frame is one write and one read.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::ops::Range;
 
 /// The largest body, in bytes.
 pub const BODY_MAX: usize = 1024 * 1024;
@@ -80,6 +81,36 @@ pub struct Frame<'a> {
     pub raw: &'a [u8],
 }
 
+/// A frame that took its reader's buffer along, so that its parts are never copied.
+#[derive(Debug)]
+pub struct OwnedFrame {
+    /// Its fixed part.
+    pub header: Header,
+    buffer: Vec<u8>,
+    body: Range<usize>,
+    raw: Range<usize>,
+}
+
+impl OwnedFrame {
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.buffer[self.body.clone()]
+    }
+
+    /// The raw segment.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.buffer[self.raw.clone()]
+    }
+
+    /// The buffer, for the next frame.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
 /// Why there is no next frame.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
@@ -143,6 +174,23 @@ impl<R: Read> FrameReader<R> {
             body: &self.buffer[at..at + body],
             raw: &self.buffer[at + body..at + body + raw],
         })
+    }
+
+    /// As [`FrameReader::next_frame`], but hands out the whole buffer and goes on with `spare`.
+    ///
+    /// # Errors
+    /// As [`FrameReader::next_frame`].
+    pub fn next_owned(&mut self, mut spare: Vec<u8>) -> Result<OwnedFrame, WireError> {
+        let frame = self.next_frame()?;
+        let (header, body, raw) = (frame.header, frame.body.len(), frame.raw.len());
+        let rest = self.start..self.end;
+        let at = self.start - body - raw;
+        let length = spare.len().max(FIRST_BUFFER).max(rest.len());
+        spare.resize(length, 0);
+        spare[..rest.len()].copy_from_slice(&self.buffer[rest.clone()]);
+        (self.start, self.end) = (0, rest.len());
+        let buffer = std::mem::replace(&mut self.buffer, spare);
+        Ok(OwnedFrame { header, buffer, body: at..at + body, raw: at + body..at + body + raw })
     }
 
     /// Reads until `wanted` bytes stand in the buffer.
@@ -253,6 +301,17 @@ mod tests {
         let dripped = FrameReader::new(Drip(&bytes));
         check(whole, &large);
         check(dripped, &large);
+    }
+
+    #[test]
+    fn an_owned_frame_leaves_what_follows_it() {
+        let bytes = written(&[(Kind::Hook, b"{}", b"raw"), (Kind::Reply, b"next", b"")]);
+        let mut reader = FrameReader::new(&bytes[..]);
+        let first = reader.next_owned(Vec::new()).unwrap();
+        assert_eq!((first.body(), first.raw()), (&b"{}"[..], &b"raw"[..]));
+        let second = reader.next_owned(first.into_buffer()).unwrap();
+        assert_eq!((second.header.kind, second.body()), (Kind::Reply, &b"next"[..]));
+        assert!(matches!(reader.next_owned(second.into_buffer()), Err(WireError::Closed)));
     }
 
     fn check(mut reader: FrameReader<impl Read>, large: &[u8]) {

@@ -15,6 +15,7 @@ use super::jail::{self, Report, StepError, at};
 use super::{numbers, serve};
 use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
+use crate::sys::seccomp::Instruction;
 use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec};
 
 /// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
@@ -27,10 +28,13 @@ pub(super) fn main(spec: Option<OsString>) -> ! {
     let Some(spec) = spec else { exit_now(64) };
     let Ok(control) = take_control() else { exit_now(65) };
     let code = match start(spec, &control) {
-        Ok(load_by) => Launcher { control, load_by, namespaces: spec.namespaces, workers: BTreeMap::new() }.run(),
+        Ok(load_by) => Launcher::new(control, load_by, spec.namespaces).run(),
         Err(error) => {
             let message = FromLauncher::Unavailable { step: error.step.to_owned(), reason: error.source.to_string() };
-            i32::from(say(&control, &message, &[]).is_err()) + 70
+            // Its handle goes along, so that the host can collect this process.
+            let own = sys::process::pidfd_of_self().ok();
+            let fds: Vec<BorrowedFd<'_>> = own.iter().map(OwnedFd::as_fd).collect();
+            i32::from(say(&control, &message, &fds).is_err()) + 70
         }
     };
     exit_now(code)
@@ -55,7 +59,7 @@ fn take_control() -> io::Result<OwnedFd> {
 
 /// Enters the sandbox of the launcher itself.
 fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
-    at("setsid", nix::unistd::setsid().map(drop))?;
+    at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
     for library in SYSTEM_LIBRARIES {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
@@ -70,7 +74,10 @@ fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
             Cloned::Parent { .. } => exit_now(0),
             Cloned::Child => {}
         }
+        // The host started a process group for the starter, whose leader could not do this.
+        at("setsid", nix::unistd::setsid().map(drop))?;
         load_by = jail::root::enter(spec.load_by)?;
+        jail::spaces::rename_host()?;
     }
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
@@ -92,6 +99,8 @@ struct Launcher {
     control: OwnedFd,
     load_by: LoadBy,
     namespaces: bool,
+    /// Compiled once: each worker only installs it.
+    filter: Vec<Instruction>,
     workers: BTreeMap<u32, Running>,
 }
 
@@ -102,6 +111,10 @@ enum Event {
 }
 
 impl Launcher {
+    fn new(control: OwnedFd, load_by: LoadBy, namespaces: bool) -> Self {
+        Self { control, load_by, namespaces, filter: jail::filter::base(), workers: BTreeMap::new() }
+    }
+
     fn run(mut self) -> i32 {
         loop {
             for event in self.wait() {
@@ -182,7 +195,7 @@ impl Launcher {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
         match clone(flags).map_err(|error| text("clone the worker", &error))? {
-            Cloned::Child => become_worker(&spec, self.load_by, fds, mouth),
+            Cloned::Child => self.become_worker(&spec, fds, mouth),
             Cloned::Parent { pid, pidfd } => {
                 drop((fds, mouth));
                 let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
@@ -191,6 +204,33 @@ impl Launcher {
                 })?;
                 Ok(Running { pid, pidfd, listener, refused: None })
             }
+        }
+    }
+
+    /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
+    fn become_worker(&self, spec: &WorkerSpec, fds: [OwnedFd; 5], mouth: OwnedFd) -> ! {
+        let outcome = arrange(fds, mouth).and_then(|report| {
+            let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
+            match jail::seal(spec, self.load_by, &self.filter) {
+                Ok(sealing) => {
+                    tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
+                    // read(2) is allowed inside the filter, recvmsg(2) is not.
+                    let mut word = [0; 2];
+                    match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
+                        2 => Ok(sealing),
+                        // It is gone, or could not fetch the listener: nobody would answer a notification.
+                        _ => at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
+                    }
+                }
+                Err(error) => {
+                    tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
+                    Err(error)
+                }
+            }
+        });
+        match outcome {
+            Ok(sealing) => exit_now(serve::main(sealing, self.load_by)),
+            Err(_) => exit_now(71),
         }
     }
 
@@ -244,30 +284,6 @@ fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, (String
             sys::fd::send(ear.as_fd(), b"go", &[]).map_err(|error| text("release the worker", &error))?;
             Ok(listener)
         }
-    }
-}
-
-/// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-fn become_worker(spec: &WorkerSpec, load_by: LoadBy, fds: [OwnedFd; 5], mouth: OwnedFd) -> ! {
-    let outcome = arrange(fds, mouth).and_then(|report| {
-        let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
-        match jail::seal(spec, load_by) {
-            Ok(sealing) => {
-                tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
-                // read(2) is allowed inside the filter, recvmsg(2) is not.
-                let mut word = [0; 2];
-                at("wait for the launcher", nix::unistd::read(&report, &mut word))?;
-                Ok(sealing)
-            }
-            Err(error) => {
-                tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
-                Err(error)
-            }
-        }
-    });
-    match outcome {
-        Ok(sealing) => exit_now(serve::main(sealing, load_by)),
-        Err(_) => exit_now(71),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +15,7 @@ use migraine_plugin_api::{ErrorKind, PluginError};
 use super::jail::Sealing;
 use super::{loader, numbers};
 use crate::sys;
-use crate::wire::{FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, WireError, write_frame};
+use crate::wire::{FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, WireError, write_frame};
 
 /// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
 /// sees the channel end.
@@ -33,7 +34,7 @@ pub(super) fn main(sealing: Sealing, load_by: LoadBy) -> i32 {
         return 75;
     }
     let channel = Arc::new(channel);
-    match serve(&channel, load_by) {
+    match serve(&channel, &loader::place(load_by, report.layers.namespaces)) {
         Ok(()) => 0,
         Err(_) => 76,
     }
@@ -128,66 +129,63 @@ fn answer(outcome: Result<Vec<u8>, PluginError>) -> RResult<RVec<u8>, RVec<u8>> 
     outcome.map(RVec::from).map_err(|error| encode(&error)).into()
 }
 
-fn serve(channel: &Arc<Channel>, load_by: LoadBy) -> Result<(), WireError> {
+fn serve(channel: &Arc<Channel>, code: &Path) -> Result<(), WireError> {
     let mut plugin = None;
+    let mut spare = Vec::new();
     loop {
-        // The frame stays in the reader's buffer while the plugin reads it; a service call needs the reader, so what
-        // the plugin needs is copied out first, but for the one large part.
-        let mut requests = locked(&channel.requests);
-        let frame = requests.next_frame()?;
-        let header = frame.header;
-        let (body, raw) = match header.kind {
-            Kind::Shutdown => {
-                drop(requests);
-                if let Some(plugin) = plugin.take() {
-                    shut_down(channel, plugin, header);
-                }
-                return Ok(());
+        // The frame takes the buffer along: the plugin reads it in place, and service calls need the reader meanwhile.
+        let frame = locked(&channel.requests).next_owned(std::mem::take(&mut spare))?;
+        if frame.header.kind == Kind::Shutdown {
+            if let Some(plugin) = plugin.take() {
+                shut_down(channel, plugin, frame.header);
             }
-            Kind::Echo => {
-                let echoed = channel.send(Header::new(Kind::Reply, header.call), frame.body, frame.raw);
-                echoed?;
-                continue;
-            }
-            _ => (frame.body.to_vec(), frame.raw.to_vec()),
-        };
-        drop(requests);
-        channel.call.store(header.call, Ordering::Release);
-        let outcome = match (header.kind, plugin.as_mut()) {
-            (Kind::Load, None) => {
-                let loaded = load(channel, load_by, &body);
-                channel.call.store(0, Ordering::Release);
-                match loaded {
-                    Ok((made, reply)) => {
-                        plugin = Some(made);
-                        channel.send(Header::new(Kind::Loaded, header.call), &reply, b"")?;
-                    }
-                    Err(failure) => {
-                        let body = serde_json::to_vec(&failure).unwrap_or_default();
-                        channel.send(Header::new(Kind::LoadFailed, header.call), &body, b"")?;
-                    }
-                }
-                continue;
-            }
-            (Kind::Hook, Some(plugin)) => plugin.hook(body.as_slice().into(), raw.as_slice().into()),
-            (Kind::Command, Some(plugin)) => plugin.command(body.as_slice().into()),
-            _ => RResult::RErr(encode(&PluginError::new(
-                ErrorKind::Unsupported,
-                "the worker does not know this request",
-            ))),
-        };
-        channel.call.store(0, Ordering::Release);
-        let (kind, bytes) = match outcome {
-            RResult::ROk(bytes) => (Kind::Reply, bytes),
-            RResult::RErr(bytes) => (Kind::Failed, bytes),
-        };
-        match channel.send(Header::new(kind, header.call), &bytes, b"") {
-            // Nothing was sent yet.
-            Err(WireError::TooLarge { size, .. }) => {
-                channel.send(Header::new(Kind::Oversized, header.call), size.to_string().as_bytes(), b"")?;
-            }
-            other => other?,
+            return Ok(());
         }
+        answer_one(channel, code, &mut plugin, &frame)?;
+        spare = frame.into_buffer();
+    }
+}
+
+/// Answers one request.
+fn answer_one(
+    channel: &Arc<Channel>,
+    code: &Path,
+    plugin: &mut Option<PluginObject>,
+    frame: &OwnedFrame,
+) -> Result<(), WireError> {
+    let Header { kind, call, .. } = frame.header;
+    let reply = |kind| Header::new(kind, call);
+    if kind == Kind::Echo {
+        return channel.send(reply(Kind::Reply), frame.body(), frame.raw());
+    }
+    channel.call.store(call, Ordering::Release);
+    if kind == Kind::Load && plugin.is_none() {
+        let loaded = load(channel, code, frame.body());
+        channel.call.store(0, Ordering::Release);
+        return match loaded {
+            Ok((made, body)) => {
+                *plugin = Some(made);
+                channel.send(reply(Kind::Loaded), &body, b"")
+            }
+            Err(failure) => {
+                channel.send(reply(Kind::LoadFailed), &serde_json::to_vec(&failure).unwrap_or_default(), b"")
+            }
+        };
+    }
+    let outcome = match (kind, plugin) {
+        (Kind::Hook, Some(plugin)) => plugin.hook(frame.body().into(), frame.raw().into()),
+        (Kind::Command, Some(plugin)) => plugin.command(frame.body().into()),
+        _ => RResult::RErr(encode(&PluginError::new(ErrorKind::Unsupported, "the worker does not know this request"))),
+    };
+    channel.call.store(0, Ordering::Release);
+    let (kind, bytes) = match outcome {
+        RResult::ROk(bytes) => (Kind::Reply, bytes),
+        RResult::RErr(bytes) => (Kind::Failed, bytes),
+    };
+    match channel.send(reply(kind), &bytes, b"") {
+        // Nothing was sent yet.
+        Err(WireError::TooLarge { size, .. }) => channel.send(reply(Kind::Oversized), size.to_string().as_bytes(), b""),
+        other => other,
     }
 }
 
@@ -198,15 +196,11 @@ fn shut_down(channel: &Channel, mut plugin: PluginObject, header: Header) {
     let _ = channel.send(Header::new(Kind::Reply, header.call), b"", b"");
 }
 
-fn load(
-    channel: &Arc<Channel>,
-    load_by: LoadBy,
-    body: &[u8],
-) -> Result<(PluginObject, Vec<u8>), crate::wire::LoadFailure> {
+fn load(channel: &Arc<Channel>, code: &Path, body: &[u8]) -> Result<(PluginObject, Vec<u8>), crate::wire::LoadFailure> {
     use crate::wire::LoadFailure;
     let failed = |error: String| LoadFailure::Library { message: error };
     let body: LoadBody = serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?;
-    let loaded = loader::open(load_by);
+    let loaded = loader::open(code);
     // The library is mapped, or never will be: the plugin's code must not find its own file open.
     drop(sys::fd::take_inherited(numbers::CODE));
     let loaded = loaded?;

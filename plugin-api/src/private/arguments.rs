@@ -31,14 +31,33 @@ pub fn parse_args(command: clap::Command, context: &CommandContext) -> Result<Op
     }
 }
 
-/// How a value is read from its text.
-#[must_use]
-pub fn parser<T>() -> ValueParser
+/// A type of a typed argument.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from a command line",
+    label = "not a type of an argument",
+    note = "an argument implements `FromStr`, with an error that implements `Display`, and `Clone + Send + Sync + 'static`"
+)]
+pub trait Argument: Clone + Send + Sync + 'static {
+    /// How a value is read from its text.
+    fn parser() -> ValueParser;
+}
+
+// Without this the compiler lists the types that have `FromStr`.
+#[diagnostic::do_not_recommend]
+impl<T> Argument for T
 where
     T: FromStr + Clone + Send + Sync + 'static,
     T::Err: Display,
 {
-    ValueParser::new(|text: &str| text.parse::<T>().map_err(|error| error.to_string()))
+    fn parser() -> ValueParser {
+        ValueParser::new(|text: &str| text.parse::<T>().map_err(|error| error.to_string()))
+    }
+}
+
+/// How a value is read from its text.
+#[must_use]
+pub fn parser<T: Argument>() -> ValueParser {
+    T::parser()
 }
 
 /// A value that clap has made sure of.

@@ -49,7 +49,7 @@ fn arm(method: &Method, args: &CommandArgs, plugin: &str) -> TokenStream {
     }
     let matched = if reads.is_empty() { quote!(_) } else { quote!(mut matches) };
     let ident = &method.ident;
-    let outcome = outcome(method, "CommandOutcome");
+    let outcome = outcome(method, &quote!(CommandOutcome), &quote!(self.#ident(#(#arguments),*)));
     quote! {
         #command => {
             let ::core::option::Option::Some(#matched) = support::parse_args(#definition, ctx)? else {
@@ -57,7 +57,7 @@ fn arm(method: &Method, args: &CommandArgs, plugin: &str) -> TokenStream {
             };
             #(#reads)*
             #host
-            #outcome::into_outcome(self.#ident(#(#arguments),*))
+            #outcome
         }
     }
 }

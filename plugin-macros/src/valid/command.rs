@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use proc_macro2::Span;
-use syn::spanned::Spanned as _;
 use syn::{LitStr, Type};
 
 use super::{is_kebab, refuse_arg};
@@ -90,14 +89,12 @@ fn check_value(param: &Param, shape: Shape, ty: &Type, errors: &mut Errors) {
         Some(_) => {}
     }
     match ty {
-        Type::Reference(_) => errors.push(ty.span(), "an argument is owned: `String` instead of `&str`"),
-        Type::ImplTrait(_) => errors.push(ty.span(), "an argument has a concrete type, which it is parsed into"),
+        Type::Reference(_) => errors.push_on(ty, "an argument is owned: `String` instead of `&str`"),
+        Type::ImplTrait(_) => errors.push_on(ty, "an argument has a concrete type, which it is parsed into"),
         _ => {}
     }
-    if matches!(shape, Shape::Optional | Shape::Many)
-        && matches!(last_segment(ty).as_deref(), Some("Option" | "Vec"))
-    {
-        errors.push(ty.span(), "an argument is `T`, `Option<T>` or `Vec<T>`, not one inside the other");
+    if matches!(shape, Shape::Optional | Shape::Many) && matches!(last_segment(ty).as_deref(), Some("Option" | "Vec")) {
+        errors.push_on(ty, "an argument is `T`, `Option<T>` or `Vec<T>`, not one inside the other");
     }
     check_default(param, shape, ty, errors);
 }

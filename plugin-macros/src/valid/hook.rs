@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use syn::LitStr;
-use syn::spanned::Spanned as _;
 
 use super::{is_kebab, pattern, refuse_arg};
 use crate::ast::{Method, ParamKind, Taken};
@@ -24,7 +23,7 @@ pub(super) fn check(method: &Method, errors: &mut Errors) {
             errors.push(hook.span, "this subscription is given twice");
         }
     }
-    if !seen.is_empty() {
+    if method.hooks().next().is_some() {
         check_params(method, errors);
     }
 }
@@ -43,11 +42,11 @@ fn check_params(method: &Method, errors: &mut Errors) {
 
 fn check_subscription(hook: &HookArgs, errors: &mut Errors) {
     match &hook.event {
-        None => errors.push(hook.span, "a hook names its event: `#[hook(event = \"post-command\")]`"),
+        None if hook.is_read => errors.push(hook.span, "a hook names its event: `#[hook(event = \"post-command\")]`"),
         Some(event) if !is_event(&event.value()) => {
             errors.push(event.span(), "an event is 1 to 64 letters, digits, `-`, `_`, `.` and `:`");
         }
-        Some(_) => {}
+        _ => {}
     }
     if let Some(literal) = &hook.pattern
         && let Err(why) = pattern::check(&literal.value())
@@ -57,7 +56,7 @@ fn check_subscription(hook: &HookArgs, errors: &mut Errors) {
     if let Some(priority) = &hook.priority
         && manifest::priority(priority).is_none()
     {
-        errors.push(priority.span(), "a priority is a whole number of 32 bits; higher runs earlier");
+        errors.push_on(priority, "a priority is a whole number of 32 bits; higher runs earlier");
     }
     if let Some(policy) = &hook.on_failure
         && !POLICIES.contains(&policy.value().as_str())

@@ -1,7 +1,6 @@
 //! Rules of the plugin as a whole: its type and the arguments of `#[plugin]`.
 
 use proc_macro2::Span;
-use syn::spanned::Spanned as _;
 use syn::{LitStr, Type};
 
 use super::{is_kebab, is_one_line};
@@ -47,13 +46,13 @@ pub(super) fn check(plugin: &Plugin, name: &str, errors: &mut Errors) {
 fn check_type(plugin: &Plugin, errors: &mut Errors) {
     let block = &plugin.block;
     if let Some((path, _)) = &block.trait_ {
-        errors.push(path.span(), "`#[plugin]` stands on the type's own impl block, not on that of a trait");
+        errors.push_on(path, "`#[plugin]` stands on the type's own impl block, not on that of a trait");
     }
     if !block.generics.params.is_empty() {
-        errors.push(block.generics.span(), "a plugin type has no generics: the host makes it by name");
+        errors.push_on(&block.generics, "a plugin type has no generics: the host makes it by name");
     }
     if !matches!(&*block.self_ty, Type::Path(path) if path.qself.is_none()) {
-        errors.push(block.self_ty.span(), "the plugin's type is named by a path");
+        errors.push_on(&block.self_ty, "the plugin's type is named by a path");
     }
 }
 
@@ -101,7 +100,7 @@ fn check_config(plugin: &Plugin, errors: &mut Errors) {
         }
         seen.push(key);
         if manifest::literal(value).is_none() {
-            errors.push(value.span(), "a configuration default is a text, a number or a boolean");
+            errors.push_on(value, "a configuration default is a text, a number or a boolean");
         }
     }
 }

@@ -32,7 +32,8 @@ fn what_no_plugin_gets_is_refused() {
     check(&["-Wl,-F,x.so"], "", Code::ElfDynamic, "DT_FILTER");
     check(&["-Wl,-f,x.so"], "", Code::ElfDynamic, "DT_AUXILIARY");
     check(&["-Wl,-z,execstack"], "", Code::ElfInvalid, "executable stack");
-    check(&["-Wl,-N"], "", Code::ElfInvalid, "writable and executable");
+    let writable_code = "__asm__(\".section .evil,\\\"awx\\\"\\n.quad 0\\n.text\\n\");";
+    check(&[], writable_code, Code::ElfInvalid, "writable and executable");
     let text_relocation = "__asm__(\".text\\n.quad malloc\\n\");";
     check(&["-Wl,-z,notext"], text_relocation, Code::ElfInvalid, "DT_TEXTREL");
     let huge = "char huge[1L << 30];";
@@ -72,7 +73,11 @@ fn what_is_no_plugin_library_is_refused() {
 fn a_dependency_outside_the_set_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let other = directory.path().join("libother.so");
-    std::fs::write(&other, fixture::compile("int other(void) { return 1; }", &["-shared", "-fPIC", "-Wl,-soname,libother.so.1"])).unwrap();
+    std::fs::write(
+        &other,
+        fixture::compile("int other(void) { return 1; }", &["-shared", "-fPIC", "-Wl,-soname,libother.so.1"]),
+    )
+    .unwrap();
     let flags = ["-shared", "-fPIC", "-Wl,--no-as-needed", other.to_str().unwrap()];
     let error = inspect(&library(MANIFEST, &flags, "")).unwrap_err();
     assert_eq!(error.code(), Code::ElfDependency);

@@ -63,7 +63,10 @@ fn fields_follow_their_grammar() {
     check(r#""config":{"a b":1}"#, Some("is no key"));
     check(&format!(r#""description":"{}""#, "d".repeat(1025)), Some("description"));
     check(&format!(r#""dependencies":["{}"]"#, "d".repeat(1025)), Some("dependencies"));
-    check(&format!(r#""commands":[{}]"#, (0..300).map(|at| format!("\"c{at}\"")).collect::<Vec<_>>().join(",")), Some("300 are too many"));
+    check(
+        &format!(r#""commands":[{}]"#, (0..300).map(|at| format!("\"c{at}\"")).collect::<Vec<_>>().join(",")),
+        Some("300 are too many"),
+    );
     check(r#""permissions":["sudo"]"#, Some("not a permission"));
     check(r#""unknown":[{"deep":1}]"#, None);
     check(r#""name":"b""#, Some("duplicate field"));
@@ -88,7 +91,11 @@ fn all_findings_are_in_one_error() {
 // A141: deep and large texts end at once.
 #[test]
 fn depth_and_size_are_capped() {
-    let deep = with(&format!(r#""x":{}"#, "[".repeat(100_000)));
+    for field in ["config", "permissions", "commands", "hooks"] {
+        let deep = with(&format!(r#""{field}":{}"#, r#"{"a":["#.repeat(30_000)));
+        assert!(!findings(&deep).is_empty(), "{field}");
+    }
+    let deep = with(&format!(r#""config":{{"a":{}1{}}}"#, "[".repeat(1000), "]".repeat(1000)));
     assert!(findings(&deep)[0].contains("recursion limit"));
     let large = with(&format!(r#""x":"{}""#, "x".repeat(MANIFEST_MAX)));
     assert_eq!(parse(large.as_bytes()).unwrap_err().code(), Code::LimitPackage);

@@ -9,14 +9,15 @@ use crate::package::{Index, fixture};
 fn every_flipped_bit_is_refused_or_seen() {
     let assembled = fixture::assembled();
     let index_text = assembled.sidecar_index.render();
-    let signature = fixture::secret(1).sign(index_text.as_bytes());
+    let signature = fixture::signature();
     let text = assembled.sidecar(&signature).into_bytes();
     assert_eq!(parse(&text).unwrap(), (index_text.clone().into_bytes(), signature));
     for at in 0..text.len() * 8 {
         let mut flipped = text.clone();
         flipped[at / 8] ^= 1 << (at % 8);
         let Ok((other_text, other)) = parse(&flipped) else { continue };
-        let seen = other != signature || Index::parse(&other_text).map_or(true, |other| other != assembled.sidecar_index);
+        let seen =
+            other != signature || Index::parse(&other_text).map_or(true, |other| other != assembled.sidecar_index);
         assert!(seen, "bit {at}");
     }
 }
@@ -26,7 +27,7 @@ fn every_flipped_bit_is_refused_or_seen() {
 fn a_file_without_exactly_one_block_is_refused() {
     let assembled = fixture::assembled();
     let index_text = assembled.sidecar_index.render();
-    let text = assembled.sidecar(&fixture::secret(1).sign(index_text.as_bytes()));
+    let text = assembled.sidecar(&fixture::signature());
     for (bad, code) in [
         (String::new(), "signature_malformed"),
         (index_text.clone(), "signature_malformed"),

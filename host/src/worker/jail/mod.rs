@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
 
 use crate::sys;
+use crate::sys::seccomp::Instruction;
 use crate::wire::{LoadBy, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
@@ -45,19 +46,20 @@ pub(super) enum Report {
     Failed { step: String, reason: String },
 }
 
-/// Seals the calling worker: everything that follows runs inside.
+/// Seals the calling worker with a compiled filter: everything that follows runs inside.
 ///
 /// # Errors
 /// The first step that failed.
-pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy) -> Result<Sealing, StepError> {
+pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction]) -> Result<Sealing, StepError> {
     let layers = spec.layers;
     // A session of its own first: kill(0) would reach the launcher's process group.
     at("setsid", nix::unistd::setsid().map(drop))?;
     if layers.namespaces {
         // Mounts need the launcher's user namespace, so they come before the worker's own.
         root::mount_scratch(&spec.rlimits)?;
-        if load_by == LoadBy::Copy {
-            root::copy_code()?;
+        match load_by {
+            LoadBy::Copy => root::copy_code()?,
+            LoadBy::Procfs => root::show_descriptors()?,
         }
         // Its own user namespace, without id maps: processes are counted, and rights over other processes decided, per
         // worker. As a clone flag it would come before the mounts and make the scratch unwritable.
@@ -76,10 +78,11 @@ pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy) -> Result<Sealing, StepEr
     if layers.privileges || layers.landlock || layers.seccomp {
         at("set no new privileges", sys::privileges::set_no_new_privileges())?;
     }
-    let landlock_abi = if layers.landlock { landlock::restrict(layers.namespaces, load_by == LoadBy::Copy)? } else { 0 };
+    let landlock_abi =
+        if layers.landlock { landlock::restrict(layers.namespaces, load_by == LoadBy::Copy)? } else { 0 };
     // Last: it refuses what the steps above needed.
     let listener =
-        if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(&filter::base()))?) } else { None };
+        if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(program))?) } else { None };
     Ok(Sealing { spec: *spec, landlock_abi, listener })
 }
 

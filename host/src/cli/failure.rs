@@ -1,0 +1,53 @@
+//! How a verb ends when it does not end well.
+
+use crate::code::{Code, Coded, Exit};
+
+/// Why a verb did not end well.
+#[derive(Debug)]
+pub enum Failure {
+    /// An error with its stable code.
+    Error {
+        /// The code.
+        code: Code,
+        /// What failed and why.
+        message: String,
+        /// What to do next.
+        help: Option<String>,
+        /// The long trace, for `--verbose`.
+        trace: Option<String>,
+    },
+    /// Arguments that make no sense; the text says how they should be and stands for itself.
+    Usage(String),
+    /// Whoever read the output has gone: nobody is left to tell.
+    BrokenPipe,
+    /// Everything was said already.
+    Said(Exit),
+}
+
+impl Failure {
+    /// An error without a type of its own.
+    pub(super) fn new(code: Code, message: impl Into<String>, help: Option<String>) -> Self {
+        Self::Error { code, message: message.into(), help, trace: None }
+    }
+
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Error { code, .. } => code.exit(),
+            Self::Usage(_) => Code::Usage.exit(),
+            Self::BrokenPipe => Exit::Ok,
+            Self::Said(exit) => *exit,
+        }
+    }
+}
+
+impl<E: Coded> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Error { code: error.code(), message: error.to_string(), help: error.help(), trace: None }
+    }
+}

@@ -1,0 +1,159 @@
+//! The only place that writes to standard output and standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Failure, Format};
+use crate::code::Code;
+use crate::store::Status;
+use crate::text::display_safe;
+
+/// The most cells of one line of an error.
+const ERROR_CELLS: usize = 2000;
+
+/// Writes results, warnings and errors.
+#[derive(Debug, Clone)]
+pub struct Out {
+    format: Format,
+    /// Symbols: on a terminal that can show them.
+    symbols: bool,
+    /// Colours: on a terminal, unless `NO_COLOR` is set.
+    colours: bool,
+    /// Columns of the terminal that standard output is.
+    columns: Option<u16>,
+}
+
+impl Out {
+    /// Writes in a format; `utf8` and `no_color` are what the environment says.
+    #[must_use]
+    pub fn new(format: Format, utf8: bool, no_color: bool) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let columns = terminal_size::terminal_size_of(io::stdout()).map(|(columns, _)| columns.0);
+        Self { format, symbols: terminal && utf8, colours: terminal && !no_color, columns }
+    }
+
+    /// As on a pipe, wherever the tests run.
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self { format: Format::Text, symbols: false, colours: false, columns: None }
+    }
+
+    /// Columns of the terminal that standard output is; `None` when it is none.
+    pub(super) fn columns(&self) -> Option<u16> {
+        self.columns
+    }
+
+    /// Whether results are written as JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Text on standard output, as it is.
+    pub(super) fn text(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| {
+            if text.ends_with('\n') { out.flush() } else { out.write_all(b"\n").and_then(|()| out.flush()) }
+        });
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+            _ => Failure::new(Code::Io, format!("cannot write to standard output: {error}"), None),
+        })
+    }
+
+    /// A report: as JSON, or as the text that is made from it.
+    pub(super) fn report<T: Serialize>(&self, report: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        match self.format {
+            Format::Text => self.text(&text(report)),
+            Format::Json => {
+                let json = serde_json::to_string_pretty(report);
+                let json = json.map_err(|error| Failure::new(Code::Io, format!("cannot write JSON: {error}"), None))?;
+                self.text(&json)
+            }
+        }
+    }
+
+    /// A line that says that something was done.
+    pub(super) fn done(&self, text: &str) -> String {
+        if self.symbols { format!("✅ {text}") } else { text.to_owned() }
+    }
+
+    /// A status with its symbol.
+    pub(super) fn status(&self, status: Status) -> String {
+        let symbol = match status {
+            Status::Enabled => "✅",
+            Status::Disabled => "⛔",
+            Status::Installed => "📦",
+            Status::Discovered => "🔍",
+            Status::Error => "❌",
+            Status::Quarantined => "🚫",
+        };
+        if self.symbols { format!("{symbol} {status}") } else { status.to_string() }
+    }
+
+    /// A headline.
+    pub(super) fn heading(&self, text: &str) -> String {
+        if self.colours { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// A warning on standard error. With JSON, reports hold the warnings.
+    pub(super) fn warning(&self, text: &str) {
+        if self.format == Format::Text {
+            self.error_line(&format!("warning: {}", safe(text)));
+        }
+    }
+
+    /// What a plugin said besides its answers: a line for people, an object for programs.
+    pub(super) fn aside(&self, plugin: &str, kind: &str, text: &str) {
+        match self.format {
+            Format::Text if kind == "output" => self.error_line(&format!("[{plugin}] {}", safe(text))),
+            Format::Text => self.error_line(&format!("[{plugin}] {kind}: {}", safe(text))),
+            Format::Json => self.error_line(&json!({"plugin": plugin, "kind": kind, "message": text}).to_string()),
+        }
+    }
+
+    /// An error on standard error.
+    pub(super) fn failure(&self, failure: &Failure, verbose: bool) {
+        let (code, message, help, trace) = match failure {
+            Failure::BrokenPipe | Failure::Said(_) => return,
+            Failure::Usage(text) => (Code::Usage, text, &None, &None),
+            Failure::Error { code, message, help, trace } => (*code, message, help, trace),
+        };
+        if self.format == Format::Json {
+            let exit = failure.exit().number();
+            let mut object = json!({"code": code.as_str(), "message": message, "help": help, "exit": exit});
+            if verbose && let Some(trace) = trace {
+                object["trace"] = json!(trace);
+            }
+            self.error_line(&object.to_string());
+            return;
+        }
+        match failure {
+            Failure::Usage(text) => self.error_line(&safe(text)),
+            _ => self.error_line(&format!("{}: {}", self.error_mark(code), safe(message))),
+        }
+        if let Some(help) = help {
+            self.error_line(&format!("  help: {}", safe(help)));
+        }
+        if verbose && let Some(trace) = trace {
+            self.error_line(&safe(trace));
+        }
+    }
+
+    fn error_mark(&self, code: Code) -> String {
+        let text = format!("error[{code}]");
+        if self.colours && io::stderr().is_terminal() { format!("\x1b[1;31m{text}\x1b[0m") } else { text }
+    }
+
+    /// Nothing can be done when standard error is gone.
+    fn error_line(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// Line by line safe on a terminal, whatever text went into it on its way.
+fn safe(text: &str) -> String {
+    text.lines().map(|line| display_safe(line, ERROR_CELLS)).collect::<Vec<_>>().join("\n")
+}

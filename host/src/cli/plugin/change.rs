@@ -1,0 +1,46 @@
+//! `plugin enable`, `plugin disable` and `plugin uninstall`.
+
+use super::ConsentArgs;
+use crate::cli::session::plugin_name;
+use crate::cli::{Failure, Session};
+use crate::manage::{self, EnableReport};
+use crate::store::Status;
+
+pub(super) fn enable(name: &str, consent: &ConsentArgs, session: &Session) -> Result<(), Failure> {
+    let (name, home) = (plugin_name(name)?, session.home()?);
+    let report = consent.with(|consenting| manage::enable(&home, &name, consenting))?;
+    session.out.report(&report, |report| {
+        let text = match report.changed {
+            true => format!("Plugin '{name}' enabled successfully\n"),
+            false => format!("Plugin '{name}' is enabled already\n"),
+        };
+        let granted: String = report.granted.iter().map(|words| format!("  may  {words}\n")).collect();
+        session.out.done(&text) + &granted
+    })
+}
+
+pub(super) fn disable(name: &str, session: &Session) -> Result<(), Failure> {
+    let (name, home) = (plugin_name(name)?, session.home()?);
+    let report = manage::disable(&home, &name)?;
+    session.out.report(&report, |report| {
+        let text = match report {
+            EnableReport { changed: true, .. } => format!("Plugin '{name}' disabled successfully\n"),
+            EnableReport { status: Status::Installed, .. } => format!("Plugin '{name}' was never enabled\n"),
+            _ => format!("Plugin '{name}' is disabled already\n"),
+        };
+        session.out.done(&text)
+    })
+}
+
+pub(super) fn uninstall(name: &str, purge: bool, session: &Session) -> Result<(), Failure> {
+    let (name, home) = (plugin_name(name)?, session.home()?);
+    let report = manage::uninstall(&home, &name, purge)?;
+    session.out.report(&report, |report| {
+        let text = match (&report.version, report.purged) {
+            (Some(_), false) => format!("Plugin '{name}' uninstalled successfully\n"),
+            (Some(_), true) => format!("Plugin '{name}' uninstalled successfully, its data is removed\n"),
+            (None, _) => format!("Data of plugin '{name}' removed successfully\n"),
+        };
+        session.out.done(&text)
+    })
+}

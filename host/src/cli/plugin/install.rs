@@ -1,0 +1,39 @@
+//! `plugin install`.
+
+use super::InstallArgs;
+use super::show::trust_line;
+use crate::cli::session::now;
+use crate::cli::{Failure, Out, Session};
+use crate::manage::{InstallReport, InstallRequest, ManageError, install};
+use crate::store::{Status, Trust};
+
+pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
+    let home = session.home()?;
+    let request = InstallRequest { source: args.path, allow_unsigned: args.allow_unsigned, now: now() };
+    let report = args.consent.with(|consenting| install(&home, &request, consenting))?;
+    session.out.report(&report, |report| text(report, &session.out))?;
+    if report.trust == Trust::Unsigned {
+        session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));
+    }
+    for key in &report.dropped_config {
+        session.out.warning(&format!("the setting `{key}` is gone: version {} does not take it", report.version));
+    }
+    if report.status == Status::Installed {
+        let command = format!("migraine plugin enable {}", report.name);
+        return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
+    }
+    Ok(())
+}
+
+fn text(report: &InstallReport, out: &Out) -> String {
+    let InstallReport { name, version, .. } = report;
+    let mut text = out.done(&format!("Plugin '{name}' installed successfully\n"));
+    let replaced = report.replaced.as_ref().filter(|before| *before != version);
+    let replaced = replaced.map(|before| format!(" (was {before})")).unwrap_or_default();
+    text.push_str(&format!("  version    {version}{replaced}\n  signature  {}\n", trust_line(&report.trust)));
+    text.push_str(&format!("  status     {}\n", report.status));
+    for words in &report.granted {
+        text.push_str(&format!("  may        {words}\n"));
+    }
+    text
+}

@@ -1,0 +1,196 @@
+//! `migraine plugin`: a command group that any program can mount as its own. [`PluginArgs`] are its arguments, [`run`]
+//! acts on them.
+
+mod call;
+mod change;
+mod config;
+mod install;
+mod list;
+mod show;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::prompt::Terminal;
+use super::{Failure, Session};
+use crate::manage::Consenting;
+use crate::policy::Grant;
+use crate::store::Status;
+
+/// Arguments of the group.
+#[derive(Debug, Args)]
+#[command(after_help = "A plugin's command can be called by its name alone: migraine plugin PLUGIN COMMAND [ARGS...]")]
+pub struct PluginArgs {
+    #[command(subcommand)]
+    verb: PluginVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginVerb {
+    /// Install a plugin, or another version of it
+    Install(InstallArgs),
+    /// List the plugins
+    List(ListArgs),
+    /// Show everything known of a plugin
+    Info {
+        /// The plugin
+        name: String,
+    },
+    /// Let a plugin run
+    Enable {
+        /// The plugin
+        name: String,
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+    /// Keep a plugin from running
+    Disable {
+        /// The plugin
+        name: String,
+    },
+    /// Remove a plugin; its data stays
+    #[command(alias = "remove")]
+    Uninstall {
+        /// The plugin
+        name: String,
+        /// Remove its data as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Check all installed plugins and look for new ones in the plugins folder
+    Refresh,
+    /// Check a file, or an installed plugin, without acting on it
+    Verify {
+        /// A `.mgp` file, a `.so` file or the name of an installed plugin
+        target: PathBuf,
+    },
+    /// Show or change the configuration of a plugin
+    Config(ConfigArgs),
+    /// Call a command of a plugin; everything after COMMAND reaches it untouched
+    #[command(visible_alias = "execute", disable_help_subcommand = true, arg_required_else_help = true)]
+    #[command(subcommand_value_name = "PLUGIN> <COMMAND> <ARGS", subcommand_help_heading = "Plugins")]
+    Run(CallArgs),
+    #[command(external_subcommand)]
+    Call(Vec<OsString>),
+}
+
+#[derive(Debug, Args)]
+struct InstallArgs {
+    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, or the name of a plugin in the plugins folder
+    path: PathBuf,
+    /// Make an exception for exactly this file, if it is not signed
+    #[arg(long)]
+    allow_unsigned: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only plugins that stand so: enabled, disabled, installed, discovered, error, quarantined
+    #[arg(long)]
+    status: Option<Status>,
+    /// Look into the folder `plugins` of the working directory as well
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The plugin
+    name: String,
+    #[command(subcommand)]
+    action: Option<ConfigAction>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigAction {
+    /// Show one key or all
+    Get {
+        /// The key
+        key: Option<String>,
+    },
+    /// Use a value instead of the manifest's
+    Set {
+        /// The key
+        key: String,
+        /// The value: text as it is, numbers and truth values as in JSON
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+    /// Use the manifest's value again
+    Unset {
+        /// The key
+        key: String,
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+}
+
+/// The plugin is an external subcommand for clap: from there on it leaves every word alone, `--` and `--help` too.
+#[derive(Debug, Args)]
+struct CallArgs {
+    /// The most time the command may take, in seconds [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: Option<u64>,
+    #[command(subcommand)]
+    words: CallWords,
+}
+
+#[derive(Debug, Subcommand)]
+enum CallWords {
+    #[command(external_subcommand)]
+    Words(Vec<OsString>),
+}
+
+/// How consent is given without being asked.
+#[derive(Debug, Clone, Default, Args)]
+struct ConsentArgs {
+    /// Accept everything that is not dangerous
+    #[arg(long)]
+    yes: bool,
+    /// Accept one thing: PERMISSION[=SCOPE], PERMISSION+PERMISSION, hook or hook=EVENT; may be given several times
+    #[arg(long, value_name = "WHAT")]
+    grant: Vec<Grant>,
+}
+
+impl ConsentArgs {
+    /// Acts with these decisions; a person is asked for the rest.
+    fn with<T>(&self, act: impl FnOnce(&mut Consenting<'_>) -> T) -> T {
+        act(&mut Consenting { yes: self.yes, grants: &self.grant, prompt: &mut Terminal })
+    }
+}
+
+/// The group as a clap command of the given name, for a program that builds its command line by hand.
+#[must_use]
+pub fn command(name: &'static str) -> clap::Command {
+    let group = clap::Command::new(name).about("Install, look after and call plugins");
+    PluginArgs::augment_args(group.arg_required_else_help(true))
+}
+
+/// Acts on the group's arguments.
+///
+/// # Errors
+/// The verb was refused or failed; [`Session::finish`] shows why and gives the exit code.
+pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
+    match args.verb {
+        PluginVerb::Install(args) => install::run(args, session),
+        PluginVerb::List(args) => list::run(&args, session),
+        PluginVerb::Info { name } => show::info(&name, session),
+        PluginVerb::Enable { name, consent } => change::enable(&name, &consent, session),
+        PluginVerb::Disable { name } => change::disable(&name, session),
+        PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
+        PluginVerb::Refresh => list::refresh(session),
+        PluginVerb::Verify { target } => show::verify(&target, session),
+        PluginVerb::Config(args) => config::run(args, session),
+        PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => call::run(words, timeout, session),
+        PluginVerb::Call(words) => call::run(words, None, session),
+    }
+}

@@ -1,0 +1,81 @@
+//! `plugin info` and `plugin verify`.
+
+use std::path::Path;
+
+use crate::cli::session::plugin_name;
+use crate::cli::{Failure, Out, Session};
+use crate::manage::{self, PluginInfo, Signature};
+use crate::store::Trust;
+use crate::text::safe_line;
+
+pub(super) fn info(name: &str, session: &Session) -> Result<(), Failure> {
+    let report = manage::info(&session.home()?, &plugin_name(name)?)?;
+    session.out.report(&report, |report| text(report, &session.out))
+}
+
+pub(super) fn verify(target: &Path, session: &Session) -> Result<(), Failure> {
+    let report = manage::verify(&session.home()?, target)?;
+    session.out.report(&report, |report| {
+        let what = if report.installed { "Plugin" } else { "Package of plugin" };
+        let line = format!("{what} '{}' {} verified successfully\n", report.name, report.version);
+        let files = if report.files == 1 { "file" } else { "files" };
+        format!(
+            "{}  signature  {}\n  digest     {}\n  compared   {} {files}\n",
+            session.out.done(&line),
+            trust_line(&report.trust),
+            report.digest,
+            report.files
+        )
+    })
+}
+
+pub(super) fn trust_line(trust: &Trust) -> String {
+    match trust {
+        Trust::Signed { key, label } => format!("signed by {} ({key})", safe_line(label)),
+        Trust::Unsigned => "unsigned".to_owned(),
+    }
+}
+
+/// The host's own lines first; what the author wrote comes after them, quoted.
+fn text(plugin: &PluginInfo, out: &Out) -> String {
+    let mut text = format!("{}\n", out.heading(&format!("{} {}", plugin.name, plugin.version)));
+    let mut line = |head: &str, value: &str| text.push_str(&format!("  {head:<13}{value}\n"));
+    line("status", &out.status(plugin.status));
+    if let Some(problem) = &plugin.problem {
+        line("problem", &safe_line(problem));
+    }
+    let signature = match &plugin.signature {
+        Signature::Signed { key, label } => format!("signed by {} ({key})", safe_line(label)),
+        Signature::Unsigned => "unsigned".to_owned(),
+        Signature::NotTrusted => "not trusted".to_owned(),
+    };
+    line("signature", &signature);
+    if let Some(digest) = &plugin.digest {
+        line("digest", &digest.to_string());
+    }
+    if let Some(installed_at) = &plugin.installed_at {
+        line("installed", installed_at);
+    }
+    for permission in &plugin.permissions {
+        line("asks for", &safe_line(&permission.to_string()));
+    }
+    for permission in &plugin.grants {
+        line("granted", &safe_line(&permission.to_string()));
+    }
+    for hook in &plugin.hooks {
+        let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();
+        line("hook", &safe_line(&format!("{}{pattern}, priority {}", hook.event, hook.priority)));
+    }
+    for (key, value) in &plugin.config {
+        line("config", &safe_line(&format!("{key} = {value}")));
+    }
+    for dependency in &plugin.dependencies {
+        line("needs", &format!("\"{}\"", safe_line(dependency)));
+    }
+    line("description", &format!("\"{}\"", safe_line(&plugin.description)));
+    for command in &plugin.commands {
+        line("command", &format!("{}: \"{}\"", safe_line(&command.name), safe_line(&command.description)));
+        line("", &safe_line(&command.usage));
+    }
+    text
+}

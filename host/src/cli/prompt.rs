@@ -1,0 +1,76 @@
+//! Asks a person, on the terminal itself: standard input may be a pipe that somebody else fills.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use nix::sys::termios::{FlushArg, tcflush};
+
+use crate::manage::{Prompt, Question};
+use crate::policy::{Ask, Item};
+use crate::store::Trust;
+use crate::text::safe_line;
+
+/// The longest answer that is read, in bytes.
+const ANSWER_MAX: u64 = 1024;
+
+/// The controlling terminal of this process, if it has one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Terminal;
+
+impl Prompt for Terminal {
+    fn ask(&mut self, question: &Question<'_>) -> Option<Vec<Item>> {
+        let options = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty");
+        let terminal = options.ok()?;
+        // A terminal that breaks off in the middle has not agreed to anything.
+        Some(converse(&terminal, question).unwrap_or_default())
+    }
+}
+
+fn converse(terminal: &File, question: &Question<'_>) -> io::Result<Vec<Item>> {
+    let mut writer = terminal;
+    writer.write_all(introduction(question).as_bytes())?;
+    let (dangerous, plain): (Vec<&Ask>, Vec<&Ask>) = question.asks.iter().partition(|ask| ask.danger.is_some());
+    let mut accepted = Vec::new();
+    if !plain.is_empty() {
+        let text = if dangerous.is_empty() { "Allow this?" } else { "Allow what is not marked dangerous?" };
+        if !yes(terminal, text)? {
+            return Ok(accepted);
+        }
+        accepted.extend(plain.iter().map(|ask| ask.item.clone()));
+    }
+    for ask in dangerous {
+        if yes(terminal, &format!("DANGEROUS: allow it to {}?", ask.words))? {
+            accepted.push(ask.item.clone());
+        }
+    }
+    Ok(accepted)
+}
+
+/// The host's own lines first; what the author wrote comes last, quoted, on one line.
+fn introduction(question: &Question<'_>) -> String {
+    let trust = match question.trust {
+        Trust::Signed { key, label } => format!("signed by {} ({key})", safe_line(label)),
+        Trust::Unsigned => "NOT SIGNED: nobody vouches for it".to_owned(),
+    };
+    let mut text = format!("\n{} {}, {trust}\nIt wants to:\n", question.name, question.version);
+    for ask in question.asks {
+        let danger = ask.danger.as_ref().map(|why| format!("\n      DANGEROUS: {why}")).unwrap_or_default();
+        text.push_str(&format!("  - {}{danger}\n", ask.words));
+    }
+    if !question.description.is_empty() {
+        text.push_str(&format!("Its author says: \"{}\"\n", safe_line(question.description)));
+    }
+    text
+}
+
+fn yes(terminal: &File, question: &str) -> io::Result<bool> {
+    let mut writer = terminal;
+    // What was typed, or sent to the terminal, before the question was there is no answer to it.
+    tcflush(terminal, FlushArg::TCIFLUSH)?;
+    write!(writer, "{question} [y/N] ")?;
+    writer.flush()?;
+    let mut answer = String::new();
+    BufReader::new(terminal).take(ANSWER_MAX).read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}

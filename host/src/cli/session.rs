@@ -1,0 +1,80 @@
+//! What every verb needs: where to write, where the home directory is, what time it is. The environment is read here and
+//! nowhere else.
+
+use std::path::{Path, PathBuf};
+
+use super::{Failure, GlobalArgs, Out};
+use crate::code::Exit;
+use crate::ids::PluginName;
+use crate::store::{Home, StoreError, home_path};
+use crate::text::safe_line;
+
+/// One run of the command line.
+#[derive(Debug)]
+pub struct Session {
+    /// Where results go.
+    pub out: Out,
+    /// Whether to show more.
+    pub verbose: bool,
+    home: Result<PathBuf, StoreError>,
+}
+
+impl Session {
+    /// A session of an embedding program, with a home directory of its own choice.
+    #[must_use]
+    pub fn new(home: &Path, out: Out, verbose: bool) -> Self {
+        Self { out, verbose, home: Ok(home.to_owned()) }
+    }
+
+    /// A session as the environment says: `MIGRAINE_HOME` or `HOME`, the locale, `NO_COLOR`.
+    #[must_use]
+    pub fn from_environment(global: &GlobalArgs) -> Self {
+        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text).unwrap_or_default().to_lowercase();
+        let utf8 = locale.contains("utf-8") || locale.contains("utf8");
+        let no_color = text("NO_COLOR").is_some() || text("TERM").is_some_and(|term| term == "dumb");
+        let home = home_path(std::env::var_os("MIGRAINE_HOME"), std::env::var_os("HOME"));
+        Self { out: Out::new(global.format, utf8, no_color), verbose: global.verbose, home }
+    }
+
+    /// The open home directory.
+    ///
+    /// # Errors
+    /// It is not usable.
+    pub fn home(&self) -> Result<Home, Failure> {
+        match &self.home {
+            Ok(path) => Ok(Home::open(path)?),
+            Err(error) => {
+                use crate::code::Coded as _;
+                Err(Failure::new(error.code(), error.to_string(), error.help()))
+            }
+        }
+    }
+
+    /// Writes how a verb ended; the result is what the process ends with.
+    #[must_use]
+    pub fn finish(&self, done: Result<(), Failure>) -> Exit {
+        match done {
+            Ok(()) => Exit::Ok,
+            Err(failure) => {
+                self.out.failure(&failure, self.verbose);
+                failure.exit()
+            }
+        }
+    }
+}
+
+/// The time in whole seconds: RFC 3339, UTC.
+pub(super) fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+/// A word that names a plugin; one that cannot be a name names none.
+pub(super) fn plugin_name(word: &str) -> Result<PluginName, Failure> {
+    word.parse().map_err(|_| {
+        let message = format!("there is no plugin `{}`", safe_line(word));
+        let help = "run `migraine plugin list` to see what is installed".to_owned();
+        Failure::new(crate::code::Code::PluginNotFound, message, Some(help))
+    })
+}

@@ -1,0 +1,25 @@
+//! Wires `migraine run`: the enabled plugins of the store are the subscribers, the run-time host calls them.
+
+use std::sync::Arc;
+
+use super::run::{RunArgs, run_workflow};
+use super::voice::Aside;
+use super::{Failure, Session, said};
+use crate::code::Code;
+use crate::hooks::Subscriber;
+use crate::runtime::{Host, Settings};
+use crate::store::Status;
+use crate::sys::signal::{INTERRUPTED, note_interrupts};
+
+pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
+    let home = session.home()?;
+    let plugins = home.read()?.plugins.into_iter();
+    let subscribers = plugins
+        .filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty())
+        .map(|(plugin, entry)| Subscriber { plugin, hooks: entry.hooks, granted: entry.grants });
+    let subscribers: Vec<Subscriber> = subscribers.collect();
+    let failed = |error| Failure::new(Code::Io, format!("cannot watch for signals: {error}"), None);
+    note_interrupts().map_err(failed)?;
+    let mut host = Host::new(home, Settings::new(Arc::new(Aside::new(&session.out, session.verbose))));
+    said(run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED)?)
+}

@@ -1,0 +1,90 @@
+//! `enable` and `disable`: both can be repeated without harm.
+
+use serde::Serialize;
+
+use super::ManageError;
+use super::consent::{Consenting, Question};
+use super::verify::judge_tree;
+use crate::ids::PluginName;
+use crate::policy::{asks, resolve};
+use crate::store::{Entry, Home, Installed, Status};
+
+/// What was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnableReport {
+    /// The plugin.
+    pub name: PluginName,
+    /// How it stands now.
+    pub status: Status,
+    /// Whether that is new.
+    pub changed: bool,
+    /// What it may do now, in plain words.
+    pub granted: Vec<String>,
+}
+
+/// Lets a plugin run, when everything it asks for is granted and it still is what was installed.
+///
+/// # Errors
+/// There is no such plugin, it is damaged or not trusted any more, or something was not granted; what was granted is
+/// kept for the next time.
+pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -> Result<EnableReport, ManageError> {
+    let state = home.read()?;
+    let Some(Installed { entry: before, tree, .. }) = home.load_plugin(name)? else {
+        return Err(ManageError::NotFound { name: name.clone() });
+    };
+    let trust = judge_tree(home, &state, &tree)?;
+    let permissions = resolve(&before.asked, &before.config())
+        .map_err(|source| ManageError::Policy { name: name.clone(), source })?;
+    let asks = asks(&permissions, &before.hooks);
+    let question =
+        Question { name, version: &before.version, trust: &trust, description: &before.description, asks: &asks };
+    let consent = consenting.settle(&question, &before.consents)?;
+    let complete = consent.is_complete();
+    let mut entry = before.clone();
+    entry.trust = trust;
+    entry.enabled = complete;
+    entry.was_enabled |= complete;
+    entry.grants = consent.granted;
+    entry.consents = consent.accepted;
+    entry.problem = None;
+    let changed = replace(home, name, &before, entry)?;
+    if !complete {
+        let command = format!("migraine plugin enable {name}");
+        return Err(ManageError::Consent { name: name.clone(), missing: consent.missing, command });
+    }
+    let granted = asks.iter().map(|ask| ask.words.clone()).collect();
+    Ok(EnableReport { name: name.clone(), status: Status::Enabled, changed, granted })
+}
+
+/// Keeps a plugin from running; its grants, settings and data stay.
+///
+/// # Errors
+/// There is no such plugin, or the store failed.
+pub fn disable(home: &Home, name: &PluginName) -> Result<EnableReport, ManageError> {
+    let before = entry(home, name)?;
+    let mut after = before.clone();
+    after.enabled = false;
+    let status = after.status();
+    let changed = replace(home, name, &before, after)?;
+    Ok(EnableReport { name: name.clone(), status, changed, granted: Vec::new() })
+}
+
+/// The entry of an installed plugin.
+pub(super) fn entry(home: &Home, name: &PluginName) -> Result<Entry, ManageError> {
+    home.read()?.plugins.remove(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })
+}
+
+/// Commits a changed entry; `false` when there was nothing to change.
+pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Entry) -> Result<bool, ManageError> {
+    if *before == after {
+        return Ok(false);
+    }
+    let mut writer = home.writer()?;
+    // What was judged must still be so: a person may have taken minutes to answer.
+    if writer.state().plugins.get(name) != Some(before) {
+        return Err(ManageError::Changed { name: name.clone() });
+    }
+    writer.state_mut().plugins.insert(name.clone(), after);
+    writer.commit()?;
+    Ok(true)
+}

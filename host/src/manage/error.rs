@@ -1,0 +1,198 @@
+//! Why a verb was refused or failed.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::code::{Code, Coded};
+use crate::ids::PluginName;
+use crate::package::PackageError;
+use crate::policy::{Ask, PolicyError};
+use crate::store::{Status, StoreError};
+use crate::text::safe_line;
+use crate::trust::TrustError;
+
+/// A verb that was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManageError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signature, the key or the keyring is refused.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A package is refused.
+    #[error("{}: {source}", safe_line(&path.to_string_lossy()))]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PackageError,
+    },
+    /// A grant or a scope makes no sense.
+    #[error("{name}: {source}")]
+    Policy {
+        /// The plugin.
+        name: PluginName,
+        /// Why.
+        source: PolicyError,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", safe_line(&path.to_string_lossy()))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no such plugin.
+    #[error("there is no plugin `{name}`")]
+    NotFound {
+        /// The name.
+        name: PluginName,
+    },
+    /// Something that the plugin asks for was not granted.
+    #[error("{name} is not enabled: it asks for what was not granted:{}", lines(missing))]
+    Consent {
+        /// The plugin.
+        name: PluginName,
+        /// What is missing.
+        missing: Vec<Ask>,
+        /// The command line that grants it, up to the flags.
+        command: String,
+    },
+    /// The version is older than the installed one.
+    #[error("{name} {offered} is older than the installed version {installed}")]
+    Rollback {
+        /// The plugin.
+        name: PluginName,
+        /// The installed version.
+        installed: semver::Version,
+        /// The version of the package.
+        offered: semver::Version,
+    },
+    /// Another process changed the plugin while this one was deciding.
+    #[error("{name} was changed by another process at the same time")]
+    Changed {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The plugin has no such configuration key.
+    #[error("{name} has no configuration key `{}`", safe_line(key))]
+    NoKey {
+        /// The plugin.
+        name: PluginName,
+        /// The key.
+        key: String,
+        /// The keys that it has.
+        known: Vec<String>,
+    },
+    /// A configuration value is of the wrong kind.
+    #[error("{name}: `{}` is not valid for `{}`: {why}", safe_line(value), safe_line(key))]
+    Value {
+        /// The plugin.
+        name: PluginName,
+        /// The key.
+        key: String,
+        /// The value as it was typed.
+        value: String,
+        /// Why.
+        why: String,
+    },
+    /// The plugin has no such command.
+    #[error("{name} has no command `{}`", safe_line(command))]
+    NoCommand {
+        /// The plugin.
+        name: PluginName,
+        /// The command.
+        command: String,
+    },
+    /// The plugin may not run as it stands.
+    #[error("{name} cannot run: it is {}{}", standing(*status), reason.as_deref().map(because).unwrap_or_default())]
+    NotRunnable {
+        /// The plugin.
+        name: PluginName,
+        /// How it stands.
+        status: Status,
+        /// Why, for `error` and `quarantined`.
+        reason: Option<String>,
+    },
+}
+
+fn standing(status: Status) -> &'static str {
+    match status {
+        Status::Installed => "installed but not enabled",
+        Status::Error => "damaged",
+        other => other.as_str(),
+    }
+}
+
+fn because(reason: &str) -> String {
+    format!(" ({})", safe_line(reason))
+}
+
+fn lines(missing: &[Ask]) -> String {
+    missing.iter().map(|ask| format!("\n  {} ({})", ask.words, ask.item.flag())).collect()
+}
+
+impl Coded for ManageError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Trust(error) => error.code(),
+            Self::Package { source, .. } => source.code(),
+            Self::Policy { source, .. } => source.code(),
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
+            Self::File { .. } => Code::Io,
+            Self::NotFound { .. } => Code::PluginNotFound,
+            Self::Consent { .. } => Code::ConsentRequired,
+            Self::Rollback { .. } => Code::VersionRollback,
+            Self::Changed { .. } => Code::StateBusy,
+            Self::NoKey { .. } => Code::KeyNotFound,
+            Self::Value { .. } => Code::ValueInvalid,
+            Self::NoCommand { .. } => Code::CommandNotFound,
+            Self::NotRunnable { status: Status::Quarantined, .. } => Code::PluginQuarantined,
+            Self::NotRunnable { status: Status::Error, .. } => Code::Integrity,
+            Self::NotRunnable { status: Status::Installed, .. } => Code::ConsentRequired,
+            Self::NotRunnable { .. } => Code::PluginDisabled,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Store(error) => return error.help(),
+            Self::Trust(error) => return error.help(),
+            Self::Package { source, .. } => return source.help(),
+            Self::Policy { source, .. } => return source.help(),
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "give the path of a .mgp file or of a .so file, or the name of a plugin in the plugins folder"
+                    .to_owned()
+            }
+            Self::File { .. } => return None,
+            Self::NotFound { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
+            Self::Consent { missing, command, .. } => {
+                format!("if you agree to all of it, run: {command}{}", flags(missing))
+            }
+            Self::Rollback { name, .. } => {
+                format!("to go back on purpose, run `migraine plugin uninstall {name}` first; its data is kept")
+            }
+            Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
+            Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),
+            Self::NoKey { known, .. } => format!("it has {}", known.join(", ")),
+            Self::Value { .. } => return None,
+            Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
+            Self::NotRunnable { name, status: Status::Error, .. } => {
+                format!("run `migraine plugin verify {name}`, or install it again")
+            }
+            Self::NotRunnable { name, .. } => format!("run `migraine plugin enable {name}`"),
+        };
+        Some(text)
+    }
+}
+
+/// The shortest flags that grant everything missing: `--yes` for what it accepts, and each dangerous item by name.
+fn flags(missing: &[Ask]) -> String {
+    let plain = missing.iter().any(|ask| ask.danger.is_none()).then(|| " --yes".to_owned());
+    let dangerous = missing.iter().filter(|ask| ask.danger.is_some()).map(|ask| format!(" {}", ask.item.flag()));
+    plain.into_iter().chain(dangerous).collect()
+}

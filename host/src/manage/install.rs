@@ -1,0 +1,211 @@
+//! `install`: open, judge, look inside, ask, and only then write; one commit at the end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::consent::{Consenting, Question};
+use super::info::MissingItem;
+use super::source::{judged, locate, open_file};
+use super::{ManageError, source};
+use crate::ids::{Digest, PluginName};
+use crate::package::Package;
+use crate::policy::{Ask, Consent, Item, asks, resolve};
+use crate::store::{Entry, Home, Status, Trust};
+
+/// What is to be installed.
+#[derive(Debug, Clone)]
+pub struct InstallRequest {
+    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), or the name of a plugin in the plugins folder.
+    pub source: PathBuf,
+    /// Make an exception for exactly this file if it is not signed.
+    pub allow_unsigned: bool,
+    /// The time: RFC 3339, UTC.
+    pub now: String,
+}
+
+/// What was installed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InstallReport {
+    /// The plugin.
+    pub name: PluginName,
+    /// The version that is installed now.
+    pub version: semver::Version,
+    /// The version that was installed before.
+    pub replaced: Option<semver::Version>,
+    /// How it stands now.
+    pub status: Status,
+    /// The digest of its index.
+    pub digest: Digest,
+    /// Why it could be installed.
+    pub trust: Trust,
+    /// What it may do now, in plain words.
+    pub granted: Vec<String>,
+    /// What still needs consent; it is not enabled while there is something.
+    pub missing: Vec<MissingItem>,
+    /// Settings of the user that the new version does not have or does not take any more.
+    pub dropped_config: Vec<String>,
+    /// The same as `missing`, for the error that ends the command.
+    #[serde(skip)]
+    pub asks: Vec<Ask>,
+}
+
+/// Installs a plugin or another version of it. It is enabled when nothing is left to consent to.
+///
+/// # Errors
+/// The file is refused, its signature or key is not trusted, it is older than the installed version, an enabled plugin's
+/// new version asks for more than was granted, or the store failed. Nothing has changed then.
+pub fn install(
+    home: &Home,
+    request: &InstallRequest,
+    consenting: &mut Consenting<'_>,
+) -> Result<InstallReport, ManageError> {
+    let path = locate(home, &request.source)?;
+    let state = home.read()?;
+    let opened = open_file(&path)?;
+    let trust = judged(home, &state, &opened, request.allow_unsigned)?;
+    let package = opened.into_package().map_err(|source| ManageError::Package { path: path.clone(), source })?;
+    let name = package.index.name.clone();
+    let before = state.plugins.get(&name);
+    refuse_rollback(&package, before)?;
+    let (overrides, dropped_config) = kept_overrides(&package, before);
+    let plan = judge_consent(&package, &trust, before, &overrides, consenting)?;
+    if before.is_some_and(|before| before.enabled) && !plan.consent.is_complete() {
+        let command = format!("migraine plugin install {}", shown(&path));
+        return Err(ManageError::Consent { name, missing: plan.consent.missing, command });
+    }
+    let entry = new_entry(&package, trust, before, overrides, &plan.consent, &request.now);
+    commit(home, &package, before, entry.clone())?;
+    Ok(report(&package, &entry, before, plan, dropped_config))
+}
+
+fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./+,@%".contains(c));
+    if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn refuse_rollback(package: &Package, before: Option<&Entry>) -> Result<(), ManageError> {
+    let (name, offered) = (&package.index.name, &package.index.version);
+    match before {
+        Some(before) if *offered < before.version => Err(ManageError::Rollback {
+            name: name.clone(),
+            installed: before.version.clone(),
+            offered: offered.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+type Config = BTreeMap<String, serde_json::Value>;
+
+/// The user's settings that the new version still has, with values of the same kind; and the keys of the others.
+fn kept_overrides(package: &Package, before: Option<&Entry>) -> (Config, Vec<String>) {
+    let mut kept = before.map(|before| before.overrides.clone()).unwrap_or_default();
+    let fits = |key: &String, value: &serde_json::Value| {
+        package.manifest.config.get(key).is_some_and(|default| super::config::same_kind(default, value))
+    };
+    let dropped = kept.iter().filter(|(key, value)| !fits(key, value)).map(|(key, _)| key.clone()).collect();
+    kept.retain(|key, value| fits(key, value));
+    (kept, dropped)
+}
+
+struct Plan {
+    asks: Vec<Ask>,
+    consent: Consent,
+}
+
+fn judge_consent(
+    package: &Package,
+    trust: &Trust,
+    before: Option<&Entry>,
+    overrides: &Config,
+    consenting: &mut Consenting<'_>,
+) -> Result<Plan, ManageError> {
+    let name = &package.index.name;
+    let mut config = package.manifest.config.clone();
+    config.extend(overrides.clone());
+    let permissions = resolve(&package.manifest.permissions, &config)
+        .map_err(|source| ManageError::Policy { name: name.clone(), source })?;
+    let asks = asks(&permissions, &package.manifest.hooks);
+    let held: &[Item] = before.map(|before| before.consents.as_slice()).unwrap_or_default();
+    let version = &package.index.version;
+    let question = Question { name, version, trust, description: &package.manifest.description, asks: &asks };
+    let consent = consenting.settle(&question, held)?;
+    Ok(Plan { asks, consent })
+}
+
+fn new_entry(
+    package: &Package,
+    trust: Trust,
+    before: Option<&Entry>,
+    overrides: Config,
+    consent: &Consent,
+    now: &str,
+) -> Entry {
+    let manifest = &package.manifest;
+    // Whoever switched it off does not want it back because of a new version.
+    let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
+    let enabled = consent.is_complete() && !switched_off;
+    let same = before.filter(|before| before.digest == package.digest);
+    Entry {
+        version: package.index.version.clone(),
+        digest: package.digest,
+        trust,
+        enabled,
+        was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
+        description: manifest.description.clone(),
+        asked: manifest.permissions.clone(),
+        grants: consent.granted.clone(),
+        consents: consent.accepted.clone(),
+        hooks: manifest.hooks.clone(),
+        commands: manifest.commands.clone(),
+        dependencies: manifest.dependencies.clone(),
+        defaults: manifest.config.clone(),
+        overrides,
+        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        problem: None,
+    }
+}
+
+fn commit(home: &Home, package: &Package, before: Option<&Entry>, entry: Entry) -> Result<(), ManageError> {
+    let name = &package.index.name;
+    let mut writer = home.writer()?;
+    // A person may have taken minutes to answer: what was judged must still be so.
+    if writer.state().plugins.get(name) != before {
+        return Err(ManageError::Changed { name: name.clone() });
+    }
+    writer.add_tree(package)?;
+    let state = writer.state_mut();
+    if entry.trust == Trust::Unsigned {
+        state.exceptions.insert(package.digest);
+    }
+    state.plugins.insert(name.clone(), entry);
+    if let Some(before) = before {
+        source::forget_exception(state, &before.digest);
+    }
+    Ok(writer.commit()?)
+}
+
+fn report(
+    package: &Package,
+    entry: &Entry,
+    before: Option<&Entry>,
+    plan: Plan,
+    dropped_config: Vec<String>,
+) -> InstallReport {
+    let accepted = |ask: &&Ask| !plan.consent.missing.contains(ask);
+    InstallReport {
+        name: package.index.name.clone(),
+        version: entry.version.clone(),
+        replaced: before.map(|before| before.version.clone()),
+        status: entry.status(),
+        digest: entry.digest,
+        trust: entry.trust.clone(),
+        granted: plan.asks.iter().filter(accepted).map(|ask| ask.words.clone()).collect(),
+        missing: plan.consent.missing.iter().map(MissingItem::of).collect(),
+        dropped_config,
+        asks: plan.consent.missing,
+    }
+}

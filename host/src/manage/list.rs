@@ -1,0 +1,208 @@
+//! `list` and `refresh`: one broken plugin is a warning with its name, never the end of the list.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::ManageError;
+use super::info::{PluginInfo, Signature};
+use super::source::{Found, judged, scan};
+use super::verify::judge_tree;
+use crate::code::Coded as _;
+use crate::ids::{Digest, PluginName};
+use crate::package::Opened;
+use crate::store::{Entry, Home, Problem, ProblemKind, State, Status};
+
+/// What is to be listed.
+#[derive(Debug, Clone, Default)]
+pub struct ListRequest {
+    /// Only those that stand so.
+    pub status: Option<Status>,
+    /// Folders to look into besides the home directory's own.
+    pub folders: Vec<PathBuf>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListReport {
+    /// By name; installed ones first.
+    pub plugins: Vec<PluginInfo>,
+    /// The numbers of those.
+    pub summary: Summary,
+    /// What could not be loaded.
+    pub warnings: Vec<Warning>,
+}
+
+/// Numbers of plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Summary {
+    /// All that are listed.
+    pub total: usize,
+    /// Those that may run.
+    pub enabled: usize,
+    /// Those that are switched off.
+    pub disabled: usize,
+    /// Those that are damaged or quarantined.
+    pub errors: usize,
+}
+
+/// Something that could not be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// The plugin, or the file.
+    pub name: String,
+    /// Why.
+    pub message: String,
+}
+
+/// What `refresh` found and changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RefreshReport {
+    /// How many installed plugins were checked.
+    pub checked: usize,
+    /// Those that stand otherwise than before.
+    pub changed: Vec<StatusChange>,
+    /// Those in the plugins folder that are not installed.
+    pub discovered: Vec<PluginInfo>,
+    /// What could not be loaded.
+    pub warnings: Vec<Warning>,
+}
+
+/// A plugin that stands otherwise than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusChange {
+    /// The plugin.
+    pub name: PluginName,
+    /// How it stood.
+    pub before: Status,
+    /// How it stands.
+    pub after: Status,
+}
+
+/// Lists what is installed and what lies in the plugins folders.
+///
+/// # Errors
+/// The state cannot be read.
+pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageError> {
+    let state = home.read()?;
+    let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len());
+    for (name, entry) in &state.plugins {
+        let shown = PluginInfo::installed(name, entry);
+        let gone = || "its files are gone; uninstall it and install it again".to_owned();
+        plugins.push(if home.has_tree(&entry.digest)? { shown } else { shown.with_problem(gone()) });
+    }
+    let mut warnings = Vec::new();
+    for folder in std::iter::once(home.plugins_path()).chain(request.folders.iter().cloned()) {
+        match scan(&folder) {
+            Ok(found) => plugins.extend(discovered(home, &state, found)),
+            Err(error) => warnings.push(Warning { name: folder.display().to_string(), message: error.to_string() }),
+        }
+    }
+    warnings.extend(plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
+    if let Some(status) = request.status {
+        plugins.retain(|plugin| plugin.status == status);
+    }
+    let count = |wanted: &[Status]| plugins.iter().filter(|plugin| wanted.contains(&plugin.status)).count();
+    let summary = Summary {
+        total: plugins.len(),
+        enabled: count(&[Status::Enabled]),
+        disabled: count(&[Status::Disabled]),
+        errors: count(&[Status::Error, Status::Quarantined]),
+    };
+    Ok(ListReport { plugins, summary, warnings })
+}
+
+fn warning(plugin: &PluginInfo) -> Warning {
+    Warning { name: plugin.name.clone(), message: plugin.problem.clone().unwrap_or_default() }
+}
+
+/// What lies in a folder and is not installed; the same package twice counts once.
+fn discovered(home: &Home, state: &State, found: Vec<Found>) -> Vec<PluginInfo> {
+    let mut seen = BTreeSet::new();
+    let installed = |digest: &Digest| state.refers_to(digest);
+    let mut shown = Vec::new();
+    for Found { path, opened } in found {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match opened {
+            Err(problem) => shown.push(PluginInfo::broken(file, path, problem.to_string())),
+            Ok(opened) if installed(&opened.digest()) || !seen.insert(opened.digest()) => {}
+            Ok(opened) => shown.push(look_inside(home, state, path, opened)),
+        }
+    }
+    shown.sort_by(|one, other| one.name.cmp(&other.name));
+    shown
+}
+
+/// The manifest is read only of what could be installed; of the rest no more than the index.
+fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Opened) -> PluginInfo {
+    let name = opened.index.name.to_string();
+    let mut shown = PluginInfo::broken(name, path, String::new());
+    shown.version = opened.index.version.to_string();
+    shown.digest = Some(opened.digest());
+    shown.permissions.clone_from(&opened.index.permissions);
+    shown.status = Status::Discovered;
+    let trust = match judged(home, state, &opened, false) {
+        Ok(trust) => trust,
+        Err(refused) => {
+            shown.problem = Some(format!("{}: {refused}", refused.code()));
+            return shown;
+        }
+    };
+    shown.signature = Signature::from(&trust);
+    match opened.into_package() {
+        Err(problem) => shown.with_problem(problem.to_string()),
+        Ok(package) => {
+            shown.problem = None;
+            shown.description = package.manifest.description;
+            shown.dependencies = package.manifest.dependencies;
+            shown.config = package.manifest.config;
+            shown.hooks = package.manifest.hooks;
+            shown
+        }
+    }
+}
+
+/// Checks every installed plugin's files and signature, records what is wrong or right again, and scans the plugins
+/// folder.
+///
+/// # Errors
+/// The state cannot be read or written.
+pub fn refresh(home: &Home) -> Result<RefreshReport, ManageError> {
+    let mut writer = home.writer()?;
+    let state = writer.state().clone();
+    let mut changed = Vec::new();
+    let mut warnings = Vec::new();
+    for (name, entry) in &state.plugins {
+        let checked = home.load(&entry.digest).map_err(ManageError::from);
+        let problem = checked.and_then(|tree| judge_tree(home, &state, &tree)).err();
+        let after = with_finding(entry, problem.as_ref());
+        if let Some(problem) = problem {
+            warnings.push(Warning { name: name.to_string(), message: problem.to_string() });
+        }
+        if after != *entry {
+            changed.push(StatusChange { name: name.clone(), before: entry.status(), after: after.status() });
+            writer.state_mut().plugins.insert(name.clone(), after);
+        }
+    }
+    if !changed.is_empty() {
+        writer.commit()?;
+    }
+    let discovered = discovered(home, &state, scan(&home.plugins_path())?);
+    let broken = discovered.iter().filter(|plugin| plugin.status == Status::Error);
+    warnings.extend(broken.map(warning));
+    Ok(RefreshReport { checked: state.plugins.len(), changed, discovered, warnings })
+}
+
+/// A quarantine stays until somebody enables the plugin again.
+fn with_finding(entry: &Entry, problem: Option<&ManageError>) -> Entry {
+    let mut after = entry.clone();
+    match (problem, &entry.problem) {
+        (_, Some(Problem { kind: ProblemKind::Quarantined, .. })) => {}
+        (Some(problem), _) => {
+            after.problem = Some(Problem { kind: ProblemKind::Error, reason: problem.to_string() });
+        }
+        (None, _) => after.problem = None,
+    }
+    after
+}

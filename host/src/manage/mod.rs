@@ -1,0 +1,29 @@
+//! Installing and looking after plugins: each verb judges first and then acts, and answers with a report. Nothing here
+//! prints, and no byte of a plugin is executed.
+#![forbid(unsafe_code)]
+
+mod config;
+mod consent;
+mod enable;
+mod error;
+mod info;
+mod install;
+mod list;
+mod source;
+mod uninstall;
+mod usage;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
+pub use consent::{Consenting, NoPrompt, Prompt, Question};
+pub use enable::{EnableReport, disable, enable};
+pub use error::ManageError;
+pub use info::{CommandInfo, MissingItem, PluginInfo, Signature, info};
+pub use install::{InstallReport, InstallRequest, install};
+pub use list::{ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use uninstall::{UninstallReport, uninstall};
+pub use usage::{command_of, usage};
+pub use verify::{VerifyReport, verify};

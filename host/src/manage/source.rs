@@ -1,0 +1,121 @@
+//! Where a plugin comes from: a file on this machine, read once and never looked up again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::ManageError;
+use crate::ids::{Digest, PluginName};
+use crate::package::{INDEX_MAX, Opened, PACKAGE_MAX, SIGNATURE_LEN, UNPACKED_MAX, open, open_library};
+use crate::store::{Home, State, Trust};
+use crate::trust::{Keyring, Trusted, judge};
+
+/// Opens a package or a library with the signature beside it. Nothing but index and signature was looked at.
+pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
+    let refused = |source| ManageError::Package { path: path.to_owned(), source };
+    let is_library = path.extension().is_some_and(|extension| extension == "so");
+    let bytes = read(path, usize::try_from(UNPACKED_MAX).unwrap_or(usize::MAX))?;
+    if !is_library && !bytes.starts_with(b"\x7fELF") {
+        if bytes.len() > PACKAGE_MAX {
+            let what = "the package".to_owned();
+            return Err(refused(crate::package::PackageError::Limit { what, limit: "10 MiB".to_owned() }));
+        }
+        return open(bytes).map_err(refused);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".sig");
+    let sidecar = match read(Path::new(&beside), INDEX_MAX + SIGNATURE_LEN) {
+        Ok(text) => Some(text),
+        // Not signed is a verdict of its own; a signature that is there and cannot be read is an error.
+        Err(ManageError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    open_library(bytes, sidecar.as_deref(), &name).map_err(refused)
+}
+
+fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
+    let failed = |source| ManageError::File { path: path.to_owned(), source };
+    // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    File::take(file, most).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > limit {
+        let source =
+            crate::package::PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
+        return Err(ManageError::Package { path: path.to_owned(), source });
+    }
+    Ok(bytes)
+}
+
+/// The verdict over an index, with an exception for this one digest if the user asked for it.
+pub(super) fn judged(home: &Home, state: &State, opened: &Opened, allow_unsigned: bool) -> Result<Trust, ManageError> {
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
+    if allow_unsigned {
+        exceptions.push(opened.digest());
+    }
+    let trusted = judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &exceptions)?;
+    Ok(to_trust(trusted))
+}
+
+pub(super) fn to_trust(trusted: Trusted) -> Trust {
+    match trusted {
+        Trusted::Signed { key, label } => Trust::Signed { key, label },
+        Trusted::Unsigned => Trust::Unsigned,
+    }
+}
+
+/// A file in a plugins folder.
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) opened: Result<Opened, ManageError>,
+}
+
+/// Every package and library in a folder and in the folders directly below it, by path. No folder is an empty one.
+pub(super) fn scan(folder: &Path) -> Result<Vec<Found>, ManageError> {
+    let mut paths = Vec::new();
+    for path in entries(folder)? {
+        if path.is_dir() {
+            paths.extend(entries(&path)?);
+        } else {
+            paths.push(path);
+        }
+    }
+    let is_plugin = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "so" || extension == "mgp");
+    let plugins = paths.into_iter().filter(is_plugin);
+    Ok(plugins.map(|path| Found { opened: open_file(&path), path }).collect())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, ManageError> {
+    let failed = |source| ManageError::File { path: folder.to_owned(), source };
+    let listing = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(failed)?,
+    };
+    let paths = listing.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = paths.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The file that a word on the command line means: a path, or else the name of something in the plugins folder.
+pub(super) fn locate(home: &Home, word: &Path) -> Result<PathBuf, ManageError> {
+    let name = word.to_str().and_then(|word| word.parse::<PluginName>().ok());
+    let Some(name) = name.filter(|_| !word.exists()) else { return Ok(word.to_owned()) };
+    let found = scan(&home.plugins_path())?;
+    let same = |found: &Found| found.opened.as_ref().is_ok_and(|opened| opened.index.name == name);
+    Ok(found.into_iter().find(same).map_or_else(|| word.to_owned(), |found| found.path))
+}
+
+/// An exception ends with the plugin it was made for.
+pub(super) fn forget_exception(state: &mut State, digest: &Digest) {
+    if !state.refers_to(digest) {
+        state.exceptions.remove(digest);
+    }
+}

@@ -1,0 +1,310 @@
+//! The verbs on a throw-away home, with real libraries.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::code::{Code, Coded as _};
+use crate::ids::PluginName;
+use crate::package::build::assemble;
+use crate::package::fixture::{CREATED, library};
+use crate::policy::{Grant, Item};
+use crate::store::{Home, PluginData, Status};
+use crate::trust::fixture::secret;
+use crate::trust::{Keyring, TrustedKey};
+
+struct Bench {
+    folder: tempfile::TempDir,
+    home: Home,
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::open(&folder.path().join("home")).unwrap();
+    let key = TrustedKey::new(secret(1).public(), "me", &["*".parse().unwrap()], CREATED).unwrap();
+    Keyring::open(&home.keys_path()).unwrap().add(&key).unwrap();
+    Bench { folder, home }
+}
+
+fn manifest(name: &str, version: &str, more: &str) -> String {
+    format!(r#"{{"name":"{name}","version":"{version}","description":"Does things","api_version":"1.0"{more}}}"#)
+}
+
+impl Bench {
+    /// Writes a signed library and its package; gives the path of the library.
+    fn built(&self, version: &str, more: &str) -> PathBuf {
+        self.signed_with(version, more, 1)
+    }
+
+    fn signed_with(&self, version: &str, more: &str, key: u8) -> PathBuf {
+        let path = self.folder.path().join(format!("v{version}-{key}")).join("libdemo.so");
+        let bytes = library(&manifest("demo", version, more), &["-shared", "-fPIC"], "");
+        let assembled = assemble(bytes.clone(), "libdemo.so", CREATED).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let sign = |text: String| secret(key).sign(text.as_bytes());
+        let sidecar = assembled.sidecar(&sign(assembled.sidecar_index.render()));
+        fs::write(path.with_extension("so.sig"), sidecar).unwrap();
+        let package = assembled.package(&sign(assembled.package_index.render())).unwrap();
+        fs::write(path.with_file_name("demo.mgp"), package).unwrap();
+        path
+    }
+
+    fn install(&self, path: &Path, said: &[&str]) -> Result<InstallReport, ManageError> {
+        let allow_unsigned = said.contains(&"--allow-unsigned");
+        let request = InstallRequest { source: path.to_owned(), allow_unsigned, now: CREATED.to_owned() };
+        saying(said, |consenting| install(&self.home, &request, consenting))
+    }
+
+    fn enable(&self, said: &[&str]) -> Result<EnableReport, ManageError> {
+        saying(said, |consenting| enable(&self.home, &demo(), consenting))
+    }
+
+    fn set(&self, key: &str, value: &str, said: &[&str]) -> Result<ConfigReport, ManageError> {
+        let change = ConfigChange::Set { key: key.to_owned(), value: value.to_owned() };
+        saying(said, |consenting| config_change(&self.home, &demo(), &change, consenting))
+    }
+
+    fn status(&self) -> Status {
+        info(&self.home, &demo()).unwrap().status
+    }
+
+    fn grants(&self) -> Vec<String> {
+        info(&self.home, &demo()).unwrap().grants.iter().map(ToString::to_string).collect()
+    }
+}
+
+fn demo() -> PluginName {
+    "demo".parse().unwrap()
+}
+
+fn saying<T>(said: &[&str], act: impl FnOnce(&mut Consenting<'_>) -> T) -> T {
+    let grants: Vec<Grant> =
+        said.iter().filter(|word| !word.starts_with("--")).map(|word| word.parse().unwrap()).collect();
+    act(&mut Consenting { yes: said.contains(&"--yes"), grants: &grants, prompt: &mut NoPrompt })
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, ManageError>) -> Code {
+    result.unwrap_err().code()
+}
+
+// covers: S225, S227, S228, S229, S230, S233, S236
+#[test]
+fn a_plugin_comes_and_goes() {
+    let bench = bench();
+    let path = bench.built("1.0.0", r#","commands":["go"]"#);
+    let report = bench.install(&path, &[]).unwrap();
+    assert_eq!((report.status, report.missing.len(), report.replaced), (Status::Enabled, 0, None));
+    assert_eq!(verify(&bench.home, Path::new("demo")).unwrap().files, 1);
+    for changed in [true, false] {
+        let report = disable(&bench.home, &demo()).unwrap();
+        assert_eq!((report.status, report.changed), (Status::Disabled, changed));
+    }
+    for changed in [true, false] {
+        let report = bench.enable(&[]).unwrap();
+        assert_eq!((report.status, report.changed), (Status::Enabled, changed));
+    }
+    PluginData::open(&bench.home).unwrap().put(&demo(), "k", b"v").unwrap();
+    uninstall(&bench.home, &demo(), false).unwrap();
+    assert_eq!(code(uninstall(&bench.home, &demo(), false)), Code::PluginNotFound);
+    assert_eq!(code(info(&bench.home, &demo())), Code::PluginNotFound);
+    bench.install(&path.with_file_name("demo.mgp"), &[]).unwrap();
+    let data = || PluginData::open(&bench.home).unwrap().get(&demo(), "k").unwrap();
+    assert!(data().is_some(), "data survives");
+    uninstall(&bench.home, &demo(), false).unwrap();
+    assert!(uninstall(&bench.home, &demo(), true).unwrap().purged);
+    assert!(data().is_none());
+}
+
+#[test]
+fn nothing_runs_without_consent() {
+    let bench = bench();
+    let path = bench.built("1.0.0", r#","permissions":["task_read","network"],"hooks":["post-command"]"#);
+    let report = bench.install(&path, &[]).unwrap();
+    assert_eq!(report.status, Status::Installed);
+    assert_eq!(report.missing.len(), 3);
+    let error = bench.enable(&["--yes"]).unwrap_err();
+    assert_eq!(error.code(), Code::ConsentRequired);
+    assert_eq!(error.help().unwrap(), "if you agree to all of it, run: migraine plugin enable demo --grant network");
+    // What was accepted is kept, and the plugin is still not enabled.
+    assert_eq!((bench.status(), bench.grants()), (Status::Installed, vec!["task_read".to_owned()]));
+    assert_eq!(code(bench.enable(&["exec"])), Code::ValueInvalid);
+    bench.enable(&["network=localhost:80"]).unwrap();
+    assert_eq!(bench.grants(), ["task_read", "network=localhost:80"]);
+    assert_eq!(bench.status(), Status::Enabled);
+}
+
+// covers: A199
+#[test]
+fn a_new_version_must_not_want_more_in_silence() {
+    let bench = bench();
+    bench.install(&bench.built("1.0.0", r#","permissions":["task_read"]"#), &["--yes"]).unwrap();
+    let more = bench.built("2.0.0", r#","permissions":["task_read","task_write"]"#);
+    let error = bench.install(&more, &[]).unwrap_err();
+    assert_eq!(error.code(), Code::ConsentRequired);
+    assert!(error.help().unwrap().ends_with("libdemo.so --yes"), "{:?}", error.help());
+    assert_eq!(info(&bench.home, &demo()).unwrap().version, "1.0.0");
+    let report = bench.install(&more, &["task_write"]).unwrap();
+    assert_eq!((report.status, report.replaced), (Status::Enabled, Some("1.0.0".parse().unwrap())));
+    let older = bench.built("1.5.0", "");
+    assert_eq!(code(bench.install(&older, &[])), Code::VersionRollback);
+    disable(&bench.home, &demo()).unwrap();
+    let report = bench.install(&bench.built("3.0.0", ""), &[]).unwrap();
+    assert_eq!(report.status, Status::Disabled, "whoever switched it off keeps it off");
+    assert!(bench.grants().is_empty(), "what is no longer asked for is no longer granted");
+}
+
+struct Answers(Vec<&'static str>, usize);
+
+impl Prompt for Answers {
+    fn ask(&mut self, question: &Question<'_>) -> Option<Vec<Item>> {
+        self.1 = question.asks.len();
+        let accepted = question.asks.iter().filter(|ask| self.0.contains(&ask.item.grant_text().as_str()));
+        Some(accepted.map(|ask| ask.item.clone()).collect())
+    }
+}
+
+#[test]
+fn a_person_is_asked_for_the_rest_only() {
+    let bench = bench();
+    let path = bench.built("1.0.0", r#","permissions":["env_vars=HOME","network=a:1"]"#);
+    let request = InstallRequest { source: path, allow_unsigned: false, now: CREATED.to_owned() };
+    let run = |answers: &[&'static str]| {
+        let mut prompt = Answers(answers.to_vec(), 0);
+        let mut consenting = Consenting { yes: true, grants: &[], prompt: &mut prompt };
+        let status = install(&bench.home, &request, &mut consenting).unwrap().status;
+        (status, prompt.1)
+    };
+    assert_eq!(run(&[]), (Status::Installed, 1));
+    assert_eq!(run(&["env_vars+network"]), (Status::Enabled, 1));
+    assert_eq!(run(&[]), (Status::Enabled, 0));
+}
+
+#[test]
+fn what_is_not_trusted_is_refused_and_leaves_nothing() {
+    let bench = bench();
+    let path = bench.signed_with("1.0.0", "", 2);
+    assert_eq!(code(bench.install(&path, &["--allow-unsigned"])), Code::UntrustedKey);
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let good = bench.built("1.1.0", "");
+    let sidecar = good.with_extension("so.sig");
+    fs::write(&path, &bytes).unwrap();
+    fs::copy(&sidecar, path.with_extension("so.sig")).unwrap();
+    assert_eq!(code(bench.install(&path, &[])), Code::ContentMismatch);
+    fs::remove_file(&sidecar).unwrap();
+    assert_eq!(code(bench.install(&good, &[])), Code::SignatureMissing);
+    assert_eq!(code(bench.install(Path::new("/no/such.so"), &[])), Code::FileNotFound);
+    assert_eq!(code(bench.install(Path::new("/dev/null"), &[])), Code::Io);
+    assert!(bench.home.read().unwrap().plugins.is_empty());
+    // The exception is for this file alone, and it is shown.
+    bench.install(&good, &["--allow-unsigned"]).unwrap();
+    assert_eq!(info(&bench.home, &demo()).unwrap().signature, Signature::Unsigned);
+    assert_eq!(verify(&bench.home, &good).unwrap().trust, crate::store::Trust::Unsigned);
+    let other = bench.built("1.2.0", "");
+    fs::remove_file(other.with_extension("so.sig")).unwrap();
+    assert_eq!(code(bench.install(&other, &[])), Code::SignatureMissing);
+    uninstall(&bench.home, &demo(), false).unwrap();
+    assert_eq!(code(bench.install(&good, &[])), Code::SignatureMissing);
+}
+
+// covers: S101, S102, S231, S235
+#[test]
+fn one_broken_plugin_does_not_hide_the_others() {
+    let bench = bench();
+    let path = bench.built("1.0.0", "");
+    bench.install(&path, &[]).unwrap();
+    let folder = bench.home.plugins_path().join("dropped");
+    fs::create_dir_all(&folder).unwrap();
+    let newer = bench.built("2.0.0", r#","commands":["go"]"#);
+    fs::copy(newer.with_file_name("demo.mgp"), folder.join("demo.mgp")).unwrap();
+    fs::write(folder.join("broken.so"), "\x7fELF no").unwrap();
+    let report = list(&bench.home, &ListRequest::default()).unwrap();
+    let shown: Vec<_> = report.plugins.iter().map(|p| (p.name.as_str(), p.version.as_str(), p.status)).collect();
+    let expected =
+        [("demo", "1.0.0", Status::Enabled), ("broken.so", "", Status::Error), ("demo", "2.0.0", Status::Discovered)];
+    assert_eq!(shown, expected);
+    assert_eq!(report.warnings.len(), 1);
+    assert_eq!(report.warnings[0].name, "broken.so");
+    assert_eq!(report.summary, Summary { total: 3, enabled: 1, disabled: 0, errors: 1 });
+    let request = ListRequest { status: Some(Status::Discovered), ..ListRequest::default() };
+    assert_eq!(list(&bench.home, &request).unwrap().plugins.len(), 1);
+    // A damaged tree is an error of that plugin, found by a refresh and cured by an install.
+    let digest = info(&bench.home, &demo()).unwrap().digest.unwrap();
+    let tree = bench.home.path().join("store").join(digest.to_string());
+    let library = tree.join("files/libdemo.so");
+    let permissions = |path: &Path, mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    permissions(&library, 0o644);
+    let bytes = fs::read(&library).unwrap();
+    fs::write(&library, [&bytes[..bytes.len() - 1], b"!"].concat()).unwrap();
+    let report = refresh(&bench.home).unwrap();
+    assert_eq!(report.changed[0].after, Status::Error);
+    assert_eq!(report.discovered.len(), 2);
+    assert_eq!(bench.status(), Status::Error);
+    assert_eq!(code(verify(&bench.home, Path::new("demo"))), Code::Integrity);
+    assert_eq!(code(bench.enable(&[])), Code::Integrity);
+    fs::write(&library, &bytes).unwrap();
+    assert_eq!(refresh(&bench.home).unwrap().changed[0].after, Status::Enabled);
+    // By its name, the dropped one is found.
+    assert_eq!(bench.install(Path::new("demo"), &[]).unwrap().version.to_string(), "2.0.0");
+}
+
+#[test]
+fn configuration_is_checked_against_the_manifest() {
+    let bench = bench();
+    let more = r#","config":{"text":"a","number":1,"flag":true,"socket":"/run/app.sock"},
+        "permissions":["network=unix:{{config.socket}}"]"#;
+    bench.install(&bench.built("1.0.0", more), &["--yes"]).unwrap();
+    assert_eq!(bench.grants(), ["network=unix:/run/app.sock"]);
+    for (key, value, expected) in [
+        ("text", "7", None),
+        ("number", "2.5", None),
+        ("number", "two", Some(Code::ValueInvalid)),
+        ("flag", "1", Some(Code::ValueInvalid)),
+        ("flag", "false", None),
+        ("other", "1", Some(Code::KeyNotFound)),
+        ("socket", "/run/docker.sock", Some(Code::ConsentRequired)),
+        ("socket", "a\nb", Some(Code::ValueInvalid)),
+    ] {
+        assert_eq!(bench.set(key, value, &[]).err().map(|error| error.code()), expected, "{key}={value}");
+    }
+    assert_eq!(code(bench.set("socket", "/run/docker.sock", &["--yes"])), Code::ConsentRequired);
+    assert_eq!(bench.grants(), ["network=unix:/run/app.sock"], "a refused change changes nothing");
+    bench.set("socket", "/run/b.sock", &["--yes"]).unwrap();
+    assert_eq!(bench.grants(), ["network=unix:/run/b.sock"]);
+    let shown = config_show(&bench.home, &demo(), None).unwrap().config;
+    assert!(shown["text"].overridden && shown["text"].value == "7" && shown["number"].default == 1);
+    assert_eq!(code(config_show(&bench.home, &demo(), Some("none"))), Code::KeyNotFound);
+    let unset = ConfigChange::Unset { key: "text".to_owned() };
+    saying(&[], |consenting| config_change(&bench.home, &demo(), &unset, consenting)).unwrap();
+    // A new version keeps what it still has.
+    let newer = bench.built("2.0.0", r#","config":{"number":0,"flag":"now text"}"#);
+    let report = bench.install(&newer, &[]).unwrap();
+    assert_eq!(report.dropped_config, ["flag", "socket"]);
+    assert_eq!(info(&bench.home, &demo()).unwrap().config["number"], 2.5);
+}
+
+// covers: S90, S91, C4
+#[test]
+fn commands_are_found_before_anything_is_started() {
+    let bench = bench();
+    let more = r#","commands":[{"name":"go","description":"Goes \u001b[2J"},"stop"],"permissions":["task_read"]"#;
+    bench.install(&bench.built("1.0.0", more), &[]).unwrap();
+    let entry = || bench.home.read().unwrap().plugins[&demo()].clone();
+    assert_eq!(code(command_of(&demo(), &entry(), "fly").cloned()), Code::CommandNotFound);
+    assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::ConsentRequired);
+    bench.enable(&["--yes"]).unwrap();
+    disable(&bench.home, &demo()).unwrap();
+    assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::PluginDisabled);
+    bench.enable(&[]).unwrap();
+    assert_eq!(command_of(&demo(), &entry(), "go").unwrap().name, "go");
+    let text = usage(&demo(), &entry());
+    assert!(text.contains("  go    Goes \\u{1b}[2J\n  stop\n"), "{text}");
+    let reserved = library(&manifest("install", "1.0.0", ""), &["-shared", "-fPIC"], "");
+    let path = bench.folder.path().join("libinstall.so");
+    fs::write(&path, reserved).unwrap();
+    assert_eq!(code(bench.install(&path, &["--allow-unsigned"])), Code::NameReserved);
+}

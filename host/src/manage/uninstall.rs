@@ -1,0 +1,43 @@
+//! `uninstall`: the entry goes with one commit, the tree after it; data goes only when that is asked for.
+
+use serde::Serialize;
+
+use super::ManageError;
+use super::source::forget_exception;
+use crate::ids::PluginName;
+use crate::store::{Home, PluginData};
+
+/// What was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UninstallReport {
+    /// The plugin.
+    pub name: PluginName,
+    /// The version that was installed; absent when only data was left.
+    pub version: Option<semver::Version>,
+    /// Whether its data was removed too.
+    pub purged: bool,
+}
+
+/// Removes a plugin. With `purge`, its data as well, also when only data was left of it.
+///
+/// # Errors
+/// There is no such plugin, or the store failed.
+pub fn uninstall(home: &Home, name: &PluginName, purge: bool) -> Result<UninstallReport, ManageError> {
+    let mut writer = home.writer()?;
+    let removed = writer.state_mut().plugins.remove(name);
+    if removed.is_none() && !(purge && has_data(home, name)?) {
+        return Err(ManageError::NotFound { name: name.clone() });
+    }
+    if let Some(entry) = &removed {
+        forget_exception(writer.state_mut(), &entry.digest);
+    }
+    if purge {
+        writer.state_mut().purges.insert(name.clone());
+    }
+    writer.commit()?;
+    Ok(UninstallReport { name: name.clone(), version: removed.map(|entry| entry.version), purged: purge })
+}
+
+fn has_data(home: &Home, name: &PluginName) -> Result<bool, ManageError> {
+    Ok(!PluginData::open(home)?.keys(name)?.is_empty())
+}

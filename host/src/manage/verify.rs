@@ -1,0 +1,73 @@
+//! `verify`: the same judgement as an install or a start makes, without acting on it.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::ManageError;
+use super::source::{judged, open_file, to_trust};
+use crate::ids::{Digest, PluginName};
+use crate::store::{Home, Installed, InstalledTree, State, Trust};
+use crate::trust::{Keyring, judge};
+
+/// What was found to be in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// The plugin.
+    pub name: PluginName,
+    /// Its version.
+    pub version: semver::Version,
+    /// The digest of its index.
+    pub digest: Digest,
+    /// Who vouches for it.
+    pub trust: Trust,
+    /// How many files were compared.
+    pub files: usize,
+    /// Whether the installed plugin was looked at, not a file.
+    pub installed: bool,
+}
+
+/// Judges a file, or an installed plugin by its name.
+///
+/// # Errors
+/// Whatever an install of the file or a start of the plugin would refuse.
+pub fn verify(home: &Home, target: &Path) -> Result<VerifyReport, ManageError> {
+    let state = home.read()?;
+    let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
+    match name {
+        // A file of that name in the working directory must be written `./NAME`.
+        Some(name) if state.plugins.contains_key(&name) || !target.exists() => verify_installed(home, &state, &name),
+        _ => verify_file(home, &state, target),
+    }
+}
+
+fn verify_file(home: &Home, state: &State, path: &Path) -> Result<VerifyReport, ManageError> {
+    let opened = open_file(path)?;
+    let trust = judged(home, state, &opened, false)?;
+    let package = opened.into_package().map_err(|source| ManageError::Package { path: path.to_owned(), source })?;
+    Ok(VerifyReport {
+        name: package.index.name,
+        version: package.index.version,
+        digest: package.digest,
+        trust,
+        files: package.files.len(),
+        installed: false,
+    })
+}
+
+fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<VerifyReport, ManageError> {
+    let Some(Installed { entry, tree, .. }) = home.load_plugin(name)? else {
+        return Err(ManageError::NotFound { name: name.clone() });
+    };
+    let trust = judge_tree(home, state, &tree)?;
+    let (digest, files) = (tree.digest, tree.files.len());
+    Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, files, installed: true })
+}
+
+/// The verdict over an installed tree, with today's keys.
+pub(super) fn judge_tree(home: &Home, state: &State, tree: &InstalledTree) -> Result<Trust, ManageError> {
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
+    let trusted = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions)?;
+    Ok(to_trust(trusted))
+}

@@ -1,0 +1,39 @@
+//! Signals that only set a flag (signal-safety(7)): the program looks at it between two steps.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+/// Set once a signal that asks for the end has arrived.
+pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note(_: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+}
+
+/// Gives SIGCHLD its default action: one that is ignored stays so over exec(2), and then the kernel reaps children
+/// before wait4(2) could say how they ended.
+///
+/// # Errors
+/// As sigaction(2).
+pub(crate) fn expect_children() -> io::Result<()> {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of this program.
+    unsafe { sigaction(Signal::SIGCHLD, &action) }?;
+    Ok(())
+}
+
+/// Makes SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`]. Children start with the default action again: a handler is not
+/// inherited over exec(2), as an ignored signal would be.
+///
+/// # Errors
+/// As sigaction(2).
+pub(crate) fn note_interrupts() -> io::Result<()> {
+    let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to an atomic and nothing else.
+        unsafe { sigaction(signal, &action) }?;
+    }
+    Ok(())
+}

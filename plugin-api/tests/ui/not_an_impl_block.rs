@@ -1,0 +1,7 @@
+//! The attribute is on the type.
+use migraine_plugin_api::prelude::*;
+
+#[plugin]
+struct P;
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! `-h` is taken.
+use migraine_plugin_api::prelude::*;
+
+struct P;
+
+#[plugin]
+impl P {
+    #[command]
+    fn go(&mut self, #[arg(short = 'h')] a: u32) -> Result<(), PluginError> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! `#[shutdown]` takes nothing.
+use migraine_plugin_api::prelude::*;
+
+struct P;
+
+#[plugin]
+impl P {
+    #[shutdown]
+    fn stop(&mut self, host: &Host) {}
+}
+
+fn main() {}

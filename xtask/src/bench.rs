@@ -1,0 +1,174 @@
+//! `cargo xtask bench`: each row measures ours and a reference in turn, in one run, so that both see the same machine.
+
+pub(crate) mod sandbox;
+mod stats;
+mod verify;
+
+use anyhow::{Result, bail};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::flags::Bench;
+use crate::project::Project;
+use crate::{cmd, ui};
+use stats::{Measured, Samples};
+
+/// Something that is measured: one call is one sample.
+pub(crate) type Work = Box<dyn FnMut() -> Result<()>>;
+
+/// For rows that leave nothing behind.
+pub(crate) fn nothing() -> Work {
+    Box::new(|| Ok(()))
+}
+
+/// A row before it is measured.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// What both sides do, in a few words.
+    pub(crate) about: String,
+    pub(crate) ours: Work,
+    pub(crate) reference: Work,
+    /// Run after each of our samples and not measured.
+    pub(crate) settle: Work,
+    /// The largest ratio of the medians that passes.
+    pub(crate) target: f64,
+    /// How many samples each side gets.
+    pub(crate) rounds: usize,
+}
+
+/// Prepares a row.
+type Prepare = fn(&Project) -> Result<Row>;
+
+/// All rows, by name; a row is prepared only when it is measured. New rows are added here.
+const ROWS: &[(&str, Prepare)] = &[
+    ("verify-library", verify::library),
+    ("verify-package", verify::package),
+    ("transport-64", sandbox::transport_small),
+    ("transport-1k", sandbox::transport_large),
+    ("hook-640", sandbox::hook),
+    ("hook-256k", sandbox::hook_output),
+    ("start-none", sandbox::start_bare),
+    ("start-namespaces", sandbox::start_spaces),
+    ("start-rlimits", sandbox::start_limits),
+    ("start-privileges", sandbox::start_privileges),
+    ("start-landlock", sandbox::start_landlock),
+    ("start-seccomp", sandbox::start_filter),
+    ("start-all", sandbox::start_all),
+    ("cold-start", sandbox::cold),
+    ("whole-command", sandbox::whole_command),
+];
+
+/// Measures and prints.
+///
+/// # Errors
+/// A row cannot be measured, or is over its target.
+pub(crate) fn run(project: &Project, flags: &Bench) -> Result<()> {
+    if cfg!(debug_assertions) {
+        return again_optimized(project, flags);
+    }
+    // Both sides on one processor: a wake-up across processors costs four times as much and would hide everything else.
+    let mut one = CpuSet::new();
+    one.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &one)?;
+    let wanted = |name: &str| flags.rows.is_empty() || flags.rows.iter().any(|part| name.contains(part.as_str()));
+    let mut results = Vec::new();
+    for (name, prepare) in ROWS.iter().filter(|(name, _)| wanted(name)) {
+        let mut row = prepare(project)?;
+        debug_assert_eq!(row.name, *name);
+        results.push(measure(&mut row)?);
+    }
+    if results.is_empty() {
+        let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+        bail!("no such row; there are {}", names.join(", "));
+    }
+    if flags.json {
+        let rows: Vec<_> = results.iter().map(Measured::to_json).collect();
+        ui::say(serde_json::Value::from(rows));
+    } else {
+        ui::say(stats::table(&results));
+    }
+    match results.iter().filter(|result| !result.passes()).count() {
+        0 => Ok(()),
+        over => bail!("{over} of {} rows are over their target", results.len()),
+    }
+}
+
+/// Numbers of a debug build mean nothing: the same verb, built for speed.
+fn again_optimized(project: &Project, flags: &Bench) -> Result<()> {
+    let mut command = cmd::cargo();
+    command.args(["run", "--quiet", "--locked", "--release", "--package", "xtask", "--", "bench"]);
+    command.args(flags.json.then_some("--json")).args(&flags.rows).current_dir(&project.root);
+    cmd::run(&mut command)
+}
+
+/// One tenth of the rounds warm up; then ours and the reference take turns, and who goes first changes every round.
+fn measure(row: &mut Row) -> Result<Measured> {
+    for _ in 0..row.rounds.div_ceil(10) {
+        (row.ours)()?;
+        (row.settle)()?;
+        (row.reference)()?;
+    }
+    let (mut ours, mut reference) = (Samples::default(), Samples::default());
+    for round in 0..row.rounds {
+        if round % 2 == 0 {
+            ours.take(&mut row.ours)?;
+            (row.settle)()?;
+            reference.take(&mut row.reference)?;
+        } else {
+            reference.take(&mut row.reference)?;
+            ours.take(&mut row.ours)?;
+            (row.settle)()?;
+        }
+    }
+    Ok(Measured::new(row, ours, reference))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_two_sides_take_turns() {
+        let log = Rc::new(RefCell::new(String::new()));
+        let side = |letter: char| {
+            let log = Rc::clone(&log);
+            Box::new(move || {
+                log.borrow_mut().push(letter);
+                Ok(())
+            }) as Work
+        };
+        let (ours, reference) = (side('a'), side('b'));
+        let mut row =
+            Row { name: "x", about: String::new(), ours, reference, settle: nothing(), target: 1.0, rounds: 4 };
+        measure(&mut row).unwrap();
+        assert_eq!(*log.borrow(), "ababbaabba");
+    }
+
+    #[test]
+    fn a_slower_side_is_over() {
+        let sleep = |millis| {
+            Box::new(move || {
+                std::thread::sleep(Duration::from_millis(millis));
+                Ok(())
+            }) as Work
+        };
+        let mut row = Row {
+            name: "x",
+            about: String::new(),
+            ours: sleep(6),
+            reference: sleep(2),
+            settle: nothing(),
+            target: 1.5,
+            rounds: 5,
+        };
+        assert!(!measure(&mut row).unwrap().passes());
+        row.target = 30.0;
+        assert!(measure(&mut row).unwrap().passes());
+        row.ours = Box::new(|| bail!("broken"));
+        assert!(measure(&mut row).is_err());
+    }
+}

@@ -1,0 +1,353 @@
+//! Rows of the sandbox: transport, start by layer, cold start, whole command.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use migraine_host::package::open_library;
+use migraine_host::sandbox::{CallLimits, HostSide, Launcher, Stream, Worker, seal_code};
+use migraine_host::trust::{KeySet, PublicKey, SecretKey, TrustedKey, judge};
+use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
+use migraine_plugin_api::private::CreateBody;
+use migraine_plugin_api::{CommandInfo, Context as HookContext, HookResult, PluginError, StepInfo, WorkflowInfo};
+
+use super::Row;
+use crate::cmd;
+use crate::package_plugin::{self, Packaged};
+use crate::project::Project;
+
+/// The argument that makes this program the other end of a bare pipe.
+pub(crate) const ECHO: &str = "__echo";
+
+/// The other end of a bare pipe: reads `question` bytes, answers `answer` bytes, until the pipe closes.
+pub(crate) fn echo(mut sizes: impl Iterator<Item = String>) -> Result<()> {
+    let mut size = || -> Result<usize> { Ok(sizes.next().context("a size is missing")?.parse()?) };
+    let (mut question, answer) = (vec![0; size()?], vec![b'a'; size()?]);
+    let (mut input, mut output) = (File::from(own(std::io::stdin())?), File::from(own(std::io::stdout())?));
+    while input.read_exact(&mut question).is_ok() {
+        output.write_all(&answer)?;
+    }
+    Ok(())
+}
+
+/// Not through std's buffers, which copy once more.
+fn own(stream: impl std::os::fd::AsFd) -> Result<OwnedFd> {
+    Ok(stream.as_fd().try_clone_to_owned()?)
+}
+
+struct Pipe {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: ChildStdout,
+    question: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Pipe {
+    fn open(question: usize, answer: usize) -> Result<Self> {
+        let mut child = Command::new("/proc/self/exe")
+            .args([ECHO, &question.to_string(), &answer.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take();
+        let output = child.stdout.take().context("no pipe")?;
+        Ok(Self { child, input, output, question: vec![b'q'; question], answer: vec![0; answer] })
+    }
+
+    fn round(&mut self) -> Result<()> {
+        self.input.as_mut().context("closed")?.write_all(&self.question)?;
+        Ok(self.output.read_exact(&mut self.answer)?)
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// A host that offers nothing.
+struct Silent;
+
+impl HostSide for Silent {
+    fn output(&mut self, _: Stream, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn log(&mut self, _: &[u8]) {}
+
+    fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
+        Err(PluginError::failed("the bench offers nothing"))
+    }
+}
+
+fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {
+    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None })?;
+    launcher.ready()?;
+    Ok(Arc::new(launcher))
+}
+
+fn spawn(launcher: &Arc<Launcher>, layers: Layers, code: &OwnedFd) -> Result<Worker> {
+    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE };
+    Ok(launcher.spawn(&spec, code, Arc::new(|_| ()))?)
+}
+
+fn load(worker: &mut Worker) -> Result<()> {
+    let body = LoadBody { plugin: "bench".to_owned(), create: CreateBody::default() };
+    worker.load(&body, &CallLimits::default(), &mut Silent)?;
+    Ok(())
+}
+
+/// A key for benches only: it is no secret and is trusted by nobody.
+fn packaged(project: &Project, plugin: &str) -> Result<Packaged> {
+    package_plugin::make(project, plugin, &SecretKey::from_seed(&[1; 32]), Some(&project.target.join("bench")))
+}
+
+fn library(project: &Project, plugin: &str) -> Result<Vec<u8>> {
+    let path = packaged(project, plugin)?.library;
+    std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))
+}
+
+/// A frame there and back through a sealed worker.
+fn transport(project: &Project, name: &'static str, size: usize) -> Result<Row> {
+    let launcher = launcher(true)?;
+    let mut worker = spawn(&launcher, Layers::ALL, &seal_code(&library(project, "steady")?)?)?;
+    let body = vec![b'b'; size];
+    let limits = CallLimits::default();
+    let mut pipe = Pipe::open(size, size)?;
+    let ours = move || {
+        let _ = worker.call(Kind::Echo, &body, b"", &limits, &mut Silent)?;
+        Ok(())
+    };
+    let about = format!("{size} bytes to a sealed worker and back; reference: a bare pipe between two processes");
+    Ok(Row {
+        name,
+        about,
+        ours: Box::new(ours),
+        reference: Box::new(move || pipe.round()),
+        settle: super::nothing(),
+        target: 1.3,
+        rounds: 20_000,
+    })
+}
+
+pub(super) fn transport_small(project: &Project) -> Result<Row> {
+    transport(project, "transport-64", 64)
+}
+
+pub(super) fn transport_large(project: &Project) -> Result<Row> {
+    transport(project, "transport-1k", 1024)
+}
+
+/// A context of about 640 bytes.
+fn context() -> HookContext {
+    let mut context = HookContext::new("post-command");
+    context.handler = "seen".to_owned();
+    context.workflow = Some(WorkflowInfo {
+        name: "deploy-app".to_owned(),
+        id: "3f0c5a0e-8d0b-4c55-9d7e-6a1f2b3c4d5e".to_owned(),
+        start_time: "2024-01-15T10:30:45Z".to_owned(),
+    });
+    context.step = Some(StepInfo {
+        name: "build-app".to_owned(),
+        description: "Build the application for the server that was chosen".to_owned(),
+        index: 2,
+    });
+    context.command = Some(CommandInfo {
+        original: "npm run build -- --mode {{env}} --target {{server}}".to_owned(),
+        resolved: "npm run build -- --mode production --target server-01".to_owned(),
+        exit_code: Some(0),
+    });
+    context.timestamp = "2024-01-15T10:31:22Z".to_owned();
+    for (name, value) in [("env", "production"), ("server", "server-01"), ("region", "eu-central-1")] {
+        context.variables.insert(name.to_owned(), value.to_owned());
+    }
+    context
+}
+
+/// A hook with everything: encoded, sent, parsed by the plugin, answered, parsed.
+pub(super) fn hook(project: &Project) -> Result<Row> {
+    hook_row(
+        project,
+        "hook-640",
+        100,
+        30.0,
+        "context encoded and parsed, answer parsed; reference: the same bytes bare",
+    )
+}
+
+/// A hook with 256 KiB of output.
+pub(super) fn hook_output(project: &Project) -> Result<Row> {
+    hook_row(project, "hook-256k", 256 * 1024, 1.3, "with 256 KiB of output; reference: the same bytes bare")
+}
+
+fn hook_row(project: &Project, name: &'static str, output: usize, target: f64, about: &str) -> Result<Row> {
+    let launcher = launcher(true)?;
+    let mut worker = spawn(&launcher, Layers::ALL, &seal_code(&library(project, "steady")?)?)?;
+    load(&mut worker)?;
+    let mut context = context();
+    context.output = Some(vec![b'o'; output]);
+    context.output_size = u64::try_from(output).ok();
+    let limits = CallLimits::default();
+    let question = serde_json::to_vec(&context)?.len();
+    let mut pipe = Pipe::open(question + output, 100)?;
+    let ours = move || {
+        let body = serde_json::to_vec(&context)?;
+        let raw = context.output.as_deref().unwrap_or_default();
+        let reply = worker.call(Kind::Hook, &body, raw, &limits, &mut Silent)??;
+        let result: HookResult = serde_json::from_slice(&reply)?;
+        if result.success { Ok(()) } else { bail!("the hook failed") }
+    };
+    let about = format!("{question} bytes of context, {about}");
+    let rounds = if output > 1000 { 2000 } else { 20_000 };
+    Ok(Row {
+        name,
+        about,
+        ours: Box::new(ours),
+        reference: Box::new(move || pipe.round()),
+        settle: super::nothing(),
+        target,
+        rounds,
+    })
+}
+
+/// A worker from the order to its seal and its end.
+fn start(project: &Project, name: &'static str, layers: Layers, target: f64, about: &str) -> Result<Row> {
+    let sealed = launcher(layers.namespaces)?;
+    let code = seal_code(&library(project, "steady")?)?;
+    let last = Rc::new(RefCell::new(None));
+    let made = Rc::clone(&last);
+    let ours = move || {
+        *made.borrow_mut() = Some(spawn(&sealed, layers, &code)?);
+        Ok(())
+    };
+    let settle = Box::new(move || {
+        drop(last.borrow_mut().take());
+        Ok(())
+    });
+    let reference = || {
+        if Command::new("/bin/true").status()?.success() { Ok(()) } else { bail!("true failed") }
+    };
+    let about = format!("{about}: a worker from the order to its seal; reference: start and end of /bin/true");
+    Ok(Row { name, about, ours: Box::new(ours), reference: Box::new(reference), settle, target, rounds: 300 })
+}
+
+pub(super) fn start_bare(project: &Project) -> Result<Row> {
+    start(project, "start-none", Layers::NONE, 1.0, "no layer")
+}
+
+pub(super) fn start_spaces(project: &Project) -> Result<Row> {
+    start(project, "start-namespaces", Layers { namespaces: true, ..Layers::NONE }, 1.0, "namespaces alone")
+}
+
+pub(super) fn start_limits(project: &Project) -> Result<Row> {
+    start(project, "start-rlimits", Layers { rlimits: true, ..Layers::NONE }, 1.0, "limits alone")
+}
+
+pub(super) fn start_privileges(project: &Project) -> Result<Row> {
+    start(project, "start-privileges", Layers { privileges: true, ..Layers::NONE }, 1.0, "privileges alone")
+}
+
+pub(super) fn start_landlock(project: &Project) -> Result<Row> {
+    start(project, "start-landlock", Layers { landlock: true, ..Layers::NONE }, 1.0, "Landlock alone")
+}
+
+pub(super) fn start_filter(project: &Project) -> Result<Row> {
+    start(project, "start-seccomp", Layers { seccomp: true, ..Layers::NONE }, 1.0, "the filter alone")
+}
+
+pub(super) fn start_all(project: &Project) -> Result<Row> {
+    start(project, "start-all", Layers::ALL, 1.0, "all layers")
+}
+
+fn bwrap() -> Result<()> {
+    let arguments = ["--unshare-all", "--ro-bind", "/", "/", "true"];
+    let status = Command::new("bwrap").args(arguments).status().context("cannot run bwrap; install bubblewrap")?;
+    if status.success() { Ok(()) } else { bail!("bwrap failed") }
+}
+
+/// From signed bytes to the first answer, the launcher standing.
+pub(super) fn cold(project: &Project) -> Result<Row> {
+    let packaged = packaged(project, "steady")?;
+    let (bytes, sidecar) = (std::fs::read(&packaged.library)?, std::fs::read(&packaged.signature)?);
+    let about = format!("{} bytes verified, loaded, first answer; reference: bwrap --unshare-all true", bytes.len());
+    let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
+    let key = PublicKey::from_bytes(&opened.signature.context("it is not signed")?.key)?;
+    let keys = KeySet::new(vec![TrustedKey::new(key, "bench", &["*".parse()?], "1980-01-01T00:00:00Z")?]);
+    let launcher = launcher(true)?;
+    let body = serde_json::to_vec(&context())?;
+    let last = Rc::new(RefCell::new(None));
+    let made = Rc::clone(&last);
+    let ours = move || {
+        let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
+        judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &[])?;
+        let package = opened.into_package()?;
+        let mut worker = spawn(&launcher, Layers::ALL, &seal_code(package.library())?)?;
+        load(&mut worker)?;
+        worker.call(Kind::Hook, &body, b"", &CallLimits::default(), &mut Silent)??;
+        *made.borrow_mut() = Some(worker);
+        Ok(())
+    };
+    let settle = Box::new(move || {
+        drop(last.borrow_mut().take());
+        Ok(())
+    });
+    Ok(Row {
+        name: "cold-start",
+        about,
+        ours: Box::new(ours),
+        reference: Box::new(bwrap),
+        settle,
+        target: 0.5,
+        rounds: 200,
+    })
+}
+
+/// `migraine plugin run hello-world hello` against an empty sandbox.
+pub(super) fn whole_command(project: &Project) -> Result<Row> {
+    let mut build = cmd::cargo();
+    cmd::run(
+        build.args(["build", "--quiet", "--locked", "--release", "-p", "migraine-host"]).current_dir(&project.root),
+    )?;
+    let program = project.target.join("release/migraine");
+    let home = project.target.join("bench/home");
+    if home.exists() {
+        std::fs::remove_dir_all(&home)?;
+    }
+    let migraine = move |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).env("MIGRAINE_HOME", &home).stdin(Stdio::null());
+        command
+    };
+    let library = packaged(project, "hello-world")?.library;
+    let key = SecretKey::from_seed(&[1; 32]).public().to_string();
+    let library = library.to_str().context("the target folder's name is not UTF-8")?;
+    for arguments in [&["key", "trust", &key, "--scope", "*"][..], &["plugin", "install", library]] {
+        let output = migraine(arguments).output()?;
+        if !output.status.success() {
+            bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    let ours = move || {
+        let output = migraine(&["plugin", "run", "hello-world", "hello"]).output()?;
+        if output.stdout == b"Hello, World!\n" { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
+    };
+    let settle = super::nothing();
+    let about = "migraine plugin run hello-world hello; reference: bwrap --unshare-all true".to_owned();
+    Ok(Row {
+        name: "whole-command",
+        about,
+        ours: Box::new(ours),
+        reference: Box::new(bwrap),
+        settle,
+        target: 1.5,
+        rounds: 100,
+    })
+}

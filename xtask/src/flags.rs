@@ -1,0 +1,81 @@
+//! All flags of xtask.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Development verbs of migraine
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask")]
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Check the rules that the compiler does not know: import ranks, unsafe placement, headers, sizes, words
+    Tidy,
+    /// Build a plugin crate, sign it and write the library, its signature and the package
+    PackagePlugin(PackagePlugin),
+    /// Show the whole way of a plugin, from its source to a hooked workflow, inside of target/
+    Quickstart,
+    /// Run every check, or one of them
+    Test(Test),
+    /// Measure against references, side by side in one run
+    Bench(Bench),
+}
+
+/// The time in the package is `SOURCE_DATE_EPOCH`, else that of the last commit that touched the crate, else
+/// 1980-01-01T00:00:00Z. The same sources give the same bytes, whatever folder they are in.
+#[derive(Args)]
+pub(crate) struct PackagePlugin {
+    /// The name of a package of this workspace, or the folder of a crate
+    #[arg(value_name = "CRATE")]
+    pub(crate) name: String,
+    /// The secret key to sign with [default: developer.key in the migraine home, made on first use]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Where to write [default: plugins in the crate's target folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Run the tests of all example plugins only
+    #[arg(long, conflicts_with_all = ["plugin", "suite"])]
+    pub(crate) plugins: bool,
+    /// Run the tests of one example plugin only
+    #[arg(long, value_name = "NAME", conflicts_with = "suite")]
+    pub(crate) plugin: Option<String>,
+    /// One check (setup, fmt, clippy, tidy, tests, doc, doctests, deny, quickstart) or one suite of the tests crate
+    #[arg(value_name = "SUITE")]
+    pub(crate) suite: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// Print one JSON array instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only rows whose name holds one of these texts
+    #[arg(value_name = "ROW")]
+    pub(crate) rows: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Flags::command().debug_assert();
+        let refused = ["test --plugins fmt", "test --plugin a b", "test --plugins --plugin a", "package-plugin"];
+        for line in refused {
+            let argv = std::iter::once("xtask").chain(line.split(' '));
+            assert!(Flags::try_parse_from(argv).is_err(), "{line}");
+        }
+    }
+}
