@@ -227,15 +227,16 @@ impl Host {
         writer.commit()
     }
 
-    /// Ends every worker, each after its plugin's own shutdown.
+    /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.
     pub fn shut_down(&mut self) {
         for (plugin, worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
             let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
             let limits = CallLimits { wall: GRACE, ..CallLimits::default() };
             let mut side = self.side(&plugin, permissions, &limits);
-            worker.shut_down(GRACE, &mut side);
+            worker.dismiss(GRACE, &mut side);
         }
+        self.launcher = None;
     }
 
     /// Whether the plugin declares that a command reads standard input.

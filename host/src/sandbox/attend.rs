@@ -1,16 +1,20 @@
-//! The attendant: one thread that ends workers whose time is up and drains what they print on their own descriptors.
+//! The attendant: one thread that ends workers whose time is up, and one that drains what they print on their own
+//! descriptors.
 //!
 //! A call only stores its deadline; the hot path makes no system call for it. While a call runs, and a little longer, the
-//! thread looks every [`TICK`]; otherwise it sleeps until something is printed.
+//! clock thread looks every [`TICK`]; otherwise it sleeps.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::error::Death;
@@ -39,8 +43,8 @@ pub type StraySink = Arc<dyn Fn(Stray<'_>) + Send + Sync>;
 /// What the attendant and a worker's handle share.
 pub(super) struct Watched {
     pub(super) pidfd: OwnedFd,
-    /// The pid in the host's namespace, for the CPU clock.
-    pid: Option<i32>,
+    /// The pid in the host's namespace, for the CPU clock; looked up at the first tick that needs it.
+    pid: OnceLock<Option<i32>>,
     epoch: Instant,
     /// Nanoseconds since `epoch`; 0 while no call runs.
     deadline: AtomicU64,
@@ -64,10 +68,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Watched {
     pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink) -> Self {
-        let pid = pid_behind(&pidfd);
         Self {
             pidfd,
-            pid,
+            pid: OnceLock::new(),
             epoch: Instant::now(),
             deadline: AtomicU64::new(0),
             wall_ms: AtomicU64::new(0),
@@ -116,7 +119,7 @@ impl Watched {
     }
 
     pub(super) fn pid(&self) -> Option<i32> {
-        self.pid
+        *self.pid.get_or_init(|| pid_behind(&self.pidfd))
     }
 
     pub(super) fn cause(&self) -> Option<Death> {
@@ -147,7 +150,7 @@ impl Watched {
             return true;
         }
         let call = self.call.load(Ordering::Relaxed);
-        if let Some(used) = self.pid.and_then(|pid| sys::clock::cpu_time(pid).ok()) {
+        if let Some(used) = self.pid().and_then(|pid| sys::clock::cpu_time(pid).ok()) {
             let mut base = locked(&self.cpu_base);
             if base.0 != call {
                 // The first look at this call: what it used before is less than one tick per thread.
@@ -192,47 +195,67 @@ fn pid_behind(pidfd: &OwnedFd) -> Option<i32> {
     line.trim().parse().ok().filter(|&pid| pid > 0)
 }
 
-/// The thread and its list.
+/// The two threads and what they share.
 pub(super) struct Attendant {
     shared: Arc<Shared>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
-    wake: EventFd,
+    list: Mutex<BTreeMap<u64, Arc<Watched>>>,
+    next: AtomicU64,
+    /// Whether the clock thread sleeps until it is woken.
     asleep: AtomicBool,
     over: AtomicBool,
-    list: Mutex<Vec<Arc<Watched>>>,
+    /// Knows every pipe by its worker's key, so that a new worker wakes nobody.
+    pipes: Epoll,
+    end: EventFd,
 }
+
+/// The key of the event that ends the draining thread.
+const END: u64 = 0;
 
 impl Attendant {
     pub(super) fn start() -> io::Result<Self> {
-        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        let pipes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        pipes.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
         let shared = Arc::new(Shared {
-            wake,
+            list: Mutex::default(),
+            next: AtomicU64::new(END + 1),
             asleep: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            list: Mutex::new(Vec::new()),
+            pipes,
+            end,
         });
-        let inner = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || inner.run())?;
-        Ok(Self { shared, thread: Some(thread) })
+        // Two, since showing what was printed may block on a slow terminal, and deadlines must not.
+        let spawn = |name: &str, work: fn(&Shared)| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
+        };
+        let threads = vec![spawn("clock", Shared::keep_time)?, spawn("drain", Shared::drain)?];
+        Ok(Self { shared, threads })
     }
 
-    pub(super) fn add(&self, watched: &Arc<Watched>) {
-        locked(&self.shared.list).push(Arc::clone(watched));
-        let _ = self.shared.wake.write(1);
+    /// A worker exists; the key is for [`Attendant::remove`].
+    pub(super) fn add(&self, watched: &Arc<Watched>) -> io::Result<u64> {
+        let key = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        locked(&self.shared.list).insert(key, Arc::clone(watched));
+        for pipe in locked(&watched.stray).pipes.iter().flatten() {
+            self.shared.pipes.add(pipe, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+        }
+        Ok(key)
     }
 
-    pub(super) fn remove(&self, watched: &Arc<Watched>) {
-        locked(&self.shared.list).retain(|other| !Arc::ptr_eq(other, watched));
-        let _ = self.shared.wake.write(1);
+    /// A worker is gone. Its pipes leave the set when they are closed, with the last handle on them.
+    pub(super) fn remove(&self, key: u64) {
+        locked(&self.shared.list).remove(&key);
     }
 
-    /// A call began: wakes the thread if it sleeps.
+    /// A call began: wakes the clock if it sleeps.
     pub(super) fn nudge(&self) {
         if self.shared.asleep.swap(false, Ordering::SeqCst) {
-            let _ = self.shared.wake.write(1);
+            self.threads[0].thread().unpark();
         }
     }
 }
@@ -240,67 +263,57 @@ impl Attendant {
 impl Drop for Attendant {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        let _ = self.shared.wake.write(1);
-        if let Some(thread) = self.thread.take() {
+        let _ = self.shared.end.write(1);
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    fn run(&self) {
+    fn keep_time(&self) {
         let mut idle = 0;
         while !self.over.load(Ordering::SeqCst) {
-            let list = locked(&self.list).clone();
+            // A copy, so that a killed worker's handle can leave the list meanwhile.
+            let all: Vec<_> = locked(&self.list).values().cloned().collect();
             // Every one is looked at: `any` would stop at the first that is active.
-            let mut active = list.iter().filter(|watched| watched.look()).count() > 0;
+            let active = all.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
-            if idle > IDLE_TICKS {
-                self.asleep.store(true, Ordering::SeqCst);
-                // A call may have begun between the look and the store.
-                active = list.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0);
-                if active {
-                    idle = 0;
-                }
+            if idle <= IDLE_TICKS {
+                std::thread::park_timeout(TICK);
+                continue;
             }
-            self.wait(&list, !active && idle > IDLE_TICKS);
+            self.asleep.store(true, Ordering::SeqCst);
+            // A call may have begun, even of a new worker, between the look and the store.
+            let began = locked(&self.list).values().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0);
+            while !began && self.asleep.load(Ordering::SeqCst) && !self.over.load(Ordering::SeqCst) {
+                std::thread::park();
+            }
             self.asleep.store(false, Ordering::SeqCst);
+            idle = 0;
         }
     }
 
-    fn wait(&self, list: &[Arc<Watched>], until_woken: bool) {
-        let timeout =
-            if until_woken { PollTimeout::NONE } else { PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO) };
-        // Duplicates, since the pipes stand behind a lock that a caller may take while this thread sleeps.
-        let pipes: Vec<(usize, File)> = list
-            .iter()
-            .enumerate()
-            .flat_map(|(index, watched)| {
-                let stray = locked(&watched.stray);
-                stray
-                    .pipes
-                    .iter()
-                    .flatten()
-                    .filter_map(|pipe| pipe.try_clone().ok())
-                    .map(|pipe| (index, pipe))
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
-        fds.extend(pipes.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-        if poll(&mut fds, timeout).is_err() {
-            return;
-        }
-        let _ = self.wake.read();
-        let mut ready: Vec<usize> = fds[1..]
-            .iter()
-            .zip(&pipes)
-            .filter(|(fd, _)| fd.revents().is_some_and(|flags| !flags.is_empty()))
-            .map(|(_, (index, _))| *index)
-            .collect();
-        ready.dedup();
-        for index in ready {
-            list[index].drain(false);
+    fn drain(&self) {
+        let mut events = [EpollEvent::empty(); 32];
+        loop {
+            let count = match self.pipes.wait(&mut events, EpollTimeout::NONE) {
+                Ok(count) => count,
+                Err(nix::errno::Errno::EINTR) => 0,
+                Err(_) => return,
+            };
+            for event in &events[..count] {
+                if event.data() == END {
+                    return;
+                }
+                let watched = locked(&self.list).get(&event.data()).cloned();
+                match watched {
+                    Some(watched) => watched.drain(false),
+                    // Its handle is being buried and closes the pipes in a moment.
+                    None => std::thread::yield_now(),
+                }
+            }
         }
     }
 }

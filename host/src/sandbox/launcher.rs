@@ -122,8 +122,8 @@ impl Launcher {
         let (number, pidfd) = self.locked().spawn(spec, &fds)?;
         drop((request_end, reply_end, out_end, err_end));
         let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink));
-        self.attendant.add(&watched);
-        Worker::new(Arc::clone(self), number, spec, watched, File::from(requests), File::from(replies))
+        let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
+        Worker::new(Arc::clone(self), number, spec, (watched, key), File::from(requests), File::from(replies))
     }
 
     pub(super) fn attendant(&self) -> &Attendant {
@@ -202,14 +202,17 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         // Killing is quicker than the end of the channel, and as final: pid 1 of the namespace takes all workers along.
-        if let Some(ready) = &self.ready {
+        if let Some(ready) = self.ready.take() {
             sys::process::kill(ready.pidfd.as_fd());
-            sys::process::await_end(&ready.pidfd);
+            // Dead at once, but the kernel takes milliseconds to take its namespaces apart: reaped from aside. If this
+            // process ends first, its own parent does it.
+            let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || {
+                sys::process::await_end(&ready.pidfd);
+            });
+        } else if let Some(starter) = &mut self.starter {
+            let _ = starter.kill();
         }
         if let Some(mut starter) = self.starter.take() {
-            if self.ready.is_none() {
-                let _ = starter.kill();
-            }
             let _ = starter.wait();
         }
     }

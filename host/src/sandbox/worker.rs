@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use migraine_plugin_api::PluginError;
 use super::attend::Watched;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
+use crate::sys;
 use crate::wire::{
     Ended, FrameReader, Header, Kind, LoadBody, LoadFailure, LoadedBody, SealReport, WireError, WorkerSpec, write_frame,
 };
@@ -73,11 +75,14 @@ pub struct Worker {
     number: u32,
     memory: u64,
     watched: Arc<Watched>,
+    /// The attendant's key for it.
+    key: u64,
     requests: File,
     replies: FrameReader<File>,
     seal: SealReport,
     calls: u32,
     ended: Option<Ended>,
+    dismissed: bool,
 }
 
 impl std::fmt::Debug for Worker {
@@ -92,15 +97,26 @@ impl Worker {
         launcher: Arc<Launcher>,
         number: u32,
         spec: &WorkerSpec,
-        watched: Arc<Watched>,
+        (watched, key): (Arc<Watched>, u64),
         requests: File,
         replies: File,
     ) -> Result<Self, SandboxError> {
         let nothing = SealReport { layers: crate::wire::Layers::NONE, landlock_abi: 0, probes: Vec::new() };
         let memory = spec.rlimits.data;
         let replies = FrameReader::new(replies);
-        let mut worker =
-            Self { launcher, number, memory, watched, requests, replies, seal: nothing, calls: 0, ended: None };
+        let mut worker = Self {
+            launcher,
+            number,
+            memory,
+            watched,
+            key,
+            requests,
+            replies,
+            seal: nothing,
+            calls: 0,
+            ended: None,
+            dismissed: false,
+        };
         worker.watched.arm(0, &CallLimits::default());
         worker.launcher.attendant().nudge();
         let read = match worker.replies.next_frame() {
@@ -186,10 +202,23 @@ impl Worker {
         }
     }
 
-    /// Tells the plugin to end and waits for it, at most `grace`.
-    pub fn shut_down(mut self, grace: Duration, side: &mut dyn HostSide) -> Option<Usage> {
+    /// Tells the plugin to end, waits at most `grace` for its own clean-up, and leaves the process to the end of the
+    /// launcher, which follows: the kernel takes milliseconds to take a worker's namespaces apart.
+    pub fn dismiss(mut self, grace: Duration, side: &mut dyn HostSide) {
+        self.say_goodbye(grace, side);
+        sys::process::kill(self.watched.pidfd.as_fd());
+        self.launcher.attendant().remove(self.key);
+        self.dismissed = true;
+    }
+
+    fn say_goodbye(&mut self, grace: Duration, side: &mut dyn HostSide) {
         let limits = CallLimits { wall: grace, ..CallLimits::default() };
         let _ = self.exchange(Kind::Shutdown, b"", b"", &limits, side);
+    }
+
+    /// Tells the plugin to end and waits until its process is gone; its own clean-up may take `grace`.
+    pub fn shut_down(mut self, grace: Duration, side: &mut dyn HostSide) -> Option<Usage> {
+        self.say_goodbye(grace, side);
         self.bury();
         let ended = self.ended.as_ref()?;
         Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
@@ -297,7 +326,7 @@ impl Worker {
             }
             self.ended = self.launcher.await_end(self.number).ok();
             self.watched.drain(true);
-            self.launcher.attendant().remove(&self.watched);
+            self.launcher.attendant().remove(self.key);
         }
         let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.memory));
         self.watched.cause().or(reported).unwrap_or(Death::Silent)
@@ -306,7 +335,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if self.ended.is_none() {
+        if self.ended.is_none() && !self.dismissed {
             self.watched.kill(None);
             self.bury();
         }
