@@ -52,6 +52,8 @@ struct Control {
     socket: OwnedFd,
     /// The process that was started; it ends as soon as the launcher proper stands in its namespaces.
     starter: Option<Child>,
+    /// Without namespaces it is the launcher proper.
+    starter_stays: bool,
     ready: Option<Ready>,
     next: u32,
     /// Ends of workers that were read while something else was waited for.
@@ -71,6 +73,7 @@ impl Launcher {
     pub fn start(spec: &LauncherSpec) -> Result<Self, SandboxError> {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| SandboxError::Start(error.into()))?;
+        let starter_stays = !spec.namespaces;
         let spec = serde_json::to_string(spec).map_err(|error| SandboxError::Start(error.into()))?;
         // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
         // names the running file itself, so an upgrade in mid run cannot mix versions.
@@ -86,7 +89,8 @@ impl Launcher {
             .stderr(Stdio::null())
             .spawn()
             .map_err(SandboxError::Start)?;
-        let control = Control { socket: ours, starter: Some(starter), ready: None, next: 1, ended: BTreeMap::new() };
+        let starter = Some(starter);
+        let control = Control { socket: ours, starter, starter_stays, ready: None, next: 1, ended: BTreeMap::new() };
         let attendant = Attendant::start().map_err(SandboxError::Start)?;
         Ok(Self { control: Mutex::new(control), attendant })
     }
@@ -146,6 +150,10 @@ impl Control {
     fn await_ready(&mut self) -> Result<LoadBy, SandboxError> {
         while self.ready.is_none() {
             self.hear()?;
+        }
+        // It ended when it had made the launcher proper; unwaited, it would stay a zombie as long as the launcher lives.
+        if !self.starter_stays && let Some(mut starter) = self.starter.take() {
+            let _ = starter.wait();
         }
         self.ready.as_ref().map(|ready| ready.load_by).ok_or_else(|| SandboxError::LauncherGone("no answer".to_owned()))
     }

@@ -308,7 +308,13 @@ impl Worker {
         if !matches!(error, WireError::Closed | WireError::Cut) {
             return self.broken(error.to_string());
         }
-        SandboxError::Died(self.bury())
+        match self.bury() {
+            // Half a message and an end in good order: that is no crash, whose cause would say more.
+            Death::Exited(_) | Death::Silent if matches!(error, WireError::Cut) => {
+                SandboxError::Died(Death::Protocol(error.to_string()))
+            }
+            death => SandboxError::Died(death),
+        }
     }
 
     /// The worker broke the protocol.

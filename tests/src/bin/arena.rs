@@ -1,18 +1,27 @@
 //! Runs one command of a plugin library in a worker whose layers can be switched off one by one: an attack must work
 //! without the layer that stops it, else its test proves nothing. No product path can do this.
+//!
+//! Standard output shows what the plugin wrote to its caller, then one line about an end that was no success:
+//! `CODE: message`, and that code's exit code. The last line on standard error says what was left behind.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of the test suite")]
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
+use migraine_host::runtime::CallError;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
 use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
 use migraine_plugin_api::{ErrorKind, PluginError};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 #[derive(Parser)]
 struct Args {
@@ -28,10 +37,37 @@ struct Args {
     /// Wall clock in milliseconds.
     #[arg(long, default_value_t = 5000)]
     wall: u64,
-    /// Starts this many idle workers of the same library first.
+    /// CPU time in milliseconds.
+    #[arg(long, default_value_t = 10_000)]
+    cpu: u64,
+    /// Host calls and log lines.
+    #[arg(long, default_value_t = 100_000)]
+    services: u64,
+    /// Configuration of the plugin, KEY=TEXT.
+    #[arg(long)]
+    config: Vec<String>,
+    /// Starts this many idle workers of the same library first, and asks them afterwards whether they live.
     #[arg(long, default_value_t = 0)]
     idle: usize,
-    /// Prints the seal, the worker's status as the host sees it, and the host's own maps.
+    /// Configuration of the idle workers, KEY=TEXT.
+    #[arg(long)]
+    idle_config: Vec<String>,
+    /// Calls the hook with an event of this name instead of the command.
+    #[arg(long)]
+    hook: bool,
+    /// Calls this command on the same worker afterwards.
+    #[arg(long)]
+    again: Option<String>,
+    /// Runs the command in this many workers, one after the other; `{}` in an argument is the run's number.
+    #[arg(long)]
+    repeat: Option<u64>,
+    /// Every N-th repetition calls `abort` instead.
+    #[arg(long, requires = "repeat")]
+    crash_every: Option<u64>,
+    /// Prints the pids of host, launcher and worker on standard error before the command is called.
+    #[arg(long)]
+    pids: bool,
+    /// Prints the seal, the worker's status and maps as the host sees them, and the host's own maps.
     #[arg(long)]
     facts: bool,
     library: PathBuf,
@@ -63,6 +99,14 @@ impl Args {
             seccomp: on(Layer::Seccomp),
         }
     }
+
+    fn limits(&self) -> CallLimits {
+        CallLimits {
+            wall: Duration::from_millis(self.wall),
+            cpu: Duration::from_millis(self.cpu),
+            services: self.services,
+        }
+    }
 }
 
 /// Passes output on and offers no service.
@@ -88,27 +132,52 @@ impl HostSide for Bare {
 fn main() -> anyhow::Result<()> {
     migraine_host::worker::enter();
     let args = Args::parse();
-    match run(&args) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            println!("plugin error: {error}");
-            finish(1)
-        }
-        Err(Failure::Sandbox(error)) => {
-            println!("{}: {error}", error.code());
-            if let Some(trace) = error.trace() {
-                eprintln!("{trace}");
-            }
-            finish(i32::from(error.code().exit().number()))
-        }
+    // Whatever a sandbox leaves behind becomes a child of this process, and is counted.
+    nix::sys::prctl::set_child_subreaper(true)?;
+    let before = count("/proc/self/fd");
+    let outcome = match run(&args) {
+        Ok(code) => Ok(code),
+        Err(Failure::Sandbox(error)) => Ok(tell(&Err(error))),
         Err(Failure::Other(error)) => Err(error),
-    }
+    };
+    io::stdout().flush()?;
+    let (processes, zombies) = left_behind();
+    let descriptors = count("/proc/self/fd") - before;
+    let peak = memory("VmHWM:");
+    // What a plugin printed may have ended without a line break.
+    eprintln!("\nleft: {processes} processes, {zombies} zombies, {descriptors} descriptors; peak {peak} KiB");
+    finish(outcome?)
 }
 
 #[expect(clippy::exit, reason = "the end of main")]
 fn finish(code: i32) -> anyhow::Result<()> {
-    io::stdout().flush()?;
     std::process::exit(code)
+}
+
+/// Prints how a call ended; the value is the exit code.
+fn tell(outcome: &Result<Result<Vec<u8>, PluginError>, SandboxError>) -> i32 {
+    match outcome {
+        Ok(Ok(answer)) if answer.is_empty() => 0,
+        Ok(Ok(answer)) => {
+            println!("answer: {}", String::from_utf8_lossy(answer));
+            0
+        }
+        Ok(Err(error)) => {
+            // As the product reports it.
+            let plugin = "arena".parse().expect("a valid name");
+            let error = CallError::Plugin { plugin, error: error.clone(), denied: false };
+            let text: String = error.to_string().chars().take(500).collect();
+            println!("{}: {text}", error.code());
+            i32::from(error.code().exit().number())
+        }
+        Err(error) => {
+            println!("{}: {error}", error.code());
+            if let Some(trace) = error.trace() {
+                eprintln!("{trace}");
+            }
+            i32::from(error.code().exit().number())
+        }
+    }
 }
 
 enum Failure {
@@ -128,41 +197,171 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-fn run(args: &Args) -> Result<Result<(), PluginError>, Failure> {
+/// What every worker of this run is made of.
+struct Arena {
+    launcher: Arc<Launcher>,
+    layers: Layers,
+    code: Vec<u8>,
+}
+
+fn run(args: &Args) -> Result<i32, Failure> {
     let layers = args.layers();
     let load_by = args.copy.then_some(LoadBy::Copy);
     let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: layers.namespaces, load_by })?);
-    let code = std::fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
-    let idle: Vec<Worker> = (0..args.idle).map(|_| start(&launcher, layers, &code)).collect::<Result<_, Failure>>()?;
-    let mut worker = start(&launcher, layers, &code)?;
+    let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
+    let arena = Arena { launcher, layers, code };
+    if let Some(times) = args.repeat {
+        return arena.repeat(args, times);
+    }
+    let mut idle: Vec<Worker> =
+        (0..args.idle).map(|_| arena.worker(&args.idle_config)).collect::<Result<_, Failure>>()?;
+    let mut worker = arena.worker(&args.config)?;
     if args.facts {
         facts(&worker)?;
     }
-    let invocation = serde_json::json!({"command": args.command, "args": args.args});
-    let limits = CallLimits { wall: Duration::from_millis(args.wall), ..CallLimits::default() };
-    let body = invocation.to_string();
-    let outcome = worker.call(Kind::Command, body.as_bytes(), b"", &limits, &mut Bare)?;
+    if args.pids {
+        let workers: Vec<String> =
+            idle.iter().chain([&worker]).filter_map(Worker::pid).map(|p| p.to_string()).collect();
+        eprintln!("pids: {} {} {}", std::process::id(), children().join(" "), workers.join(" "));
+    }
+    let outcome = call(&mut worker, args, &args.command, &args.args);
+    let mut code = tell(&outcome);
+    if let (Some(again), true) = (&args.again, outcome.is_ok()) {
+        code = tell(&call(&mut worker, args, again, &[]));
+    }
+    let alive = idle.iter_mut().map(answers).filter(|alive| *alive).count();
+    if args.idle > 0 {
+        println!("idle workers: {alive} alive");
+    }
     worker.shut_down(Duration::from_secs(1), &mut Bare);
-    drop(idle);
-    Ok(outcome.map(drop))
+    Ok(code)
 }
 
-fn start(launcher: &Arc<Launcher>, layers: Layers, code: &[u8]) -> Result<Worker, Failure> {
-    let sink = Arc::new(|stray: migraine_host::sandbox::Stray<'_>| {
-        let _ = io::stderr().write_all(stray.bytes);
-    });
-    let memfd = seal_code(code).context("seal the code")?;
-    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE };
-    let mut worker = launcher.spawn(&spec, &memfd, sink)?;
-    let body = LoadBody { plugin: "arena".to_owned(), create: migraine_plugin_api::private::CreateBody::default() };
-    worker.load(&body, &CallLimits::default(), &mut Bare)?;
-    Ok(worker)
+impl Arena {
+    fn worker(&self, config: &[String]) -> Result<Worker, Failure> {
+        let sink = Arc::new(|stray: migraine_host::sandbox::Stray<'_>| {
+            let _ = io::stderr().write_all(stray.bytes);
+        });
+        let memfd = seal_code(&self.code).context("seal the code")?;
+        let spec = WorkerSpec { layers: self.layers, rlimits: Rlimits::NATIVE };
+        let mut worker = self.launcher.spawn(&spec, &memfd, sink)?;
+        let pairs = config.iter().filter_map(|pair| pair.split_once('='));
+        let config: BTreeMap<_, _> = pairs.map(|(key, text)| (key.to_owned(), text.into())).collect();
+        let create = migraine_plugin_api::private::CreateBody { config, ..Default::default() };
+        let body = LoadBody { plugin: "arena".to_owned(), create };
+        worker.load(&body, &CallLimits::default(), &mut Bare)?;
+        Ok(worker)
+    }
+
+    fn repeat(&self, args: &Args, times: u64) -> Result<i32, Failure> {
+        // What the first runs allocate stays and is no leak.
+        let warm_up = times.min(20);
+        let (mut base, mut launcher_base) = ((0, 0), (0, 0));
+        for number in 0..times {
+            if number == warm_up {
+                settle();
+                (base, launcher_base) = (size_of("self"), size_of(&self.launcher_pid()));
+            }
+            println!("[{number}]");
+            let mut worker = self.worker(&args.config)?;
+            let crash = args.crash_every.is_some_and(|every| number % every == 0);
+            let arguments: Vec<String> = args.args.iter().map(|arg| arg.replace("{}", &number.to_string())).collect();
+            let command = if crash { "abort" } else { &args.command };
+            tell(&call(&mut worker, args, command, &arguments));
+        }
+        settle();
+        let (now, launcher) = (size_of("self"), size_of(&self.launcher_pid()));
+        let drift =
+            |now: (i64, i64), base: (i64, i64)| format!("{} descriptors, {} KiB", now.0 - base.0, now.1 - base.1);
+        println!("drift of the host: {}", drift(now, base));
+        println!("drift of the launcher: {}", drift(launcher, launcher_base));
+        println!("children of the launcher: {}", children_of(&self.launcher_pid()).len());
+        Ok(0)
+    }
+
+    fn launcher_pid(&self) -> String {
+        let _ = self.launcher.ready();
+        children().pop().unwrap_or_default()
+    }
+}
+
+fn call(
+    worker: &mut Worker,
+    args: &Args,
+    command: &str,
+    arguments: &[String],
+) -> Result<Result<Vec<u8>, PluginError>, SandboxError> {
+    if args.hook {
+        let context = serde_json::json!({"event": command, "handler": "pre_command"});
+        return worker.call(Kind::Hook, context.to_string().as_bytes(), b"", &args.limits(), &mut Bare);
+    }
+    let invocation = serde_json::json!({"command": command, "args": arguments});
+    worker.call(Kind::Command, invocation.to_string().as_bytes(), b"", &args.limits(), &mut Bare)
+}
+
+fn answers(worker: &mut Worker) -> bool {
+    let limits = CallLimits { wall: Duration::from_secs(2), ..CallLimits::default() };
+    worker.call(Kind::Echo, b"here", b"", &limits, &mut Bare).is_ok_and(|answer| answer.as_deref() == Ok(b"here"))
 }
 
 fn facts(worker: &Worker) -> anyhow::Result<()> {
     println!("seal: {}", serde_json::to_string(worker.seal())?);
     let pid = worker.pid().context("the worker has no pid here")?;
-    print!("{}", std::fs::read_to_string(format!("/proc/{pid}/status"))?);
-    println!("host maps:\n{}", std::fs::read_to_string("/proc/self/maps")?);
+    print!("{}", fs::read_to_string(format!("/proc/{pid}/status"))?);
+    println!("worker maps:\n{}", fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default());
+    println!("host maps:\n{}", fs::read_to_string("/proc/self/maps")?);
     Ok(())
+}
+
+/// The sandbox's own thread lets go of what belonged to the last worker at its next look.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(100));
+}
+
+fn children() -> Vec<String> {
+    children_of("self")
+}
+
+/// Children of all threads of a process.
+fn children_of(pid: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Open descriptors and resident memory in KiB.
+fn size_of(pid: &str) -> (i64, i64) {
+    (count(&format!("/proc/{pid}/fd")), memory_of(pid, "VmRSS:"))
+}
+
+fn count(directory: &str) -> i64 {
+    fs::read_dir(directory).map_or(0, |entries| i64::try_from(entries.count()).unwrap_or(0))
+}
+
+fn memory(field: &str) -> i64 {
+    memory_of("self", field)
+}
+
+fn memory_of(pid: &str, field: &str) -> i64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Processes that live a second later, ended then, and ended ones that nobody had waited for.
+fn left_behind() -> (usize, usize) {
+    let (mut zombies, start) = (0, Instant::now());
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(_) => return (0, zombies),
+            Ok(WaitStatus::StillAlive) if start.elapsed() > Duration::from_secs(1) => break,
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(5)),
+            Ok(_) => zombies += 1,
+        }
+    }
+    let alive = children();
+    for pid in alive.iter().filter_map(|pid| pid.parse().ok()) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+    (alive.len(), zombies)
 }

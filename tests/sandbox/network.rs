@@ -1,0 +1,39 @@
+//! The network and sockets.
+
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use migraine_tests::arena::{Arena, On};
+use migraine_tests::attack::{Attack, Stops, check};
+use migraine_tests::kernel;
+
+const EPERM: &[&str] = &["EPERM"];
+
+// A41, A42, A46, A47
+#[test]
+fn nobody_can_be_reached() {
+    check(&[
+        Attack::new("connect-tcp", &["{tcp}"]).answer(EPERM),
+        Attack::new("udp", &["{udp}"]).answer(EPERM),
+        Attack::new("connect-unix", &["{dir}/socket"]).answer(EPERM),
+        Attack::new("connect-abstract", &["{abstract}"]).answer(EPERM),
+        Attack::new("listen", &[]).by(Stops::Filters).answer(EPERM),
+        Attack::new("sockets", &[]).by(Stops::Filters).answer(EPERM),
+    ]);
+}
+
+// A46: the third lock on this door.
+#[test]
+fn landlock_alone_closes_abstract_sockets_and_tcp() {
+    for &user in kernel::users() {
+        let name = format!("migraine-landlock-{user:?}-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let _listener = UnixListener::bind_addr(&address).unwrap();
+        let landlock = Arena::new(On::Only("landlock"), user);
+        assert!(Arena::new(On::Nothing, user).run("connect-abstract", &[&name]).worked());
+        assert!(landlock.run("connect-abstract", &[&name]).last().ends_with("refused EPERM"));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().to_string();
+        assert!(landlock.run("connect-tcp", &[&port]).last().ends_with("refused EACCES"));
+    }
+}

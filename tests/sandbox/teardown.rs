@@ -1,0 +1,57 @@
+//! After a run ends by any path, nothing of it remains.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use migraine_tests::arena::{Arena, On};
+use migraine_tests::kernel;
+use migraine_tests::run::is_running;
+
+fn numbers(out: &str, line: &str) -> Vec<i64> {
+    let line = out.lines().find(|found| found.starts_with(line)).unwrap_or_else(|| panic!("no `{line}` in {out}"));
+    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+// A78
+#[test]
+fn many_runs_leak_nothing() {
+    for &user in kernel::users() {
+        let arena = Arena::new(On::All, user).with(&["--repeat", "500", "--crash-every", "10"]);
+        let outcome = arena.run("quiet", &[]);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert_eq!(outcome.out.matches("plugin_crashed").count(), 50);
+        for who in ["drift of the host:", "drift of the launcher:"] {
+            let drift = numbers(&outcome.out, who);
+            assert!(drift[0] <= 0, "descriptors leak: {who} {drift:?}");
+            assert!(drift[1] < 1024, "memory leaks: {who} {drift:?}");
+        }
+        assert!(outcome.out.contains("children of the launcher: 0\n"), "{}", outcome.last());
+    }
+}
+
+// A79
+#[test]
+fn a_killed_host_takes_everything_along() {
+    for &user in kernel::users() {
+        for command in ["sleep", "spin", "block-signals", "stop"] {
+            for options in [&["--idle", "2", "--pids"][..], &["--idle", "2", "--pids", "--copy"]] {
+                let arena = Arena::new(On::All, user).with(options).with(&["--wall", "60000"]);
+                let mut child =
+                    arena.command(command, &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+                let mut line = String::new();
+                BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+                let pids: Vec<i32> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+                assert_eq!(pids.len(), 5, "host, launcher and three workers: {line}");
+                assert!(pids.iter().all(|pid| is_running(*pid)), "{line}");
+                child.kill().unwrap();
+                let start = Instant::now();
+                child.wait().unwrap();
+                while pids.iter().any(|pid| is_running(*pid)) {
+                    assert!(start.elapsed() < Duration::from_secs(1), "{command} as {user:?} lives on: {line}");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+    }
+}
