@@ -132,7 +132,9 @@ impl Watched {
         let StrayPipes { pipes, counts, sink } = &mut *stray;
         for (index, pipe) in pipes.iter_mut().enumerate() {
             if drain_pipe(pipe, &mut counts[index], index == 1, sink) {
+                // In this order: a plugin that finds its descriptor closed could still answer.
                 self.kill(Some(Death::Output(STRAY_MAX)));
+                *pipe = None;
             }
         }
         if anew {
@@ -165,7 +167,7 @@ impl Watched {
     }
 }
 
-/// Reads until nothing is left; `true` when the cap is reached.
+/// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.
 fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &StraySink) -> bool {
     let mut piece = [0; 8192];
     loop {
@@ -175,7 +177,6 @@ fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &
             Ok(length) => {
                 *count += u64::try_from(length).unwrap_or_default();
                 if *count > STRAY_MAX {
-                    *pipe = None;
                     return true;
                 }
                 sink(Stray { is_stderr, bytes: &piece[..length] });
