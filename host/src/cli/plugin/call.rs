@@ -74,6 +74,7 @@ fn call(
     done.map_err(|error| match error {
         // The plugin's own words about its arguments: they stand for themselves.
         CallError::Usage { .. } => Failure::usage(error.to_string()),
+        error if error.reader_left() => Failure::BrokenPipe,
         error => {
             let trace = error.trace().map(str::to_owned);
             Failure::Error { code: error.code(), message: error.to_string(), help: error.help(), trace }
