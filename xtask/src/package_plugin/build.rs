@@ -27,7 +27,10 @@ const PROFILE: &[&str] = &[
 pub(super) fn library(project: &Project, package: &Package, has_profile: bool) -> Result<PathBuf> {
     let folder = project.target.join("plugin-build");
     let mut command = cmd::cargo();
-    command.args(["build", "--profile", "plugin", "--lib", "--message-format=json-render-diagnostics"]);
+    // `cargo rustc`, for its crate type: a crate that is also an rlib for its tests would be built without LTO, and be
+    // more than twice as large.
+    command.args(["rustc", "--profile", "plugin", "--lib", "--crate-type", "cdylib"]);
+    command.arg("--message-format=json-render-diagnostics");
     command.arg("--manifest-path").arg(package.folder.join("Cargo.toml")).arg("--target-dir").arg(&folder);
     if !has_profile {
         command.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
