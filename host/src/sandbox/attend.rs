@@ -180,6 +180,8 @@ impl Watched {
         for (index, pipe) in pipes.iter_mut().enumerate() {
             if drain_pipe(pipe, &mut counts[index], index == 1, sink) {
                 self.kill(Some(Death::Output(STRAY_MAX)));
+                // Not before: the plugin would see the pipe break and could still answer.
+                *pipe = None;
             }
         }
     }
@@ -247,7 +249,6 @@ fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &
             Ok(length) => {
                 *count += u64::try_from(length).unwrap_or_default();
                 if *count > STRAY_MAX {
-                    *pipe = None;
                     return true;
                 }
                 sink(Stray { is_stderr, bytes: &piece[..length] });

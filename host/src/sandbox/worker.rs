@@ -241,6 +241,10 @@ impl Worker {
         if kind != Kind::Hook && kind != Kind::Echo {
             // What a command printed on its own descriptors must be shown before its end is.
             self.watched.drain();
+            if outcome.is_ok() && self.watched.cause().is_some() {
+                // It printed too much and answered before that was seen: the worker is gone all the same.
+                return Err(self.died());
+            }
         }
         outcome
     }
@@ -301,7 +305,14 @@ impl Worker {
         if !matches!(error, WireError::Closed | WireError::Cut) {
             return self.broken(error.to_string());
         }
-        self.died()
+        match self.bury() {
+            // Half a message and an end in good order: that is no crash, whose cause would say more.
+            Ok(Death::Exited(_) | Death::Silent) if matches!(error, WireError::Cut) => {
+                SandboxError::Died(Death::Protocol(error.to_string()))
+            }
+            Ok(death) => SandboxError::Died(death),
+            Err(error) => error,
+        }
     }
 
     /// The worker broke the protocol.
