@@ -8,8 +8,22 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// Everything that is built; one call of cargo, so that all share one choice of features.
-const PACKAGES: &[&str] =
-    &["migraine-tests", "hostile", "no-root", "other-abi", "no-layout", "newer-api", "grown", "hello-world"];
+const PACKAGES: &[&str] = &[
+    "migraine-host",
+    "migraine-tests",
+    "hostile",
+    "hooks",
+    "no-root",
+    "other-abi",
+    "no-layout",
+    "newer-api",
+    "grown",
+    "hello-world",
+    "step-timer",
+];
+
+/// Every program.
+const PROGRAMS: &[&str] = &["arena", "attend", "migraine"];
 
 /// The program that runs a plugin command with single layers off.
 ///
@@ -18,6 +32,24 @@ const PACKAGES: &[&str] =
 #[must_use]
 pub fn arena() -> &'static Path {
     find("arena")
+}
+
+/// The program that runs another one and says what it left behind.
+///
+/// # Panics
+/// It cannot be built.
+#[must_use]
+pub fn attend() -> &'static Path {
+    find("attend")
+}
+
+/// The product.
+///
+/// # Panics
+/// It cannot be built.
+#[must_use]
+pub fn migraine() -> &'static Path {
+    find("migraine")
 }
 
 /// The library of a plugin package.
@@ -37,7 +69,8 @@ fn find(name: &str) -> &'static Path {
 
 fn build() -> BTreeMap<String, PathBuf> {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--message-format=json", "--lib", "--bin", "arena"]);
+    command.args(["build", "--message-format=json", "--lib"]);
+    command.args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
     command.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
     // The tests' own variables are those of one package and would make cargo build others anew.
     let foreign = std::env::vars_os().map(|(name, _)| name).filter(|name| {
@@ -55,7 +88,7 @@ fn build() -> BTreeMap<String, PathBuf> {
         let files = message["filenames"].as_array().into_iter().flatten().chain([&message["executable"]]);
         for path in files.filter_map(serde_json::Value::as_str).map(PathBuf::from) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name == "arena" || name.ends_with(".so") {
+            if PROGRAMS.contains(&name.as_str()) || name.ends_with(".so") {
                 built.insert(name, path);
             }
         }

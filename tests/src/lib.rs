@@ -25,6 +25,9 @@
 pub mod arena;
 pub mod artifacts;
 pub mod attack;
+pub mod home;
 pub mod kernel;
+pub mod package;
 pub mod run;
 pub mod scene;
+pub mod terminal;

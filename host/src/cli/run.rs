@@ -32,6 +32,9 @@ pub struct RunArgs {
     /// Let every command keep the terminal; hooks then see no output
     #[arg(long)]
     pub no_capture: bool,
+    /// The most time a plugin's hook may take, in seconds [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub hook_timeout: Option<u64>,
 }
 
 /// Why a workflow was not started.

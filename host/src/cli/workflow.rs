@@ -1,6 +1,7 @@
 //! Wires `migraine run`: the enabled plugins of the store are the subscribers, the run-time host calls them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::run::{RunArgs, run_workflow};
 use super::voice::Aside;
@@ -20,6 +21,12 @@ pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
     let subscribers: Vec<Subscriber> = subscribers.collect();
     let failed = |error| Failure::new(Code::Io, format!("cannot watch for signals: {error}"), None);
     note_interrupts().map_err(failed)?;
-    let mut host = Host::new(home, Settings::new(Arc::new(Aside::new(&session.out, session.verbose))));
-    said(run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED)?)
+    let mut settings = Settings::new(Arc::new(Aside::new(&session.out, session.verbose)));
+    if let Some(seconds) = args.hook_timeout {
+        settings.hook_wall = Duration::from_secs(seconds);
+    }
+    let mut host = Host::new(home, settings);
+    let done = run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED);
+    host.leave();
+    said(done?)
 }

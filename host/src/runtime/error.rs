@@ -112,6 +112,13 @@ impl CallError {
         }
     }
 
+    /// Whether the only thing that went wrong is that whoever read the output has gone.
+    #[must_use]
+    pub fn reader_left(&self) -> bool {
+        let Self::Sandbox { source, .. } = self else { return false };
+        matches!(&**source, SandboxError::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
     /// The long trace behind a one-line error, for `--verbose`.
     #[must_use]
     pub fn trace(&self) -> Option<&str> {

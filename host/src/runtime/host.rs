@@ -13,7 +13,7 @@ use super::admission::{Admitted, admit};
 use super::error::CallError;
 use super::services::{Data, Side, Voice};
 use crate::ids::PluginName;
-use crate::sandbox::{CallLimits, Launcher, SandboxError, Stray, StraySink, Worker};
+use crate::sandbox::{CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
 use crate::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
@@ -26,9 +26,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How plugins are run.
 #[derive(Clone)]
 pub struct Settings {
-    /// Wall clock of one command; the default is 30 s.
+    /// Wall clock of one command, the plugin's start included; the default is 30 s.
     pub command_wall: Duration,
-    /// Wall clock of one hook; the default is 30 s.
+    /// Wall clock of one hook, the plugin's start included; the default is 30 s.
     pub hook_wall: Duration,
     /// CPU time of one call; the default is 10 s.
     pub cpu: Duration,
@@ -140,16 +140,19 @@ impl Host {
         variables: Option<&BTreeMap<String, String>>,
         stdin: bool,
     ) -> Result<Vec<u8>, CallError> {
-        let mut worker = self.take_worker(plugin)?;
+        // One deadline: a start that takes long leaves less for the call.
+        let until = Instant::now() + limits.wall;
+        let mut worker = self.take_worker(plugin, limits)?;
+        let rest = CallLimits { wall: until.saturating_duration_since(Instant::now()), ..*limits };
         let admitted = self.admit(plugin)?;
         let is_terminal = kind == Kind::Command && std::io::stdout().is_terminal();
         let mut side = Side {
             variables,
             stdin,
             filter: is_terminal.then(TerminalFilter::default),
-            ..self.side(plugin, &admitted.permissions, limits)
+            ..self.side(plugin, &admitted.permissions, &rest)
         };
-        let outcome = worker.call(kind, body, raw, limits, &mut side);
+        let outcome = worker.call(kind, body, raw, &rest, &mut side);
         let denied = side.denied.is_some();
         match outcome {
             Ok(answer) => {
@@ -160,7 +163,8 @@ impl Host {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
                 self.forget_launcher(&source);
-                let error = CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
+                let source = Box::new(of_whole_call(source, limits));
+                let error = CallError::Sandbox { plugin: plugin.clone(), source };
                 self.count_breakdown(plugin, &error);
                 Err(error)
             }
@@ -175,8 +179,8 @@ impl Host {
         }
     }
 
-    /// The plugin's worker, made if there is none.
-    fn take_worker(&mut self, plugin: &PluginName) -> Result<Worker, CallError> {
+    /// The plugin's worker, made within the call's limits if there is none.
+    fn take_worker(&mut self, plugin: &PluginName, limits: &CallLimits) -> Result<Worker, CallError> {
         if let Some(worker) = self.workers.remove(plugin) {
             return Ok(worker);
         }
@@ -191,9 +195,8 @@ impl Host {
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
-        let limits = CallLimits { wall: self.settings.hook_wall, cpu: self.settings.cpu, ..CallLimits::default() };
-        let mut side = self.side(plugin, &admitted.permissions, &limits);
-        let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, &limits, &mut side);
+        let mut side = self.side(plugin, &admitted.permissions, limits);
+        let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, limits, &mut side);
         if let Err(error) = loaded {
             drop(worker);
             self.forget_launcher(&error);
@@ -233,6 +236,14 @@ impl Host {
             entry.problem = Some(Problem { kind: ProblemKind::Quarantined, reason: reason.to_owned() });
         }
         writer.commit()
+    }
+
+    /// As [`Host::shut_down`], for a program that ends right after: see [`Launcher::leave`].
+    pub fn leave(mut self) {
+        if let Some(launcher) = &self.launcher {
+            launcher.leave();
+        }
+        self.shut_down();
     }
 
     /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.
@@ -285,6 +296,14 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.shut_down();
+    }
+}
+
+/// The user gave a limit for the call, not for what the start left of it.
+fn of_whole_call(error: SandboxError, limits: &CallLimits) -> SandboxError {
+    match error {
+        SandboxError::Died(Death::Time(_)) => SandboxError::Died(Death::Time(limits.wall)),
+        other => other,
     }
 }
 

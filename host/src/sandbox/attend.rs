@@ -179,8 +179,8 @@ impl Watched {
         }
         for (index, pipe) in pipes.iter_mut().enumerate() {
             if drain_pipe(pipe, &mut counts[index], index == 1, sink) {
+                // In this order: a plugin that finds its descriptor closed could still answer.
                 self.kill(Some(Death::Output(STRAY_MAX)));
-                // Not before: the plugin would see the pipe break and could still answer.
                 *pipe = None;
             }
         }
@@ -239,7 +239,7 @@ fn resident_bytes(pid: i32) -> Option<u64> {
     Some(kib("RssAnon:")?.saturating_add(kib("VmSwap:").unwrap_or_default()).saturating_mul(1024))
 }
 
-/// Reads until nothing is left; `true` when the cap is reached.
+/// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.
 fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &StraySink) -> bool {
     let mut piece = [0; 8192];
     loop {

@@ -57,6 +57,8 @@ struct Control {
     namespaces: bool,
     ready: Option<Ready>,
     next: u32,
+    /// Whether the whole program ends now.
+    left: bool,
     /// How long an answer may take.
     patience: Duration,
     /// Ends of workers that were read while something else was waited for.
@@ -98,6 +100,7 @@ impl Launcher {
             namespaces,
             ready: None,
             next: 1,
+            left: false,
             patience: ANSWER_DEADLINE,
             ended: BTreeMap::new(),
         };
@@ -107,6 +110,12 @@ impl Launcher {
 
     fn locked(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a program that ends right after: everything is killed, but not waited for. The kernel takes milliseconds to
+    /// take namespaces apart; whoever inherits this program's children collects the launcher.
+    pub fn leave(&self) {
+        self.locked().left = true;
     }
 
     /// Waits until the launcher stands in its namespaces; says how workers will open their code.
@@ -260,11 +269,10 @@ impl Drop for Control {
         let was_up = self.ready.is_some();
         if let Some(ready) = self.ready.take() {
             sys::process::kill(ready.pidfd.as_fd());
-            // Dead at once, but the kernel takes milliseconds to take its namespaces apart: reaped from aside. If this
-            // process ends first, its own parent does it.
-            let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || {
-                sys::process::await_end(&ready.pidfd);
-            });
+            if self.left {
+                return;
+            }
+            sys::process::await_end(&ready.pidfd);
         }
         if let Some(mut starter) = self.starter.take() {
             // Never by its number: a program that collects all children may have freed it for another process.

@@ -305,13 +305,12 @@ impl Worker {
         if !matches!(error, WireError::Closed | WireError::Cut) {
             return self.broken(error.to_string());
         }
-        match self.bury() {
+        match self.died() {
             // Half a message and an end in good order: that is no crash, whose cause would say more.
-            Ok(Death::Exited(_) | Death::Silent) if matches!(error, WireError::Cut) => {
+            SandboxError::Died(Death::Exited(_) | Death::Silent) if matches!(error, WireError::Cut) => {
                 SandboxError::Died(Death::Protocol(error.to_string()))
             }
-            Ok(death) => SandboxError::Died(death),
-            Err(error) => error,
+            died => died,
         }
     }
 

@@ -143,6 +143,7 @@ impl Dir {
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ELOOP) => return Err(StoreError::Insecure { path, why: "a symbolic link".to_owned() }),
             Err(errno) => return Err(failed("open", path, errno)),
         };
         let stat = fstat(&fd).map_err(|errno| failed("inspect", path.clone(), errno))?;

@@ -124,12 +124,17 @@ fn descend(start: &Dir, path: &str, make: bool) -> Result<Option<Dir>, StoreErro
 pub(super) fn load(store: &Dir, digest: &Digest) -> Result<InstalledTree, StoreError> {
     let damaged = |why: String| StoreError::Integrity { digest: *digest, why };
     let tree = store.open(digest.to_string())?.ok_or(StoreError::Gone { digest: *digest })?;
-    let index_text = tree.read(INDEX, INDEX_MAX)?.ok_or_else(|| damaged("its index is missing".to_owned()))?;
+    // A file that outgrew its limit was changed like any other.
+    let read = |name: &str, limit| match tree.read(name, limit) {
+        Err(StoreError::Io { step: "read", source, .. }) => Err(damaged(format!("{name} was changed: {source}"))),
+        read => read,
+    };
+    let index_text = read(INDEX, INDEX_MAX)?.ok_or_else(|| damaged("its index is missing".to_owned()))?;
     if Digest::of(&index_text) != *digest {
         return Err(damaged("its index was changed".to_owned()));
     }
     let index = Index::parse(&index_text).map_err(|error| damaged(error.to_string()))?;
-    let signature = tree.read(SIGNATURE, SIGNATURE_LEN)?;
+    let signature = read(SIGNATURE, SIGNATURE_LEN)?;
     let signature = signature
         .map(|text| Signature::parse(&text))
         .transpose()

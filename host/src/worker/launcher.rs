@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
 
 use super::jail::{self, Report, StepError, at};
 use super::{numbers, serve};
@@ -59,6 +60,8 @@ fn take_control() -> io::Result<OwnedFd> {
 
 /// Enters the sandbox of the launcher itself.
 fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
+    // The caller's could leave directories of the new root that nobody may enter.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
     for library in SYSTEM_LIBRARIES {

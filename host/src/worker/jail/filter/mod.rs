@@ -157,24 +157,7 @@ fn checked(check: Check) -> Vec<Instruction> {
                 refuse,
             ]
         }
-        Check::CountedMemory => {
-            let uncounted = bits(libc::MAP_GROWSDOWN | libc::MAP_HUGETLB);
-            // MAP_SHARED is also a bit of MAP_SHARED_VALIDATE.
-            let (shared, anonymous) = (bits(libc::MAP_SHARED), bits(libc::MAP_ANONYMOUS));
-            vec![
-                low_word(3),
-                jump(HAS_BIT, uncounted, 7, 0),
-                jump(HAS_BIT, anonymous, 0, 1),
-                jump(HAS_BIT, shared, 5, 0),
-                low_word(2),
-                jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 4),
-                jump(HAS_BIT, bits(libc::PROT_WRITE), 2, 0),
-                low_word(3),
-                jump(HAS_BIT, anonymous, 0, 1),
-                refuse,
-                allow,
-            ]
-        }
+        Check::CountedMemory => counted_memory(),
         Check::NeverExecutable => {
             vec![low_word(2), jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 1), refuse, allow]
         }
@@ -222,6 +205,29 @@ fn checked(check: Check) -> Vec<Instruction> {
             program
         }
     }
+}
+
+/// mmap(2) without mappings that RLIMIT_DATA does not count and without code that could be written.
+fn counted_memory() -> Vec<Instruction> {
+    let allow = statement(RETURN, verdict(Action::Allow));
+    let refuse = statement(RETURN, verdict(EPERM));
+    let bits = |flags: i32| flags.cast_unsigned();
+    let uncounted = bits(libc::MAP_GROWSDOWN | libc::MAP_HUGETLB);
+    // MAP_SHARED is also a bit of MAP_SHARED_VALIDATE.
+    let (shared, anonymous) = (bits(libc::MAP_SHARED), bits(libc::MAP_ANONYMOUS));
+    vec![
+        low_word(3),
+        jump(HAS_BIT, uncounted, 7, 0),
+        jump(HAS_BIT, anonymous, 0, 1),
+        jump(HAS_BIT, shared, 5, 0),
+        low_word(2),
+        jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 4),
+        jump(HAS_BIT, bits(libc::PROT_WRITE), 2, 0),
+        low_word(3),
+        jump(HAS_BIT, anonymous, 0, 1),
+        refuse,
+        allow,
+    ]
 }
 
 fn one_of(argument: u8, values: &[u32]) -> Vec<Instruction> {

@@ -1,0 +1,28 @@
+//! End-to-end tests of the built program: real signed packages, throw-away homes, one module for each promise.
+#![allow(clippy::unwrap_used, reason = "a test; what is missing fails it")]
+#![forbid(unsafe_code)]
+
+/// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
+mod calling;
+/// Nothing is granted without somebody's consent.
+mod consent;
+/// Every way to end has its code, its exit code and its reason.
+mod endings;
+/// Every kind of error has its exit code.
+mod exits;
+/// Hooks that fail, crash or hang do what their subscription says, and no more.
+mod failures;
+/// Hooks are called in order, see what they may see and do what they may do.
+mod hooks;
+/// Every verb speaks JSON.
+mod json;
+/// Plugins come, change and go; their data and settings stay.
+mod lifecycle;
+/// The management verbs.
+mod manage;
+/// What was changed after it was signed is refused.
+mod tamper;
+/// Who may sign what.
+mod trust;
+/// Workflows run, with variables, pre-checks and the events around each command.
+mod workflow;
