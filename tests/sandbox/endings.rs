@@ -109,6 +109,7 @@ fn floods_are_cut() {
     check(&[
         ending("flood-stdout", "limit_output", "1024 KiB"),
         ending("flood-stderr", "limit_output", "1024 KiB"),
+        ending("overprint", "limit_output", "1024 KiB"),
         ending("flood-log", "limit_calls", "1000 host calls").options(&["--services", "1000"]),
         ending("many-calls", "limit_calls", "1000 host calls").options(&["--services", "1000"]),
     ]);

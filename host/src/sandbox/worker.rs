@@ -241,6 +241,10 @@ impl Worker {
         if kind != Kind::Hook && kind != Kind::Echo {
             // What a command printed on its own descriptors must be shown before its end is.
             self.watched.drain();
+            if outcome.is_ok() && self.watched.cause().is_some() {
+                // It printed too much and answered before that was seen: the worker is gone all the same.
+                return Err(self.died());
+            }
         }
         outcome
     }
