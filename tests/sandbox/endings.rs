@@ -18,6 +18,9 @@ const fn ending(command: &'static str, code: &'static str, says: &'static str) -
     Ending { command, args: &[], options: &["--wall", "700"], code, says }
 }
 
+/// For what never ends: each case waits this long.
+const SHORT: &[&str] = &["--wall", "300"];
+
 impl Ending {
     const fn args(self, args: &'static [&'static str]) -> Self {
         Self { args, ..self }
@@ -50,14 +53,14 @@ fn check(endings: &[Ending]) {
 #[test]
 fn time_runs_out() {
     check(&[
-        ending("spin", "limit_time", "0.7 s"),
-        ending("spin", "limit_cpu", "0.4 s").options(&["--cpu", "400"]),
-        ending("sleep", "limit_time", "0.7 s"),
-        ending("deadlock", "limit_time", "0.7 s"),
-        ending("block-signals", "limit_time", "0.7 s"),
-        ending("stop", "limit_time", "0.7 s"),
-        ending("half-header-sleep", "limit_time", "0.7 s"),
-        ending("slow-header", "limit_time", "0.7 s"),
+        ending("spin", "limit_time", "0.3 s").options(SHORT),
+        ending("spin", "limit_cpu", "0.2 s").options(&["--cpu", "200"]),
+        ending("sleep", "limit_time", "0.3 s").options(SHORT),
+        ending("deadlock", "limit_time", "0.3 s").options(SHORT),
+        ending("block-signals", "limit_time", "0.3 s").options(SHORT),
+        ending("stop", "limit_time", "0.3 s").options(SHORT),
+        ending("half-header-sleep", "limit_time", "0.3 s").options(SHORT),
+        ending("slow-header", "limit_time", "0.3 s").options(SHORT),
     ]);
     for code in ["limit_time", "limit_cpu"] {
         assert_eq!(number(code), 124);
@@ -142,8 +145,8 @@ fn hooks_end_as_commands_do() {
         // The transport passes every answer on; the host reads and judges it.
         ("bad-reply", "answer", "not JSON"),
         ("garbage", "protocol_error", "the limit is"),
-        ("never", "limit_time", "0.7 s"),
-        ("spin", "limit_time", "0.7 s"),
+        ("never", "limit_time", "0.3 s"),
+        ("spin", "limit_time", "0.3 s"),
         ("panic", "plugin_panicked", "as asked"),
         ("abort", "plugin_crashed", "SIG"),
         ("exit", "plugin_exited", "exit code 0"),
@@ -152,7 +155,7 @@ fn hooks_end_as_commands_do() {
     everywhere(|arena, _| {
         for (hook, code, says) in cases {
             let config = format!("hook={hook}");
-            let outcome = arena.clone().with(&["--hook", "--wall", "700", "--config", &config]).run("pre-command", &[]);
+            let outcome = arena.clone().with(SHORT).with(&["--hook", "--config", &config]).run("pre-command", &[]);
             assert!(outcome.last().starts_with(&format!("{code}: ")), "{hook}: {outcome:?}");
             assert!(outcome.last().contains(says), "{hook}: {outcome:?}");
         }

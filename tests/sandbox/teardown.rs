@@ -1,6 +1,7 @@
 //! After a run ends by any path, nothing of it remains.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,16 @@ fn many_runs_leak_nothing() {
             assert!(drift[1] < 1024, "memory leaks: {who} {drift:?}");
         }
         assert!(outcome.out.contains("children of the launcher: 0\n"), "{}", outcome.last());
+    }
+}
+
+// A launcher that was started early, for a run that then does not happen.
+#[test]
+fn an_unused_launcher_is_collected() {
+    for &user in kernel::users() {
+        let arena = Arena::new(On::All, user).library(Path::new("/nonexistent/plugin.so"));
+        let outcome = arena.run("quiet", &[]);
+        assert!(outcome.err.contains("read /nonexistent/plugin.so"), "{outcome:?}");
     }
 }
 

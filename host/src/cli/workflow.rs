@@ -26,5 +26,7 @@ pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
         settings.hook_wall = Duration::from_secs(seconds);
     }
     let mut host = Host::new(home, settings);
-    said(run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED)?)
+    let done = run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED);
+    host.leave();
+    said(done?)
 }

@@ -162,11 +162,20 @@ impl Host {
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
+                self.forget_launcher(&source);
                 let source = Box::new(of_whole_call(source, limits));
                 let error = CallError::Sandbox { plugin: plugin.clone(), source };
                 self.count_breakdown(plugin, &error);
                 Err(error)
             }
+        }
+    }
+
+    /// A launcher that failed took every worker along; the next call starts another.
+    fn forget_launcher(&mut self, error: &SandboxError) {
+        if error.is_launcher_failure() {
+            self.workers.clear();
+            self.launcher = None;
         }
     }
 
@@ -183,13 +192,15 @@ impl Host {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE };
-        let mut worker = launcher.spawn(&spec, &admitted.code, self.sink(plugin)).map_err(sandbox)?;
+        let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let mut side = self.side(plugin, &admitted.permissions, limits);
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, limits, &mut side);
-        let failed = loaded.err().map(sandbox);
-        if let Some(error) = failed {
+        if let Err(error) = loaded {
             drop(worker);
+            self.forget_launcher(&error);
+            let error = sandbox(error);
             self.count_breakdown(plugin, &error);
             return Err(error);
         }
@@ -225,6 +236,14 @@ impl Host {
             entry.problem = Some(Problem { kind: ProblemKind::Quarantined, reason: reason.to_owned() });
         }
         writer.commit()
+    }
+
+    /// As [`Host::shut_down`], for a program that ends right after: see [`Launcher::leave`].
+    pub fn leave(mut self) {
+        if let Some(launcher) = &self.launcher {
+            launcher.leave();
+        }
+        self.shut_down();
     }
 
     /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.

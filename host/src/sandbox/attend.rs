@@ -1,8 +1,8 @@
-//! The attendant: one thread that ends workers whose time is up, and one that drains what they print on their own
-//! descriptors.
+//! The attendant: one thread that ends workers whose time is up, and one that passes on what they print on their own
+//! descriptors. They are two because the second may wait for the caller's terminal, and no deadline may wait with it.
 //!
 //! A call only stores its deadline; the hot path makes no system call for it. While a call runs, and a little longer, the
-//! clock thread looks every [`TICK`]; otherwise it sleeps.
+//! first thread looks every [`TICK`]; otherwise it looks every [`IDLE_LOOK`] at what workers do uncalled.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,11 +20,21 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::error::Death;
 use super::worker::CallLimits;
 use crate::sys;
+use crate::wire::WorkerSpec;
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without a running call before the thread goes to sleep: a fast series of calls must not wake it each time.
 const IDLE_TICKS: u32 = 50;
+/// How often the thread looks at a worker that nobody calls: it may keep threads, but not burn the machine.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
+/// A worker that nobody calls may use the CPU time of one call in each such window.
+const IDLE_WINDOW: Duration = Duration::from_secs(60);
+/// A write to the caller's stream that takes longer waits for its reader, which is not the plugin's time. Quicker ones
+/// count: a flood of them must not make a call longer.
+const SLOW_WRITE: Duration = Duration::from_millis(1);
+/// Memory beside `RLIMIT_DATA` that a worker touches without being a hog: relocated pages of the libraries.
+const RELOCATED: u64 = 16 << 20;
 /// What a plugin may print on each of its own descriptors during one call, in bytes.
 pub(super) const STRAY_MAX: u64 = 1024 * 1024;
 
@@ -43,7 +53,7 @@ pub type StraySink = Arc<dyn Fn(Stray<'_>) + Send + Sync>;
 /// What the attendant and a worker's handle share.
 pub(super) struct Watched {
     pub(super) pidfd: OwnedFd,
-    /// The pid in the host's namespace, for the CPU clock; looked up at the first tick that needs it.
+    /// The pid in the host's namespace, for the CPU clock; looked up at the first look that needs it.
     pid: OnceLock<Option<i32>>,
     epoch: Instant,
     /// Nanoseconds since `epoch`; 0 while no call runs.
@@ -51,14 +61,28 @@ pub(super) struct Watched {
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     call: AtomicU32,
+    /// Nanoseconds since `epoch` at which the caller began to write output; 0 while it does not.
+    writing: AtomicU64,
     cause: Mutex<Option<Death>>,
     stray: Mutex<StrayPipes>,
-    cpu_base: Mutex<(u32, Duration)>,
+    used: Mutex<Used>,
+    /// The limit of resident memory and of `RLIMIT_DATA`, in bytes; none where limits are off.
+    memory: Option<(u64, u64)>,
+}
+
+/// What a worker had used when its current call, or idle window, was first looked at.
+struct Used {
+    call: u32,
+    cpu: Duration,
+    since: Instant,
+    looked: Instant,
 }
 
 struct StrayPipes {
     pipes: [Option<File>; 2],
     counts: [u64; 2],
+    /// The call that the counts belong to.
+    call: u32,
     sink: StraySink,
 }
 
@@ -67,18 +91,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watched {
-    pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink) -> Self {
+    pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink, spec: &WorkerSpec) -> Self {
+        let now = Instant::now();
+        let limits = &spec.rlimits;
+        let resident = limits.data.saturating_add(limits.stack).saturating_add(RELOCATED);
         Self {
             pidfd,
             pid: OnceLock::new(),
-            epoch: Instant::now(),
+            epoch: now,
             deadline: AtomicU64::new(0),
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
             call: AtomicU32::new(0),
+            writing: AtomicU64::new(0),
             cause: Mutex::new(None),
-            stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], sink }),
-            cpu_base: Mutex::new((0, Duration::ZERO)),
+            stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], call: 0, sink }),
+            used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
+            memory: spec.layers.rlimits.then_some((resident, limits.data)),
         }
     }
 
@@ -92,13 +121,27 @@ impl Watched {
         self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
     }
 
-    /// The caller's own terminal was slow; that is not the plugin's time.
-    pub(super) fn extend(&self, by: Duration) {
-        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        let _ = self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |at| Some(at.saturating_add(by)));
+    /// Writes to the caller's stream. While that waits for its reader, the plugin's time stands still.
+    pub(super) fn write<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = self.now();
+        self.writing.store(began, Ordering::SeqCst);
+        let done = work();
+        let took = self.now() - began;
+        if Duration::from_nanos(took) >= SLOW_WRITE {
+            let later = |at: u64| (at != 0).then(|| at.saturating_add(took));
+            let _ = self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
+        }
+        // After the new deadline stands: in between the call would be over its time.
+        self.writing.store(0, Ordering::SeqCst);
+        done
     }
 
-    /// The call is over; what it printed counts from zero for the next one.
+    /// Nanoseconds since `epoch`, never 0.
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// The call is over.
     pub(super) fn disarm(&self) {
         self.deadline.store(0, Ordering::SeqCst);
     }
@@ -127,9 +170,13 @@ impl Watched {
     }
 
     /// Passes on what was printed so far. The count starts anew with each call.
-    pub(super) fn drain(&self, anew: bool) {
+    pub(super) fn drain(&self) {
         let mut stray = locked(&self.stray);
-        let StrayPipes { pipes, counts, sink } = &mut *stray;
+        let StrayPipes { pipes, counts, call, sink } = &mut *stray;
+        let current = self.call.load(Ordering::Relaxed);
+        if *call != current {
+            (*call, *counts) = (current, [0; 2]);
+        }
         for (index, pipe) in pipes.iter_mut().enumerate() {
             if drain_pipe(pipe, &mut counts[index], index == 1, sink) {
                 // In this order: a plugin that finds its descriptor closed could still answer.
@@ -137,34 +184,59 @@ impl Watched {
                 *pipe = None;
             }
         }
-        if anew {
-            *counts = [0; 2];
-        }
     }
 
+    /// Ends the worker if it is over a limit; says whether a call runs.
     fn look(&self) -> bool {
+        // Before the deadline: a write that ends in between has moved it by then.
+        let writing = self.writing.load(Ordering::SeqCst);
         let at = self.deadline.load(Ordering::SeqCst);
-        if at == 0 {
-            return false;
-        }
-        if self.epoch.elapsed().as_nanos() >= u128::from(at) {
+        let now = self.now();
+        let waits = writing != 0 && Duration::from_nanos(now.saturating_sub(writing)) >= SLOW_WRITE;
+        if at != 0 && now >= at && !waits {
             self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
             return true;
         }
-        let call = self.call.load(Ordering::Relaxed);
-        if let Some(used) = self.pid().and_then(|pid| sys::clock::cpu_time(pid).ok()) {
-            let mut base = locked(&self.cpu_base);
-            if base.0 != call {
-                // The first look at this call: what it used before is less than one tick per thread.
-                *base = (call, used);
-            }
-            let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
-            if used.saturating_sub(base.1) >= limit {
-                self.kill(Some(Death::Cpu(limit)));
-            }
-        }
-        true
+        self.look_at_usage(at != 0);
+        at != 0
     }
+
+    /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
+    /// written, and `RLIMIT_AS` must leave room for address space that is only reserved.
+    fn look_at_usage(&self, is_called: bool) {
+        let Some(pid) = self.pid() else { return };
+        let call = self.call.load(Ordering::Relaxed);
+        let mut used = locked(&self.used);
+        let now = Instant::now();
+        if !is_called && used.call == call && now.duration_since(used.looked) < IDLE_LOOK {
+            return;
+        }
+        used.looked = now;
+        if let Some((resident, limit)) = self.memory
+            && resident_bytes(pid).is_some_and(|bytes| bytes > resident)
+        {
+            self.kill(Some(Death::Memory(limit)));
+        }
+        let Ok(cpu) = sys::clock::cpu_time(pid) else { return };
+        if used.call != call || (!is_called && now.duration_since(used.since) >= IDLE_WINDOW) {
+            // The first look at this call: what it used before is less than one tick per thread.
+            (used.call, used.cpu, used.since) = (call, cpu, now);
+        }
+        let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
+        if cpu.saturating_sub(used.cpu) >= limit {
+            self.kill(Some(Death::Cpu(limit)));
+        }
+    }
+}
+
+/// Private memory of a process, swapped out or not (proc_pid_status(5)).
+fn resident_bytes(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kib = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    };
+    Some(kib("RssAnon:")?.saturating_add(kib("VmSwap:").unwrap_or_default()).saturating_mul(1024))
 }
 
 /// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.
@@ -196,7 +268,7 @@ fn pid_behind(pidfd: &OwnedFd) -> Option<i32> {
     line.trim().parse().ok().filter(|&pid| pid > 0)
 }
 
-/// The two threads and what they share.
+/// The threads and what they share.
 pub(super) struct Attendant {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -205,7 +277,7 @@ pub(super) struct Attendant {
 struct Shared {
     list: Mutex<BTreeMap<u64, Arc<Watched>>>,
     next: AtomicU64,
-    /// Whether the clock thread sleeps until it is woken.
+    /// Whether the thread that looks rests between two idle looks, or for ever.
     asleep: AtomicBool,
     over: AtomicBool,
     /// Knows every pipe by its worker's key, so that a new worker wakes nobody.
@@ -229,13 +301,14 @@ impl Attendant {
             pipes,
             end,
         });
-        // Two, since showing what was printed may block on a slow terminal, and deadlines must not.
-        let spawn = |name: &str, work: fn(&Shared)| {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
-        };
-        let threads = vec![spawn("clock", Shared::keep_time)?, spawn("drain", Shared::drain)?];
-        Ok(Self { shared, threads })
+        // Held while the second is started: dropping it ends the first.
+        let mut attendant = Self { shared: Arc::clone(&shared), threads: Vec::new() };
+        let inner = Arc::clone(&shared);
+        let looks = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || inner.run())?;
+        attendant.threads.push(looks);
+        let drains = std::thread::Builder::new().name("stray output".to_owned()).spawn(move || shared.drain())?;
+        attendant.threads.push(drains);
+        Ok(attendant)
     }
 
     /// A worker exists; the key is for [`Attendant::remove`].
@@ -253,10 +326,12 @@ impl Attendant {
         locked(&self.shared.list).remove(&key);
     }
 
-    /// A call began: wakes the clock if it sleeps.
+    /// A call began: wakes the thread that looks, if it rests.
     pub(super) fn nudge(&self) {
-        if self.shared.asleep.swap(false, Ordering::SeqCst) {
-            self.threads[0].thread().unpark();
+        if self.shared.asleep.swap(false, Ordering::SeqCst)
+            && let Some(looks) = self.threads.first()
+        {
+            looks.thread().unpark();
         }
     }
 }
@@ -273,26 +348,29 @@ impl Drop for Attendant {
 }
 
 impl Shared {
-    fn keep_time(&self) {
+    fn run(&self) {
         let mut idle = 0;
         while !self.over.load(Ordering::SeqCst) {
-            // A copy, so that a killed worker's handle can leave the list meanwhile.
+            // A copy, so that a buried worker's handle can leave the list meanwhile.
             let all: Vec<_> = locked(&self.list).values().cloned().collect();
-            // Every one is looked at: `any` would stop at the first that is active.
             let active = all.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
-            if idle <= IDLE_TICKS {
+            if idle < IDLE_TICKS {
                 std::thread::park_timeout(TICK);
                 continue;
             }
             self.asleep.store(true, Ordering::SeqCst);
             // A call may have begun, even of a new worker, between the look and the store.
-            let began = locked(&self.list).values().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0);
-            while !began && self.asleep.load(Ordering::SeqCst) && !self.over.load(Ordering::SeqCst) {
+            let fresh: Vec<_> = locked(&self.list).values().cloned().collect();
+            if fresh.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0) {
+                idle = 0;
+            } else if fresh.is_empty() {
                 std::thread::park();
+            } else {
+                std::thread::park_timeout(IDLE_LOOK);
             }
             self.asleep.store(false, Ordering::SeqCst);
-            idle = 0;
+            idle = idle.min(IDLE_TICKS);
         }
     }
 
@@ -310,7 +388,7 @@ impl Shared {
                 }
                 let watched = locked(&self.list).get(&event.data()).cloned();
                 match watched {
-                    Some(watched) => watched.drain(false),
+                    Some(watched) => watched.drain(),
                     // Its handle is being buried and closes the pipes in a moment.
                     None => std::thread::yield_now(),
                 }
@@ -318,3 +396,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

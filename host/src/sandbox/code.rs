@@ -14,7 +14,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub fn seal_code(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create("migraine-plugin", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
     file.write_all(bytes)?;
-    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    // Not F_SEAL_WRITE: it waits for every page that the kernel itself still holds, and on a busy machine it gives up
+    // (EBUSY). What it covers beyond this is writable mappings made before, and here there are none.
+    let write = SealFlag::F_SEAL_FUTURE_WRITE;
+    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file.into())
 }
@@ -29,6 +32,7 @@ mod tests {
     fn sealed_bytes_stay_as_they_are() {
         let mut file = File::from(seal_code(b"verified").unwrap());
         assert!(file.write_all(b"changed").is_err());
+        assert!(fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)).is_err(), "no seal can be added");
         assert!(file.set_len(0).is_err());
         let mut read = String::new();
         file.rewind().unwrap();

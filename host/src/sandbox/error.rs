@@ -201,6 +201,12 @@ fn cure(step: &str) -> &'static str {
 }
 
 impl SandboxError {
+    /// Whether the launcher itself failed, so that nothing more can be had of it.
+    #[must_use]
+    pub fn is_launcher_failure(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::LauncherGone(_))
+    }
+
     /// The long trace behind a one-line error, for `--verbose`.
     #[must_use]
     pub fn trace(&self) -> Option<&str> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 
 use super::attend::{Attendant, StraySink, Watched};
@@ -52,10 +53,14 @@ struct Control {
     socket: OwnedFd,
     /// The process that was started; it ends as soon as the launcher proper stands in its namespaces.
     starter: Option<Child>,
-    /// Without namespaces it is the launcher proper.
-    starter_stays: bool,
+    /// Whether that process is another one than the launcher proper.
+    namespaces: bool,
     ready: Option<Ready>,
     next: u32,
+    /// Whether the whole program ends now.
+    left: bool,
+    /// How long an answer may take.
+    patience: Duration,
     /// Ends of workers that were read while something else was waited for.
     ended: BTreeMap<u32, Ended>,
 }
@@ -73,7 +78,7 @@ impl Launcher {
     pub fn start(spec: &LauncherSpec) -> Result<Self, SandboxError> {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| SandboxError::Start(error.into()))?;
-        let starter_stays = !spec.namespaces;
+        let namespaces = spec.namespaces;
         let spec = serde_json::to_string(spec).map_err(|error| SandboxError::Start(error.into()))?;
         // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
         // names the running file itself, so an upgrade in mid run cannot mix versions.
@@ -89,14 +94,28 @@ impl Launcher {
             .stderr(Stdio::null())
             .spawn()
             .map_err(SandboxError::Start)?;
-        let starter = Some(starter);
-        let control = Control { socket: ours, starter, starter_stays, ready: None, next: 1, ended: BTreeMap::new() };
+        let control = Control {
+            socket: ours,
+            starter: Some(starter),
+            namespaces,
+            ready: None,
+            next: 1,
+            left: false,
+            patience: ANSWER_DEADLINE,
+            ended: BTreeMap::new(),
+        };
         let attendant = Attendant::start().map_err(SandboxError::Start)?;
         Ok(Self { control: Mutex::new(control), attendant })
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a program that ends right after: everything is killed, but not waited for. The kernel takes milliseconds to
+    /// take namespaces apart; whoever inherits this program's children collects the launcher.
+    pub fn leave(&self) {
+        self.locked().left = true;
     }
 
     /// Waits until the launcher stands in its namespaces; says how workers will open their code.
@@ -122,10 +141,14 @@ impl Launcher {
         for end in [&out, &err] {
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|error| SandboxError::Control(error.into()))?;
         }
+        for pipe in [&request_end, &reply_end, &out_end, &err_end] {
+            // The worker has its ends; opening one anew through /proc/self/fd would turn its direction.
+            fchmod(pipe, Mode::empty()).map_err(|error| SandboxError::Control(error.into()))?;
+        }
         let fds = [code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
         let (number, pidfd) = self.locked().spawn(spec, &fds)?;
         drop((request_end, reply_end, out_end, err_end));
-        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink));
+        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         Worker::new(Arc::clone(self), number, spec, (watched, key), File::from(requests), File::from(replies))
     }
@@ -141,7 +164,23 @@ impl Launcher {
             if let Some(ended) = control.ended.remove(&worker) {
                 return Ok(ended);
             }
-            control.hear()?;
+            control.hear()?.give_up();
+        }
+    }
+}
+
+/// What one message of the launcher was about, where somebody waits for it.
+enum Heard {
+    Nothing,
+    Spawned(u32, OwnedFd),
+    NotSpawned(u32, SandboxError),
+}
+
+impl Heard {
+    /// Nobody waits for this worker any more.
+    fn give_up(self) {
+        if let Self::Spawned(_, pidfd) = self {
+            sys::process::kill(pidfd.as_fd());
         }
     }
 }
@@ -149,11 +188,7 @@ impl Launcher {
 impl Control {
     fn await_ready(&mut self) -> Result<LoadBy, SandboxError> {
         while self.ready.is_none() {
-            self.hear()?;
-        }
-        // It ended when it had made the launcher proper; unwaited, it would stay a zombie as long as the launcher lives.
-        if !self.starter_stays && let Some(mut starter) = self.starter.take() {
-            let _ = starter.wait();
+            self.hear()?.give_up();
         }
         self.ready.as_ref().map(|ready| ready.load_by).ok_or_else(|| SandboxError::LauncherGone("no answer".to_owned()))
     }
@@ -164,17 +199,21 @@ impl Control {
         self.next += 1;
         let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec })
             .map_err(|error| SandboxError::Control(error.into()))?;
-        sys::fd::send(self.socket.as_fd(), &order, fds).map_err(SandboxError::Control)?;
+        let lost = |error: std::io::Error| SandboxError::LauncherGone(error.to_string());
+        sys::fd::send(self.socket.as_fd(), &order, fds).map_err(lost)?;
         loop {
-            if let Some(pidfd) = self.hear()? {
-                return Ok((worker, pidfd));
+            match self.hear()? {
+                Heard::Spawned(number, pidfd) if number == worker => return Ok((worker, pidfd)),
+                Heard::NotSpawned(number, error) if number == worker => return Err(error),
+                // The answer to an order whose caller gave up.
+                other => other.give_up(),
             }
         }
     }
 
-    /// Reads one message. The value is the pidfd of a worker that was just started.
-    fn hear(&mut self) -> Result<Option<OwnedFd>, SandboxError> {
-        let timeout = PollTimeout::try_from(ANSWER_DEADLINE).unwrap_or(PollTimeout::MAX);
+    /// Reads one message.
+    fn hear(&mut self) -> Result<Heard, SandboxError> {
+        let timeout = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
         let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         let ready = loop {
             match poll(&mut fds, timeout) {
@@ -185,23 +224,36 @@ impl Control {
         if ready == 0 {
             return Err(SandboxError::LauncherGone("it did not answer in time".to_owned()));
         }
-        let (body, mut fds) = sys::fd::receive(self.socket.as_fd(), CONTROL_MAX).map_err(SandboxError::Control)?;
+        let lost = |error: std::io::Error| SandboxError::LauncherGone(error.to_string());
+        let (body, mut fds) = sys::fd::receive(self.socket.as_fd(), CONTROL_MAX).map_err(lost)?;
         if body.is_empty() {
             return Err(SandboxError::LauncherGone("its control channel closed".to_owned()));
         }
         let gone = || SandboxError::LauncherGone("a message came without its descriptor".to_owned());
-        match serde_json::from_slice(&body).map_err(|error| SandboxError::Control(error.into()))? {
+        match serde_json::from_slice(&body).map_err(|error| lost(error.into()))? {
             FromLauncher::Ready { load_by } => {
                 let pidfd = fds.pop().ok_or_else(gone)?;
                 self.ready = Some(Ready { load_by, pidfd });
-                Ok(None)
+                if self.namespaces {
+                    // It has cloned the launcher proper and ended; nobody else would collect it.
+                    let _ = self.starter.take().map(|mut starter| starter.wait());
+                }
+                Ok(Heard::Nothing)
             }
-            FromLauncher::Unavailable { step, reason } => Err(SandboxError::Unavailable { step, reason }),
-            FromLauncher::Spawned { .. } => Ok(Some(fds.pop().ok_or_else(gone)?)),
-            FromLauncher::NotSpawned { step, reason, .. } => Err(SandboxError::NotSealed { step, reason }),
+            FromLauncher::Unavailable { step, reason } => {
+                // It ends now; whichever process it was, nobody else would collect it.
+                if let Some(pidfd) = fds.pop() {
+                    sys::process::await_end(&pidfd);
+                }
+                Err(SandboxError::Unavailable { step, reason })
+            }
+            FromLauncher::Spawned { worker } => Ok(Heard::Spawned(worker, fds.pop().ok_or_else(gone)?)),
+            FromLauncher::NotSpawned { worker, step, reason } => {
+                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed { step, reason }))
+            }
             FromLauncher::Ended { worker, ended } => {
                 self.ended.insert(worker, ended);
-                Ok(None)
+                Ok(Heard::Nothing)
             }
         }
     }
@@ -209,19 +261,26 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
+        // The launcher proper is this process's own child, known only by the handle it sends when it is up: without it
+        // nothing could be ended or collected. It answers in milliseconds, or is no more.
+        self.patience = Duration::from_secs(2);
+        let _ = self.await_ready();
         // Killing is quicker than the end of the channel, and as final: pid 1 of the namespace takes all workers along.
+        let was_up = self.ready.is_some();
         if let Some(ready) = self.ready.take() {
             sys::process::kill(ready.pidfd.as_fd());
-            // Dead at once, but the kernel takes milliseconds to take its namespaces apart: reaped from aside. If this
-            // process ends first, its own parent does it.
-            let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || {
-                sys::process::await_end(&ready.pidfd);
-            });
-        } else if let Some(starter) = &mut self.starter {
-            let _ = starter.kill();
+            if self.left {
+                return;
+            }
+            sys::process::await_end(&ready.pidfd);
         }
         if let Some(mut starter) = self.starter.take() {
-            let _ = starter.wait();
+            // Never by its number: a program that collects all children may have freed it for another process.
+            if was_up {
+                let _ = starter.wait();
+            } else {
+                let _ = starter.try_wait();
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use migraine_plugin_api::PluginError;
 
@@ -129,17 +129,12 @@ impl Worker {
             Ok(Some(seal)) if seal.layers == spec.layers => worker.seal = seal,
             Ok(_) => return Err(SandboxError::LayerMissing),
             Err(_) => {
-                let reason = worker.last_words();
+                // No plugin code has run.
+                let reason = format!("the worker {}", worker.bury()?);
                 return Err(SandboxError::NotSealed { step: "the sandbox's self-check".to_owned(), reason });
             }
         }
         Ok(worker)
-    }
-
-    /// What a worker that could not finish its seal wrote about it; no plugin code has run.
-    fn last_words(&mut self) -> String {
-        let death = self.bury();
-        format!("the worker {death}")
     }
 
     /// What is in force, as the worker reported it before the plugin was near.
@@ -196,7 +191,7 @@ impl Worker {
             (Kind::Oversized, body) => {
                 let size = String::from_utf8_lossy(&body).into_owned();
                 self.watched.kill(Some(Death::Message(crate::text::display_safe(&size, 20))));
-                Err(SandboxError::Died(self.bury()))
+                Err(self.died())
             }
             (kind, _) => Err(self.broken(format!("{kind:?} in answer to a call"))),
         }
@@ -219,7 +214,7 @@ impl Worker {
     /// Tells the plugin to end and waits until its process is gone; its own clean-up may take `grace`.
     pub fn shut_down(mut self, grace: Duration, side: &mut dyn HostSide) -> Option<Usage> {
         self.say_goodbye(grace, side);
-        self.bury();
+        let _ = self.bury();
         let ended = self.ended.as_ref()?;
         Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
     }
@@ -241,11 +236,12 @@ impl Worker {
             // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
             _ => self.listen(call, limits, side),
         };
+        // Before the output is passed on: the caller's slow terminal is not the plugin's time.
+        self.watched.disarm();
         if kind != Kind::Hook && kind != Kind::Echo {
             // What a command printed on its own descriptors must be shown before its end is.
-            self.watched.drain(true);
+            self.watched.drain();
         }
-        self.watched.disarm();
         outcome
     }
 
@@ -265,10 +261,7 @@ impl Worker {
             match kind {
                 Kind::Out | Kind::Err => {
                     let stream = if kind == Kind::Out { Stream::Out } else { Stream::Err };
-                    let before = Instant::now();
-                    let written = side.output(stream, frame.body);
-                    self.watched.extend(before.elapsed());
-                    if let Err(error) = written {
+                    if let Err(error) = self.watched.write(|| side.output(stream, frame.body)) {
                         self.watched.kill(None);
                         return Err(SandboxError::Output(error));
                     }
@@ -308,34 +301,47 @@ impl Worker {
         if !matches!(error, WireError::Closed | WireError::Cut) {
             return self.broken(error.to_string());
         }
-        match self.bury() {
+        match self.died() {
             // Half a message and an end in good order: that is no crash, whose cause would say more.
-            Death::Exited(_) | Death::Silent if matches!(error, WireError::Cut) => {
+            SandboxError::Died(Death::Exited(_) | Death::Silent) if matches!(error, WireError::Cut) => {
                 SandboxError::Died(Death::Protocol(error.to_string()))
             }
-            death => SandboxError::Died(death),
+            died => died,
         }
     }
 
     /// The worker broke the protocol.
     fn broken(&mut self, why: String) -> SandboxError {
         self.watched.kill(Some(Death::Protocol(why)));
-        SandboxError::Died(self.bury())
+        self.died()
     }
 
-    /// Makes sure that the worker is gone and says how it came to its end.
-    fn bury(&mut self) -> Death {
+    fn died(&mut self) -> SandboxError {
+        self.bury().map_or_else(|error| error, SandboxError::Died)
+    }
+
+    /// Makes sure that the worker is gone and says how it came to its end. When the launcher is gone, and took the worker
+    /// along, the plugin is not to blame.
+    fn bury(&mut self) -> Result<Death, SandboxError> {
+        let mut failure = None;
         if self.ended.is_none() {
             // A worker that closed its channel may live on for a moment, or for ever.
             if !self.watched.gone_within(Duration::from_millis(200)) {
                 self.watched.kill(Some(Death::Silent));
             }
-            self.ended = self.launcher.await_end(self.number).ok();
-            self.watched.drain(true);
+            match self.launcher.await_end(self.number) {
+                Ok(ended) => self.ended = Some(ended),
+                Err(error) => failure = Some(error),
+            }
+            self.watched.drain();
             self.launcher.attendant().remove(self.key);
         }
         let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.memory));
-        self.watched.cause().or(reported).unwrap_or(Death::Silent)
+        match (self.watched.cause().or(reported), failure) {
+            (Some(death), _) => Ok(death),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(Death::Silent),
+        }
     }
 }
 
@@ -343,7 +349,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         if self.ended.is_none() && !self.dismissed {
             self.watched.kill(None);
-            self.bury();
+            let _ = self.bury();
         }
     }
 }

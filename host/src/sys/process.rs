@@ -47,8 +47,16 @@ pub(crate) fn exit_now(code: i32) -> ! {
 /// # Errors
 /// As pidfd_open(2).
 pub(crate) fn pidfd_of_self() -> io::Result<OwnedFd> {
-    // SAFETY: getpid(2) cannot fail; pidfd_open(2) returns a new descriptor or an error.
-    let value = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
+    pidfd_of(nix::unistd::getpid().as_raw())
+}
+
+/// A handle on a process by its number, which must be held by its parent: this process itself, or a child of it.
+///
+/// # Errors
+/// As pidfd_open(2).
+pub(crate) fn pidfd_of(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes no pointers; it returns a new descriptor or an error.
+    let value = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     let number = i32::try_from(checked(value)?).map_err(io::Error::other)?;
     // SAFETY: just created, owned here alone.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })

@@ -12,6 +12,18 @@ extern "C" fn note(_: libc::c_int) {
     INTERRUPTED.store(true, Ordering::SeqCst);
 }
 
+/// Gives SIGCHLD its default action: one that is ignored stays so over exec(2), and then the kernel reaps children
+/// before wait4(2) could say how they ended.
+///
+/// # Errors
+/// As sigaction(2).
+pub(crate) fn expect_children() -> io::Result<()> {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of this program.
+    unsafe { sigaction(Signal::SIGCHLD, &action) }?;
+    Ok(())
+}
+
 /// Makes SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`]. Children start with the default action again: a handler is not
 /// inherited over exec(2), as an ignored signal would be.
 ///

@@ -144,7 +144,7 @@ pub enum FromLauncher {
         /// How workers will open their code.
         load_by: LoadBy,
     },
-    /// It cannot build the sandbox on this machine.
+    /// It cannot build the sandbox on this machine, and ends; beside travels its own pidfd, if there is one.
     Unavailable {
         /// The step that failed.
         step: String,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
 
 use super::jail::{self, Report, StepError, at};
 use super::{numbers, serve};
@@ -31,7 +32,10 @@ pub(super) fn main(spec: Option<OsString>) -> ! {
         Ok(load_by) => Launcher::new(control, load_by, spec.namespaces).run(),
         Err(error) => {
             let message = FromLauncher::Unavailable { step: error.step.to_owned(), reason: error.source.to_string() };
-            i32::from(say(&control, &message, &[]).is_err()) + 70
+            // Its handle goes along, so that the host can collect this process.
+            let own = sys::process::pidfd_of_self().ok();
+            let fds: Vec<BorrowedFd<'_>> = own.iter().map(OwnedFd::as_fd).collect();
+            i32::from(say(&control, &message, &fds).is_err()) + 70
         }
     };
     exit_now(code)
@@ -56,8 +60,9 @@ fn take_control() -> io::Result<OwnedFd> {
 
 /// Enters the sandbox of the launcher itself.
 fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
-    // The caller's may forbid the root's directories to the worker, which has no power over modes.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    // The caller's could leave directories of the new root that nobody may enter.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
     for library in SYSTEM_LIBRARIES {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
@@ -75,6 +80,7 @@ fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
         load_by = jail::root::enter(spec.load_by)?;
+        jail::spaces::rename_host()?;
     }
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
@@ -213,8 +219,11 @@ impl Launcher {
                     tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
                     // read(2) is allowed inside the filter, recvmsg(2) is not.
                     let mut word = [0; 2];
-                    at("wait for the launcher", nix::unistd::read(&report, &mut word))?;
-                    Ok(sealing)
+                    match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
+                        2 => Ok(sealing),
+                        // It is gone, or could not fetch the listener: nobody would answer a notification.
+                        _ => at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
+                    }
                 }
                 Err(error) => {
                     tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;

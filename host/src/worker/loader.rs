@@ -1,6 +1,6 @@
 //! The only place where a plugin's library is opened. Its constructors run inside the call, so the jail stands before.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use abi_stable::abi_stability::StableAbi;
 use abi_stable::abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility};
@@ -10,7 +10,7 @@ use migraine_plugin_api::abi::{HostObject, PluginObject, RootModule_Ref};
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{API_VERSION, ApiVersion, PluginError};
 
-use super::jail::root::CODE_COPY;
+use super::jail::root::{CODE, CODE_COPY};
 use super::numbers;
 use crate::wire::{LoadBy, LoadFailure};
 
@@ -20,17 +20,22 @@ pub(super) struct Loaded {
     pub(super) api_version: ApiVersion,
 }
 
+/// Where the verified bytes are opened: among the worker's own descriptors, or as its copy.
+pub(super) fn place(load_by: LoadBy, own_root: bool) -> PathBuf {
+    match load_by {
+        LoadBy::Procfs if own_root => Path::new(CODE).join(numbers::CODE.to_string()),
+        LoadBy::Procfs => Path::new("/proc/self/fd").join(numbers::CODE.to_string()),
+        LoadBy::Copy => CODE_COPY.into(),
+    }
+}
+
 /// Opens the library and checks its interface both ways: an older plugin on this host and a newer plugin's subset both
 /// load when one layout extends the other.
 ///
 /// # Errors
 /// The library cannot be opened, is no plugin, or has another interface.
-pub(super) fn open(load_by: LoadBy) -> Result<Loaded, LoadFailure> {
-    let path = match load_by {
-        LoadBy::Procfs => format!("/proc/self/fd/{}", numbers::CODE),
-        LoadBy::Copy => CODE_COPY.to_owned(),
-    };
-    let header = lib_header_from_path(Path::new(&path)).map_err(|error| describe(&error))?;
+pub(super) fn open(code: &Path) -> Result<Loaded, LoadFailure> {
+    let header = lib_header_from_path(code).map_err(|error| describe(&error))?;
     let layout_of_plugin = header.layout().ok_or_else(|| LoadFailure::Abi {
         message: format!(
             "the plugin carries no layout of its interface, so it cannot be checked; build it with \

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,7 +34,7 @@ pub(super) fn main(sealing: Sealing, load_by: LoadBy) -> i32 {
         return 75;
     }
     let channel = Arc::new(channel);
-    match serve(&channel, load_by) {
+    match serve(&channel, &loader::place(load_by, report.layers.namespaces)) {
         Ok(()) => 0,
         Err(_) => 76,
     }
@@ -128,7 +129,7 @@ fn answer(outcome: Result<Vec<u8>, PluginError>) -> RResult<RVec<u8>, RVec<u8>> 
     outcome.map(RVec::from).map_err(|error| encode(&error)).into()
 }
 
-fn serve(channel: &Arc<Channel>, load_by: LoadBy) -> Result<(), WireError> {
+fn serve(channel: &Arc<Channel>, code: &Path) -> Result<(), WireError> {
     let mut plugin = None;
     let mut spare = Vec::new();
     loop {
@@ -140,7 +141,7 @@ fn serve(channel: &Arc<Channel>, load_by: LoadBy) -> Result<(), WireError> {
             }
             return Ok(());
         }
-        answer_one(channel, load_by, &mut plugin, &frame)?;
+        answer_one(channel, code, &mut plugin, &frame)?;
         spare = frame.into_buffer();
     }
 }
@@ -148,7 +149,7 @@ fn serve(channel: &Arc<Channel>, load_by: LoadBy) -> Result<(), WireError> {
 /// Answers one request.
 fn answer_one(
     channel: &Arc<Channel>,
-    load_by: LoadBy,
+    code: &Path,
     plugin: &mut Option<PluginObject>,
     frame: &OwnedFrame,
 ) -> Result<(), WireError> {
@@ -159,7 +160,7 @@ fn answer_one(
     }
     channel.call.store(call, Ordering::Release);
     if kind == Kind::Load && plugin.is_none() {
-        let loaded = load(channel, load_by, frame.body());
+        let loaded = load(channel, code, frame.body());
         channel.call.store(0, Ordering::Release);
         return match loaded {
             Ok((made, body)) => {
@@ -195,15 +196,11 @@ fn shut_down(channel: &Channel, mut plugin: PluginObject, header: Header) {
     let _ = channel.send(Header::new(Kind::Reply, header.call), b"", b"");
 }
 
-fn load(
-    channel: &Arc<Channel>,
-    load_by: LoadBy,
-    body: &[u8],
-) -> Result<(PluginObject, Vec<u8>), crate::wire::LoadFailure> {
+fn load(channel: &Arc<Channel>, code: &Path, body: &[u8]) -> Result<(PluginObject, Vec<u8>), crate::wire::LoadFailure> {
     use crate::wire::LoadFailure;
     let failed = |error: String| LoadFailure::Library { message: error };
     let body: LoadBody = serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?;
-    let loaded = loader::open(load_by);
+    let loaded = loader::open(code);
     // The library is mapped, or never will be: the plugin's code must not find its own file open.
     drop(sys::fd::take_inherited(numbers::CODE));
     let loaded = loaded?;

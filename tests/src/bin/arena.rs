@@ -142,6 +142,7 @@ fn main() -> anyhow::Result<()> {
     };
     io::stdout().flush()?;
     let (processes, zombies) = left_behind();
+    wait_for(|| count("/proc/self/fd") <= before);
     let descriptors = count("/proc/self/fd") - before;
     let peak = memory("VmHWM:");
     // What a plugin printed may have ended without a line break.
@@ -350,18 +351,23 @@ fn memory_of(pid: &str, field: &str) -> i64 {
 
 /// Processes that live a second later, ended then, and ended ones that nobody had waited for.
 fn left_behind() -> (usize, usize) {
-    let (mut zombies, start) = (0, Instant::now());
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Err(_) => return (0, zombies),
-            Ok(WaitStatus::StillAlive) if start.elapsed() > Duration::from_secs(1) => break,
-            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(5)),
-            Ok(_) => zombies += 1,
-        }
+    // The sandbox may collect its children from a thread of its own: taken first, they would look like forgotten ones.
+    wait_for(|| children().is_empty());
+    let mut zombies = 0;
+    while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|status| status != WaitStatus::StillAlive) {
+        zombies += 1;
     }
     let alive = children();
     for pid in alive.iter().filter_map(|pid| pid.parse().ok()) {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
     (alive.len(), zombies)
+}
+
+/// Waits until something holds, at most the second that everything may take to end.
+fn wait_for(mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() && start.elapsed() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }

@@ -68,7 +68,10 @@ fn call(
     if let Some(seconds) = timeout {
         settings.command_wall = Duration::from_secs(seconds);
     }
-    Host::new(home, settings).command(name, invocation).map_err(|error| match error {
+    let mut host = Host::new(home, settings);
+    let done = host.command(name, invocation);
+    host.leave();
+    done.map_err(|error| match error {
         // The plugin's own words about its arguments: they stand for themselves.
         CallError::Usage { .. } => Failure::usage(error.to_string()),
         error if error.reader_left() => Failure::BrokenPipe,

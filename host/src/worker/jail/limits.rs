@@ -1,6 +1,6 @@
 //! Resource limits (setrlimit(2)). A limit that cannot be set stops the start.
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{StepError, at};
 use crate::wire::Rlimits;
@@ -8,7 +8,7 @@ use crate::wire::Rlimits;
 /// Descriptors that the protocol itself uses, the lowest free number included.
 const OWN_DESCRIPTORS: u64 = 6;
 
-/// Sets every limit, soft and hard alike.
+/// Sets every limit, soft and hard alike; one that the caller already holds lower stays so, since nobody may raise it.
 ///
 /// # Errors
 /// The kernel refused one.
@@ -29,6 +29,8 @@ pub(super) fn apply(limits: &Rlimits) -> Result<(), StepError> {
         ("limit real-time priority", Resource::RLIMIT_RTPRIO, 0),
     ];
     for (step, resource, value) in table {
+        let (_, held) = at(step, getrlimit(resource))?;
+        let value = value.min(held);
         at(step, setrlimit(resource, value, value))?;
     }
     Ok(())

@@ -57,8 +57,9 @@ pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction]) 
     if layers.namespaces {
         // Mounts need the launcher's user namespace, so they come before the worker's own.
         root::mount_scratch(&spec.rlimits)?;
-        if load_by == LoadBy::Copy {
-            root::copy_code()?;
+        match load_by {
+            LoadBy::Copy => root::copy_code()?,
+            LoadBy::Procfs => root::show_descriptors()?,
         }
         // Its own user namespace, without id maps: processes are counted, and rights over other processes decided, per
         // worker. As a clone flag it would come before the mounts and make the scratch unwritable.

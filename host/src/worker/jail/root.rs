@@ -15,7 +15,9 @@ use crate::worker::numbers;
 
 /// The scratch directory of every worker, private to it.
 pub(in crate::worker) const SCRATCH: &str = "/tmp";
-/// Where a worker keeps its own copy of the code, if it needs one.
+/// Where a worker finds its code: among its descriptors, or as a copy of its own.
+pub(in crate::worker) const CODE: &str = "/code";
+/// That copy.
 pub(in crate::worker) const CODE_COPY: &str = "/code/library.so";
 
 const DEVICES: [&str; 3] = ["null", "zero", "urandom"];
@@ -83,6 +85,18 @@ pub(super) fn mount_scratch(limits: &Rlimits) -> Result<(), StepError> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     at("mount the scratch", mount(Some("tmpfs"), SCRATCH, Some("tmpfs"), flags, Some(options.as_str())))?;
     at("enter the scratch", chdir(SCRATCH))
+}
+
+/// Shows the worker's own descriptors where a copy of the code would lie, and hides procfs: its links and file data would
+/// tell a plugin where the host program lies, whose home that is and how full the disk is (readlink(2), stat(2) and
+/// statfs(2) are not Landlock's).
+///
+/// # Errors
+/// The first mount that failed.
+pub(super) fn show_descriptors() -> Result<(), StepError> {
+    let bind = |from, to| mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>);
+    at("bind the descriptors", bind("/proc/self/fd", CODE))?;
+    at("cover procfs", bind("/dev", "/proc"))
 }
 
 /// Copies the verified bytes to a tmpfs of the worker's own and makes that read-only.

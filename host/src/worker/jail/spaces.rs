@@ -62,6 +62,14 @@ pub(in crate::worker) fn enter_all() -> Result<(), StepError> {
     at("write gid_map", fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")))
 }
 
+/// Gives the machine another name: uname(2) would tell a plugin the real one.
+///
+/// # Errors
+/// As sethostname(2).
+pub(in crate::worker) fn rename_host() -> Result<(), StepError> {
+    at("name the machine", nix::unistd::sethostname("sandbox").map_err(io::Error::from))
+}
+
 /// A user namespace without maps, for one worker.
 ///
 /// # Errors

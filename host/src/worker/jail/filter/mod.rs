@@ -10,7 +10,7 @@
 
 mod rules;
 
-use rules::{Action, BASE, Check, Group, NEWEST_KNOWN};
+use rules::{Action, BASE, Check, FCNTL, Group, NEWEST_KNOWN};
 
 use crate::sys::seccomp::Instruction;
 
@@ -157,19 +157,22 @@ fn checked(check: Check) -> Vec<Instruction> {
                 refuse,
             ]
         }
-        Check::NoWritableCode => vec![
-            low_word(2),
-            jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 4),
-            jump(HAS_BIT, bits(libc::PROT_WRITE), 2, 0),
-            low_word(3),
-            jump(HAS_BIT, bits(libc::MAP_ANONYMOUS), 0, 1),
-            refuse,
-            allow,
-        ],
+        Check::CountedMemory => counted_memory(),
         Check::NeverExecutable => {
             vec![low_word(2), jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 1), refuse, allow]
         }
         Check::OneOf(argument, values) => one_of(argument, values),
+        Check::OwnDescriptor => {
+            let granted = statement(RETURN, verdict(Action::Errno(0)));
+            let mut program = vec![
+                low_word(1),
+                jump(EQUAL, bits(libc::F_SETLK), 1, 0),
+                jump(EQUAL, bits(libc::F_SETLKW), 0, 1),
+                granted,
+            ];
+            program.extend(one_of(1, FCNTL));
+            program
+        }
         Check::ReadOwnLimit => vec![
             low_word(0),
             jump(EQUAL, 0, 0, 5),
@@ -202,6 +205,29 @@ fn checked(check: Check) -> Vec<Instruction> {
             program
         }
     }
+}
+
+/// mmap(2) without mappings that RLIMIT_DATA does not count and without code that could be written.
+fn counted_memory() -> Vec<Instruction> {
+    let allow = statement(RETURN, verdict(Action::Allow));
+    let refuse = statement(RETURN, verdict(EPERM));
+    let bits = |flags: i32| flags.cast_unsigned();
+    let uncounted = bits(libc::MAP_GROWSDOWN | libc::MAP_HUGETLB);
+    // MAP_SHARED is also a bit of MAP_SHARED_VALIDATE.
+    let (shared, anonymous) = (bits(libc::MAP_SHARED), bits(libc::MAP_ANONYMOUS));
+    vec![
+        low_word(3),
+        jump(HAS_BIT, uncounted, 7, 0),
+        jump(HAS_BIT, anonymous, 0, 1),
+        jump(HAS_BIT, shared, 5, 0),
+        low_word(2),
+        jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 4),
+        jump(HAS_BIT, bits(libc::PROT_WRITE), 2, 0),
+        low_word(3),
+        jump(HAS_BIT, anonymous, 0, 1),
+        refuse,
+        allow,
+    ]
 }
 
 fn one_of(argument: u8, values: &[u32]) -> Vec<Instruction> {

@@ -22,12 +22,14 @@ pub(super) enum Action {
 pub(super) enum Check {
     /// clone(2): threads only; no new namespace and no new process.
     ThreadOnly,
-    /// mmap(2): executable memory comes from read-only file mappings alone.
-    NoWritableCode,
+    /// mmap(2): executable memory comes from read-only file mappings alone, and no memory escapes RLIMIT_DATA.
+    CountedMemory,
     /// mprotect(2): nothing becomes executable afterwards.
     NeverExecutable,
     /// The low word of an argument must be one of these.
     OneOf(u8, &'static [u32]),
+    /// fcntl(2): locks are granted without a lock, and the commands listed pass.
+    OwnDescriptor,
     /// prlimit64(2): reading the own limits.
     ReadOwnLimit,
     /// socketpair(2): a pair of Unix streams.
@@ -55,7 +57,7 @@ macro_rules! calls {
 pub(super) const NEWEST_KNOWN: u32 = 450;
 
 /// fcntl(2) commands: no F_SETOWN, F_SETSIG, F_NOTIFY, which send signals elsewhere, and no leases.
-const FCNTL: &[u32] = &[
+pub(super) const FCNTL: &[u32] = &[
     libc::F_DUPFD as u32,
     libc::F_DUPFD_CLOEXEC as u32,
     libc::F_GETFD as u32,
@@ -63,11 +65,7 @@ const FCNTL: &[u32] = &[
     libc::F_GETFL as u32,
     libc::F_SETFL as u32,
     libc::F_GETLK as u32,
-    libc::F_SETLK as u32,
-    libc::F_SETLKW as u32,
     libc::F_OFD_GETLK as u32,
-    libc::F_OFD_SETLK as u32,
-    libc::F_OFD_SETLKW as u32,
     libc::F_GETPIPE_SZ as u32,
     libc::F_GET_SEALS as u32,
 ];
@@ -96,8 +94,9 @@ pub(super) const BASE: &[Group] = &[
     },
     Group {
         name: "code",
-        reason: "late code loading: only read-only file mappings may be executable, and every writable mount is noexec",
-        action: Action::Check(Check::NoWritableCode),
+        reason: "only read-only file mappings may be executable, and every writable mount is noexec; shared anonymous, \
+                 growing and huge mappings are outside RLIMIT_DATA",
+        action: Action::Check(Check::CountedMemory),
         calls: calls![SYS_mmap],
     },
     Group {
@@ -163,8 +162,9 @@ pub(super) const BASE: &[Group] = &[
     },
     Group {
         name: "descriptor flags",
-        reason: "the commands that send signals to other processes are left out",
-        action: Action::Check(Check::OneOf(1, FCNTL)),
+        reason: "the commands that send signals to other processes are left out; a record lock would stand on the \
+                 machine's own /dev/null and be seen by everybody, and inside one process it never excludes anything",
+        action: Action::Check(Check::OwnDescriptor),
         calls: calls![SYS_fcntl],
     },
     Group {
@@ -181,8 +181,14 @@ pub(super) const BASE: &[Group] = &[
             SYS_open SYS_openat SYS_openat2 SYS_creat SYS_stat SYS_fstat SYS_lstat SYS_newfstatat SYS_statx SYS_access
             SYS_faccessat SYS_faccessat2 SYS_readlink SYS_readlinkat SYS_getdents64 SYS_getcwd SYS_chdir SYS_fchdir
             SYS_mkdir SYS_mkdirat SYS_rmdir SYS_unlink SYS_unlinkat SYS_rename SYS_renameat SYS_renameat2 SYS_ftruncate
-            SYS_fallocate SYS_fsync SYS_fdatasync SYS_statfs SYS_fstatfs SYS_umask SYS_flock SYS_fadvise64
+            SYS_fallocate SYS_fsync SYS_fdatasync SYS_statfs SYS_fstatfs SYS_umask SYS_fadvise64
         ],
+    },
+    Group {
+        name: "file locks",
+        reason: "a lock on the machine's own /dev/null would stop its other programs and talk to other plugins",
+        action: Action::Errno(libc::ENOLCK),
+        calls: calls![SYS_flock],
     },
     Group {
         name: "questions",

@@ -105,6 +105,17 @@ fn arguments_decide() {
         ("thread in a pid namespace", libc::SYS_clone, [thread | bits(libc::CLONE_NEWPID), 0, 0, 0, 0, 0], false),
         ("data", libc::SYS_mmap, [0, 4096, read | write, anonymous, 0, 0], true),
         ("library text", libc::SYS_mmap, [0, 4096, read | exec, bits(libc::MAP_PRIVATE), 3, 0], true),
+        ("scratch file", libc::SYS_mmap, [0, 4096, read | write, bits(libc::MAP_SHARED), 3, 0], true),
+        ("thread stack", libc::SYS_mmap, [0, 4096, 0, anonymous | bits(libc::MAP_STACK), 0, 0], true),
+        (
+            "shared memory",
+            libc::SYS_mmap,
+            [0, 4096, read | write, bits(libc::MAP_ANONYMOUS | libc::MAP_SHARED), 0, 0],
+            false,
+        ),
+        ("growing memory", libc::SYS_mmap, [0, 4096, read | write, anonymous | bits(libc::MAP_GROWSDOWN), 0, 0], false),
+        ("huge pages", libc::SYS_mmap, [0, 4096, read | write, anonymous | bits(libc::MAP_HUGETLB), 0, 0], false),
+        ("huge file pages", libc::SYS_mmap, [0, 4096, read, bits(libc::MAP_PRIVATE | libc::MAP_HUGETLB), 3, 0], false),
         ("anonymous code", libc::SYS_mmap, [0, 4096, read | exec, anonymous, 0, 0], false),
         ("writable code", libc::SYS_mmap, [0, 4096, read | write | exec, bits(libc::MAP_PRIVATE), 3, 0], false),
         ("relro", libc::SYS_mprotect, [0, 4096, read, 0, 0, 0], true),
@@ -116,6 +127,7 @@ fn arguments_decide() {
         ("TIOCSTI with a high bit", libc::SYS_ioctl, [0, libc::TIOCSTI | high, 0, 0, 0, 0], false),
         ("F_GETFL", libc::SYS_fcntl, [1, bits(libc::F_GETFL), 0, 0, 0, 0], true),
         ("F_SETOWN", libc::SYS_fcntl, [1, bits(libc::F_SETOWN), 1, 0, 0, 0], false),
+        ("F_OFD_SETLK", libc::SYS_fcntl, [1, bits(libc::F_OFD_SETLK), 1, 0, 0, 0], false),
         ("getrlimit", libc::SYS_prlimit64, [0, 7, 0, 4096, 0, 0], true),
         ("setrlimit", libc::SYS_prlimit64, [0, 7, 4096, 0, 0, 0], false),
         ("setrlimit behind 4 GiB", libc::SYS_prlimit64, [0, 7, high, 0, 0, 0], false),
@@ -137,10 +149,20 @@ fn arguments_decide() {
     }
 }
 
+// A56: a lock on a device file of the machine is a channel to other plugins and stops other programs.
+#[test]
+fn no_lock_is_taken_outside() {
+    let granted = libc::SECCOMP_RET_ERRNO;
+    for command in [libc::F_SETLK, libc::F_SETLKW] {
+        assert_eq!(answer(libc::SYS_fcntl, [1, u64::from(command.cast_unsigned()), 0, 0, 0, 0]), granted);
+    }
+    assert_eq!(answer(libc::SYS_flock, [1, 2, 0, 0, 0, 0]), libc::SECCOMP_RET_ERRNO | libc::ENOLCK.cast_unsigned());
+}
+
 #[test]
 fn the_program_is_short_and_every_path_is() {
     let program = base();
-    assert!(program.len() < 400, "{} instructions", program.len());
+    assert!(program.len() < 420, "{} instructions", program.len());
 }
 
 #[test]

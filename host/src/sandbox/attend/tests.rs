@@ -1,0 +1,148 @@
+//! Limits are tried on programs of the system: nothing here needs a sandbox.
+
+use std::io::Write as _;
+use std::process::{Child, Command};
+use std::sync::Barrier;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::pipe2;
+
+use super::*;
+use crate::wire::{Layers, Rlimits};
+
+struct Trial {
+    child: Child,
+    watched: Arc<Watched>,
+    /// The other end of the program's standard error.
+    err: File,
+}
+
+impl Trial {
+    fn new(script: &str, sink: StraySink) -> Self {
+        let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let pidfd = sys::process::pidfd_of(i32::try_from(child.id()).unwrap()).unwrap();
+        let pipe = || {
+            let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).unwrap();
+            fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+            (File::from(ours), File::from(theirs))
+        };
+        let ((out, _), (ours, err)) = (pipe(), pipe());
+        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE };
+        Self { child, watched: Arc::new(Watched::new(pidfd, out, ours, sink, &spec)), err }
+    }
+
+    fn print(&mut self, kib: usize) {
+        for _ in 0..kib {
+            // Above the cap nobody reads any more.
+            let _ = self.err.write_all(&[b'x'; 1024]);
+            self.watched.drain();
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.watched.kill(None);
+        let _ = self.child.wait();
+    }
+}
+
+fn quiet() -> StraySink {
+    Arc::new(|_| {})
+}
+
+fn limits(wall: u64, cpu: u64) -> CallLimits {
+    CallLimits { wall: Duration::from_millis(wall), cpu: Duration::from_millis(cpu), ..CallLimits::default() }
+}
+
+#[test]
+fn a_reader_that_waits_is_not_the_plugins_time() {
+    let trial = Trial::new("sleep 60", quiet());
+    trial.watched.arm(1, &limits(100, 10_000));
+    trial.watched.write(|| {
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(trial.watched.look());
+    });
+    assert!(trial.watched.look());
+    assert_eq!(trial.watched.cause(), None);
+    std::thread::sleep(Duration::from_millis(150));
+    trial.watched.look();
+    assert_eq!(trial.watched.cause(), Some(Death::Time(Duration::from_millis(100))));
+}
+
+// A flood of output must not make a call longer.
+#[test]
+fn quick_writes_move_no_deadline() {
+    let trial = Trial::new("sleep 60", quiet());
+    trial.watched.arm(1, &limits(1000, 10_000));
+    let before = trial.watched.deadline.load(Ordering::SeqCst);
+    let mut slow = 0;
+    for _ in 0..1000 {
+        let began = Instant::now();
+        trial.watched.write(|| ());
+        let took = began.elapsed();
+        // The machine may be busy with something else just now.
+        slow += if took < SLOW_WRITE { 0 } else { u64::try_from(took.as_nanos()).unwrap() };
+    }
+    assert!(trial.watched.deadline.load(Ordering::SeqCst) - before <= slow);
+    trial.watched.disarm();
+    trial.watched.write(|| std::thread::sleep(SLOW_WRITE * 2));
+    assert_eq!(trial.watched.deadline.load(Ordering::SeqCst), 0, "no call runs");
+}
+
+#[test]
+fn stray_output_is_counted_per_call() {
+    let mut trial = Trial::new("sleep 60", quiet());
+    for call in 1..=3 {
+        trial.watched.arm(call, &limits(10_000, 10_000));
+        trial.print(700);
+        trial.watched.disarm();
+    }
+    assert_eq!(trial.watched.cause(), None);
+    trial.print(400);
+    assert_eq!(trial.watched.cause(), Some(Death::Output(STRAY_MAX)));
+}
+
+// A70
+#[test]
+fn a_blocked_sink_holds_up_no_deadline() {
+    let barrier = Arc::new(Barrier::new(2));
+    let inner = Arc::clone(&barrier);
+    let mut trial = Trial::new(
+        "sleep 60",
+        Arc::new(move |_| {
+            inner.wait();
+        }),
+    );
+    let attendant = Attendant::start().unwrap();
+    attendant.add(&trial.watched).unwrap();
+    trial.err.write_all(b"blocks").unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    trial.watched.arm(1, &limits(100, 10_000));
+    attendant.nudge();
+    assert!(trial.watched.gone_within(Duration::from_secs(5)), "the deadline waited for the sink");
+    barrier.wait();
+}
+
+// A60: a plugin's threads outlive its calls.
+#[test]
+fn a_worker_that_spins_between_calls_is_ended() {
+    let trial = Trial::new("while :; do :; done", quiet());
+    let attendant = Attendant::start().unwrap();
+    attendant.add(&trial.watched).unwrap();
+    trial.watched.arm(1, &limits(10_000, 100));
+    trial.watched.disarm();
+    assert!(trial.watched.gone_within(Duration::from_secs(20)));
+    assert_eq!(trial.watched.cause(), Some(Death::Cpu(Duration::from_millis(100))));
+}
+
+// A57: pages made read-only again leave RLIMIT_DATA, but not the machine.
+#[test]
+fn resident_memory_is_limited() {
+    let mut trial = Trial::new("sleep 60", quiet());
+    assert!(resident_bytes(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
+    Arc::get_mut(&mut trial.watched).unwrap().memory = Some((1, 64 << 20));
+    trial.watched.arm(1, &limits(10_000, 10_000));
+    trial.watched.look();
+    assert_eq!(trial.watched.cause(), Some(Death::Memory(64 << 20)));
+}
