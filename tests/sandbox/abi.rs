@@ -64,7 +64,15 @@ fn damaged_libraries_harm_only_their_worker() {
         std::fs::write(&path, bytes).unwrap();
         let outcome = arena.clone().library(&path).with(&["--wall", "1500"]).run("hello", &[]);
         let code = outcome.last().split(": ").next().unwrap_or_default();
-        let ended = ["elf_invalid", "not_a_plugin", "abi_mismatch", "plugin_crashed", "plugin_failed", "limit_time"];
+        let ended = [
+            "elf_invalid",
+            "not_a_plugin",
+            "abi_mismatch",
+            "plugin_crashed",
+            "plugin_exited",
+            "plugin_failed",
+            "limit_time",
+        ];
         assert!(outcome.out == "Hello, World!\n" || ended.contains(&code), "damage {index}: {outcome:?}");
     }
 }
