@@ -1,6 +1,7 @@
 //! End-to-end tests of the built program: real signed packages, throw-away homes, one module for each promise.
 #![allow(clippy::unwrap_used, reason = "a test; what is missing fails it")]
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says that it cannot go on")]
 
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
 mod calling;

@@ -90,13 +90,22 @@ pub fn tiny(manifest: &Value) -> Parcel {
         "__attribute__((section(\".migraine.manifest\"), used)) static const unsigned char manifest[] = {{ {} }};\n",
         numbers.join(",")
     );
+    Parcel::new(library(&source), "tiny", &key())
+}
+
+/// A library of C code.
+///
+/// # Panics
+/// The C compiler refuses it.
+#[must_use]
+pub fn library(source: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("make a directory");
     let (input, output) = (folder.path().join("in.c"), folder.path().join("out.so"));
     fs::write(&input, source).expect("write the source");
     let mut gcc = Command::new("gcc");
     gcc.args(["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,noseparate-code", "-o"]).arg(&output).arg(&input);
     assert!(gcc.status().expect("run gcc").success());
-    Parcel::new(fs::read(output).expect("read the library"), "tiny", &key())
+    fs::read(output).expect("read the library")
 }
 
 /// A manifest with these keys besides name and version.

@@ -24,7 +24,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut words = std::env::args_os().skip(1).peekable();
     let terminal = words.next_if(|word| word == "--terminal").and_then(|_| words.next());
     let program = words.next().context("attend [--terminal PATH] PROGRAM [ARGS...]")?;
-    let mut command = Command::new(&program);
+    let mut command = if ignores_signals()? {
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=HUP,INT,QUIT,TERM").arg(&program);
+        command
+    } else {
+        Command::new(&program)
+    };
     command.args(words);
     if let Some(path) = &terminal {
         // The first terminal that a session's leader opens is the session's.
@@ -42,6 +48,16 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     eprintln!("LEFT BEHIND: {}", left.join(", "));
     Ok(ExitCode::from(99))
+}
+
+/// Whether this process was started so that the signals of a terminal are ignored, as a shell's background jobs are:
+/// what it starts would ignore them too.
+fn ignores_signals() -> anyhow::Result<bool> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).context("no mask of ignored signals")?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16)?;
+    let wanted = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+    Ok(wanted.iter().any(|&signal| ignored & (1 << (signal as i32 - 1)) != 0))
 }
 
 /// The processes that are still there after the grace; they are ended.
