@@ -1,5 +1,4 @@
 //! End-to-end tests of the built program: real signed packages, throw-away homes, one module for each promise.
-#![allow(clippy::unwrap_used, reason = "a test; what is missing fails it")]
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says that it cannot go on")]
 
@@ -13,6 +12,8 @@ mod endings;
 mod exits;
 /// Hooks that fail, crash or hang do what their subscription says, and no more.
 mod failures;
+/// Plugins built when an API version was frozen still load and run.
+mod frozen;
 /// Hooks are called in order, see what they may see and do what they may do.
 mod hooks;
 /// Every verb speaks JSON.
