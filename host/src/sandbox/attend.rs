@@ -280,6 +280,8 @@ struct Shared {
     /// Whether the thread that looks rests between two idle looks, or for ever.
     asleep: AtomicBool,
     over: AtomicBool,
+    /// Whether the whole program ends now.
+    left: AtomicBool,
     /// Knows every pipe by its worker's key, so that a new worker wakes nobody.
     pipes: Epoll,
     end: EventFd,
@@ -298,6 +300,7 @@ impl Attendant {
             next: AtomicU64::new(END + 1),
             asleep: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             pipes,
             end,
         });
@@ -326,6 +329,11 @@ impl Attendant {
         locked(&self.shared.list).remove(&key);
     }
 
+    /// The whole program ends now: nobody waits for the threads.
+    pub(super) fn leave(&self) {
+        self.shared.left.store(true, Ordering::SeqCst);
+    }
+
     /// A call began: wakes the thread that looks, if it rests.
     pub(super) fn nudge(&self) {
         if self.shared.asleep.swap(false, Ordering::SeqCst)
@@ -339,6 +347,9 @@ impl Attendant {
 impl Drop for Attendant {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
+        if self.shared.left.load(Ordering::SeqCst) {
+            return;
+        }
         let _ = self.shared.end.write(1);
         for thread in self.threads.drain(..) {
             thread.thread().unpark();

@@ -116,6 +116,7 @@ impl Launcher {
     /// take namespaces apart; whoever inherits this program's children collects the launcher.
     pub fn leave(&self) {
         self.locked().left = true;
+        self.attendant.leave();
     }
 
     /// Waits until the launcher stands in its namespaces; says how workers will open their code.
@@ -195,6 +196,7 @@ impl Control {
 
     fn spawn(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>]) -> Result<(u32, OwnedFd), SandboxError> {
         self.await_ready()?;
+        self.collect_starter();
         let worker = self.next;
         self.next += 1;
         let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec })
@@ -211,8 +213,21 @@ impl Control {
         }
     }
 
+    /// The starter has cloned the launcher proper and ends; nobody else would collect it. Its end takes a millisecond,
+    /// which is not waited for here: the next message finds it gone.
+    fn collect_starter(&mut self) {
+        if self.namespaces
+            && self.ready.is_some()
+            && let Some(starter) = &mut self.starter
+            && starter.try_wait().is_ok_and(|status| status.is_some())
+        {
+            self.starter = None;
+        }
+    }
+
     /// Reads one message.
     fn hear(&mut self) -> Result<Heard, SandboxError> {
+        self.collect_starter();
         let timeout = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
         let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         let ready = loop {
@@ -234,10 +249,6 @@ impl Control {
             FromLauncher::Ready { load_by } => {
                 let pidfd = fds.pop().ok_or_else(gone)?;
                 self.ready = Some(Ready { load_by, pidfd });
-                if self.namespaces {
-                    // It has cloned the launcher proper and ended; nobody else would collect it.
-                    let _ = self.starter.take().map(|mut starter| starter.wait());
-                }
                 Ok(Heard::Nothing)
             }
             FromLauncher::Unavailable { step, reason } => {

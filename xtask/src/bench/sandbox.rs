@@ -172,15 +172,10 @@ fn context() -> HookContext {
     context
 }
 
-/// A hook with everything: encoded, sent, parsed by the plugin, answered, parsed.
+/// A hook with everything: encoded, sent, parsed by the plugin, answered, parsed. The target is where a persistent
+/// process without a sandbox stands that speaks JSON lines.
 pub(super) fn hook(project: &Project) -> Result<Row> {
-    hook_row(
-        project,
-        "hook-640",
-        100,
-        30.0,
-        "context encoded and parsed, answer parsed; reference: the same bytes bare",
-    )
+    hook_row(project, "hook-640", 100, 2.7, "context encoded and parsed, answer parsed; reference: the same bytes bare")
 }
 
 /// A hook with 256 KiB of output.
