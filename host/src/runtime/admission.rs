@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use migraine_plugin_api::{CommandSpec, Permission};
+use migraine_plugin_api::Permission;
 use serde_json::Value;
 
 use super::error::CallError;
@@ -18,7 +18,6 @@ pub(super) struct Admitted {
     pub(super) code: OwnedFd,
     pub(super) config: BTreeMap<String, Value>,
     pub(super) permissions: Vec<Permission>,
-    pub(super) commands: Vec<CommandSpec>,
     pub(super) unsigned: bool,
 }
 
@@ -47,7 +46,6 @@ pub(super) fn admit(home: &Home, name: &PluginName) -> Result<Admitted, CallErro
         code: seal_code(tree.library()).map_err(sandbox)?,
         config: entry.config(),
         permissions: entry.grants.clone(),
-        commands: entry.commands.clone(),
         unsigned: verdict == Trusted::Unsigned,
     })
 }

@@ -85,14 +85,7 @@ impl Host {
         &self.home
     }
 
-    /// Starts the launcher without waiting for it, so that its start overlaps with other work.
-    ///
-    /// # Errors
-    /// The process could not be started.
-    pub fn warm_up(&mut self) -> Result<(), SandboxError> {
-        self.launcher().map(drop)
-    }
-
+    /// Returns without waiting for it, so that its start overlaps with what follows.
     fn launcher(&mut self) -> Result<Arc<Launcher>, SandboxError> {
         if let Some(launcher) = &self.launcher {
             return Ok(Arc::clone(launcher));
@@ -108,7 +101,7 @@ impl Host {
     /// The plugin may not run, failed, crashed or broke a limit.
     pub fn command(&mut self, plugin: &PluginName, invocation: &Invocation) -> Result<(), CallError> {
         let body = serde_json::to_vec(invocation).map_err(|error| control(plugin, error.into()))?;
-        let limits = CallLimits { wall: self.settings.command_wall, cpu: self.settings.cpu, ..CallLimits::default() };
+        let limits = self.limits(self.settings.command_wall);
         self.call(plugin, Kind::Command, &body, b"", &limits, None, invocation.stdin).map(drop)
     }
 
@@ -118,7 +111,7 @@ impl Host {
     /// As [`Host::command`]; also when the answer cannot be read.
     pub fn hook(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallError> {
         let body = serde_json::to_vec(context).map_err(|error| control(plugin, error.into()))?;
-        let limits = CallLimits { wall: self.settings.hook_wall, cpu: self.settings.cpu, ..CallLimits::default() };
+        let limits = self.limits(self.settings.hook_wall);
         let raw = context.output.as_deref().unwrap_or_default();
         let reply = self.call(plugin, Kind::Hook, &body, raw, &limits, Some(&context.variables), false)?;
         serde_json::from_slice(&reply).map_err(|error| {
@@ -258,15 +251,6 @@ impl Host {
         self.launcher = None;
     }
 
-    /// Whether the plugin declares that a command reads standard input.
-    ///
-    /// # Errors
-    /// The plugin may not run.
-    pub fn reads_stdin(&mut self, plugin: &PluginName, command: &str) -> Result<bool, CallError> {
-        let admitted = self.admit(plugin)?;
-        Ok(admitted.commands.iter().any(|declared| declared.name == command && declared.stdin))
-    }
-
     /// The plugin's verified bytes and grants, read at its first use and kept for restarts.
     fn admit(&mut self, plugin: &PluginName) -> Result<Arc<Admitted>, CallError> {
         if let Some(admitted) = self.admitted.get(plugin) {
@@ -275,6 +259,10 @@ impl Host {
         let admitted = Arc::new(admit(&self.home, plugin)?);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
+    }
+
+    fn limits(&self, wall: Duration) -> CallLimits {
+        CallLimits { wall, cpu: self.settings.cpu, ..CallLimits::default() }
     }
 
     fn side<'a>(&'a self, plugin: &'a PluginName, permissions: &'a [Permission], limits: &CallLimits) -> Side<'a> {
