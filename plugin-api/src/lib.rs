@@ -44,7 +44,7 @@ mod version;
 pub use command::{CommandContext, Input, Invocation, Output};
 pub use context::{CommandInfo, Context, StepInfo, WorkflowInfo};
 pub use error::{ErrorKind, PluginError};
-pub use manifest::{CommandSpec, FailurePolicy, HookSpec, MANIFEST_SECTION, Manifest};
+pub use manifest::{CommandSpec, FailurePolicy, HookSpec, MANIFEST_SECTION, Manifest, Timeout};
 pub use migraine_plugin_macros::plugin;
 pub use permission::{Permission, PermissionError, PermissionKind, read_permissions};
 pub use plugin::Plugin;

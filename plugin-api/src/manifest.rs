@@ -1,8 +1,9 @@
 //! What a plugin says of itself: one schema for the embedded section, `plugin.json` and `plugin.yaml`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::permission::{Permission, read_permissions};
@@ -66,6 +67,48 @@ pub struct CommandSpec {
     /// Whether the caller's standard input is passed to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stdin: bool,
+    /// How long a call may take; absent, the host's default holds. The user's policy may cap it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Timeout>,
+}
+
+/// The wall clock that a command asks for. Written as a number of seconds, or as `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timeout {
+    /// This many seconds, at least one.
+    Seconds(u32),
+    /// No limit: the command ends by itself, or when the user ends it.
+    None,
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seconds(seconds) => write!(f, "{seconds}"),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+impl Serialize for Timeout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Seconds(seconds) => serializer.serialize_u32(*seconds),
+            Self::None => serializer.serialize_str("none"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timeout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok()).filter(|&seconds| seconds > 0);
+        match (seconds, value.as_str()) {
+            (Some(seconds), _) => Ok(Self::Seconds(seconds)),
+            (None, Some("none")) => Ok(Self::None),
+            _ => Err(serde::de::Error::custom(format!("a timeout is a number of seconds or `none`, not `{value}`"))),
+        }
+    }
 }
 
 /// What happens when a subscription's handler fails.
@@ -109,6 +152,10 @@ pub struct HookSpec {
     /// Which handler of the plugin is called.
     #[serde(default)]
     pub handler: String,
+    /// A command of the plugin that is run instead of a handler, with its arguments: split into words as a shell splits
+    /// them, then each `{{NAME}}` is filled in with that variable of the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 impl Manifest {
@@ -142,7 +189,7 @@ impl CommandSpec {
     /// A command with a name only.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), description: String::new(), usage: String::new(), stdin: false }
+        Self { name: name.to_owned(), description: String::new(), usage: String::new(), stdin: false, timeout: None }
     }
 }
 
@@ -159,6 +206,7 @@ impl HookSpec {
             on_failure: FailurePolicy::default(),
             optional: false,
             handler: String::new(),
+            command: None,
         }
     }
 }
