@@ -156,7 +156,8 @@ impl Launcher {
         drop((request_end, reply_end, out_end, err_end));
         let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
-        let channel = Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
+        let channel =
+            Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
         Worker::new(Arc::clone(self), number, spec, (watched, key), channel)
     }
 

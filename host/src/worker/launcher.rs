@@ -243,13 +243,7 @@ impl Launcher {
 }
 
 /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-fn become_worker(
-    spec: &WorkerSpec,
-    load_by: LoadBy,
-    program: &[Instruction],
-    fds: Vec<OwnedFd>,
-    mouth: OwnedFd,
-) -> ! {
+fn become_worker(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
     let outcome = arrange(fds, mouth).and_then(|report| {
         let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
         match jail::seal(spec, load_by, program) {

@@ -15,9 +15,7 @@ use migraine_plugin_api::{ErrorKind, PluginError};
 use super::jail::Sealing;
 use super::{loader, numbers};
 use crate::sys;
-use crate::wire::{
-    Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, WireError, write_frame,
-};
+use crate::wire::{Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, WireError, write_frame};
 
 /// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
 /// sees the channel end.
