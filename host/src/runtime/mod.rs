@@ -6,6 +6,7 @@ mod admission;
 mod error;
 mod host;
 mod services;
+mod wall;
 
 pub use error::CallError;
 pub use host::{Host, Settings};

@@ -52,7 +52,7 @@ fn quiet() -> StraySink {
 }
 
 fn limits(wall: u64, cpu: u64) -> CallLimits {
-    CallLimits { wall: Duration::from_millis(wall), cpu: Duration::from_millis(cpu), ..CallLimits::default() }
+    CallLimits { wall: Some(Duration::from_millis(wall)), cpu: Duration::from_millis(cpu), ..CallLimits::default() }
 }
 
 #[test]
