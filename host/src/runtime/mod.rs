@@ -8,6 +8,7 @@ mod dial;
 mod error;
 mod host;
 mod services;
+mod wall;
 
 pub use error::CallError;
 pub use host::{Host, Settings};
