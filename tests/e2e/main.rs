@@ -24,6 +24,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// A program that is stopped keeps its plugins and loses no time.
+mod suspend;
 /// What was changed after it was signed is refused.
 mod tamper;
 /// Who may sign what.

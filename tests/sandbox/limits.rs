@@ -57,6 +57,18 @@ fn idle_workers_do_not_starve_another() {
     assert!(shared.out.contains("threads: refused EAGAIN"), "{shared:?}");
 }
 
+// A60: a warm worker does not die of its age, and one call has no more than its own time.
+#[test]
+fn cpu_time_is_counted_for_each_call() {
+    everywhere(|arena, _| {
+        let limited = arena.clone().with(&["--cpu", "500", "--wall", "30000"]);
+        let warm = limited.clone().with(&["--times", "12"]).run("burn", &["100"]);
+        assert_eq!(warm.code, 0, "{warm:?}");
+        let outcome = limited.with(&["--times", "2"]).run("burn", &["700"]);
+        assert_eq!(outcome.last(), "limit_cpu: it used more CPU time than its limit of 0.5 s");
+    });
+}
+
 // A63: the user's other programs can still start processes.
 #[test]
 fn a_fork_bomb_is_bounded_without_the_filter() {

@@ -13,5 +13,6 @@ mod limits;
 mod memory;
 mod network;
 mod processes;
+mod suspend;
 mod sweep;
 mod teardown;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{
@@ -17,6 +17,7 @@ use super::error::CallError;
 use super::services::{Data, Side, Voice};
 use super::wall;
 use crate::ids::PluginName;
+use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
@@ -186,7 +187,7 @@ impl Host {
     }
 
     fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
-        let started = Instant::now();
+        let started = awake::now();
         if !self.workers.contains_key(plugin) {
             // Started before the bytes are read and judged: the two overlap.
             self.launcher().map_err(|error| sandbox(plugin, error))?;
@@ -195,7 +196,10 @@ impl Host {
         let limits = &self.limits(request, &admitted);
         let mut worker = self.take_worker(plugin, limits)?;
         // One deadline: a start that takes long leaves less for the call.
-        let rest = CallLimits { wall: limits.wall.map(|wall| wall.saturating_sub(started.elapsed())), ..*limits };
+        let rest = CallLimits {
+            wall: limits.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started))),
+            ..*limits
+        };
         let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
             variables: request.variables,
@@ -338,7 +342,7 @@ impl Host {
             variables: None,
             stdin: false,
             stdout_is_taken: self.settings.stdout_is_taken,
-            until: limits.wall.map(|wall| Instant::now() + wall),
+            until: limits.wall.map(Deadline::after),
             filter: None,
             connections: 0,
             denied: None,

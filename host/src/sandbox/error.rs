@@ -46,6 +46,9 @@ impl Death {
         if let Some(refused) = &ended.refused {
             return Self::Refused(refused.clone());
         }
+        if let Some(limit) = ended.over_cpu_ms {
+            return Self::Cpu(Duration::from_millis(limit));
+        }
         // A memory hog ends by whatever its allocator does: the peak tells more than the signal.
         let at_limit = ended.max_rss_kib.saturating_mul(1024) >= memory / 10 * 9;
         match (ended.signal, ended.exit) {
@@ -228,7 +231,7 @@ mod tests {
     use super::*;
 
     fn ended(exit: Option<i32>, signal: Option<i32>, max_rss_kib: u64) -> Ended {
-        Ended { exit, signal, refused: None, max_rss_kib, cpu_us: 0 }
+        Ended { exit, signal, refused: None, over_cpu_ms: None, max_rss_kib, cpu_us: 0 }
     }
 
     #[test]
@@ -247,5 +250,8 @@ mod tests {
         let refused = Some(Refused { name: "ptrace".to_owned(), number: 101, args: [0; 6] });
         let death = Death::from_end(&Ended { refused, ..ended(None, Some(9), 2000) }, memory);
         assert_eq!(death.to_string(), "made the system call ptrace, which no plugin may make");
+        let over_cpu_ms = Some(300);
+        let death = Death::from_end(&Ended { over_cpu_ms, ..ended(None, Some(9), 2000) }, memory);
+        assert_eq!(death.to_string(), "used more CPU time than its limit of 0.3 s");
     }
 }

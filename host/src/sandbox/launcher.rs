@@ -96,6 +96,8 @@ impl Launcher {
             .stderr(Stdio::null())
             .spawn()
             .map_err(SandboxError::Start)?;
+        let attendant =
+            Attendant::start(ours.try_clone().map_err(SandboxError::Start)?).map_err(SandboxError::Start)?;
         let control = Control {
             socket: ours,
             starter: Some(starter),
@@ -106,7 +108,6 @@ impl Launcher {
             patience: ANSWER_DEADLINE,
             ended: BTreeMap::new(),
         };
-        let attendant = Attendant::start().map_err(SandboxError::Start)?;
         Ok(Self { control: Mutex::new(control), attendant })
     }
 

@@ -1,13 +1,15 @@
 //! The host's handle on the sandbox: the launcher process, the workers it makes, one deadline per call, the end of each.
 
 mod attend;
+pub mod awake;
 mod code;
 mod error;
 mod launcher;
 mod worker;
 
+pub use crate::wire::CPU_WINDOW;
 pub use attend::{Stray, StraySink};
 pub use code::seal_code;
 pub use error::{Death, SandboxError};
 pub use launcher::Launcher;
-pub use worker::{CPU_WINDOW, CallLimits, HostSide, Stream, Usage, Worker};
+pub use worker::{CallLimits, HostSide, Stream, Usage, Worker};

@@ -30,9 +30,6 @@ pub struct CallLimits {
     pub interrupted: Option<&'static AtomicBool>,
 }
 
-/// A call may use its CPU time anew in each such window: one that streams for hours must not die of its age.
-pub const CPU_WINDOW: Duration = Duration::from_secs(30);
-
 impl Default for CallLimits {
     fn default() -> Self {
         Self { wall: Some(Duration::from_secs(30)), cpu: Duration::from_secs(10), services: 100_000, interrupted: None }

@@ -1,5 +1,7 @@
 //! What host and launcher say to each other over the control socket. Both are trusted; descriptors travel beside.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Which layers a worker seals itself with. Every product path uses [`Layers::ALL`]; tests switch single layers off to
@@ -110,6 +112,11 @@ pub enum ToLauncher {
         /// What it is.
         spec: WorkerSpec,
     },
+    /// The host runs and looks at its workers. While it is silent, which it is when it is stopped, the launcher looks.
+    Awake {
+        /// CPU time that each worker may use in each [`CPU_WINDOW`], in milliseconds.
+        cpu_ms: u64,
+    },
 }
 
 /// A system call that ended a worker.
@@ -123,6 +130,9 @@ pub struct Refused {
     pub args: [u64; 6],
 }
 
+/// A call may use its CPU time anew in each such window: one that streams for hours must not die of its age.
+pub const CPU_WINDOW: Duration = Duration::from_secs(30);
+
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -132,6 +142,8 @@ pub struct Ended {
     pub signal: Option<i32>,
     /// The call it made that no plugin may make.
     pub refused: Option<Refused>,
+    /// The CPU time in milliseconds that it used up while the host was silent.
+    pub over_cpu_ms: Option<u64>,
     /// Peak resident memory in KiB.
     pub max_rss_kib: u64,
     /// CPU time in microseconds.

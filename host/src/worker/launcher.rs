@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
+use super::absence::Absence;
 use super::jail::filter::{self, Profile};
 use super::jail::{self, Report, StepError, at};
 use super::{numbers, serve};
@@ -97,6 +98,7 @@ struct Running {
     pidfd: OwnedFd,
     listener: Option<OwnedFd>,
     refused: Option<Refused>,
+    over_cpu: Option<Duration>,
 }
 
 struct Launcher {
@@ -106,19 +108,21 @@ struct Launcher {
     /// Each compiled once, when the first worker needs it: a worker only installs it.
     filters: BTreeMap<Profile, Vec<Instruction>>,
     workers: BTreeMap<u32, Running>,
+    absence: Absence,
 }
 
 enum Event {
     Control,
     Ended(u32),
     Notified(u32),
+    Tick,
 }
 
 impl Launcher {
     fn new(control: OwnedFd, load_by: LoadBy, namespaces: bool) -> Self {
         // What most workers need is ready before the first is asked for.
         let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
-        Self { control, load_by, namespaces, filters, workers: BTreeMap::new() }
+        Self { control, load_by, namespaces, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 
     fn run(mut self) -> i32 {
@@ -133,6 +137,10 @@ impl Launcher {
                     Event::Ended(worker) => self.reap(worker),
                     Event::Notified(worker) => {
                         self.refuse(worker);
+                        Ok(())
+                    }
+                    Event::Tick => {
+                        self.look();
                         Ok(())
                     }
                 };
@@ -156,8 +164,12 @@ impl Launcher {
             fds.push(PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN));
             meanings.push(Event::Ended(worker));
         }
-        if poll(&mut fds, PollTimeout::NONE).is_err() {
-            return Vec::new();
+        let idle = self.workers.is_empty();
+        let timeout = if idle { PollTimeout::NONE } else { timeout(Absence::TICK) };
+        match poll(&mut fds, timeout) {
+            Ok(0) => return vec![Event::Tick],
+            Ok(_) => {}
+            Err(_) => return Vec::new(),
         }
         let happened: Vec<PollFlags> = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect();
         meanings
@@ -178,7 +190,14 @@ impl Launcher {
         if body.is_empty() {
             return Ok(false);
         }
-        let ToLauncher::Spawn { worker, spec } = serde_json::from_slice(&body)?;
+        self.absence.end();
+        let (worker, spec) = match serde_json::from_slice(&body)? {
+            ToLauncher::Spawn { worker, spec } => (worker, spec),
+            ToLauncher::Awake { cpu_ms } => {
+                self.absence.allow(Duration::from_millis(cpu_ms));
+                return Ok(true);
+            }
+        };
         let message = match self.spawn(spec, fds) {
             Ok(running) => {
                 say(&self.control, &FromLauncher::Spawned { worker }, &[running.pidfd.as_fd()])?;
@@ -212,7 +231,7 @@ impl Launcher {
                     sys::process::kill(pidfd.as_fd());
                     let _ = sys::process::reap(pid);
                 })?;
-                Ok(Running { pid, pidfd, listener, refused: None })
+                Ok(Running { pid, pidfd, listener, refused: None, over_cpu: None })
             }
         }
     }
@@ -228,6 +247,16 @@ impl Launcher {
         sys::process::kill(running.pidfd.as_fd());
     }
 
+    /// Nothing happened for a while: the host may be stopped.
+    fn look(&mut self) {
+        for (&worker, running) in &mut self.workers {
+            if let Some(limit) = self.absence.look(worker, running.pid) {
+                running.over_cpu = Some(limit);
+                sys::process::kill(running.pidfd.as_fd());
+            }
+        }
+    }
+
     fn reap(&mut self, worker: u32) -> io::Result<()> {
         let Some(running) = self.workers.remove(&worker) else { return Ok(()) };
         let reaped = sys::process::reap(running.pid)?;
@@ -235,6 +264,7 @@ impl Launcher {
             exit: reaped.exit,
             signal: reaped.signal,
             refused: running.refused,
+            over_cpu_ms: running.over_cpu.and_then(|limit| u64::try_from(limit.as_millis()).ok()),
             max_rss_kib: reaped.max_rss_kib,
             cpu_us: reaped.cpu_us,
         };
@@ -272,12 +302,15 @@ fn become_worker(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction], fd
 /// How long a worker may take to seal itself. It runs no plugin code in that time; this only bounds a stuck kernel.
 const SEAL_DEADLINE: Duration = Duration::from_secs(10);
 
+fn timeout(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)
+}
+
 /// Waits for the worker's filter and fetches its listener.
 fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, (String, String)> {
     let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
-    let timeout = PollTimeout::try_from(SEAL_DEADLINE).unwrap_or(PollTimeout::MAX);
     let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut fds, timeout).map_err(|error| text("wait for the seal", &error))? == 0 {
+    if poll(&mut fds, timeout(SEAL_DEADLINE)).map_err(|error| text("wait for the seal", &error))? == 0 {
         return Err(text("wait for the seal", &"the worker did not answer"));
     }
     let (body, _) = sys::fd::receive(ear.as_fd(), CONTROL_MAX).map_err(|error| text("wait for the seal", &error))?;

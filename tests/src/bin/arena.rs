@@ -61,6 +61,9 @@ struct Args {
     /// Calls the hook with an event of this name instead of the command.
     #[arg(long)]
     hook: bool,
+    /// Calls the command this many times, as long as it succeeds.
+    #[arg(long, default_value_t = 1)]
+    times: u64,
     /// Calls this command on the same worker afterwards.
     #[arg(long)]
     again: Option<String>,
@@ -241,7 +244,12 @@ fn run(args: &Args) -> Result<i32, Failure> {
             idle.iter().chain([&worker]).filter_map(Worker::pid).map(|p| p.to_string()).collect();
         eprintln!("pids: {} {} {}", std::process::id(), children().join(" "), workers.join(" "));
     }
-    let outcome = call(&mut worker, args, &args.command, &args.args);
+    let mut outcome = call(&mut worker, args, &args.command, &args.args);
+    for _ in 1..args.times {
+        if matches!(outcome, Ok(Ok(_))) {
+            outcome = call(&mut worker, args, &args.command, &args.args);
+        }
+    }
     let mut code = tell(&outcome);
     if let (Some(again), true) = (&args.again, outcome.is_ok()) {
         code = tell(&call(&mut worker, args, again, &[]));

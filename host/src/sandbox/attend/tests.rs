@@ -47,6 +47,10 @@ impl Drop for Trial {
     }
 }
 
+fn start() -> Attendant {
+    Attendant::start(File::open("/dev/null").unwrap().into()).unwrap()
+}
+
 fn quiet() -> StraySink {
     Arc::new(|_| {})
 }
@@ -119,7 +123,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
             inner.wait();
         }),
     );
-    let attendant = Attendant::start().unwrap();
+    let attendant = start();
     attendant.add(&trial.watched).unwrap();
     trial.err.write_all(b"blocks").unwrap();
     std::thread::sleep(Duration::from_millis(50));
@@ -133,7 +137,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
 #[test]
 fn a_worker_that_spins_between_calls_is_ended() {
     let trial = Trial::new("while :; do :; done", quiet());
-    let attendant = Attendant::start().unwrap();
+    let attendant = start();
     attendant.add(&trial.watched).unwrap();
     trial.watched.arm(1, &limits(10_000, 100));
     trial.watched.disarm();
