@@ -1,7 +1,7 @@
 //! Consent: what the command line says is counted first, then a person is asked for the rest, if there is one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use migraine_plugin_api::{CommandSpec, HookSpec, Permission};
 use serde_json::Value;
@@ -41,7 +41,8 @@ impl Question<'_> {
     /// # Errors
     /// As [`Directories::named`].
     pub fn named(&self, access: Access, typed: &str) -> Result<Item, ManageError> {
-        permission(access, self.directories.named(typed)?).map(Item::Permission)
+        let path = self.directories.expanded(Path::new(typed))?;
+        permission(access, self.directories.named(&path)?).map(Item::Permission)
     }
 }
 

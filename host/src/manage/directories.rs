@@ -29,7 +29,7 @@ impl Directories {
     ///
     /// # Errors
     /// It does not exist, is no directory, cannot be written down, or is one that no plugin may have.
-    pub fn named(&self, typed: &str) -> Result<PathBuf, ManageError> {
+    pub fn named(&self, typed: &Path) -> Result<PathBuf, ManageError> {
         let path = self.working.join(typed);
         let absent = |source| ManageError::NoDirectory { path: path.clone(), source };
         if !std::fs::metadata(&path).map_err(absent)?.is_dir() {
@@ -69,7 +69,8 @@ impl Directories {
         Ok(found)
     }
 
-    fn expanded(&self, written: &Path) -> Result<PathBuf, ManageError> {
+    /// The path with the user's home for `~`, where no shell has done so.
+    pub(super) fn expanded(&self, written: &Path) -> Result<PathBuf, ManageError> {
         let Ok(below) = written.strip_prefix("~") else { return Ok(self.working.join(written)) };
         match &self.places.home {
             Some(home) => Ok(home.join(below)),
@@ -99,7 +100,7 @@ impl Directories {
         let Some(typed) = &scope.directory else { return Ok(grant.clone()) };
         let leads = permission(scope.access, self.allowed(&self.working.join(typed))?)?;
         if !asks.iter().any(|ask| ask.item.permission() == Some(&leads)) {
-            self.named(&typed.to_string_lossy())?;
+            self.named(typed)?;
         }
         Ok(Grant::Permission(leads))
     }

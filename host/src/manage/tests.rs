@@ -53,16 +53,31 @@ impl Bench {
     fn install(&self, path: &Path, said: &[&str]) -> Result<InstallReport, ManageError> {
         let allow_unsigned = said.contains(&"--allow-unsigned");
         let request = InstallRequest { source: path.to_owned(), allow_unsigned, now: CREATED.to_owned() };
-        saying(said, |consenting| install(&self.home, &request, consenting))
+        self.saying(said, |consenting| install(&self.home, &request, consenting))
     }
 
     fn enable(&self, said: &[&str]) -> Result<EnableReport, ManageError> {
-        saying(said, |consenting| enable(&self.home, &demo(), consenting))
+        self.saying(said, |consenting| enable(&self.home, &demo(), consenting))
     }
 
     fn set(&self, key: &str, value: &str, said: &[&str]) -> Result<ConfigReport, ManageError> {
         let change = ConfigChange::Set { key: key.to_owned(), value: value.to_owned() };
-        saying(said, |consenting| config_change(&self.home, &demo(), &change, consenting))
+        self.saying(said, |consenting| config_change(&self.home, &demo(), &change, consenting))
+    }
+
+    fn saying<T>(&self, said: &[&str], act: impl FnOnce(&mut Consenting<'_>) -> T) -> T {
+        let grants: Vec<Grant> =
+            said.iter().filter(|word| !word.starts_with("--")).map(|word| word.parse().unwrap()).collect();
+        let directories = &self.directories();
+        act(&mut Consenting { yes: said.contains(&"--yes"), grants: &grants, directories, prompt: &mut NoPrompt })
+    }
+
+    /// The user's own directory is `user`, the working directory `user/project`.
+    fn directories(&self) -> Directories {
+        let user = self.folder.path().join("user");
+        let working = user.join("project");
+        fs::create_dir_all(&working).unwrap();
+        Directories::new(&self.home, Some(&user), &working)
     }
 
     fn status(&self) -> Status {
@@ -76,12 +91,6 @@ impl Bench {
 
 fn demo() -> PluginName {
     "demo".parse().unwrap()
-}
-
-fn saying<T>(said: &[&str], act: impl FnOnce(&mut Consenting<'_>) -> T) -> T {
-    let grants: Vec<Grant> =
-        said.iter().filter(|word| !word.starts_with("--")).map(|word| word.parse().unwrap()).collect();
-    act(&mut Consenting { yes: said.contains(&"--yes"), grants: &grants, prompt: &mut NoPrompt })
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, ManageError>) -> Code {
@@ -171,7 +180,8 @@ fn a_person_is_asked_for_the_rest_only() {
     let request = InstallRequest { source: path, allow_unsigned: false, now: CREATED.to_owned() };
     let run = |answers: &[&'static str]| {
         let mut prompt = Answers(answers.to_vec(), 0);
-        let mut consenting = Consenting { yes: true, grants: &[], prompt: &mut prompt };
+        let mut consenting =
+            Consenting { yes: true, grants: &[], directories: &bench.directories(), prompt: &mut prompt };
         let status = install(&bench.home, &request, &mut consenting).unwrap().status;
         (status, prompt.1)
     };
@@ -279,7 +289,7 @@ fn configuration_is_checked_against_the_manifest() {
     assert!(shown["text"].overridden && shown["text"].value == "7" && shown["number"].default == 1);
     assert_eq!(code(config_show(&bench.home, &demo(), Some("none"))), Code::KeyNotFound);
     let unset = ConfigChange::Unset { key: "text".to_owned() };
-    saying(&[], |consenting| config_change(&bench.home, &demo(), &unset, consenting)).unwrap();
+    bench.saying(&[], |consenting| config_change(&bench.home, &demo(), &unset, consenting)).unwrap();
     // A new version keeps what it still has.
     let newer = bench.built("2.0.0", r#","config":{"number":0,"flag":"now text"}"#);
     let report = bench.install(&newer, &[]).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use migraine_plugin_api::{Permission, PermissionKind};
 
 use super::cover::covers;
-use super::directory::is_open;
+use super::directory::{DirectoryScope, is_open};
 use super::{Ask, Grant, Item, PolicyError};
 
 /// What the user has said so far. Directories are absolute and canonical.
@@ -57,11 +57,12 @@ pub fn decide(asks: &[Ask], decisions: &Decisions<'_>) -> Result<Consent, Policy
         let accepted = match &ask.item {
             Item::Permission(asked) if ask.open().is_some() => {
                 let named = narrower(asked, decisions);
-                if named.is_empty() {
+                let of_access = |item: &Item| item.permission().and_then(DirectoryScope::of).map(|scope| scope.access);
+                if !named.iter().any(|item| of_access(item) == ask.open()) {
                     consent.open.push(ask.clone());
-                    continue;
                 }
-                named
+                consent.accepted.extend(named);
+                continue;
             }
             Item::Permission(asked) => permissions_for(asked, ask.danger.is_some(), decisions),
             Item::Pair(first, second) => {

@@ -17,8 +17,9 @@ pub fn granted_words(asks: &[Ask], consent: &Consent) -> Vec<String> {
     let words = asks.iter().flat_map(|ask| match ask.item.permission() {
         _ if consent.accepted.contains(&ask.item) => vec![ask.words.clone()],
         Some(asked) => {
-            let narrower = within(asked).iter().map(|permission| self::permission(permission, None)).collect();
-            if consent.open.contains(ask) { vec![format!("{} (none so far)", ask.words)] } else { narrower }
+            let mut words: Vec<String> = within(asked).iter().map(|granted| permission(granted, None)).collect();
+            words.extend(consent.open.contains(ask).then(|| format!("{} (none so far)", ask.words)));
+            words
         }
         None => Vec::new(),
     });
