@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod directories;
+
+use migraine_plugin_api::Timeout;
+
 use super::*;
 use crate::code::{Code, Coded as _};
 use crate::ids::PluginName;
@@ -295,6 +299,47 @@ fn configuration_is_checked_against_the_manifest() {
     let report = bench.install(&newer, &[]).unwrap();
     assert_eq!(report.dropped_config, ["flag", "socket"]);
     assert_eq!(info(&bench.home, &demo()).unwrap().config["number"], 2.5);
+}
+
+#[test]
+fn another_socket_needs_consent_and_replaces_the_first() {
+    let bench = bench();
+    let more = r#","config":{"docker_socket":"/var/run/docker.sock"},
+        "permissions":["network=unix:{{config.docker_socket}}"]"#;
+    let socket = "network=unix:/var/run/docker.sock";
+    let path = bench.built("1.0.0", more);
+    let report = bench.install(&path, &["--yes"]).unwrap();
+    assert_eq!(report.missing[0].words, "connect to the socket /var/run/docker.sock");
+    assert_eq!(report.missing[0].danger.as_deref(), Some("it reaches the Docker service, which controls this machine"));
+    bench.enable(&[socket]).unwrap();
+    let other = "network=unix:/srv/docker/other.sock";
+    let error = bench.set("docker_socket", "/srv/docker/other.sock", &["--yes"]).unwrap_err();
+    assert_eq!(error.code(), Code::ConsentRequired);
+    assert!(error.help().unwrap().ends_with(&format!("--yes --grant {other}")), "{:?}", error.help());
+    assert_eq!((bench.grants(), bench.status()), (vec![socket.to_owned()], Status::Enabled));
+    bench.set("docker_socket", "/srv/docker/other.sock", &[other]).unwrap();
+    assert_eq!(bench.grants(), [other]);
+    let consents = bench.home.read().unwrap().plugins[&demo()].consents.clone();
+    assert_eq!(consents, [Item::Permission(other.parse().unwrap())], "nothing is left of the first");
+    assert_eq!(code(bench.set("docker_socket", "/var/run/docker.sock", &[])), Code::ConsentRequired);
+}
+
+#[test]
+fn time_for_a_command_is_granted_and_kept() {
+    let bench = bench();
+    let commands = |timeout: &str| format!(r#","commands":[{{"name":"logs","timeout":{timeout}}},"go"]"#);
+    let timeout = |command: &str| bench.home.read().unwrap().plugins[&demo()].timeout(command);
+    let report = bench.install(&bench.built("1.0.0", &commands("60")), &[]).unwrap();
+    assert_eq!((report.status, report.missing[0].grant.as_str()), (Status::Installed, "timeout=logs"));
+    assert_eq!(timeout("logs"), None, "what is asked for is not granted");
+    bench.enable(&["timeout=logs"]).unwrap();
+    assert_eq!((timeout("logs"), timeout("go")), (Some(Timeout::Seconds(60)), None));
+    assert_eq!(code(bench.install(&bench.built("2.0.0", &commands("\"none\"")), &[])), Code::ConsentRequired);
+    assert_eq!(timeout("logs"), Some(Timeout::Seconds(60)));
+    bench.install(&bench.built("2.0.0", &commands("\"none\"")), &["--yes"]).unwrap();
+    assert_eq!(timeout("logs"), Some(Timeout::None));
+    bench.install(&bench.built("3.0.0", &commands("30")), &[]).unwrap();
+    assert_eq!(timeout("logs"), Some(Timeout::Seconds(30)));
 }
 
 // covers: S90, S91, C4
