@@ -90,7 +90,8 @@ impl Host {
         if let Some(launcher) = &self.launcher {
             return Ok(Arc::clone(launcher));
         }
-        let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None })?);
+        let launcher =
+            Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None, directories: Vec::new() })?);
         self.launcher = Some(Arc::clone(&launcher));
         Ok(launcher)
     }
