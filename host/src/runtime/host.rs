@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,15 @@ use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
 
 use super::admission::{Admitted, admit};
+use super::directories::Bases;
 use super::error::CallError;
+use super::launchers::Launchers;
 use super::services::{Data, Side, Voice};
 use crate::ids::PluginName;
-use crate::sandbox::{CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Worker};
+use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -32,6 +35,10 @@ pub struct Settings {
     pub hook_wall: Duration,
     /// CPU time of one call; the default is 10 s.
     pub cpu: Duration,
+    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
+    pub user_home: Option<PathBuf>,
+    /// What relative paths in a grant begin at; the default is where the program was when this was made.
+    pub working_directory: Option<PathBuf>,
     /// Where stray output, log lines and refusals go.
     pub voice: Arc<dyn Voice>,
 }
@@ -46,7 +53,14 @@ impl Settings {
     /// The defaults.
     pub fn new(voice: Arc<dyn Voice>) -> Self {
         let limits = CallLimits::default();
-        Self { command_wall: limits.wall, hook_wall: limits.wall, cpu: limits.cpu, voice }
+        Self {
+            command_wall: limits.wall,
+            hook_wall: limits.wall,
+            cpu: limits.cpu,
+            user_home: std::env::home_dir(),
+            working_directory: std::env::current_dir().ok(),
+            voice,
+        }
     }
 }
 
@@ -56,7 +70,7 @@ pub struct Host {
     home: Home,
     settings: Settings,
     data: Data,
-    launcher: Option<Arc<Launcher>>,
+    launchers: Launchers,
     admitted: BTreeMap<PluginName, Arc<Admitted>>,
     workers: BTreeMap<PluginName, Worker>,
     breakdowns: BTreeMap<PluginName, u32>,
@@ -67,11 +81,12 @@ impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
     pub fn new(home: Home, settings: Settings) -> Self {
+        let bases = Bases::new(settings.user_home.as_deref(), home.path(), settings.working_directory.as_deref());
         Self {
             home,
             settings,
             data: Data::new(),
-            launcher: None,
+            launchers: Launchers::new(bases),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -83,17 +98,6 @@ impl Host {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.home
-    }
-
-    /// Returns without waiting for it, so that its start overlaps with what follows.
-    fn launcher(&mut self) -> Result<Arc<Launcher>, SandboxError> {
-        if let Some(launcher) = &self.launcher {
-            return Ok(Arc::clone(launcher));
-        }
-        let launcher =
-            Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None, directories: Vec::new() })?);
-        self.launcher = Some(Arc::clone(&launcher));
-        Ok(launcher)
     }
 
     /// Calls a command of a plugin; its output goes to this process's standard streams.
@@ -156,7 +160,7 @@ impl Host {
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
-                self.forget_launcher(&source);
+                self.forget_launcher(plugin, &source);
                 let source = Box::new(of_whole_call(source, limits));
                 let error = CallError::Sandbox { plugin: plugin.clone(), source };
                 self.count_breakdown(plugin, &error);
@@ -165,11 +169,13 @@ impl Host {
         }
     }
 
-    /// A launcher that failed took every worker along; the next call starts another.
-    fn forget_launcher(&mut self, error: &SandboxError) {
+    /// A plugin's launcher that failed took all of its workers along; the next call starts another.
+    fn forget_launcher(&mut self, plugin: &PluginName, error: &SandboxError) {
         if error.is_launcher_failure() {
-            self.workers.clear();
-            self.launcher = None;
+            if !self.launchers.has_own(plugin) {
+                self.workers.retain(|other, _| self.launchers.has_own(other));
+            }
+            self.launchers.forget(plugin);
         }
     }
 
@@ -179,21 +185,20 @@ impl Host {
             return Ok(worker);
         }
         let sandbox = |source| CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
-        // Started before the bytes are read and judged: the two overlap.
-        let launcher = self.launcher().map_err(sandbox)?;
         let admitted = self.admit(plugin)?;
+        let launcher = self.launchers.get(plugin, &admitted.permissions).map_err(sandbox)?;
         if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE };
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
-        let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
+        let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let mut side = self.side(plugin, &admitted.permissions, limits);
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, limits, &mut side);
         if let Err(error) = loaded {
             drop(worker);
-            self.forget_launcher(&error);
+            self.forget_launcher(plugin, &error);
             let error = sandbox(error);
             self.count_breakdown(plugin, &error);
             return Err(error);
@@ -234,13 +239,11 @@ impl Host {
 
     /// As [`Host::shut_down`], for a program that ends right after: see [`Launcher::leave`].
     pub fn leave(mut self) {
-        if let Some(launcher) = &self.launcher {
-            launcher.leave();
-        }
+        self.launchers.leave();
         self.shut_down();
     }
 
-    /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.
+    /// Ends every worker, each after its plugin's own shutdown, and the launchers with them.
     pub fn shut_down(&mut self) {
         for (plugin, worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
@@ -249,7 +252,7 @@ impl Host {
             let mut side = self.side(&plugin, permissions, &limits);
             worker.dismiss(GRACE, &mut side);
         }
-        self.launcher = None;
+        self.launchers.clear();
     }
 
     /// The plugin's verified bytes and grants, read at its first use and kept for restarts.
@@ -257,7 +260,10 @@ impl Host {
         if let Some(admitted) = self.admitted.get(plugin) {
             return Ok(Arc::clone(admitted));
         }
-        let admitted = Arc::new(admit(&self.home, plugin)?);
+        let launchers = &mut self.launchers;
+        // Started before the bytes are read and judged: the two overlap. A failure shows when it is used.
+        let start = |grants: &[Permission]| drop(launchers.get(plugin, grants));
+        let admitted = Arc::new(admit(&self.home, plugin, start)?);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
     }

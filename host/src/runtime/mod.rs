@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod directories;
 mod error;
 mod host;
+mod launchers;
 mod services;
 
 pub use error::CallError;

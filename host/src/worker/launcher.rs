@@ -76,7 +76,7 @@ fn complaint(error: TakeError) -> FromLauncher {
 /// Enters the sandbox of the launcher itself.
 fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     // The caller's could leave directories of the new root that nobody may enter.
-    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
     for library in SYSTEM_LIBRARIES {
@@ -99,6 +99,8 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         load_by = jail::root::enter(spec.load_by, spec.scratch(), &trees)?;
         jail::spaces::rename_host()?;
     }
+    // What a plugin makes in the caller's directories is as private as what the caller makes.
+    nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
     Ok(load_by)
