@@ -38,6 +38,8 @@ pub struct Attack {
     pub works: Works,
     /// What stops it.
     pub stops: Stops,
+    /// Whether the scene's directory is granted for reading.
+    pub reads: bool,
     /// What the whole sandbox answers: one of these words must be in the last line; empty for any refusal.
     pub answer: &'static [&'static str],
 }
@@ -46,7 +48,7 @@ impl Attack {
     /// An attack that works for everybody and is stopped by each half of the sandbox.
     #[must_use]
     pub const fn new(command: &'static str, args: &'static [&'static str]) -> Self {
-        Self { command, args, works: Works::Always, stops: Stops::Both, answer: &[] }
+        Self { command, args, works: Works::Always, stops: Stops::Both, reads: false, answer: &[] }
     }
 
     /// Works for root only.
@@ -67,6 +69,12 @@ impl Attack {
         Self { stops, ..self }
     }
 
+    /// The scene's directory is granted for reading.
+    #[must_use]
+    pub const fn reads(self) -> Self {
+        Self { reads: true, ..self }
+    }
+
     /// The whole sandbox's answer.
     #[must_use]
     pub const fn answer(self, answer: &'static [&'static str]) -> Self {
@@ -77,6 +85,10 @@ impl Attack {
         let mut scene = Scene::new(user, self.args);
         let args: Vec<String> = self.args.iter().map(|arg| scene.fill(arg)).collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut arena = arena.clone();
+        if self.reads {
+            arena = arena.with(&["--read", &scene.fill("{dir}")]);
+        }
         let outcome = arena.run(self.command, &args);
         (outcome, scene.touched())
     }
