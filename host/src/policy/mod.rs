@@ -8,7 +8,6 @@ mod decide;
 mod directory;
 mod endpoint;
 mod grant;
-mod placeholder;
 mod template;
 mod words;
 
@@ -21,7 +20,6 @@ pub use decide::{Consent, Decisions, decide};
 pub use directory::{Access, DirectoryScope, Places, refused_root};
 pub use endpoint::{Endpoint, EndpointError, EndpointScope, Name, address_allowed};
 pub use grant::Grant;
-pub use placeholder::{BoundCommand, FillError};
 pub use template::{resolve, used_keys};
 
 use crate::code::{Code, Coded};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
-use migraine_plugin_api::Permission;
+use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
 
 use super::error::CallError;
@@ -18,6 +18,8 @@ pub(super) struct Admitted {
     pub(super) code: OwnedFd,
     pub(super) config: BTreeMap<String, Value>,
     pub(super) permissions: Vec<Permission>,
+    /// The wall clock that commands were granted.
+    pub(super) timeouts: BTreeMap<String, Timeout>,
     pub(super) unsigned: bool,
 }
 
@@ -56,6 +58,7 @@ pub(super) fn admit(
         code: seal_code(tree.library()).map_err(sandbox)?,
         config: entry.config(),
         permissions: entry.grants.clone(),
+        timeouts: entry.commands.iter().filter_map(|spec| Some((spec.name.clone(), spec.timeout?))).collect(),
         unsigned: verdict == Trusted::Unsigned,
     })
 }

@@ -15,6 +15,8 @@ use crate::wire::{Ended, LoadFailure, Refused, WireError};
 pub enum Death {
     /// The wall clock ran out.
     Time(Duration),
+    /// The user ended it.
+    Interrupted,
     /// The CPU limit of one call was used up.
     Cpu(Duration),
     /// Memory up to the limit, in bytes.
@@ -61,6 +63,7 @@ impl Death {
     pub fn code(&self) -> Code {
         match self {
             Self::Time(_) => Code::LimitTime,
+            Self::Interrupted => Code::Interrupted,
             Self::Cpu(_) => Code::LimitCpu,
             Self::Memory(_) => Code::LimitMemory,
             Self::Output(_) => Code::LimitOutput,
@@ -78,6 +81,7 @@ impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time(limit) => write!(f, "took longer than its limit of {} s", limit.as_secs_f64()),
+            Self::Interrupted => f.write_str("was interrupted"),
             Self::Cpu(limit) => write!(f, "used more CPU time than its limit of {} s", limit.as_secs_f64()),
             Self::Memory(limit) => write!(f, "reached its memory limit of {} MiB", limit >> 20),
             Self::Output(limit) => write!(f, "printed more than {} KiB on its own descriptors", limit >> 10),
@@ -191,7 +195,9 @@ impl Coded for SandboxError {
                  `migraine plugin enable`"
                     .to_owned(),
             ),
-            Self::Died(Death::Time(_)) => Some("raise the limit of one command with --timeout SECONDS".to_owned()),
+            Self::Died(Death::Time(_)) => Some(
+                "raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned(),
+            ),
             Self::Died(Death::Refused(_) | Death::ForeignCall) => {
                 Some("a correct plugin never does this; report it to its author".to_owned())
             }

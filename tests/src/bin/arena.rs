@@ -114,9 +114,10 @@ impl Args {
 
     fn limits(&self) -> CallLimits {
         CallLimits {
-            wall: Duration::from_millis(self.wall),
+            wall: Some(Duration::from_millis(self.wall)),
             cpu: Duration::from_millis(self.cpu),
             services: self.services,
+            ..CallLimits::default()
         }
     }
 }
@@ -317,7 +318,7 @@ fn call(
 }
 
 fn answers(worker: &mut Worker) -> bool {
-    let limits = CallLimits { wall: Duration::from_secs(2), ..CallLimits::default() };
+    let limits = CallLimits { wall: Some(Duration::from_secs(2)), ..CallLimits::default() };
     worker.call(Kind::Echo, b"here", b"", &limits, &mut Bare).is_ok_and(|answer| answer.as_deref() == Ok(b"here"))
 }
 

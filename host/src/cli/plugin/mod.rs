@@ -15,7 +15,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use migraine_plugin_api::Timeout;
 
+use super::args::timeout;
 use super::prompt::Terminal;
 use super::{Failure, Session};
 use crate::manage::Consenting;
@@ -137,9 +139,10 @@ enum ConfigAction {
 /// The plugin is an external subcommand for clap: from there on it leaves every word alone, `--` and `--help` too.
 #[derive(Debug, Args)]
 struct CallArgs {
-    /// The most time the command may take, in seconds [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: Option<u64>,
+    /// The most time the command may take, in seconds, or `none` [default: what it was granted, or else 30]; a cap of
+    /// the policy still holds
+    #[arg(long, value_name = "SECONDS", value_parser = timeout)]
+    timeout: Option<Timeout>,
     #[command(subcommand)]
     words: CallWords,
 }

@@ -14,7 +14,7 @@ fn parse(line: &[&str]) -> Result<PluginVerb, clap::Error> {
     PluginArgs::from_arg_matches(&matches).map(|args| args.verb)
 }
 
-fn called(line: &[&str]) -> (Vec<OsString>, Option<u64>) {
+fn called(line: &[&str]) -> (Vec<OsString>, Option<Timeout>) {
     match parse(line).unwrap() {
         PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => (words, timeout),
         PluginVerb::Call(words) => (words, None),
@@ -31,7 +31,8 @@ fn everything_after_the_command_is_left_alone() {
         assert_eq!(called(&line), (rest.iter().map(OsString::from).collect(), None), "{verb:?}");
     }
     let (words, timeout) = called(&["run", "--timeout", "5", "hello", "greet", "--timeout", "7"]);
-    assert_eq!((words.len(), timeout), (4, Some(5)));
+    assert_eq!((words.len(), timeout), (4, Some(Timeout::Seconds(5))));
+    assert_eq!(called(&["run", "--timeout", "none", "hello", "greet"]).1, Some(Timeout::None));
     assert_eq!(called(&["run", "hello", "--", "x"]).0, ["hello", "--", "x"]);
     assert_eq!(called(&["run", "hello", "help"]).0, ["hello", "help"]);
     // Management verbs win.

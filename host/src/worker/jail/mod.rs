@@ -55,15 +55,17 @@ pub(super) struct Common {
     pub(super) scratch: &'static str,
     /// What is shown of the machine's tree.
     pub(super) directories: Vec<Directory>,
-    /// Compiled once: each worker only installs it.
-    pub(super) filter: Vec<Instruction>,
 }
 
-/// Seals the calling worker: everything that follows runs inside.
+/// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.
 ///
 /// # Errors
 /// The first step that failed.
-pub(super) fn seal<'a>(spec: &WorkerSpec, common: &'a Common) -> Result<Sealing<'a>, StepError> {
+pub(super) fn seal<'a>(
+    spec: &WorkerSpec,
+    common: &'a Common,
+    program: &[Instruction],
+) -> Result<Sealing<'a>, StepError> {
     let layers = spec.layers;
     // A session of its own first: kill(0) would reach the launcher's process group.
     at("setsid", nix::unistd::setsid().map(drop))?;
@@ -80,7 +82,7 @@ pub(super) fn seal<'a>(spec: &WorkerSpec, common: &'a Common) -> Result<Sealing<
     }
     if layers.rlimits {
         // After the user namespace: RLIMIT_NPROC counts per user and namespace.
-        limits::apply(&spec.rlimits)?;
+        limits::apply(spec)?;
     }
     if layers.privileges {
         // The new user namespace came with a full set of capabilities over itself.
@@ -93,8 +95,8 @@ pub(super) fn seal<'a>(spec: &WorkerSpec, common: &'a Common) -> Result<Sealing<
     }
     let landlock_abi = if layers.landlock { landlock::restrict(layers.namespaces, common)? } else { 0 };
     // Last: it refuses what the steps above needed.
-    let install = || at("install seccomp filter", sys::seccomp::install(&common.filter));
-    let listener = if layers.seccomp { Some(install()?) } else { None };
+    let listener =
+        if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(program))?) } else { None };
     Ok(Sealing { spec: *spec, directories: &common.directories, landlock_abi, listener })
 }
 
@@ -107,6 +109,11 @@ pub(super) struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
+    /// Whether the host will pass descriptors.
+    pub(super) fn receives_descriptors(&self) -> bool {
+        self.spec.receives_descriptors
+    }
+
     /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail.
     ///
     /// # Errors
