@@ -86,6 +86,10 @@ impl HostSide for Silent {
     fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
         Err(PluginError::failed("the bench offers nothing"))
     }
+
+    fn descriptor(&mut self, _: &str, _: &[u8]) -> Result<OwnedFd, PluginError> {
+        Err(PluginError::failed("the bench offers nothing"))
+    }
 }
 
 fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {

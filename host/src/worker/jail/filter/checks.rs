@@ -1,8 +1,4 @@
 //! Compiles the rules on arguments.
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "constants of the kernel's interface, each smaller than its field"
-)]
 
 use super::rules::{Action, Check, FCNTL};
 use super::{EPERM, EQUAL, HAS_BIT, Instruction, MASK, RETURN, high_word, jump, low_word, statement, verdict};
