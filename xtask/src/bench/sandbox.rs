@@ -93,7 +93,7 @@ impl HostSide for Silent {
 }
 
 fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {
-    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None })?;
+    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None, directories: Vec::new() })?;
     launcher.ready()?;
     Ok(Arc::new(launcher))
 }
