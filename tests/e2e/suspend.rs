@@ -19,7 +19,7 @@ struct Run {
 impl Run {
     /// Runs a command of the hostile plugin as a shell's job: in a process group of its own.
     fn start(home: &Home, args: &[&str]) -> Self {
-        let mut command = home.product(&[&["plugin", "run", "--timeout"], args].concat());
+        let mut command = home.product([&["plugin", "run", "--timeout"], args].concat());
         let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out }

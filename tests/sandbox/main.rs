@@ -13,6 +13,7 @@ mod limits;
 mod memory;
 mod network;
 mod processes;
+mod roots;
 mod suspend;
 mod sweep;
 mod teardown;

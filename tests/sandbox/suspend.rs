@@ -14,24 +14,24 @@ use nix::unistd::Pid;
 /// was called lived until then, and the arena's last line.
 fn stopped(arena: &Arena, command: &str, time: Duration) -> (bool, String) {
     let arena = arena.clone().with(&["--pids", "--cpu", "1000", "--wall", "5000"]);
-    let child = arena.command(command, &["1"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut child = Background(child);
+    let child = arena.command(command, &["1"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = Background(child.expect("start the arena"));
     let mut line = String::new();
-    BufReader::new(child.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.0.stderr.take().expect("piped")).read_line(&mut line).expect("a pipe can be read");
     let pids: Vec<i32> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [host, _, worker] = pids[..] else { panic!("not three pids: {line}") };
     // The call must have begun.
     std::thread::sleep(Duration::from_millis(200));
-    kill(Pid::from_raw(host), Signal::SIGSTOP).unwrap();
+    kill(Pid::from_raw(host), Signal::SIGSTOP).expect("stop the own child");
     let start = Instant::now();
     while is_running(worker) && start.elapsed() < time {
         std::thread::sleep(Duration::from_millis(10));
     }
     let lived = is_running(worker);
-    kill(Pid::from_raw(host), Signal::SIGCONT).unwrap();
+    kill(Pid::from_raw(host), Signal::SIGCONT).expect("continue it");
     let mut out = String::new();
-    child.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    child.0.wait().unwrap();
+    child.0.stdout.take().expect("piped").read_to_string(&mut out).expect("a pipe can be read");
+    child.0.wait().expect("wait for the own child");
     (lived, out.lines().last().unwrap_or_default().to_owned())
 }
 
