@@ -50,6 +50,10 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
             vec![low_word(2), jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 1), refuse, allow]
         }
         Check::OneOf(argument, values) => one_of(argument, values),
+        Check::NoBits(argument, bits) => vec![low_word(argument), jump(HAS_BIT, bits, 0, 1), refuse, allow],
+        Check::Null(argument) => {
+            vec![low_word(argument), jump(EQUAL, 0, 0, 3), high_word(argument), jump(EQUAL, 0, 0, 1), allow, refuse]
+        }
         Check::OwnDescriptor => {
             let granted = statement(RETURN, verdict(Action::Errno(0)));
             let mut program = vec![

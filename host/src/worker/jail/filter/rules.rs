@@ -30,6 +30,10 @@ pub(super) enum Check {
     NeverExecutable,
     /// The low word of an argument must be one of these.
     OneOf(u8, &'static [u32]),
+    /// The low word of an argument has none of these bits.
+    NoBits(u8, u32),
+    /// A pointer that points nowhere.
+    Null(u8),
     /// fcntl(2): locks are granted without a lock, and the commands listed pass.
     OwnDescriptor,
     /// prlimit64(2): reading the own limits.
