@@ -8,6 +8,7 @@ mod calling;
 mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
+mod directories;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
 /// Every kind of error has its exit code.

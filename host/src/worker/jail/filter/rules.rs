@@ -26,8 +26,6 @@ pub(super) enum Check {
     ThreadOnly,
     /// mmap(2): executable memory comes from read-only file mappings alone, and no memory escapes RLIMIT_DATA.
     CountedMemory,
-    /// mprotect(2): nothing becomes executable afterwards.
-    NeverExecutable,
     /// The low word of an argument must be one of these.
     OneOf(u8, &'static [u32]),
     /// The low word of an argument has none of these bits.
@@ -116,7 +114,7 @@ pub(super) const BASE: &[Group] = &[
     Group {
         name: "protection",
         reason: "relocation and guard pages need mprotect; nothing needs to turn data into code",
-        action: Action::Check(Check::NeverExecutable),
+        action: Action::Check(Check::NoBits(2, libc::PROT_EXEC as u32)),
         calls: calls![SYS_mprotect SYS_pkey_mprotect],
     },
     Group {
