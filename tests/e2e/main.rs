@@ -8,7 +8,7 @@ mod calling;
 mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
-/// Directories are named one by one, by the user.
+/// A plugin sees the directories that it was granted, and no others.
 mod directories;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
@@ -18,6 +18,8 @@ mod exits;
 mod failures;
 /// Plugins built when an API version was frozen still load and run.
 mod frozen;
+/// Directories are named one by one, by the user, and taken back.
+mod grants;
 /// Hooks are called in order, see what they may see and do what they may do.
 mod hooks;
 /// Every verb speaks JSON.
