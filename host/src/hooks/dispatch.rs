@@ -299,17 +299,7 @@ fn report(
         Target::Handler(handler) => (handler.clone(), None),
         Target::Command { text, .. } => (String::new(), Some(text.clone())),
     };
-    HookReport {
-        plugin: hook.plugin.clone(),
-        handler,
-        command,
-        duration,
-        outcome,
-        message,
-        data,
-        warn,
-        notes,
-    }
+    HookReport { plugin: hook.plugin.clone(), handler, command, duration, outcome, message, data, warn, notes }
 }
 
 fn stop(hook: &HookReport, next: Next) -> Option<Stop> {

@@ -144,8 +144,7 @@ impl Host {
     fn command_call(&mut self, plugin: &PluginName, invocation: &Invocation, is_hook: bool) -> Result<(), CallError> {
         let body = serde_json::to_vec(invocation).map_err(|error| control(plugin, error.into()))?;
         let (command, stdin) = (Some(invocation.command.as_str()), invocation.stdin);
-        let request =
-            Request { kind: Kind::Command, body: &body, raw: b"", command, is_hook, variables: None, stdin };
+        let request = Request { kind: Kind::Command, body: &body, raw: b"", command, is_hook, variables: None, stdin };
         self.call(plugin, &request).map(drop)
     }
 

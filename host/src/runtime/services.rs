@@ -144,8 +144,7 @@ impl Side<'_> {
         let input = io::stdin();
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        let timeout =
-            left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+        let timeout = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
         if poll(&mut fds, timeout).unwrap_or_default() == 0 {
             return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
         }

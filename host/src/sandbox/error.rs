@@ -179,7 +179,9 @@ impl Coded for SandboxError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Unavailable { step, .. } | Self::NotSealed { step, .. } => Some(cure(step).to_owned()),
-            Self::Died(Death::Time(_)) => Some("raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned()),
+            Self::Died(Death::Time(_)) => Some(
+                "raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned(),
+            ),
             Self::Died(Death::Refused(_) | Death::ForeignCall) => {
                 Some("a correct plugin never does this; report it to its author".to_owned())
             }

@@ -35,12 +35,7 @@ pub const CPU_WINDOW: Duration = Duration::from_secs(30);
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self {
-            wall: Some(Duration::from_secs(30)),
-            cpu: Duration::from_secs(10),
-            services: 100_000,
-            interrupted: None,
-        }
+        Self { wall: Some(Duration::from_secs(30)), cpu: Duration::from_secs(10), services: 100_000, interrupted: None }
     }
 }
 

@@ -111,7 +111,16 @@ pub fn run(
         warnings: Vec::new(),
         error: None,
     };
-    let mut runner = Runner { request, registry, caller, reporter, report, leftovers: None, signalled: false, is_interrupted: false };
+    let mut runner = Runner {
+        request,
+        registry,
+        caller,
+        reporter,
+        report,
+        leftovers: None,
+        signalled: false,
+        is_interrupted: false,
+    };
     let result = runner.whole();
     runner.finish(result);
     let Runner { mut report, leftovers, reporter, .. } = runner;
