@@ -317,10 +317,10 @@ impl Host {
 
     fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
         let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
-        let wall = if request.is_hook {
-            wall::of_hook(self.settings.hook_timeout, granted)
-        } else {
-            wall::of_command(self.settings.command_timeout, granted)
+        let wall = match request.command {
+            None => wall::of_handler(self.settings.hook_timeout),
+            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, admitted.wall_cap),
+            Some(_) => wall::of_command(self.settings.command_timeout, granted, admitted.wall_cap),
         };
         CallLimits { wall, cpu: self.settings.cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
     }

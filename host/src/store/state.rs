@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use migraine_plugin_api::{CommandSpec, HookSpec, Permission};
+use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ pub struct Entry {
     pub trust: Trust,
     /// Whether it may run.
     pub enabled: bool,
-    /// Whether it was enabled once; tells `disabled` from `installed`.
+    /// Whether it was enabled once, and nothing that it needs was taken back since; tells `disabled` from `installed`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub was_enabled: bool,
     /// One line of the author's, not made safe to show.
@@ -52,9 +53,13 @@ pub struct Entry {
     /// What it was granted, filled in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub grants: Vec<Permission>,
-    /// Every item the user accepted: permissions, pairs and subscriptions.
+    /// Every item the user accepted: permissions, pairs, subscriptions and time for commands.
     #[serde(default, skip_serializing_if = "is_default")]
     pub consents: Vec<Item>,
+    /// Where each directory that its manifest names leads, by what the manifest writes. What was consented to stays what
+    /// it was, whatever directory the program is started in.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub directories: BTreeMap<String, PathBuf>,
     /// Its subscriptions.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hooks: Vec<HookSpec>,
@@ -175,6 +180,15 @@ impl Entry {
             None if self.was_enabled => Status::Disabled,
             None => Status::Installed,
         }
+    }
+
+    /// The time that the user granted one of its commands; absent, the host's default holds.
+    #[must_use]
+    pub fn timeout(&self, command: &str) -> Option<Timeout> {
+        self.consents.iter().find_map(|item| match item {
+            Item::Timeout { command: granted, timeout } if granted == command => Some(*timeout),
+            _ => None,
+        })
     }
 
     /// The manifest's configuration with the user's overrides.
