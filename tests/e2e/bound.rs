@@ -166,7 +166,9 @@ fn actions_fire_their_events_in_the_order_asked_for() {
         let notes = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         notes.map(|note| format!("{} {}", note["event"].as_str().unwrap(), note["data"])).collect()
     };
-    run(&home, &["-a", "check", "-a", "deploy", "-a", "broken", "-a", "check"]).ends(1).says(&["checked\n", "deployed\n"]);
+    run(&home, &["-a", "check", "-a", "deploy", "-a", "broken", "-a", "check"])
+        .ends(1)
+        .says(&["checked\n", "deployed\n"]);
     let expected = [
         "workflow:pre-check {\"action\":\"check\"}",
         "workflow:post-check {\"action\":\"check\",\"ok\":true}",
