@@ -127,7 +127,7 @@ codes! {
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
     VersionRollback "version_rollback" Refused "The version is older than the installed one.";
     ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
-    DirectoryRefused "directory_refused" Refused "A directory was named that no plugin may have.";
+    DirectoryRefused "directory_refused" Refused "A directory that no plugin may have, or that cannot be given to it.";
     PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";
     CommandVetoed "command_vetoed" Refused "A plugin's hook refused what was about to happen.";
     PluginDisabled "plugin_disabled" Refused "The plugin is installed but not enabled.";

@@ -6,8 +6,12 @@
 mod bound;
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
 mod calling;
+/// A plugin is connected to the endpoints that it was granted, and to no other.
+mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
+/// Directories are named one by one, by the user.
+mod directories;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
 /// Every kind of error has its exit code.

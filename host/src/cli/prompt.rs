@@ -43,7 +43,7 @@ fn converse(terminal: &File, question: &Question<'_>) -> io::Result<Vec<Item>> {
         }
         accepted.extend(plain.iter().map(|ask| ask.item.clone()));
     }
-    let opened = question.asks.iter().filter_map(|ask| ask.open());
+    let opened = question.asks.iter().filter_map(Ask::open);
     for access in opened {
         accepted.extend(directories(terminal, question, access)?);
     }

@@ -169,15 +169,15 @@ mod tests {
 
     #[test]
     fn some_directories_are_never_given_away() {
-        let places = Places { home: Some("/home/ann".into()), store: "/data/store".into() };
+        let places = Places { home: Some("/people/ann".into()), store: "/data/store".into() };
         for (path, refused) in [
             ("/", true),
-            ("/home", true),
-            ("/home/ann", true),
-            ("/home/ann/", true),
-            ("/home/ann/.ssh", true),
-            ("/home/ann/.ssh/keys", true),
-            ("/home/ann/.gnupg", true),
+            ("/people", true),
+            ("/people/ann", true),
+            ("/people/ann/", true),
+            ("/people/ann/.ssh", true),
+            ("/people/ann/.ssh/keys", true),
+            ("/people/ann/.gnupg", true),
             ("/data", true),
             ("/data/store", true),
             ("/data/store/plugins", true),
@@ -188,9 +188,9 @@ mod tests {
             ("/run", true),
             ("/run/user/1000", true),
             ("/var/run/docker", true),
-            ("/home/ann/project", false),
-            ("/home/ann/.sshx", false),
-            ("/home/bob", false),
+            ("/people/ann/project", false),
+            ("/people/ann/.sshx", false),
+            ("/people/bob", false),
             ("/data/storehouse", false),
             ("/srv/data", false),
             ("/var", false),
@@ -199,6 +199,6 @@ mod tests {
             assert_eq!(refused_root(Path::new(path), &places).is_some(), refused, "{path}");
         }
         let homeless = Places { home: None, store: "/data/store".into() };
-        assert_eq!(refused_root(Path::new("/home/ann/.ssh"), &homeless), None);
+        assert_eq!(refused_root(Path::new("/people/ann/.ssh"), &homeless), None);
     }
 }

@@ -3,8 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod broker;
+mod dial;
+mod directories;
 mod error;
 mod host;
+mod launchers;
 mod services;
 mod wall;
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::code::{Code, Coded};
+use crate::text::display_safe;
 use crate::wire::{Ended, LoadFailure, Refused, WireError};
 
 /// How a worker came to its end without an answer.
@@ -115,6 +117,14 @@ pub enum SandboxError {
         /// The system's answer.
         reason: String,
     },
+    /// A granted directory cannot be given to the plugin.
+    #[error("the directory `{}` cannot be given to it: {reason}", display_safe(&directory.to_string_lossy(), 400))]
+    Directory {
+        /// Its path.
+        directory: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A worker could not seal itself.
     #[error("the plugin's sandbox could not be closed: {step} failed: {reason}")]
     NotSealed {
@@ -163,6 +173,7 @@ impl Coded for SandboxError {
             | Self::NotSealed { .. }
             | Self::LayerMissing
             | Self::LauncherGone(_) => Code::SandboxUnavailable,
+            Self::Directory { .. } => Code::DirectoryRefused,
             Self::Control(_) | Self::Output(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
             Self::Died(death) => death.code(),
@@ -179,6 +190,11 @@ impl Coded for SandboxError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Unavailable { step, .. } | Self::NotSealed { step, .. } => Some(cure(step).to_owned()),
+            Self::Directory { .. } => Some(
+                "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
+                 `migraine plugin enable`"
+                    .to_owned(),
+            ),
             Self::Died(Death::Time(_)) => Some(
                 "raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned(),
             ),
@@ -210,7 +226,7 @@ impl SandboxError {
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::LauncherGone(_))
+        matches!(self, Self::Unavailable { .. } | Self::Directory { .. } | Self::LauncherGone(_))
     }
 
     /// The long trace behind a one-line error, for `--verbose`.

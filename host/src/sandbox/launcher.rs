@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 
 use super::attend::{Attendant, StraySink, Watched};
 use super::error::SandboxError;
-use super::worker::Worker;
+use super::worker::{Channel, Worker};
 use crate::sys;
-use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LAUNCHER_ARGUMENT, LauncherSpec, LoadBy, ToLauncher, WorkerSpec};
+use crate::wire::{
+    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy,
+    ToLauncher, WorkerSpec,
+};
 
 /// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
@@ -26,12 +29,11 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// Room of a request pipe, in bytes (pipe(7)).
 const REQUEST_PIPE: i32 = 256 * 1024;
 
-/// The environment of every plugin, whole. Run-times take the core count for their thread count; a plugin has few threads.
-const ENVIRONMENT: [(&str, &str); 7] = [
+/// The environment of every plugin, whole but for `TMPDIR`. Run-times take the core count for their thread count; a plugin has few threads.
+const ENVIRONMENT: [(&str, &str); 6] = [
     ("PATH", "/usr/bin:/bin"),
     ("LANG", "C.UTF-8"),
     ("TZ", "UTC"),
-    ("TMPDIR", "/tmp"),
     ("MIGRAINE_API", "1.0"),
     ("TOKIO_WORKER_THREADS", "2"),
     ("RAYON_NUM_THREADS", "2"),
@@ -78,14 +80,20 @@ impl Launcher {
     pub fn start(spec: &LauncherSpec) -> Result<Self, SandboxError> {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| SandboxError::Start(error.into()))?;
-        let namespaces = spec.namespaces;
-        let spec = serde_json::to_string(spec).map_err(|error| SandboxError::Start(error.into()))?;
+        let body = serde_json::to_vec(spec).map_err(|error| SandboxError::Start(error.into()))?;
+        if body.len() > LAUNCHER_SPEC_MAX {
+            let error = std::io::Error::other("the paths of the granted directories are too long");
+            return Err(SandboxError::Start(error));
+        }
+        // It waits in the socket until the new process reads it.
+        sys::fd::send(ours.as_fd(), &body, &[]).map_err(SandboxError::Start)?;
         // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
         // names the running file itself, so an upgrade in mid run cannot mix versions.
         let starter = Command::new("/proc/self/exe")
-            .args([LAUNCHER_ARGUMENT, &spec])
+            .arg(LAUNCHER_ARGUMENT)
             .env_clear()
             .envs(ENVIRONMENT)
+            .env("TMPDIR", spec.scratch())
             .current_dir("/")
             // Out of the terminal's foreground group at once: Ctrl-C is for the host, which then ends its workers.
             .process_group(0)
@@ -97,7 +105,7 @@ impl Launcher {
         let control = Control {
             socket: ours,
             starter: Some(starter),
-            namespaces,
+            namespaces: spec.namespaces,
             ready: None,
             next: 1,
             left: false,
@@ -146,12 +154,17 @@ impl Launcher {
             // The worker has its ends; opening one anew through /proc/self/fd would turn its direction.
             fchmod(pipe, Mode::empty()).map_err(|error| SandboxError::Control(error.into()))?;
         }
-        let fds = [code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
+        let mut fds = vec![code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
+        let passing = if spec.receives_descriptors { Some(passing_pair()?) } else { None };
+        fds.extend(passing.as_ref().map(|(_, theirs)| theirs.as_fd()));
         let (number, pidfd) = self.locked().spawn(spec, &fds)?;
+        let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
         let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
-        Worker::new(Arc::clone(self), number, spec, (watched, key), File::from(requests), File::from(replies))
+        let channel =
+            Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
+        Worker::new(Arc::clone(self), number, spec, (watched, key), channel)
     }
 
     pub(super) fn attendant(&self) -> &Attendant {
@@ -168,6 +181,19 @@ impl Launcher {
             control.hear()?.give_up();
         }
     }
+}
+
+/// The socket that descriptors are passed over: the host's end and the worker's. The host only ever sends: what a worker
+/// writes into its end is never read.
+fn passing_pair() -> Result<(OwnedFd, OwnedFd), SandboxError> {
+    let control = |error: nix::errno::Errno| SandboxError::Control(error.into());
+    let kind = SockType::SeqPacket;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).map_err(control)?;
+    // A worker that does not receive what it asked for must not hold the host up, nor pile up descriptors on the way: an
+    // honest one has at most one there. The kernel raises the size to its least, which is enough for a handful.
+    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(control)?;
+    setsockopt(&ours, sockopt::SndBuf, &0).map_err(control)?;
+    Ok((ours, theirs))
 }
 
 /// What one message of the launcher was about, where somebody waits for it.
@@ -257,6 +283,12 @@ impl Control {
                     sys::process::await_end(&pidfd);
                 }
                 Err(SandboxError::Unavailable { step, reason })
+            }
+            FromLauncher::NoDirectory { directory, reason } => {
+                if let Some(pidfd) = fds.pop() {
+                    sys::process::await_end(&pidfd);
+                }
+                Err(SandboxError::Directory { directory, reason })
             }
             FromLauncher::Spawned { worker } => Ok(Heard::Spawned(worker, fds.pop().ok_or_else(gone)?)),
             FromLauncher::NotSpawned { worker, step, reason } => {

@@ -156,9 +156,22 @@ impl Home {
     /// # Errors
     /// As [`Home::read`] and [`Home::load`].
     pub fn load_plugin(&self, name: &PluginName) -> Result<Option<Installed>, StoreError> {
+        self.load_plugin_with(name, |_| ())
+    }
+
+    /// As [`Home::load_plugin`]; `known` is told of each entry whose tree is about to be read.
+    ///
+    /// # Errors
+    /// As [`Home::load_plugin`].
+    pub fn load_plugin_with(
+        &self,
+        name: &PluginName,
+        mut known: impl FnMut(&Entry),
+    ) -> Result<Option<Installed>, StoreError> {
         let mut state = self.read()?;
         loop {
             let Some(entry) = state.plugins.remove(name) else { return Ok(None) };
+            known(&entry);
             match self.load(&entry.digest) {
                 Ok(tree) => {
                     let exceptions = state.exceptions.into_iter().collect();

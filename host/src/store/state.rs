@@ -266,3 +266,31 @@ fn checksum(generation: u64, body: &[u8]) -> Digest {
     hasher.update(body);
     Digest::from_bytes(hasher.finalize().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a program wrote that knew neither time for commands nor where directories lead.
+    #[test]
+    fn an_older_state_is_read() {
+        let body = r#"{"plugins":{"demo":{"version":"1.0.0","digest":"DIGEST","trust":"unsigned","enabled":true,"#
+            .to_owned()
+            + r#""was_enabled":true,"asked":["filesystem","env_vars=A"],"grants":["filesystem","env_vars=A"],"#
+            + r#""consents":["env_vars+network","filesystem",{"event":"post-command","pattern":"^git"},{"event":"x"}],"#
+            + r#""hooks":[{"event":"x","priority":0,"on_failure":"warn","handler":"h"}],"commands":[{"name":"go"}],"#
+            + r#""installed_at":"2026-01-02T03:04:05Z"}},"exceptions":[],"purges":[]}"#;
+        let body = body.replace("DIGEST", &Digest::of(b"").to_string());
+        let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, checksum(7, body.as_bytes()));
+        let state = State::decode(format!("{header}\n{body}\n").as_bytes()).unwrap();
+        let entry = &state.plugins[&"demo".parse::<PluginName>().unwrap()];
+        assert_eq!((entry.consents.len(), entry.timeout("go")), (4, None));
+        let hook = |event: &str, pattern: Option<&str>| Item::Hook {
+            event: event.to_owned(),
+            pattern: pattern.map(str::to_owned),
+            command: None,
+        };
+        assert_eq!(entry.consents[2..], [hook("post-command", Some("^git")), hook("x", None)]);
+        assert!(entry.directories.is_empty());
+    }
+}

@@ -2,7 +2,6 @@
 //! plugin code, holds no secret, and ends, with every worker, when the host's end of the control socket closes.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -12,26 +11,29 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
-use super::jail::{self, Report, StepError, at};
+use super::jail::directories::TakeError;
+use super::jail::filter::{self, Profile};
+use super::jail::{self, Common, Report, StepError, at};
 use super::{numbers, serve};
 use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
-use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec};
+use crate::wire::{
+    CONTROL_MAX, Ended, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec,
+};
 
 /// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
 const SYSTEM_LIBRARIES: [&str; 6] =
     ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1"];
 
 /// Runs the launcher; does not return.
-pub(super) fn main(spec: Option<OsString>) -> ! {
-    let spec = spec.and_then(|text| serde_json::from_slice(text.as_encoded_bytes()).ok());
-    let Some(spec) = spec else { exit_now(64) };
+pub(super) fn main() -> ! {
     let Ok(control) = take_control() else { exit_now(65) };
-    let code = match start(spec, &control) {
-        Ok(load_by) => Launcher::new(control, load_by, spec.namespaces).run(),
+    let Ok(spec) = hear_spec(&control) else { exit_now(64) };
+    let code = match start(&spec, &control) {
+        Ok(load_by) => Launcher::new(control, load_by, spec).run(),
         Err(error) => {
-            let message = FromLauncher::Unavailable { step: error.step.to_owned(), reason: error.source.to_string() };
+            let message = complaint(error);
             // Its handle goes along, so that the host can collect this process.
             let own = sys::process::pidfd_of_self().ok();
             let fds: Vec<BorrowedFd<'_>> = own.iter().map(OwnedFd::as_fd).collect();
@@ -58,10 +60,25 @@ fn take_control() -> io::Result<OwnedFd> {
     Ok(control)
 }
 
+/// The host's first message, sent before this process was started.
+fn hear_spec(control: &OwnedFd) -> io::Result<LauncherSpec> {
+    let (body, _) = sys::fd::receive(control.as_fd(), LAUNCHER_SPEC_MAX)?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+fn complaint(error: TakeError) -> FromLauncher {
+    match error {
+        TakeError::Step(StepError { step, source }) => {
+            FromLauncher::Unavailable { step: step.to_owned(), reason: source.to_string() }
+        }
+        TakeError::Directory(error) => FromLauncher::NoDirectory { directory: error.directory, reason: error.reason },
+    }
+}
+
 /// Enters the sandbox of the launcher itself.
-fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
+fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     // The caller's could leave directories of the new root that nobody may enter.
-    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
     for library in SYSTEM_LIBRARIES {
@@ -69,8 +86,10 @@ fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
     }
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
     if spec.namespaces {
+        let trees = jail::directories::take_as_root(&spec.directories)?;
         jail::spaces::leave_root()?;
         jail::spaces::enter_all()?;
+        let trees = trees.map_or_else(|| jail::directories::take(&spec.directories), Ok)?;
         // A sibling of this process, so that the host stays its parent and can reap it; pid 1 of the new namespace, so
         // that it can mount procfs and its end takes every worker along.
         match at("clone into the pid namespace", clone(libc::CLONE_PARENT))? {
@@ -79,9 +98,11 @@ fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
         }
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
-        load_by = jail::root::enter(spec.load_by)?;
+        load_by = jail::root::enter(spec.load_by, spec.scratch(), &trees)?;
         jail::spaces::rename_host()?;
     }
+    // What a plugin makes in the caller's directories is as private as what the caller makes.
+    nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
     Ok(load_by)
@@ -100,10 +121,10 @@ struct Running {
 
 struct Launcher {
     control: OwnedFd,
-    load_by: LoadBy,
+    common: Common,
     namespaces: bool,
-    /// Compiled once: each worker only installs it.
-    filter: Vec<Instruction>,
+    /// Each compiled once, when the first worker needs it: a worker only installs it.
+    filters: BTreeMap<Profile, Vec<Instruction>>,
     workers: BTreeMap<u32, Running>,
 }
 
@@ -114,8 +135,11 @@ enum Event {
 }
 
 impl Launcher {
-    fn new(control: OwnedFd, load_by: LoadBy, namespaces: bool) -> Self {
-        Self { control, load_by, namespaces, filter: jail::filter::base(), workers: BTreeMap::new() }
+    fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec) -> Self {
+        // What most workers need is ready before the first is asked for.
+        let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
+        let common = Common { load_by, scratch: spec.scratch(), directories: spec.directories };
+        Self { control, common, namespaces: spec.namespaces, filters, workers: BTreeMap::new() }
     }
 
     fn run(mut self) -> i32 {
@@ -188,17 +212,21 @@ impl Launcher {
         Ok(true)
     }
 
-    fn spawn(&self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
+    fn spawn(&mut self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
         let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
-        let fds: [OwnedFd; 5] = fds.try_into().map_err(|_| text("take the worker's descriptors", &"wrong number"))?;
+        if fds.len() != 5 + usize::from(spec.receives_descriptors) {
+            return Err(text("take the worker's descriptors", &"wrong number"));
+        }
         let (ear, mouth) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| text("make the worker's report socket", &error))?;
         let mut flags = 0;
         if self.namespaces && spec.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
+        let profile = Profile::of(&spec);
+        let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match clone(flags).map_err(|error| text("clone the worker", &error))? {
-            Cloned::Child => self.become_worker(&spec, fds, mouth),
+            Cloned::Child => become_worker(&spec, &self.common, program, fds, mouth),
             Cloned::Parent { pid, pidfd } => {
                 drop((fds, mouth));
                 let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
@@ -210,38 +238,11 @@ impl Launcher {
         }
     }
 
-    /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-    fn become_worker(&self, spec: &WorkerSpec, fds: [OwnedFd; 5], mouth: OwnedFd) -> ! {
-        let outcome = arrange(fds, mouth).and_then(|report| {
-            let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
-            match jail::seal(spec, self.load_by, &self.filter) {
-                Ok(sealing) => {
-                    tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
-                    // read(2) is allowed inside the filter, recvmsg(2) is not.
-                    let mut word = [0; 2];
-                    match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
-                        2 => Ok(sealing),
-                        // It is gone, or could not fetch the listener: nobody would answer a notification.
-                        _ => at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
-                    }
-                }
-                Err(error) => {
-                    tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
-                    Err(error)
-                }
-            }
-        });
-        match outcome {
-            Ok(sealing) => exit_now(serve::main(sealing, self.load_by)),
-            Err(_) => exit_now(71),
-        }
-    }
-
     fn refuse(&mut self, worker: u32) {
         let Some(running) = self.workers.get_mut(&worker) else { return };
         let Some(listener) = running.listener.take() else { return };
         if let Ok(call) = sys::seccomp::receive(listener.as_fd()) {
-            let name = jail::filter::call_name(call.number);
+            let name = filter::call_name(call.number);
             running.refused = Some(Refused { name, number: call.number, args: call.args });
         }
         // Killed before the listener closes: a closed listener would let the call fail and the plugin go on.
@@ -259,6 +260,33 @@ impl Launcher {
             cpu_us: reaped.cpu_us,
         };
         say(&self.control, &FromLauncher::Ended { worker, ended }, &[])
+    }
+}
+
+/// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
+fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
+    let outcome = arrange(fds, mouth).and_then(|report| {
+        let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
+        match jail::seal(spec, common, program) {
+            Ok(sealing) => {
+                tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
+                // read(2), since not every filter allows recvmsg(2).
+                let mut word = [0; 2];
+                match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
+                    2 => Ok(sealing),
+                    // It is gone, or could not fetch the listener: nobody would answer a notification.
+                    _ => at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
+                }
+            }
+            Err(error) => {
+                tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
+                Err(error)
+            }
+        }
+    });
+    match outcome {
+        Ok(sealing) => exit_now(serve::main(sealing, common.load_by)),
+        Err(_) => exit_now(71),
     }
 }
 
@@ -296,22 +324,18 @@ fn send_report(report: &OwnedFd, message: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn arrange(fds: [OwnedFd; 5], mouth: OwnedFd) -> Result<OwnedFd, StepError> {
-    let [code, requests, replies, out, err] = fds;
-    let wanted = [
-        (out, 1),
-        (err, 2),
-        (requests, numbers::REQUESTS),
-        (replies, numbers::REPLIES),
-        (code, numbers::CODE),
-        (mouth, numbers::REPORT),
-    ];
+/// Puts each descriptor under its number, in the order of [`ToLauncher::Spawn`], and closes everything else.
+fn arrange(fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<OwnedFd, StepError> {
+    let numbers = [numbers::CODE, numbers::REQUESTS, numbers::REPLIES, 1, 2, numbers::PASSED];
+    let first_free = if fds.len() == numbers.len() { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
     // All out of the way before the first is placed: a source may stand where another's target is.
-    let lifted = wanted.map(|(fd, number)| (sys::fd::lift(&fd, numbers::LAUNCHER), number));
+    let wanted: Vec<_> = fds.into_iter().zip(numbers).chain([(mouth, numbers::REPORT)]).collect();
+    let lifted: Vec<_> =
+        wanted.into_iter().map(|(fd, number)| (sys::fd::lift(&fd, numbers::LAUNCHER), number)).collect();
     for (fd, number) in lifted {
         let fd = at("arrange descriptors", fd)?;
         at("arrange descriptors", sys::fd::place(fd.as_fd(), number))?;
     }
-    at("close other descriptors", sys::fd::close_range(numbers::REPORT.cast_unsigned() + 1, u32::MAX))?;
+    at("close other descriptors", sys::fd::close_range(first_free.cast_unsigned(), u32::MAX))?;
     at("arrange descriptors", sys::fd::take_inherited(numbers::REPORT))
 }

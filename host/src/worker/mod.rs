@@ -10,9 +10,8 @@ mod serve;
 ///
 /// A program that embeds the host calls this first in its `main`, before it starts threads or reads its arguments.
 pub fn enter() {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == crate::wire::LAUNCHER_ARGUMENT) {
-        launcher::main(arguments.next());
+    if std::env::args_os().nth(1).is_some_and(|first| first == crate::wire::LAUNCHER_ARGUMENT) {
+        launcher::main();
     }
 }
 
@@ -29,6 +28,8 @@ mod numbers {
     pub(super) const CODE: RawFd = 5;
     /// The launcher's ear while the worker seals itself; closed before the plugin is near.
     pub(super) const REPORT: RawFd = 6;
+    /// Descriptors from the host, in a worker that receives some.
+    pub(super) const PASSED: RawFd = 7;
     /// Everything the launcher holds stands at or above this number while it makes a worker.
     pub(super) const LAUNCHER: RawFd = 64;
 }
