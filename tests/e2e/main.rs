@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says that it cannot go on")]
 
+/// A subscription runs a command of its plugin with the variables it names, and nothing else.
+mod bound;
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
 mod calling;
 /// A plugin is connected to the endpoints that it was granted, and to no other.
@@ -22,6 +24,8 @@ mod frozen;
 mod grants;
 /// Hooks are called in order, see what they may see and do what they may do.
 mod hooks;
+/// Everything that a manifest says is shown, of what is installed and of files.
+mod info;
 /// Every verb speaks JSON.
 mod json;
 /// Plugins come, change and go; their data and settings stay.
@@ -30,6 +34,8 @@ mod lifecycle;
 mod manage;
 /// What was changed after it was signed is refused.
 mod tamper;
+/// A call has the time that it was granted, and a signal ends it in any case.
+mod time;
 /// Who may sign what.
 mod trust;
 /// Workflows run, with variables, pre-checks and the events around each command.
