@@ -157,7 +157,7 @@ impl Host {
         let mut invocation = Invocation::new(command, &[]);
         invocation.args = args;
         // For showing and for resolving names only: without it, the plugin still works.
-        invocation.working_directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        invocation.working_directory = self.settings.working_directory.clone().unwrap_or_else(|| "/".into());
         invocation.terminal_width = self.settings.columns.unwrap_or(invocation.terminal_width);
         invocation.stdout_is_terminal = self.writes_to_terminal();
         invocation
@@ -323,10 +323,10 @@ impl Host {
 
     fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
         let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
-        let wall = if request.is_hook {
-            wall::of_hook(self.settings.hook_timeout, granted)
-        } else {
-            wall::of_command(self.settings.command_timeout, granted)
+        let wall = match request.command {
+            None => wall::of_handler(self.settings.hook_timeout),
+            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, admitted.wall_cap),
+            Some(_) => wall::of_command(self.settings.command_timeout, granted, admitted.wall_cap),
         };
         CallLimits { wall, cpu: self.settings.cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
     }
