@@ -43,6 +43,32 @@ fn descriptors_and_threads_are_bounded_and_enough() {
     }
 }
 
+// A57, A65: root can make control groups on every machine that the suites run on.
+#[test]
+fn groups_are_used_where_they_can_be_made() {
+    for &user in kernel::users() {
+        let grouped = kernel::has_groups(user);
+        assert!(grouped || user != User::Root || !kernel::enforced(), "root has no control groups here");
+        for copy in [&[][..], &["--copy"]] {
+            let arena = Arena::new(On::All, user).with(copy).with(&["--limited-by"]);
+            let outcome = arena.run("thread-bomb", &[]);
+            if grouped {
+                let says =
+                    "limit_processes: it reached its limit of 8 processes and threads: cannot start a thread after";
+                assert!(outcome.last().starts_with(says), "{outcome:?}");
+                assert!(
+                    outcome.out.contains("limited by a control group") || outcome.out.contains("limited by control")
+                );
+            } else {
+                assert!(outcome.last().starts_with("plugin_failed: "), "{outcome:?}");
+                assert!(outcome.out.contains("limited by RLIMIT_DATA"), "{outcome:?}");
+            }
+        }
+        let free = Arena::new(On::Without("rlimits"), user).run("thread-bomb", &[]);
+        assert_eq!(free.code, 0, "{free:?}");
+    }
+}
+
 // A64: threads are counted for each worker by itself.
 #[test]
 fn idle_workers_do_not_starve_another() {

@@ -205,6 +205,7 @@ impl Host {
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
         let denied = side.denied.is_some();
+        self.settings.voice.used(plugin, &worker.usage());
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::broker::{self, CONNECTIONS_MAX};
+use super::broker;
 use crate::ids::PluginName;
 use crate::policy::{Endpoint, EndpointError};
 use crate::sandbox::awake::Deadline;
-use crate::sandbox::{HostSide, Stream};
+use crate::sandbox::{CallUsage, HostSide, Stream};
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
+use crate::wire::Limits;
 
 /// Where what plugins say besides their answers goes. Texts are raw: whoever shows them makes them safe.
 pub trait Voice: Send + Sync {
@@ -30,6 +31,9 @@ pub trait Voice: Send + Sync {
 
     /// Something that the host did for the plugin since a permission allows it.
     fn granted(&self, plugin: &PluginName, message: &str);
+
+    /// What a call used, however it ended.
+    fn used(&self, plugin: &PluginName, usage: &CallUsage);
 }
 
 /// How long a wait for standard input lasts before the deadline is looked at.
@@ -194,8 +198,9 @@ impl Side<'_> {
             PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", safe_line(asked)))
         };
         let endpoint: Endpoint = asked.parse().map_err(invalid)?;
-        if self.connections >= CONNECTIONS_MAX {
-            let message = format!("a call may make {CONNECTIONS_MAX} connections, and these were made");
+        let most = Limits::NATIVE.connections;
+        if self.connections >= most {
+            let message = format!("a call may make {most} connections, and these were made");
             return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
         }
         let until = self.until.map(|until| Instant::now() + until.left());

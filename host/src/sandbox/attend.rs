@@ -19,10 +19,11 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{MsgFlags, send};
 
 use super::awake;
+use super::cgroup::Groups;
 use super::error::Death;
 use super::worker::CallLimits;
 use crate::sys;
-use crate::wire::{CPU_WINDOW, ToLauncher, WorkerSpec};
+use crate::wire::{CPU_WINDOW, STRAY_MAX, ToLauncher, WorkerSpec};
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
@@ -39,8 +40,6 @@ const IDLE_WINDOW: Duration = Duration::from_secs(60);
 const SLOW_WRITE: Duration = Duration::from_millis(1);
 /// Memory beside `RLIMIT_DATA` that a worker touches without being a hog: relocated pages of the libraries.
 const RELOCATED: u64 = 16 << 20;
-/// What a plugin may print on each of its own descriptors during one call, in bytes.
-pub(super) const STRAY_MAX: u64 = 1024 * 1024;
 
 /// A piece of what a plugin printed on its own descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +70,8 @@ pub(super) struct Watched {
     cause: Mutex<Option<Death>>,
     stray: Mutex<StrayPipes>,
     used: Mutex<Used>,
+    /// Peak resident memory in KiB, as it was last looked at.
+    peak_kib: AtomicU64,
     /// The limit of resident memory and of `RLIMIT_DATA`, in bytes; none where limits are off.
     memory: Option<(u64, u64)>,
 }
@@ -117,6 +118,7 @@ impl Watched {
             cause: Mutex::new(None),
             stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], call: 0, sink }),
             used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
+            peak_kib: AtomicU64::new(0),
             memory: spec.layers.rlimits.then_some((resident, limits.data)),
         }
     }
@@ -213,6 +215,27 @@ impl Watched {
         at != 0
     }
 
+    /// Private memory of the worker in bytes, swapped out or not; notes its peak.
+    fn look_at_memory(&self, pid: i32) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        self.peak_kib.fetch_max(kib(&status, "VmHWM:").unwrap_or_default(), Ordering::Relaxed);
+        let swapped = kib(&status, "VmSwap:").unwrap_or_default();
+        Some(kib(&status, "RssAnon:")?.saturating_add(swapped).saturating_mul(1024))
+    }
+
+    /// Peak resident memory in KiB; `is_fresh` looks once more.
+    pub(super) fn peak_kib(&self, is_fresh: bool) -> u64 {
+        if is_fresh && let Some(pid) = self.pid() {
+            self.look_at_memory(pid);
+        }
+        self.peak_kib.load(Ordering::Relaxed)
+    }
+
+    /// CPU time that the worker has used; nothing of one that is gone.
+    pub(super) fn cpu_time(&self) -> Option<Duration> {
+        sys::clock::cpu_time(self.pid()?).ok()
+    }
+
     /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
     /// written, and `RLIMIT_AS` must leave room for address space that is only reserved.
     fn look_at_usage(&self, is_called: bool) {
@@ -225,7 +248,7 @@ impl Watched {
         }
         used.looked = now;
         if let Some((resident, limit)) = self.memory
-            && resident_bytes(pid).is_some_and(|bytes| bytes > resident)
+            && self.look_at_memory(pid).is_some_and(|bytes| bytes > resident)
         {
             self.kill(Some(Death::Memory(limit)));
         }
@@ -242,14 +265,10 @@ impl Watched {
     }
 }
 
-/// Private memory of a process, swapped out or not (proc_pid_status(5)).
-fn resident_bytes(pid: i32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = |name: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
-    };
-    Some(kib("RssAnon:")?.saturating_add(kib("VmSwap:").unwrap_or_default()).saturating_mul(1024))
+/// A number of KiB in proc_pid_status(5).
+fn kib(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.
@@ -289,6 +308,9 @@ pub(super) struct Attendant {
 struct Shared {
     /// The launcher's control socket; only ever written here.
     launcher: OwnedFd,
+    groups: Arc<Groups>,
+    /// Whether the next worker's control group is to be made.
+    wants_group: AtomicBool,
     list: Mutex<BTreeMap<u64, Arc<Watched>>>,
     next: AtomicU64,
     /// Whether the thread that looks rests between two idle looks, or for ever.
@@ -306,12 +328,14 @@ const END: u64 = 0;
 
 impl Attendant {
     /// Starts the threads; they tell the launcher, over its control socket, that this process is not stopped.
-    pub(super) fn start(launcher: OwnedFd) -> io::Result<Self> {
+    pub(super) fn start(launcher: OwnedFd, groups: Arc<Groups>) -> io::Result<Self> {
         let pipes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         pipes.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
         let shared = Arc::new(Shared {
             launcher,
+            groups,
+            wants_group: AtomicBool::new(true),
             list: Mutex::default(),
             next: AtomicU64::new(END + 1),
             asleep: AtomicBool::new(false),
@@ -350,6 +374,14 @@ impl Attendant {
         self.shared.left.store(true, Ordering::SeqCst);
     }
 
+    /// A control group was taken: makes the next one, now or with the next look.
+    pub(super) fn prepare_group(&self) {
+        self.shared.wants_group.store(true, Ordering::SeqCst);
+        if let Some(looks) = self.threads.first() {
+            looks.thread().unpark();
+        }
+    }
+
     /// A call began: wakes the thread that looks, if it rests.
     pub(super) fn nudge(&self) {
         if self.shared.asleep.swap(false, Ordering::SeqCst)
@@ -379,6 +411,9 @@ impl Shared {
         let mut idle = 0;
         let mut told: Option<(Instant, u64)> = None;
         while !self.over.load(Ordering::SeqCst) {
+            if self.wants_group.swap(false, Ordering::SeqCst) {
+                self.groups.prepare();
+            }
             // A copy, so that a buried worker's handle can leave the list meanwhile.
             let all: Vec<_> = locked(&self.list).values().cloned().collect();
             let cpu_ms = all.iter().map(|watched| watched.cpu_ms.load(Ordering::Relaxed)).max().unwrap_or_default();

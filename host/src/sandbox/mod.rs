@@ -2,14 +2,18 @@
 
 mod attend;
 pub mod awake;
+mod cgroup;
 mod code;
 mod error;
 mod launcher;
+mod usage;
 mod worker;
 
 pub use crate::wire::CPU_WINDOW;
 pub use attend::{Stray, StraySink};
+pub use cgroup::LimitedBy;
 pub use code::seal_code;
 pub use error::{Death, SandboxError};
 pub use launcher::Launcher;
+pub use usage::CallUsage;
 pub use worker::{CallLimits, HostSide, Stream, Usage, Worker};

@@ -219,16 +219,16 @@ impl Launcher {
             return Ok(false);
         }
         self.absence.end();
-        let (worker, spec) = match serde_json::from_slice(&body)? {
-            ToLauncher::Spawn { worker, spec } => (worker, spec),
+        let (worker, spec, doors) = match serde_json::from_slice(&body)? {
+            ToLauncher::Spawn { worker, spec, doors } => (worker, spec, doors),
             ToLauncher::Awake { cpu_ms } => {
                 self.absence.allow(Duration::from_millis(cpu_ms));
                 return Ok(true);
             }
         };
-        let message = match self.spawn(spec, fds) {
-            Ok(running) => {
-                say(&self.control, &FromLauncher::Spawned { worker }, &[running.pidfd.as_fd()])?;
+        let message = match self.spawn(spec, fds, doors) {
+            Ok((running, is_grouped)) => {
+                say(&self.control, &FromLauncher::Spawned { worker, is_grouped }, &[running.pidfd.as_fd()])?;
                 self.workers.insert(worker, running);
                 return Ok(true);
             }
@@ -238,11 +238,18 @@ impl Launcher {
         Ok(true)
     }
 
-    fn spawn(&mut self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
+    /// The worker, and whether it is in its group, through whose doors the last descriptors lead.
+    fn spawn(
+        &mut self,
+        spec: WorkerSpec,
+        mut fds: Vec<OwnedFd>,
+        doors: usize,
+    ) -> Result<(Running, bool), (String, String)> {
         let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
-        if fds.len() != 5 + usize::from(spec.receives_descriptors) {
+        if fds.len() != 5 + usize::from(spec.receives_descriptors) + doors {
             return Err(text("take the worker's descriptors", &"wrong number"));
         }
+        let doors = fds.split_off(fds.len() - doors);
         let (ear, mouth) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| text("make the worker's report socket", &error))?;
         let mut flags = 0;
@@ -252,14 +259,14 @@ impl Launcher {
         let profile = Profile::of(&spec, &self.common.directories);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match clone(flags).map_err(|error| text("clone the worker", &error))? {
-            Cloned::Child => become_worker(&spec, &self.common, program, fds, mouth),
+            Cloned::Child => become_worker(spec, &self.common, program, (fds, doors), mouth),
             Cloned::Parent { pid, pidfd } => {
-                drop((fds, mouth));
-                let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
+                drop((fds, doors, mouth));
+                let (listener, is_grouped) = await_seal(&pidfd, &ear).inspect_err(|_| {
                     sys::process::kill(pidfd.as_fd());
                     let _ = sys::process::reap(pid);
                 })?;
-                Ok(Running { pid, pidfd, listener, refused: None, over_cpu: None })
+                Ok((Running { pid, pidfd, listener, refused: None, over_cpu: None }, is_grouped))
             }
         }
     }
@@ -301,12 +308,26 @@ impl Launcher {
 }
 
 /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
+fn become_worker(
+    mut spec: WorkerSpec,
+    common: &Common,
+    program: &[Instruction],
+    (fds, doors): (Vec<OwnedFd>, Vec<OwnedFd>),
+    mouth: OwnedFd,
+) -> ! {
+    // First: what it uses from here on is counted. `0` is the process that writes (cgroups(7)).
+    let is_grouped = !doors.is_empty() && doors.iter().all(|door| nix::unistd::write(door, b"0").is_ok());
+    drop(doors);
+    if is_grouped {
+        // The group's own count comes first, since only it tells that something was refused.
+        spec.rlimits.threads += 1;
+    }
     let outcome = arrange(fds, mouth).and_then(|report| {
         let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
-        match jail::seal(spec, common, program) {
+        match jail::seal(&spec, common, program) {
             Ok(sealing) => {
-                tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
+                let listener = sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+                tell(&Report::Sealed { listener, is_grouped })?;
                 // read(2), since not every filter allows recvmsg(2).
                 let mut word = [0; 2];
                 match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
@@ -334,8 +355,8 @@ fn timeout(time: Duration) -> PollTimeout {
     PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)
 }
 
-/// Waits for the worker's filter and fetches its listener.
-fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, (String, String)> {
+/// Waits for the worker's filter and fetches its listener; says also whether the worker is in its group.
+fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<(Option<OwnedFd>, bool), (String, String)> {
     let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
     let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
     if poll(&mut fds, timeout(SEAL_DEADLINE)).map_err(|error| text("wait for the seal", &error))? == 0 {
@@ -347,13 +368,13 @@ fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, (String
     }
     match serde_json::from_slice(&body).map_err(|error| text("wait for the seal", &error))? {
         Report::Failed { step, reason } => Err((step, reason)),
-        Report::Sealed { listener } => {
+        Report::Sealed { listener, is_grouped } => {
             let listener = listener
                 .map(|number| sys::process::getfd(pidfd.as_fd(), number))
                 .transpose()
                 .map_err(|error| text("fetch the filter's listener", &error))?;
             sys::fd::send(ear.as_fd(), b"go", &[]).map_err(|error| text("release the worker", &error))?;
-            Ok(listener)
+            Ok((listener, is_grouped))
         }
     }
 }

@@ -48,7 +48,7 @@ impl Drop for Trial {
 }
 
 fn start() -> Attendant {
-    Attendant::start(File::open("/dev/null").unwrap().into()).unwrap()
+    Attendant::start(File::open("/dev/null").unwrap().into(), Arc::new(Groups::new())).unwrap()
 }
 
 fn quiet() -> StraySink {
@@ -149,7 +149,7 @@ fn a_worker_that_spins_between_calls_is_ended() {
 #[test]
 fn resident_memory_is_limited() {
     let mut trial = Trial::new("sleep 60", quiet());
-    assert!(resident_bytes(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
+    assert!(trial.watched.look_at_memory(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
     Arc::get_mut(&mut trial.watched).unwrap().memory = Some((1, 64 << 20));
     trial.watched.arm(1, &limits(10_000, 10_000));
     trial.watched.look();
