@@ -97,6 +97,25 @@ fn cpu_time_is_counted_for_each_call() {
     });
 }
 
+// A63, A65: what one worker takes is not another's. Without the filter, which would refuse objects and names altogether.
+#[test]
+fn a_sibling_that_takes_all_leaves_the_rest_alone() {
+    let both = ["--idle", "1", "--idle-call", "exhaust"];
+    for &user in kernel::users() {
+        let arena = Arena::new(On::Without("seccomp"), user).with(&both);
+        let outcome = arena.run("modest", &[]);
+        assert!(outcome.out.contains("exhaust: worked 7 threads, 36096 objects"), "{outcome:?}");
+        assert!(outcome.out.contains("modest: worked 4 threads, 2 objects, 1 names"), "{outcome:?}");
+        assert!(outcome.out.contains("idle workers: 1 alive"), "{outcome:?}");
+    }
+    if !kernel::users().contains(&User::Plain) {
+        return;
+    }
+    // In one user namespace the sibling's threads are counted as the other's.
+    let shared = Arena::new(On::Only("rlimits"), User::Plain).with(&["--idle", "9"]).run("threads", &["4"]);
+    assert!(shared.out.contains("threads: refused EAGAIN"), "{shared:?}");
+}
+
 // A63: the user's other programs can still start processes.
 #[test]
 fn a_fork_bomb_is_bounded_without_the_filter() {

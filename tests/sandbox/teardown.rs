@@ -18,10 +18,10 @@ fn numbers(out: &str, line: &str) -> Vec<i64> {
 #[test]
 fn many_runs_leak_nothing() {
     for &user in kernel::users() {
-        let arena = Arena::new(On::All, user).with(&["--repeat", "500", "--crash-every", "10"]);
+        let arena = Arena::new(On::All, user).with(&["--repeat", "1000", "--crash-every", "10"]);
         let outcome = arena.run("quiet", &[]);
         assert_eq!(outcome.code, 0, "{outcome:?}");
-        assert_eq!(outcome.out.matches("plugin_crashed").count(), 50);
+        assert_eq!(outcome.out.matches("plugin_crashed").count(), 100);
         for who in ["drift of the host:", "drift of the launcher:"] {
             let drift = numbers(&outcome.out, who);
             assert!(drift[0] <= 0, "descriptors leak: {who} {drift:?}");
