@@ -20,6 +20,7 @@ const PACKAGES: &[&str] = &[
     "grown",
     "hello-world",
     "step-timer",
+    "docker-manager",
 ];
 
 /// Every program.
