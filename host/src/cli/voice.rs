@@ -56,6 +56,12 @@ impl Voice for Aside {
     fn audit(&self, plugin: &PluginName, message: &str) {
         self.out.aside(plugin.as_str(), "host", message);
     }
+
+    fn granted(&self, plugin: &PluginName, message: &str) {
+        if self.verbose {
+            self.out.aside(plugin.as_str(), "host", message);
+        }
+    }
 }
 
 impl Drop for Aside {

@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod cover;
 mod danger;
 mod decide;
+mod directory;
+mod endpoint;
 mod grant;
+mod placeholder;
 mod template;
 mod words;
 
@@ -12,8 +16,12 @@ mod words;
 mod tests;
 
 pub use ask::{Ask, Item, asks, event_name};
+pub use cover::{covers, endpoints};
 pub use decide::{Consent, Decisions, decide};
+pub use directory::{Access, DirectoryScope, Places, refused_root};
+pub use endpoint::{Endpoint, EndpointError, EndpointScope, Name, address_allowed};
 pub use grant::Grant;
+pub use placeholder::{BoundCommand, FillError};
 pub use template::{resolve, used_keys};
 
 use crate::code::{Code, Coded};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
 
 use super::admission::{Admitted, admit};
 use super::error::CallError;
@@ -184,7 +184,8 @@ impl Host {
         if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
-        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE };
+        let receives_descriptors = admitted.permissions.iter().any(|held| held.kind() == PermissionKind::Network);
+        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors };
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
@@ -276,6 +277,7 @@ impl Host {
             stdin: false,
             until: Instant::now() + limits.wall,
             filter: None,
+            connections: 0,
             denied: None,
         }
     }

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod broker;
+mod dial;
 mod error;
 mod host;
 mod services;

@@ -3,12 +3,15 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::broker::{self, CONNECTIONS_MAX};
 use crate::ids::PluginName;
+use crate::policy::{Endpoint, EndpointError};
 use crate::sandbox::{HostSide, Stream};
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::TerminalFilter;
@@ -23,6 +26,9 @@ pub trait Voice: Send + Sync {
 
     /// Something that the host refused or ignored.
     fn audit(&self, plugin: &PluginName, message: &str);
+
+    /// Something that the host did for the plugin since a permission allows it.
+    fn granted(&self, plugin: &PluginName, message: &str);
 }
 
 /// The database of plugin state, opened at the first request.
@@ -43,6 +49,8 @@ pub(super) struct Side<'a> {
     pub(super) until: Instant,
     /// Set when standard output is a terminal.
     pub(super) filter: Option<TerminalFilter>,
+    /// Connections that were asked for in this call and allowed.
+    pub(super) connections: u32,
     /// The last refusal of this call.
     pub(super) denied: Option<String>,
 }
@@ -90,11 +98,18 @@ impl HostSide for Side<'_> {
             }
             "variables" => self.variables(),
             "stdin" => self.stdin(body),
-            "connect" => self.guarded(PermissionKind::Network, text(body)?, "connect"),
-            "exec" => self.guarded(PermissionKind::Exec, &program(body)?, "exec"),
-            other => {
-                Err(PluginError::new(ErrorKind::Unsupported, format!("this host does not know the service `{other}`")))
+            "connect" => {
+                Err(PluginError::new(ErrorKind::Unsupported, "`connect` answers with a descriptor: ask for one"))
             }
+            "exec" => self.guarded(PermissionKind::Exec, &program(body)?, "exec"),
+            other => Err(unknown(other)),
+        }
+    }
+
+    fn descriptor(&mut self, name: &str, body: &[u8]) -> Result<OwnedFd, PluginError> {
+        match name {
+            "connect" => self.connect(text(body)?),
+            other => Err(unknown(other)),
         }
     }
 }
@@ -164,8 +179,40 @@ impl Side<'_> {
         Err(self.deny(&wanted, service))
     }
 
+    fn connect(&mut self, asked: &str) -> Result<OwnedFd, PluginError> {
+        let invalid = |error: EndpointError| {
+            PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", asked.escape_debug()))
+        };
+        let endpoint: Endpoint = asked.parse().map_err(invalid)?;
+        if self.connections >= CONNECTIONS_MAX {
+            let message = format!("a call may make {CONNECTIONS_MAX} connections, and these were made");
+            return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
+        }
+        match broker::connect(self.permissions, &endpoint, self.until) {
+            Ok(stream) => {
+                self.connections += 1;
+                self.voice.granted(self.plugin, &format!("connected to `{endpoint}`"));
+                Ok(stream)
+            }
+            Err(error) => match error.missing() {
+                Some(missing) => Err(self.denied(&missing, error.to_string())),
+                None => {
+                    self.connections += 1;
+                    self.voice.granted(self.plugin, &format!("tried to connect: {error}"));
+                    let failed = PluginError::failed(error.to_string());
+                    Err(error.help().map_or(failed.clone(), |help| failed.with_help(help)))
+                }
+            },
+        }
+    }
+
     fn deny(&mut self, wanted: &Permission, service: &str) -> PluginError {
         let line = format!("`{service}` needs the permission {wanted}, which was not granted");
+        self.denied(&wanted.to_string(), line)
+    }
+
+    /// Records a refusal; the plugin and the user learn what would change it.
+    fn denied(&mut self, wanted: &str, line: String) -> PluginError {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
         self.denied = Some(line.clone());
         PluginError::new(ErrorKind::PermissionDenied, line).with_help(format!(
@@ -183,6 +230,10 @@ fn program(body: &[u8]) -> Result<String, PluginError> {
     let value: serde_json::Value = serde_json::from_slice(body)?;
     let name = value.get("program").and_then(serde_json::Value::as_str);
     name.map(str::to_owned).ok_or_else(|| PluginError::new(ErrorKind::Invalid, "the request names no program"))
+}
+
+fn unknown(service: &str) -> PluginError {
+    PluginError::new(ErrorKind::Unsupported, format!("this host does not know the service `{service}`"))
 }
 
 fn lift(error: &StoreError) -> PluginError {

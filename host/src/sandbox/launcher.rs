@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 
 use super::attend::{Attendant, StraySink, Watched};
 use super::error::SandboxError;
-use super::worker::Worker;
+use super::worker::{Channel, Worker};
 use crate::sys;
-use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LAUNCHER_ARGUMENT, LauncherSpec, LoadBy, ToLauncher, WorkerSpec};
+use crate::wire::{
+    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LauncherSpec, LoadBy, ToLauncher, WorkerSpec,
+};
 
 /// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
@@ -146,12 +148,17 @@ impl Launcher {
             // The worker has its ends; opening one anew through /proc/self/fd would turn its direction.
             fchmod(pipe, Mode::empty()).map_err(|error| SandboxError::Control(error.into()))?;
         }
-        let fds = [code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
+        let mut fds = vec![code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
+        let passing = if spec.receives_descriptors { Some(passing_pair()?) } else { None };
+        fds.extend(passing.as_ref().map(|(_, theirs)| theirs.as_fd()));
         let (number, pidfd) = self.locked().spawn(spec, &fds)?;
+        let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
         let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
-        Worker::new(Arc::clone(self), number, spec, (watched, key), File::from(requests), File::from(replies))
+        let channel =
+            Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
+        Worker::new(Arc::clone(self), number, spec, (watched, key), channel)
     }
 
     pub(super) fn attendant(&self) -> &Attendant {
@@ -168,6 +175,19 @@ impl Launcher {
             control.hear()?.give_up();
         }
     }
+}
+
+/// The socket that descriptors are passed over: the host's end and the worker's. The host only ever sends: what a worker
+/// writes into its end is never read.
+fn passing_pair() -> Result<(OwnedFd, OwnedFd), SandboxError> {
+    let control = |error: nix::errno::Errno| SandboxError::Control(error.into());
+    let kind = SockType::SeqPacket;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).map_err(control)?;
+    // A worker that does not receive what it asked for must not hold the host up, nor pile up descriptors on the way: an
+    // honest one has at most one there. The kernel raises the size to its least, which is enough for a handful.
+    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(control)?;
+    setsockopt(&ours, sockopt::SndBuf, &0).map_err(control)?;
+    Ok((ours, theirs))
 }
 
 /// What one message of the launcher was about, where somebody waits for it.

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use migraine_plugin_api::PluginError;
+use migraine_plugin_api::{ErrorKind, PluginError};
 
 use super::attend::Watched;
 use super::error::{Death, SandboxError};
@@ -58,6 +58,12 @@ pub trait HostSide {
     /// # Errors
     /// The refusal, passed to the plugin.
     fn service(&mut self, name: &str, body: &[u8]) -> Result<Vec<u8>, PluginError>;
+
+    /// A host service whose answer is a descriptor; the worker gets a copy, and this one is closed.
+    ///
+    /// # Errors
+    /// The refusal, passed to the plugin.
+    fn descriptor(&mut self, name: &str, body: &[u8]) -> Result<OwnedFd, PluginError>;
 }
 
 /// What a worker used until its end.
@@ -69,6 +75,14 @@ pub struct Usage {
     pub cpu: Duration,
 }
 
+/// The host's ends of what it shares with one worker.
+pub(super) struct Channel {
+    pub(super) requests: File,
+    pub(super) replies: FrameReader<File>,
+    /// Descriptors go out over it; nothing is read from it. Only a worker that receives some has one.
+    pub(super) passing: Option<OwnedFd>,
+}
+
 /// A worker. Replaced, never reused, after any error that is not the plugin's own.
 pub struct Worker {
     launcher: Arc<Launcher>,
@@ -77,8 +91,7 @@ pub struct Worker {
     watched: Arc<Watched>,
     /// The attendant's key for it.
     key: u64,
-    requests: File,
-    replies: FrameReader<File>,
+    channel: Channel,
     seal: SealReport,
     calls: u32,
     ended: Option<Ended>,
@@ -98,20 +111,17 @@ impl Worker {
         number: u32,
         spec: &WorkerSpec,
         (watched, key): (Arc<Watched>, u64),
-        requests: File,
-        replies: File,
+        channel: Channel,
     ) -> Result<Self, SandboxError> {
         let nothing = SealReport { layers: crate::wire::Layers::NONE, landlock_abi: 0, probes: Vec::new() };
         let memory = spec.rlimits.data;
-        let replies = FrameReader::new(replies);
         let mut worker = Self {
             launcher,
             number,
             memory,
             watched,
             key,
-            requests,
-            replies,
+            channel,
             seal: nothing,
             calls: 0,
             ended: None,
@@ -119,7 +129,7 @@ impl Worker {
         };
         worker.watched.arm(0, &CallLimits::default());
         worker.launcher.attendant().nudge();
-        let read = match worker.replies.next_frame() {
+        let read = match worker.channel.replies.next_frame() {
             Ok(frame) if frame.header.kind == Kind::Sealed => Ok(serde_json::from_slice::<SealReport>(frame.body).ok()),
             Ok(_) => Ok(None),
             Err(error) => Err(error),
@@ -231,7 +241,7 @@ impl Worker {
         let call = self.calls;
         self.watched.arm(call, limits);
         self.launcher.attendant().nudge();
-        let outcome = match write_frame(&mut self.requests, Header::new(kind, call), body, raw) {
+        let outcome = match write_frame(&mut self.channel.requests, Header::new(kind, call), body, raw) {
             Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
             // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
             _ => self.listen(call, limits, side),
@@ -257,7 +267,7 @@ impl Worker {
     ) -> Result<(Kind, Vec<u8>), SandboxError> {
         let mut asked = 0;
         loop {
-            let frame = match self.replies.next_frame() {
+            let frame = match self.channel.replies.next_frame() {
                 Ok(frame) => frame,
                 Err(error) => return Err(self.lost(&error)),
             };
@@ -275,16 +285,23 @@ impl Worker {
                     side.log(frame.body);
                 }
                 _ if frame.header.call != call => return Err(self.broken(format!("{kind:?} for another call"))),
-                Kind::Service => {
+                Kind::Service | Kind::Descriptor => {
                     asked += 1;
                     let length = usize::from(frame.header.extra);
                     let parts = frame.body.split_at_checked(length);
                     let Some((Ok(name), body)) = parts.map(|(name, body)| (std::str::from_utf8(name), body)) else {
                         return Err(self.broken("a host call without a name".to_owned()));
                     };
-                    let (kind, body) = answer(side.service(name, body));
+                    let outcome = if kind == Kind::Service {
+                        side.service(name, body)
+                    } else {
+                        // Before the answer, which tells the worker that it is there.
+                        let passing = self.channel.passing.as_ref();
+                        side.descriptor(name, body).and_then(|fd| pass(passing, &fd)).map(|()| Vec::new())
+                    };
+                    let (kind, body) = answer(outcome);
                     if let Err(WireError::TooLarge { .. }) =
-                        write_frame(&mut self.requests, Header::new(kind, call), &body, b"")
+                        write_frame(&mut self.channel.requests, Header::new(kind, call), &body, b"")
                     {
                         return Err(self.broken("a host call whose answer is too large".to_owned()));
                     }
@@ -356,6 +373,17 @@ impl Drop for Worker {
             let _ = self.bury();
         }
     }
+}
+
+/// Sends a descriptor to the worker; never waits for it.
+fn pass(passing: Option<&OwnedFd>, fd: &OwnedFd) -> Result<(), PluginError> {
+    let Some(passing) = passing else {
+        return Err(PluginError::new(ErrorKind::Unsupported, "this worker cannot receive descriptors"));
+    };
+    sys::fd::send(passing.as_fd(), b"\0", &[fd.as_fd()]).map_err(|error| {
+        PluginError::failed(format!("the descriptor cannot be passed: {error}"))
+            .with_help("receive each descriptor that was asked for, and close those that are done")
+    })
 }
 
 fn answer(outcome: Result<Vec<u8>, PluginError>) -> (Kind, Vec<u8>) {

@@ -94,13 +94,16 @@ pub struct WorkerSpec {
     pub layers: Layers,
     /// Its limits.
     pub rlimits: Rlimits,
+    /// Whether the host passes it descriptors: streams that the host has connected.
+    pub receives_descriptors: bool,
 }
 
 /// Host to launcher.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToLauncher {
-    /// Start a worker; beside travel, in this order: code, request pipe, reply pipe, standard output, standard error.
+    /// Start a worker; beside travel, in this order: code, request pipe, reply pipe, standard output, standard error and,
+    /// where it receives descriptors, the socket that they come over.
     Spawn {
         /// The host's number for it.
         worker: u32,

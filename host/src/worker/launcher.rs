@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
+use super::jail::filter::{self, Profile};
 use super::jail::{self, Report, StepError, at};
 use super::{numbers, serve};
 use crate::sys;
@@ -102,8 +103,8 @@ struct Launcher {
     control: OwnedFd,
     load_by: LoadBy,
     namespaces: bool,
-    /// Compiled once: each worker only installs it.
-    filter: Vec<Instruction>,
+    /// Each compiled once, when the first worker needs it: a worker only installs it.
+    filters: BTreeMap<Profile, Vec<Instruction>>,
     workers: BTreeMap<u32, Running>,
 }
 
@@ -115,7 +116,9 @@ enum Event {
 
 impl Launcher {
     fn new(control: OwnedFd, load_by: LoadBy, namespaces: bool) -> Self {
-        Self { control, load_by, namespaces, filter: jail::filter::base(), workers: BTreeMap::new() }
+        // What most workers need is ready before the first is asked for.
+        let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
+        Self { control, load_by, namespaces, filters, workers: BTreeMap::new() }
     }
 
     fn run(mut self) -> i32 {
@@ -188,17 +191,21 @@ impl Launcher {
         Ok(true)
     }
 
-    fn spawn(&self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
+    fn spawn(&mut self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
         let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
-        let fds: [OwnedFd; 5] = fds.try_into().map_err(|_| text("take the worker's descriptors", &"wrong number"))?;
+        if fds.len() != 5 + usize::from(spec.receives_descriptors) {
+            return Err(text("take the worker's descriptors", &"wrong number"));
+        }
         let (ear, mouth) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| text("make the worker's report socket", &error))?;
         let mut flags = 0;
         if self.namespaces && spec.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
+        let profile = Profile::of(&spec);
+        let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match clone(flags).map_err(|error| text("clone the worker", &error))? {
-            Cloned::Child => self.become_worker(&spec, fds, mouth),
+            Cloned::Child => become_worker(&spec, self.load_by, program, fds, mouth),
             Cloned::Parent { pid, pidfd } => {
                 drop((fds, mouth));
                 let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
@@ -210,38 +217,11 @@ impl Launcher {
         }
     }
 
-    /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-    fn become_worker(&self, spec: &WorkerSpec, fds: [OwnedFd; 5], mouth: OwnedFd) -> ! {
-        let outcome = arrange(fds, mouth).and_then(|report| {
-            let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
-            match jail::seal(spec, self.load_by, &self.filter) {
-                Ok(sealing) => {
-                    tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
-                    // read(2) is allowed inside the filter, recvmsg(2) is not.
-                    let mut word = [0; 2];
-                    match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
-                        2 => Ok(sealing),
-                        // It is gone, or could not fetch the listener: nobody would answer a notification.
-                        _ => at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
-                    }
-                }
-                Err(error) => {
-                    tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
-                    Err(error)
-                }
-            }
-        });
-        match outcome {
-            Ok(sealing) => exit_now(serve::main(sealing, self.load_by)),
-            Err(_) => exit_now(71),
-        }
-    }
-
     fn refuse(&mut self, worker: u32) {
         let Some(running) = self.workers.get_mut(&worker) else { return };
         let Some(listener) = running.listener.take() else { return };
         if let Ok(call) = sys::seccomp::receive(listener.as_fd()) {
-            let name = jail::filter::call_name(call.number);
+            let name = filter::call_name(call.number);
             running.refused = Some(Refused { name, number: call.number, args: call.args });
         }
         // Killed before the listener closes: a closed listener would let the call fail and the plugin go on.
@@ -259,6 +239,33 @@ impl Launcher {
             cpu_us: reaped.cpu_us,
         };
         say(&self.control, &FromLauncher::Ended { worker, ended }, &[])
+    }
+}
+
+/// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
+fn become_worker(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
+    let outcome = arrange(fds, mouth).and_then(|report| {
+        let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
+        match jail::seal(spec, load_by, program) {
+            Ok(sealing) => {
+                tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
+                // read(2) is allowed inside the filter, recvmsg(2) is not.
+                let mut word = [0; 2];
+                match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
+                    2 => Ok(sealing),
+                    // It is gone, or could not fetch the listener: nobody would answer a notification.
+                    _ => at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
+                }
+            }
+            Err(error) => {
+                tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
+                Err(error)
+            }
+        }
+    });
+    match outcome {
+        Ok(sealing) => exit_now(serve::main(sealing, load_by)),
+        Err(_) => exit_now(71),
     }
 }
 
@@ -296,22 +303,18 @@ fn send_report(report: &OwnedFd, message: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn arrange(fds: [OwnedFd; 5], mouth: OwnedFd) -> Result<OwnedFd, StepError> {
-    let [code, requests, replies, out, err] = fds;
-    let wanted = [
-        (out, 1),
-        (err, 2),
-        (requests, numbers::REQUESTS),
-        (replies, numbers::REPLIES),
-        (code, numbers::CODE),
-        (mouth, numbers::REPORT),
-    ];
+/// Puts each descriptor under its number, in the order of [`ToLauncher::Spawn`], and closes everything else.
+fn arrange(fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<OwnedFd, StepError> {
+    let numbers = [numbers::CODE, numbers::REQUESTS, numbers::REPLIES, 1, 2, numbers::PASSED];
+    let first_free = if fds.len() == numbers.len() { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
     // All out of the way before the first is placed: a source may stand where another's target is.
-    let lifted = wanted.map(|(fd, number)| (sys::fd::lift(&fd, numbers::LAUNCHER), number));
+    let wanted: Vec<_> = fds.into_iter().zip(numbers).chain([(mouth, numbers::REPORT)]).collect();
+    let lifted: Vec<_> =
+        wanted.into_iter().map(|(fd, number)| (sys::fd::lift(&fd, numbers::LAUNCHER), number)).collect();
     for (fd, number) in lifted {
         let fd = at("arrange descriptors", fd)?;
         at("arrange descriptors", sys::fd::place(fd.as_fd(), number))?;
     }
-    at("close other descriptors", sys::fd::close_range(numbers::REPORT.cast_unsigned() + 1, u32::MAX))?;
+    at("close other descriptors", sys::fd::close_range(first_free.cast_unsigned(), u32::MAX))?;
     at("arrange descriptors", sys::fd::take_inherited(numbers::REPORT))
 }

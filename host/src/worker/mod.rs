@@ -29,6 +29,8 @@ mod numbers {
     pub(super) const CODE: RawFd = 5;
     /// The launcher's ear while the worker seals itself; closed before the plugin is near.
     pub(super) const REPORT: RawFd = 6;
+    /// Descriptors from the host, in a worker that receives some.
+    pub(super) const PASSED: RawFd = 7;
     /// Everything the launcher holds stands at or above this number while it makes a worker.
     pub(super) const LAUNCHER: RawFd = 64;
 }

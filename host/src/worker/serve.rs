@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,12 @@ use migraine_plugin_api::{ErrorKind, PluginError};
 use super::jail::Sealing;
 use super::{loader, numbers};
 use crate::sys;
-use crate::wire::{FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, WireError, write_frame};
+use crate::wire::{Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, WireError, write_frame};
 
 /// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
 /// sees the channel end.
 pub(super) fn main(sealing: Sealing, load_by: LoadBy) -> i32 {
-    let Ok(channel) = Channel::open() else { return 72 };
+    let Ok(channel) = Channel::open(sealing.receives_descriptors()) else { return 72 };
     let report = match sealing.finish() {
         Ok(report) => report,
         Err(error) => {
@@ -40,11 +40,13 @@ pub(super) fn main(sealing: Sealing, load_by: LoadBy) -> i32 {
     }
 }
 
-/// Both pipes. Plugin threads may write at any time; only one request is answered at a time.
+/// Both pipes, and the socket that descriptors come over. Plugin threads may write at any time; only one request is answered at a time.
 struct Channel {
     replies: Mutex<File>,
     /// Taken by whoever waits for a frame: the loop between calls, a service call inside one.
     requests: Mutex<FrameReader<File>>,
+    /// Read only by whoever holds `requests`.
+    passed: Option<OwnedFd>,
     /// The call that is running; 0 between calls, when no service may be called.
     call: AtomicU32,
 }
@@ -54,11 +56,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Channel {
-    fn open() -> std::io::Result<Self> {
+    fn open(receives_descriptors: bool) -> std::io::Result<Self> {
         let file = |number| sys::fd::take_inherited(number).map(|fd: OwnedFd| File::from(fd));
         Ok(Self {
             replies: Mutex::new(file(numbers::REPLIES)?),
             requests: Mutex::new(FrameReader::new(file(numbers::REQUESTS)?)),
+            passed: receives_descriptors.then(|| sys::fd::take_inherited(numbers::PASSED)).transpose()?,
             call: AtomicU32::new(0),
         })
     }
@@ -70,8 +73,6 @@ impl Channel {
     /// Calls a host service from inside the running call.
     fn service(&self, name: &str, body: &[u8]) -> Result<Vec<u8>, PluginError> {
         let call = self.call.load(Ordering::Acquire);
-        let lost =
-            |error: &WireError| PluginError::new(ErrorKind::Failed, format!("the host cannot be reached: {error}"));
         let one_way = match name {
             "out" => Some(Kind::Out),
             "err" => Some(Kind::Err),
@@ -81,25 +82,57 @@ impl Channel {
         if let Some(kind) = one_way {
             return self.send(Header::new(kind, call), body, b"").map(|()| Vec::new()).map_err(|error| lost(&error));
         }
+        self.ask(Kind::Service, name, body, |frame| Ok(frame.body.to_vec()))
+    }
+
+    /// Calls a host service whose answer is a descriptor.
+    fn descriptor(&self, name: &str, body: &[u8]) -> Result<OwnedFd, PluginError> {
+        self.ask(Kind::Descriptor, name, body, |_| {
+            let passed = self.passed.as_ref().ok_or_else(|| PluginError::failed("the host sent no descriptor"))?;
+            let received = sys::fd::receive(passed.as_fd(), 1).map_err(|error| {
+                PluginError::failed(format!("the descriptor cannot be received: {error}"))
+                    .with_help("close streams that are done: a plugin has few descriptors")
+            })?;
+            match <[OwnedFd; 1]>::try_from(received.1) {
+                Ok([fd]) => Ok(fd),
+                Err(other) => Err(PluginError::failed(format!("the host sent {} descriptors", other.len()))),
+            }
+        })
+    }
+
+    /// Sends a request of the running call and takes its answer.
+    fn ask<T>(
+        &self,
+        kind: Kind,
+        name: &str,
+        body: &[u8],
+        take: impl FnOnce(&Frame<'_>) -> Result<T, PluginError>,
+    ) -> Result<T, PluginError> {
+        let call = self.call.load(Ordering::Acquire);
         if call == 0 {
             return Err(PluginError::new(ErrorKind::Cancelled, "no call is running, so the host is not listening"));
         }
         let extra = u16::try_from(name.len())
             .map_err(|_| PluginError::new(ErrorKind::Invalid, "the service name is too long"))?;
         let whole = [name.as_bytes(), body].concat();
-        // The reader is taken before the request is sent: two threads must not read each other's answers.
+        // The reader is taken before the request is sent, and held until the answer is whole: two threads must not take
+        // each other's answers or descriptors.
         let mut requests = locked(&self.requests);
-        self.send(Header { kind: Kind::Service, call, extra }, &whole, b"").map_err(|error| match error {
+        self.send(Header { kind, call, extra }, &whole, b"").map_err(|error| match error {
             WireError::TooLarge { .. } => PluginError::new(ErrorKind::Invalid, error.to_string()),
             other => lost(&other),
         })?;
         let frame = requests.next_frame().map_err(|error| lost(&error))?;
         match frame.header.kind {
-            Kind::Answer => Ok(frame.body.to_vec()),
+            Kind::Answer => take(&frame),
             Kind::Refusal => Err(serde_json::from_slice(frame.body)?),
             _ => Err(PluginError::failed("the host sent something else than an answer")),
         }
     }
+}
+
+fn lost(error: &WireError) -> PluginError {
+    PluginError::failed(format!("the host cannot be reached: {error}"))
 }
 
 /// The host as the plugin sees it.
@@ -112,12 +145,9 @@ impl HostAbi for HostSide {
     }
 
     fn descriptor(&self, service: RStr<'_>, body: RSlice<'_, u8>) -> RResult<i32, RVec<u8>> {
-        // The request itself goes the ordinary way, so that the host judges it and its refusal is the same everywhere.
-        let refused = match self.0.service(service.as_str(), body.as_slice()) {
-            Err(error) => error,
-            Ok(_) => PluginError::new(ErrorKind::Unsupported, "this worker cannot receive descriptors"),
-        };
-        RResult::RErr(encode(&refused))
+        let outcome = self.0.descriptor(service.as_str(), body.as_slice());
+        // Its owner is the plugin from here on.
+        outcome.map(OwnedFd::into_raw_fd).map_err(|error| encode(&error)).into()
     }
 }
 

@@ -95,7 +95,7 @@ fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {
 }
 
 fn spawn(launcher: &Arc<Launcher>, layers: Layers, code: &OwnedFd) -> Result<Worker> {
-    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE };
+    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: false };
     Ok(launcher.spawn(&spec, code, Arc::new(|_| ()))?)
 }
 

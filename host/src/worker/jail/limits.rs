@@ -3,21 +3,24 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{StepError, at};
-use crate::wire::Rlimits;
+use crate::wire::WorkerSpec;
 
-/// Descriptors that the protocol itself uses, the lowest free number included.
+/// Descriptors that the protocol itself uses, the lowest free number included; the socket that others come over is one
+/// more.
 const OWN_DESCRIPTORS: u64 = 6;
 
 /// Sets every limit, soft and hard alike; one that the caller already holds lower stays so, since nobody may raise it.
 ///
 /// # Errors
 /// The kernel refused one.
-pub(super) fn apply(limits: &Rlimits) -> Result<(), StepError> {
+pub(super) fn apply(spec: &WorkerSpec) -> Result<(), StepError> {
+    let limits = &spec.rlimits;
+    let own = OWN_DESCRIPTORS + u64::from(spec.receives_descriptors);
     let table = [
         ("limit data", Resource::RLIMIT_DATA, limits.data),
         ("limit address space", Resource::RLIMIT_AS, limits.address_space),
         ("limit stack", Resource::RLIMIT_STACK, limits.stack),
-        ("limit descriptors", Resource::RLIMIT_NOFILE, limits.descriptors + OWN_DESCRIPTORS),
+        ("limit descriptors", Resource::RLIMIT_NOFILE, limits.descriptors + own),
         ("limit threads", Resource::RLIMIT_NPROC, limits.threads),
         ("limit file size", Resource::RLIMIT_FSIZE, limits.file_size),
         // One byte, not zero: zero does not stop a core pattern that is a pipe (core(5)).

@@ -46,7 +46,7 @@ pub(super) enum Report {
     Failed { step: String, reason: String },
 }
 
-/// Seals the calling worker with a compiled filter: everything that follows runs inside.
+/// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.
 ///
 /// # Errors
 /// The first step that failed.
@@ -67,7 +67,7 @@ pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction]) 
     }
     if layers.rlimits {
         // After the user namespace: RLIMIT_NPROC counts per user and namespace.
-        limits::apply(&spec.rlimits)?;
+        limits::apply(spec)?;
     }
     if layers.privileges {
         // The new user namespace came with a full set of capabilities over itself.
@@ -94,6 +94,11 @@ pub(super) struct Sealing {
 }
 
 impl Sealing {
+    /// Whether the host will pass descriptors.
+    pub(super) fn receives_descriptors(&self) -> bool {
+        self.spec.receives_descriptors
+    }
+
     /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail.
     ///
     /// # Errors

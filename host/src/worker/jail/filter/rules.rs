@@ -1,8 +1,10 @@
-//! Which system calls a plugin may make: groups with a reason each. Everything that no group names is refused with EPERM.
+//! Which system calls every plugin may make: groups with a reason each. Everything that no group names is refused with EPERM.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "constants of the kernel's interface, each smaller than its field"
 )]
+
+use super::sockets::READ_OPTIONS;
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,10 @@ pub(super) enum Check {
     ReadOwnLimit,
     /// socketpair(2): a pair of Unix streams.
     UnixStreamPair,
+    /// sendto(2): no address of its own, and no flag but these.
+    ConnectedSend(u32),
+    /// getsockopt(2) and setsockopt(2): these names of these levels.
+    SocketOption(&'static [(u32, &'static [u32])]),
     /// prctl(2): the options listed, and giving up dumpability.
     HarmlessPrctl,
 }
@@ -51,6 +57,7 @@ pub(super) struct Group {
 macro_rules! calls {
     ($($name:ident)*) => { &[$((stringify!($name), libc::$name)),*] };
 }
+pub(super) use calls;
 
 /// A number above this one is newer than this table: the answer is ENOSYS, as from an older kernel, so that libraries
 /// fall back.
@@ -81,10 +88,13 @@ const IOCTL: &[u32] = &[
     libc::TIOCGWINSZ as u32,
 ];
 
+/// sendto(2) flags.
+const SEND_FLAGS: u32 = (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_MORE | libc::MSG_EOR).cast_unsigned();
+
 /// personality(2): the usual one, and the question.
 const PERSONALITY: &[u32] = &[0, 0xffff_ffff];
 
-/// The filter of a plugin without permissions.
+/// What every plugin may call.
 pub(super) const BASE: &[Group] = &[
     Group {
         name: "memory",
@@ -152,7 +162,20 @@ pub(super) const BASE: &[Group] = &[
         name: "streams",
         reason: "the pair of streams that run-times wake themselves with",
         action: Action::Allow,
-        calls: calls![SYS_recvfrom SYS_sendto SYS_shutdown SYS_getsockopt],
+        calls: calls![SYS_recvfrom SYS_shutdown],
+    },
+    Group {
+        name: "sending",
+        reason: "a stream has its other end already; MSG_FASTOPEN would connect it to another one, and MSG_OOB is code of \
+                 the kernel that nobody needs and that was broken into before",
+        action: Action::Check(Check::ConnectedSend(SEND_FLAGS)),
+        calls: calls![SYS_sendto],
+    },
+    Group {
+        name: "questions about streams",
+        reason: "errors, timeouts and sizes; not who stands at the other end, nor a handle on that process",
+        action: Action::Check(Check::SocketOption(READ_OPTIONS)),
+        calls: calls![SYS_getsockopt],
     },
     Group {
         name: "stream pairs",
@@ -241,11 +264,3 @@ pub(super) const BASE: &[Group] = &[
         ],
     },
 ];
-
-/// The name of a call that a group lists.
-pub(super) fn name_of(number: i32) -> Option<&'static str> {
-    BASE.iter()
-        .flat_map(|group| group.calls)
-        .find(|(_, listed)| *listed == libc::c_long::from(number))
-        .map(|(name, _)| name.trim_start_matches("SYS_"))
-}

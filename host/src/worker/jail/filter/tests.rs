@@ -33,22 +33,29 @@ fn run(program: &[Instruction], arch: u32, number: u32, args: [u64; 6]) -> u32 {
 }
 
 fn answer(number: libc::c_long, args: [u64; 6]) -> u32 {
-    run(&base(), ARCH, u32::try_from(number).unwrap(), args)
+    run(&compile(Profile::default()), ARCH, u32::try_from(number).unwrap(), args)
 }
+
+/// As [`answer`], where streams of the host arrive.
+fn answer_with_sockets(number: libc::c_long, args: [u64; 6]) -> u32 {
+    run(&compile(SOCKETS_TOO), ARCH, u32::try_from(number).unwrap(), args)
+}
+
+const SOCKETS_TOO: Profile = Profile { sockets: true };
 
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 #[test]
 fn every_listed_call_has_its_groups_action() {
-    for group in BASE {
+    for group in SOCKETS_TOO.groups() {
         assert!(!group.reason.is_empty(), "{} needs a reason", group.name);
         for (name, number) in group.calls {
             let expected = match group.action {
                 Action::Check(_) => continue,
                 plain => verdict(plain),
             };
-            assert_eq!(answer(*number, [0; 6]), expected, "{name} in {}", group.name);
+            assert_eq!(answer_with_sockets(*number, [0; 6]), expected, "{name} in {}", group.name);
         }
     }
 }
@@ -56,7 +63,7 @@ fn every_listed_call_has_its_groups_action() {
 #[test]
 fn no_call_is_listed_twice() {
     let mut seen = std::collections::BTreeSet::new();
-    for (name, number) in BASE.iter().flat_map(|group| group.calls) {
+    for (name, number) in SOCKETS_TOO.groups().flat_map(|group| group.calls) {
         assert!(seen.insert(number), "{name} is in two groups");
     }
 }
@@ -84,10 +91,11 @@ fn what_nobody_lists_is_refused() {
 #[test]
 fn foreign_entries_are_killed() {
     let kill = libc::SECCOMP_RET_KILL_PROCESS;
-    assert_eq!(run(&base(), 0x4000_0003, 3, [0; 6]), kill);
-    assert_eq!(run(&base(), ARCH, X32, [0; 6]), kill);
-    assert_eq!(run(&base(), ARCH, X32 + 1, [0; 6]), kill);
-    assert_eq!(run(&base(), ARCH, u32::MAX, [0; 6]), kill);
+    let base = compile(Profile::default());
+    assert_eq!(run(&base, 0x4000_0003, 3, [0; 6]), kill);
+    assert_eq!(run(&base, ARCH, X32, [0; 6]), kill);
+    assert_eq!(run(&base, ARCH, X32 + 1, [0; 6]), kill);
+    assert_eq!(run(&base, ARCH, u32::MAX, [0; 6]), kill);
 }
 
 #[test]
@@ -149,6 +157,61 @@ fn arguments_decide() {
     }
 }
 
+/// Calls on a stream of the host, each with what the base alone answers and what is answered where such streams arrive.
+#[test]
+fn streams_keep_their_other_end() {
+    let bits = |flags: i32| u64::from(flags.cast_unsigned());
+    let (high, socket, tcp) = (1_u64 << 40, bits(libc::SOL_SOCKET), bits(libc::IPPROTO_TCP));
+    let get = |level: u64, name: i32| (libc::SYS_getsockopt, [3, level, bits(name), 0x1000, 0x1000, 0]);
+    let set = |level: u64, name: i32| (libc::SYS_setsockopt, [3, level, bits(name), 0x1000, 4, 0]);
+    let send = |flags: i32, address: u64| (libc::SYS_sendto, [3, 0x1000, 1, bits(flags), address, 16]);
+    let never = (false, false);
+    let cases: &[(&str, (libc::c_long, [u64; 6]), (bool, bool))] = &[
+        ("send", send(libc::MSG_NOSIGNAL, 0), (true, true)),
+        ("send elsewhere", send(libc::MSG_NOSIGNAL, 0x1000), never),
+        ("send elsewhere, the address above 4 GiB", send(libc::MSG_NOSIGNAL, high), never),
+        ("send and connect", send(libc::MSG_FASTOPEN, 0), never),
+        ("send and connect elsewhere", send(libc::MSG_FASTOPEN, 0x1000), never),
+        ("send out of band", send(libc::MSG_OOB, 0), never),
+        ("receive", (libc::SYS_recvfrom, [3, 0x1000, 1, 0, 0, 0]), (true, true)),
+        ("receive descriptors", (libc::SYS_recvmsg, [3, 0x1000, 0, 0, 0, 0]), (false, true)),
+        ("send descriptors", (libc::SYS_sendmsg, [3, 0x1000, 0, 0, 0, 0]), never),
+        ("send many", (libc::SYS_sendmmsg, [3, 0x1000, 1, 0, 0, 0]), never),
+        ("receive many", (libc::SYS_recvmmsg, [3, 0x1000, 1, 0, 0, 0]), never),
+        ("socket", (libc::SYS_socket, [2, 1, 0, 0, 0, 0]), never),
+        ("connect", (libc::SYS_connect, [3, 0x1000, 16, 0, 0, 0]), never),
+        ("bind", (libc::SYS_bind, [3, 0x1000, 16, 0, 0, 0]), never),
+        ("listen", (libc::SYS_listen, [3, 1, 0, 0, 0, 0]), never),
+        ("accept", (libc::SYS_accept4, [3, 0, 0, 0, 0, 0]), never),
+        ("peer's name", (libc::SYS_getpeername, [3, 0x1000, 0x1000, 0, 0, 0]), (false, true)),
+        ("last error", get(socket, libc::SO_ERROR), (true, true)),
+        ("last error with a high bit", get(socket | high, libc::SO_ERROR), (true, true)),
+        ("peer's process", get(socket, libc::SO_PEERPIDFD), never),
+        ("peer's ids", get(socket, libc::SO_PEERCRED), never),
+        ("filter", get(socket, libc::SO_GET_FILTER), never),
+        ("no delay?", get(tcp, libc::TCP_NODELAY), (true, true)),
+        ("repair queue", get(tcp, libc::TCP_REPAIR), never),
+        ("no delay", set(tcp, libc::TCP_NODELAY), (false, true)),
+        ("keep-alive", set(socket, libc::SO_KEEPALIVE), (false, true)),
+        ("filter", set(socket, libc::SO_ATTACH_FILTER), never),
+        ("BPF", set(socket, libc::SO_ATTACH_BPF), never),
+        ("filter with a high bit", set(socket | high, libc::SO_ATTACH_FILTER), never),
+        ("device", set(socket, libc::SO_BINDTODEVICE), never),
+        ("mark", set(socket, libc::SO_MARK), never),
+        ("stacked protocol", set(tcp, libc::TCP_ULP), never),
+        ("repair", set(tcp, libc::TCP_REPAIR), never),
+        ("fast open", set(tcp, libc::TCP_FASTOPEN_CONNECT), never),
+        ("IP options", set(bits(libc::IPPROTO_IP), libc::IP_OPTIONS), never),
+        ("the name of another level", set(bits(libc::IPPROTO_IP), libc::TCP_NODELAY), never),
+        ("level 0", set(0, 0), never),
+    ];
+    let verdict = |passes: bool| if passes { libc::SECCOMP_RET_ALLOW } else { REFUSED };
+    for (name, (number, args), (alone, sockets)) in cases {
+        assert_eq!(answer(*number, *args), verdict(*alone), "{name}");
+        assert_eq!(answer_with_sockets(*number, *args), verdict(*sockets), "{name}, where streams arrive");
+    }
+}
+
 // A56: a lock on a device file of the machine is a channel to other plugins and stops other programs.
 #[test]
 fn no_lock_is_taken_outside() {
@@ -161,8 +224,10 @@ fn no_lock_is_taken_outside() {
 
 #[test]
 fn the_program_is_short_and_every_path_is() {
-    let program = base();
-    assert!(program.len() < 420, "{} instructions", program.len());
+    for (profile, most) in [(Profile::default(), 460), (SOCKETS_TOO, 500)] {
+        let program = compile(profile);
+        assert!(program.len() < most, "{profile:?}: {} instructions", program.len());
+    }
 }
 
 #[test]

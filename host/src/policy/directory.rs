@@ -1,0 +1,181 @@
+//! Which directories of the user a plugin may see or change, and which no plugin may have.
+
+use std::path::{Component, Path, PathBuf};
+
+use migraine_plugin_api::{Permission, PermissionKind};
+
+/// What may be done in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Access {
+    /// List and read.
+    Read,
+    /// Read as well as create, change and remove.
+    Write,
+}
+
+/// A scope of `filesystem`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectoryScope {
+    /// What may be done.
+    pub access: Access,
+    /// Where; `None` asks for directories that the user names.
+    pub directory: Option<PathBuf>,
+}
+
+impl DirectoryScope {
+    /// What a permission says of directories; nothing for another kind. Without a scope it asks to change directories
+    /// that the user names.
+    #[must_use]
+    pub fn of(permission: &Permission) -> Option<Self> {
+        if permission.kind() != PermissionKind::Filesystem {
+            return None;
+        }
+        let Some(scope) = permission.scope() else {
+            return Some(Self { access: Access::Write, directory: None });
+        };
+        let (access, directory) = scope.split_once(':')?;
+        let access = match access {
+            "read" => Access::Read,
+            "write" => Access::Write,
+            _ => return None,
+        };
+        let directory = (directory != "*").then(|| PathBuf::from(directory));
+        Some(Self { access, directory })
+    }
+
+    /// Whether everything that `narrower` opens is open already. Compares texts, by whole components.
+    #[must_use]
+    pub fn covers(&self, narrower: &Self) -> bool {
+        let within = match (&self.directory, &narrower.directory) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(wide), Some(narrow)) => is_within(narrow, wide),
+        };
+        within && self.access >= narrower.access
+    }
+}
+
+fn is_within(inner: &Path, outer: &Path) -> bool {
+    // What a parent component leads to depends on links, so a text cannot tell.
+    let goes_up = |path: &Path| path.components().any(|part| part == Component::ParentDir);
+    if goes_up(inner) || goes_up(outer) {
+        return inner == outer;
+    }
+    let plain = |path: &Path| path.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>();
+    plain(inner).starts_with(plain(outer))
+}
+
+/// The directories of this user that need protection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The user's home directory, if it is known.
+    pub home: Option<PathBuf>,
+    /// The store of this program.
+    pub store: PathBuf,
+}
+
+/// Why no plugin may have this directory, if so. The path must be absolute; a text is compared, so it should be
+/// canonical where the directory exists.
+#[must_use]
+pub fn refused_root(path: &Path, places: &Places) -> Option<&'static str> {
+    let path = run_directory(path);
+    let path = path.as_path();
+    let home = places.home.as_deref();
+    if path == Path::new("/") {
+        return Some("it is the whole file system");
+    }
+    if home.is_some_and(|home| path == home) {
+        return Some("it is the whole home directory");
+    }
+    if home.is_some_and(|home| home.starts_with(path)) {
+        return Some("it holds the home directory");
+    }
+    let of_home = |name: &str| home.map(|home| home.join(name));
+    let closed = [
+        (Some(PathBuf::from("/proc")), "the state of processes is there"),
+        (Some(PathBuf::from("/sys")), "the settings of the kernel are there"),
+        (Some(PathBuf::from("/dev")), "devices are there"),
+        (Some(PathBuf::from("/run")), "the sockets of services are there"),
+        (Some(places.store.clone()), "plugins and their grants are kept there"),
+        (of_home(".ssh"), "keys are kept there"),
+        (of_home(".gnupg"), "keys are kept there"),
+    ];
+    let touches = |root: &PathBuf| path.starts_with(root) || root.starts_with(path);
+    closed.iter().find(|(root, _)| root.as_ref().is_some_and(touches)).map(|(_, why)| *why)
+}
+
+/// The path with `/run` for `/var/run`, which is a link to it.
+fn run_directory(path: &Path) -> PathBuf {
+    match path.strip_prefix("/var/run") {
+        Ok(rest) => Path::new("/run").join(rest),
+        Err(_) => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(text: &str) -> DirectoryScope {
+        DirectoryScope::of(&text.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_directory_covers_what_is_inside_of_it() {
+        for (wide, narrow, covered) in [
+            ("filesystem=read:/a", "filesystem=read:/a", true),
+            ("filesystem=read:/a", "filesystem=read:/a/b", true),
+            ("filesystem=read:/a", "filesystem=read:/a/./b/", true),
+            ("filesystem=read:/a/b", "filesystem=read:/a", false),
+            ("filesystem=read:/a", "filesystem=read:/ab", false),
+            ("filesystem=read:/a", "filesystem=write:/a", false),
+            ("filesystem=write:/a", "filesystem=read:/a/b", true),
+            ("filesystem=read:/a", "filesystem=read:/a/../b", false),
+            ("filesystem=read:/a/../b", "filesystem=read:/a/../b", true),
+            ("filesystem=read:./logs", "filesystem=read:logs/x", true),
+            ("filesystem=read:logs", "filesystem=read:/logs", false),
+            ("filesystem=read:*", "filesystem=read:/a", true),
+            ("filesystem=read:*", "filesystem=write:/a", false),
+            ("filesystem", "filesystem=write:/a", true),
+            ("filesystem=read:/a", "filesystem=read:*", false),
+        ] {
+            assert_eq!(scope(wide).covers(&scope(narrow)), covered, "{wide} {narrow}");
+        }
+        assert_eq!(DirectoryScope::of(&"network".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn some_directories_are_never_given_away() {
+        let places = Places { home: Some("/home/ann".into()), store: "/data/store".into() };
+        for (path, refused) in [
+            ("/", true),
+            ("/home", true),
+            ("/home/ann", true),
+            ("/home/ann/", true),
+            ("/home/ann/.ssh", true),
+            ("/home/ann/.ssh/keys", true),
+            ("/home/ann/.gnupg", true),
+            ("/data", true),
+            ("/data/store", true),
+            ("/data/store/plugins", true),
+            ("/proc", true),
+            ("/proc/self", true),
+            ("/sys/fs", true),
+            ("/dev/shm", true),
+            ("/run", true),
+            ("/run/user/1000", true),
+            ("/var/run/docker", true),
+            ("/home/ann/project", false),
+            ("/home/ann/.sshx", false),
+            ("/home/bob", false),
+            ("/data/storehouse", false),
+            ("/srv/data", false),
+            ("/var", false),
+            ("/processing", false),
+        ] {
+            assert_eq!(refused_root(Path::new(path), &places).is_some(), refused, "{path}");
+        }
+        let homeless = Places { home: None, store: "/data/store".into() };
+        assert_eq!(refused_root(Path::new("/home/ann/.ssh"), &homeless), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! Streams to addresses that were judged before. Nothing here waits past a deadline, or past a signal that asks the
+//! program to end.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, connect, getsockopt, socket, sockopt,
+};
+
+use crate::sys::signal::INTERRUPTED;
+
+/// How long a wait lasts before the signals are looked at again.
+const SLICE: Duration = Duration::from_millis(100);
+/// How long to wait before a socket is tried again whose queue of new connections is full.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The addresses that a host name stands for, asked for once.
+///
+/// # Errors
+/// The name has none, or the resolver did not answer in time.
+pub(super) fn look_up(name: &str, until: Instant) -> io::Result<Vec<IpAddr>> {
+    let (sender, answer) = mpsc::channel();
+    let name = name.to_owned();
+    // getaddrinfo(3) takes no deadline. Its thread holds nothing of the plugin's; where nobody waits for its answer any
+    // more, it ends when the resolver gives up.
+    std::thread::Builder::new().name("lookup".to_owned()).spawn(move || {
+        let found = (name.as_str(), 0).to_socket_addrs();
+        let _ = sender.send(found.map(|addresses| addresses.map(|address| address.ip()).collect()));
+    })?;
+    loop {
+        match answer.recv_timeout(rest(until)?.min(SLICE)) {
+            Ok(found) => return found,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(io::Error::other("the resolver ended without an answer"));
+            }
+        }
+    }
+}
+
+/// A stream to the first of some addresses that answers. Each may take its share of the time, so that one that drops
+/// everything does not keep the others from being tried.
+///
+/// # Errors
+/// What the last one said.
+pub(super) fn tcp(addresses: &[SocketAddr], until: Instant) -> io::Result<OwnedFd> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for (left, address) in (1..=addresses.len()).rev().zip(addresses) {
+        let share = rest(until)? / u32::try_from(left).unwrap_or(u32::MAX);
+        match dial(&SockaddrStorage::from(*address), Instant::now() + share) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A stream to the socket file behind a handle on it.
+///
+/// # Errors
+/// As connect(2).
+pub(super) fn unix(file: &OwnedFd, until: Instant) -> io::Result<OwnedFd> {
+    // By its handle: what was judged is what is connected to, whatever its path names by now.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    dial(&UnixAddr::new(path.as_str())?, until)
+}
+
+fn dial<A: SockaddrLike>(address: &A, until: Instant) -> io::Result<OwnedFd> {
+    let family = address.family().ok_or(Errno::EAFNOSUPPORT)?;
+    let stream = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    loop {
+        match connect(stream.as_raw_fd(), address) {
+            Ok(()) => break,
+            Err(Errno::EINPROGRESS) => {
+                await_answer(&stream, until)?;
+                break;
+            }
+            // A Unix socket whose queue is full: it would block, and there is nothing to wait on.
+            Err(Errno::EAGAIN) => std::thread::sleep(rest(until)?.min(PAUSE)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // As authors expect it; who wants the other way sets it.
+    fcntl(&stream, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(stream)
+}
+
+fn await_answer(stream: &OwnedFd, until: Instant) -> io::Result<()> {
+    loop {
+        let timeout = PollTimeout::try_from(rest(until)?.min(SLICE)).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)], timeout) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match getsockopt(stream, sockopt::SocketError)? {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+/// The time that is left.
+fn rest(until: Instant) -> io::Result<Duration> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        return Err(io::Error::new(io::ErrorKind::Interrupted, "the run was asked to end"));
+    }
+    // Less than a millisecond would make poll(2) a busy loop.
+    let rest = until.saturating_duration_since(Instant::now());
+    if rest < Duration::from_millis(1) {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+    }
+    Ok(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(300)
+    }
+
+    fn handle(path: &std::path::Path) -> OwnedFd {
+        nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()).unwrap()
+    }
+
+    #[test]
+    fn the_next_address_is_tried() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut stream = TcpStream::from(tcp(&[closed, here], soon()).unwrap());
+        listener.accept().unwrap().0.write_all(b"here").unwrap();
+        let mut said = [0; 4];
+        // It blocks until something comes.
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"here");
+        assert_eq!(tcp(&[closed], soon()).unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
+        assert!(tcp(&[], soon()).is_err());
+    }
+
+    #[test]
+    fn a_full_queue_is_given_up_at_the_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let file = handle(&path);
+        let mut held = Vec::new();
+        let error = loop {
+            match unix(&file, soon()) {
+                Ok(stream) => held.push(UnixStream::from(stream)),
+                Err(error) => break error,
+            }
+            assert!(held.len() < 100_000, "the queue has no end");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert!(!held.is_empty());
+    }
+
+    #[test]
+    fn what_was_judged_is_connected_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("socket"), folder.path().join("other"));
+        let (listener, elsewhere) = (UnixListener::bind(&path).unwrap(), UnixListener::bind(&other).unwrap());
+        elsewhere.set_nonblocking(true).unwrap();
+        let file = handle(&path);
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        unix(&file, soon()).unwrap();
+        listener.accept().unwrap();
+        assert!(elsewhere.accept().is_err());
+    }
+
+    #[test]
+    fn names_are_looked_up() {
+        assert!(look_up("localhost", soon()).unwrap().iter().all(IpAddr::is_loopback));
+        assert_eq!(look_up("localhost", Instant::now()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -1,0 +1,154 @@
+//! Compiles the rules on arguments.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants of the kernel's interface, each smaller than its field"
+)]
+
+use super::rules::{Action, Check, FCNTL};
+use super::{EPERM, EQUAL, HAS_BIT, Instruction, MASK, RETURN, high_word, jump, low_word, statement, verdict};
+
+/// prctl(2) options that loosen nothing.
+const PRCTL: &[u32] = &[
+    libc::PR_SET_NAME as u32,
+    libc::PR_GET_NAME as u32,
+    libc::PR_GET_DUMPABLE as u32,
+    libc::PR_GET_NO_NEW_PRIVS as u32,
+    libc::PR_GET_SECCOMP as u32,
+    libc::PR_GET_PDEATHSIG as u32,
+    libc::PR_CAPBSET_READ as u32,
+    libc::PR_GET_TIMERSLACK as u32,
+    libc::PR_SET_TIMERSLACK as u32,
+];
+
+/// Blocks that end in a verdict; each is entered at its first instruction.
+pub(super) fn checked(check: Check) -> Vec<Instruction> {
+    let allow = statement(RETURN, verdict(Action::Allow));
+    let refuse = statement(RETURN, verdict(EPERM));
+    let bits = |flags: i32| flags.cast_unsigned();
+    match check {
+        Check::ThreadOnly => {
+            let thread = bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND);
+            let spaces = bits(
+                libc::CLONE_NEWNS
+                    | libc::CLONE_NEWCGROUP
+                    | libc::CLONE_NEWUTS
+                    | libc::CLONE_NEWIPC
+                    | libc::CLONE_NEWUSER
+                    | libc::CLONE_NEWPID
+                    | libc::CLONE_NEWNET
+                    | libc::CLONE_PTRACE
+                    | libc::CLONE_PARENT
+                    | libc::CLONE_PIDFD,
+            );
+            vec![
+                low_word(0),
+                jump(HAS_BIT, spaces, 3, 0),
+                statement(MASK, thread),
+                jump(EQUAL, thread, 0, 1),
+                allow,
+                refuse,
+            ]
+        }
+        Check::CountedMemory => counted_memory(),
+        Check::NeverExecutable => {
+            vec![low_word(2), jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 1), refuse, allow]
+        }
+        Check::OneOf(argument, values) => one_of(argument, values),
+        Check::OwnDescriptor => {
+            let granted = statement(RETURN, verdict(Action::Errno(0)));
+            let mut program = vec![
+                low_word(1),
+                jump(EQUAL, bits(libc::F_SETLK), 1, 0),
+                jump(EQUAL, bits(libc::F_SETLKW), 0, 1),
+                granted,
+            ];
+            program.extend(one_of(1, FCNTL));
+            program
+        }
+        Check::ReadOwnLimit => vec![
+            low_word(0),
+            jump(EQUAL, 0, 0, 5),
+            low_word(2),
+            jump(EQUAL, 0, 0, 3),
+            high_word(2),
+            jump(EQUAL, 0, 0, 1),
+            allow,
+            refuse,
+        ],
+        Check::UnixStreamPair => vec![
+            low_word(0),
+            jump(EQUAL, bits(libc::AF_UNIX), 0, 4),
+            low_word(1),
+            // SOCK_NONBLOCK and SOCK_CLOEXEC may stand beside the type.
+            statement(MASK, 0xf),
+            jump(EQUAL, bits(libc::SOCK_STREAM), 0, 1),
+            allow,
+            refuse,
+        ],
+        Check::ConnectedSend(flags) => vec![
+            low_word(4),
+            jump(EQUAL, 0, 0, 5),
+            high_word(4),
+            jump(EQUAL, 0, 0, 3),
+            low_word(3),
+            jump(HAS_BIT, !flags, 1, 0),
+            allow,
+            refuse,
+        ],
+        Check::SocketOption(levels) => {
+            let mut program = vec![low_word(1)];
+            for (level, names) in levels {
+                let names = one_of(2, names);
+                // Entered with the level loaded, and left with it where the level is another.
+                program.push(jump(EQUAL, *level, 0, u8::try_from(names.len()).unwrap_or(u8::MAX)));
+                program.extend(names);
+            }
+            program.push(refuse);
+            program
+        }
+        Check::HarmlessPrctl => {
+            let mut program = vec![
+                low_word(0),
+                jump(EQUAL, bits(libc::PR_SET_DUMPABLE), 0, 3),
+                low_word(1),
+                jump(EQUAL, 0, 0, 1),
+                allow,
+            ];
+            program.extend(one_of(0, PRCTL));
+            program
+        }
+    }
+}
+
+/// mmap(2) without mappings that RLIMIT_DATA does not count and without code that could be written.
+fn counted_memory() -> Vec<Instruction> {
+    let allow = statement(RETURN, verdict(Action::Allow));
+    let refuse = statement(RETURN, verdict(EPERM));
+    let bits = |flags: i32| flags.cast_unsigned();
+    let uncounted = bits(libc::MAP_GROWSDOWN | libc::MAP_HUGETLB);
+    // MAP_SHARED is also a bit of MAP_SHARED_VALIDATE.
+    let (shared, anonymous) = (bits(libc::MAP_SHARED), bits(libc::MAP_ANONYMOUS));
+    vec![
+        low_word(3),
+        jump(HAS_BIT, uncounted, 7, 0),
+        jump(HAS_BIT, anonymous, 0, 1),
+        jump(HAS_BIT, shared, 5, 0),
+        low_word(2),
+        jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 4),
+        jump(HAS_BIT, bits(libc::PROT_WRITE), 2, 0),
+        low_word(3),
+        jump(HAS_BIT, anonymous, 0, 1),
+        refuse,
+        allow,
+    ]
+}
+
+fn one_of(argument: u8, values: &[u32]) -> Vec<Instruction> {
+    let mut program = vec![low_word(argument)];
+    for (left, value) in (1..=values.len()).rev().zip(values) {
+        program.push(jump(EQUAL, *value, u8::try_from(left).unwrap_or(u8::MAX), 0));
+    }
+    program.push(statement(RETURN, verdict(EPERM)));
+    program.push(statement(RETURN, verdict(Action::Allow)));
+    program
+}
