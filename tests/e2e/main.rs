@@ -4,6 +4,8 @@
 
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
 mod calling;
+/// A plugin is connected to the endpoints that it was granted, and to no other.
+mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
 /// Every way to end has its code, its exit code and its reason.

@@ -22,6 +22,25 @@ fn nobody_can_be_reached() {
     ]);
 }
 
+// A stream of the host stands in the machine's own network: it must stay what it is.
+#[test]
+fn a_stream_of_the_host_leads_nowhere_else() {
+    check(&[
+        Attack::on_stream("reconnect", &["{peer}", "{tcp}"]),
+        Attack::on_stream("fastopen", &["{peer}", "{tcp}"]),
+        Attack::on_stream("listen", &["{peer}", "{tcp}"]),
+        Attack::on_stream("send-message", &["{peer}", "{tcp}"]),
+        Attack::on_stream("send-message", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("out-of-band", &["{peer}", "{tcp}"]),
+        Attack::on_stream("out-of-band", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("peerpidfd", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("bind-device", &["{peer}", "{tcp}"]),
+        Attack::on_stream("attach-filter", &["{peer}", "{tcp}"]).root(),
+        Attack::on_stream("attach-filter", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("second-socket", &["{peer}", "{tcp}"]).by(Stops::Both),
+    ]);
+}
+
 // A46: the third lock on this door.
 #[test]
 fn landlock_alone_closes_abstract_sockets_and_tcp() {

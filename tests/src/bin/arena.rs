@@ -8,6 +8,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +34,9 @@ struct Args {
     /// Only these layers are on.
     #[arg(long, value_delimiter = ',', conflicts_with = "without")]
     only: Option<Vec<Layer>>,
+    /// Connects the plugin to every endpoint that it asks for, and passes the streams.
+    #[arg(long)]
+    connects: bool,
     /// Loads from a copy instead of through procfs.
     #[arg(long)]
     copy: bool,
@@ -109,7 +115,7 @@ impl Args {
     }
 }
 
-/// Passes output on and offers no service.
+/// Passes output on and offers no service; connects to everything, which only a worker that receives descriptors sees.
 struct Bare;
 
 impl HostSide for Bare {
@@ -126,6 +132,14 @@ impl HostSide for Bare {
 
     fn service(&mut self, name: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
         Err(PluginError::new(ErrorKind::Unsupported, format!("the arena offers no `{name}`")))
+    }
+
+    fn descriptor(&mut self, _: &str, body: &[u8]) -> Result<OwnedFd, PluginError> {
+        let endpoint = String::from_utf8_lossy(body);
+        Ok(match endpoint.strip_prefix("unix:") {
+            Some(path) => UnixStream::connect(path)?.into(),
+            None => TcpStream::connect(&*endpoint)?.into(),
+        })
     }
 }
 
@@ -201,7 +215,7 @@ impl From<anyhow::Error> for Failure {
 /// What every worker of this run is made of.
 struct Arena {
     launcher: Arc<Launcher>,
-    layers: Layers,
+    spec: WorkerSpec,
     code: Vec<u8>,
 }
 
@@ -210,7 +224,8 @@ fn run(args: &Args) -> Result<i32, Failure> {
     let load_by = args.copy.then_some(LoadBy::Copy);
     let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: layers.namespaces, load_by })?);
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
-    let arena = Arena { launcher, layers, code };
+    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
+    let arena = Arena { launcher, spec, code };
     if let Some(times) = args.repeat {
         return arena.repeat(args, times);
     }
@@ -244,8 +259,7 @@ impl Arena {
             let _ = io::stderr().write_all(stray.bytes);
         });
         let memfd = seal_code(&self.code).context("seal the code")?;
-        let spec = WorkerSpec { layers: self.layers, rlimits: Rlimits::NATIVE };
-        let mut worker = self.launcher.spawn(&spec, &memfd, sink)?;
+        let mut worker = self.launcher.spawn(&self.spec, &memfd, sink)?;
         let pairs = config.iter().filter_map(|pair| pair.split_once('='));
         let config: BTreeMap<_, _> = pairs.map(|(key, text)| (key.to_owned(), text.into())).collect();
         let create = migraine_plugin_api::private::CreateBody { config, ..Default::default() };
