@@ -49,7 +49,7 @@ impl Build {
             .forcerm(true)
             .build();
         let (send, mut receive) = channel(WAITING);
-        let archiver = thread::Builder::new().spawn(move || archive(&context, send))?;
+        let archiver = thread::Builder::new().spawn(move || archive(&context, &send))?;
         let body = bollard::body_try_stream(poll_fn(move |task| receive.poll_recv(task)));
         let mut out = ctx.out();
         let built = daemon.run(async |docker| {
@@ -76,8 +76,8 @@ impl Build {
 
 /// Writes the archive, on a thread of its own: reading files and compressing nothing, it waits for the daemon most of the
 /// time. Gives the paths that were left out.
-fn archive(context: &BuildContext, send: Sender<io::Result<Bytes>>) -> io::Result<Vec<PathBuf>> {
-    let mut pieces = io::BufWriter::with_capacity(PIECE, Pieces(&send));
+fn archive(context: &BuildContext, send: &Sender<io::Result<Bytes>>) -> io::Result<Vec<PathBuf>> {
+    let mut pieces = io::BufWriter::with_capacity(PIECE, Pieces(send));
     let written = context.write(&mut pieces).and_then(|skipped| pieces.flush().map(|()| skipped));
     if let Err(error) = &written {
         // Without this the daemon would build from the half that it has.

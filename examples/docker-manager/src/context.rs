@@ -200,3 +200,6 @@ impl io::Read for Exact {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

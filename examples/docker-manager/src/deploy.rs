@@ -78,7 +78,8 @@ impl Deploy {
             }),
             ..ContainerCreateBody::default()
         };
-        let options = self.name.as_ref().map(|name| CreateContainerOptionsBuilder::default().name(name.as_str()).build());
+        let options =
+            self.name.as_ref().map(|name| CreateContainerOptionsBuilder::default().name(name.as_str()).build());
         let created = docker.create_container(options, body).await;
         Ok(created.map_err(|error| lift(&format!("cannot create a container of {}", self.image), error))?.id)
     }

@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn a_refusal_of_the_host_passes_through_unchanged() {
-        let refused = PluginError::new(ErrorKind::PermissionDenied, "network=unix:/x is not granted").with_help("grant it");
+        let refused =
+            PluginError::new(ErrorKind::PermissionDenied, "network=unix:/x is not granted").with_help("grant it");
         assert_eq!(lift("anything", carried(refused.clone())), refused);
         assert_eq!(unconnected("unix:/x", refused.clone()), refused);
     }

@@ -31,7 +31,8 @@ impl Logs {
         Daemon::open(ctx.host())?.run(async |docker| {
             let mut pieces = pin!(docker.logs(self.container.as_str(), Some(options)));
             while let Some(piece) = pieces.next().await {
-                let piece = piece.map_err(|error| lift(&format!("cannot read the log of {}", self.container), error))?;
+                let piece =
+                    piece.map_err(|error| lift(&format!("cannot read the log of {}", self.container), error))?;
                 match &piece {
                     LogOutput::StdErr { message } => err.write_all(message)?,
                     // A container with a terminal has one stream.

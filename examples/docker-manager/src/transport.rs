@@ -39,8 +39,9 @@ impl Daemon {
             let stream = host.connect(&endpoint).map_err(|error| carried(unconnected(&endpoint, error)));
             async move { exchange(UnixStream::from(stream?), request).await }
         };
-        let docker = Docker::connect_with_custom_transport(transport, Some("http://docker"), NO_TIMEOUT, API_DEFAULT_VERSION)
-            .map_err(|error| PluginError::failed(error.to_string()))?;
+        let docker =
+            Docker::connect_with_custom_transport(transport, Some("http://docker"), NO_TIMEOUT, API_DEFAULT_VERSION)
+                .map_err(|error| PluginError::failed(error.to_string()))?;
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         Ok(Self { runtime, docker })
     }

@@ -1,5 +1,9 @@
 //! A web server of one page, for images without anything else in them: the docker suite links it statically.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of the test suite: its output is a container's log")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of the test suite: its output is a container's log"
+)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
