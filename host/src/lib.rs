@@ -2,6 +2,7 @@
 //!
 //! An embedding program calls [`worker::enter`] first in its `main` and then works with the types re-exported here.
 
+pub mod bound;
 pub mod cli;
 pub mod code;
 pub mod hooks;

@@ -99,7 +99,7 @@ fn fields<'a>(find: &impl Fn(&str, usize) -> &'a Value) {
     );
     assert_eq!(find("command-output", 0)["data"]["stream"], "stdout");
     assert_eq!(find("pre-check-status", 0)["data"]["ok"], true);
-    assert_eq!(find("workflow:post-deploy", 0)["data"], json!({"ok": true}));
+    assert_eq!(find("workflow:post-deploy", 0)["data"], json!({"action": "deploy", "ok": true}));
     assert_eq!(find("workflow-progress", 0)["data"], json!({"done": 1, "total": 2}));
     assert_eq!(find("workflow-error", 0)["data"]["code"], "command_failed");
     assert_eq!(find("post-workflow", 0)["data"], json!({"status": "failed"}));

@@ -8,6 +8,8 @@ mod calling;
 mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
+/// Directories are named one by one, by the user.
+mod directories;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
 /// Every kind of error has its exit code.

@@ -39,6 +39,8 @@ pub struct Attack {
     pub works: Works,
     /// What stops it.
     pub stops: Stops,
+    /// Whether the scene's directory is granted for reading.
+    pub reads: bool,
     /// What the whole sandbox answers: one of these words must be in the last line; empty for any refusal.
     pub answer: &'static [&'static str],
     /// Whether the command is one of the plugin `reach`, on a stream that the host connects.
@@ -49,7 +51,7 @@ impl Attack {
     /// An attack that works for everybody and is stopped by each half of the sandbox.
     #[must_use]
     pub const fn new(command: &'static str, args: &'static [&'static str]) -> Self {
-        Self { command, args, works: Works::Always, stops: Stops::Both, answer: &[], on_stream: false }
+        Self { command, args, works: Works::Always, stops: Stops::Both, reads: false, answer: &[], on_stream: false }
     }
 
     /// An attack on a stream that the host connects to the endpoint named first. The machine's network is where such a
@@ -78,6 +80,12 @@ impl Attack {
         Self { stops, ..self }
     }
 
+    /// The scene's directory is granted for reading.
+    #[must_use]
+    pub const fn reads(self) -> Self {
+        Self { reads: true, ..self }
+    }
+
     /// The whole sandbox's answer.
     #[must_use]
     pub const fn answer(self, answer: &'static [&'static str]) -> Self {
@@ -88,11 +96,14 @@ impl Attack {
         let mut scene = Scene::new(user, self.args);
         let args: Vec<String> = self.args.iter().map(|arg| scene.fill(arg)).collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let outcome = if self.on_stream {
-            arena.clone().library(artifacts::library("reach")).with(&["--connects"]).run(self.command, &args)
-        } else {
-            arena.run(self.command, &args)
-        };
+        let mut arena = arena.clone();
+        if self.reads {
+            arena = arena.with(&["--read", &scene.fill("{dir}")]);
+        }
+        if self.on_stream {
+            arena = arena.library(artifacts::library("reach")).with(&["--connects"]);
+        }
+        let outcome = arena.run(self.command, &args);
         (outcome, scene.touched())
     }
 

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use tempfile::TempDir;
 
 use crate::run::{Background, User};
@@ -42,8 +43,14 @@ impl Scene {
         let unix = listen(&path.join("socket"));
         let peers = (TcpListener::bind("127.0.0.1:0").expect("listen on a port"), listen(&path.join("peer")));
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("open the directory");
-        for name in ["", "file", "link", "socket", "peer"] {
+        fs::copy("/bin/true", path.join("program")).expect("copy a program");
+        for name in ["", "file", "link", "socket", "peer", "program"] {
             user.give(&path.join(name));
+        }
+        if nix::unistd::geteuid().is_root() {
+            let (null, mode) = (makedev(1, 3), Mode::from_bits_truncate(0o666));
+            mknod(&path.join("null"), SFlag::S_IFCHR, mode, null).expect("make a device");
+            fs::set_permissions(path.join("null"), fs::Permissions::from_mode(0o666)).expect("open the device");
         }
         let abstract_name = format!("migraine-scene-{}", path.display());
         let address = SocketAddr::from_abstract_name(&abstract_name).expect("a short name");

@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use migraine_plugin_api::Timeout;
+
 use super::key::KeyArgs;
 use super::plugin::PluginArgs;
 use super::run::RunArgs;
@@ -47,4 +49,13 @@ pub(super) enum Verb {
     /// Make signing keys and say which ones are trusted
     #[command(arg_required_else_help = true)]
     Key(KeyArgs),
+}
+
+/// A limit of time: seconds, or `none`.
+pub(super) fn timeout(text: &str) -> Result<Timeout, String> {
+    if text == "none" {
+        return Ok(Timeout::None);
+    }
+    let seconds = text.parse().ok().filter(|&seconds| seconds > 0).map(Timeout::Seconds);
+    seconds.ok_or_else(|| "it is a number of seconds, at least 1, or `none`".to_owned())
 }

@@ -9,7 +9,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use migraine_plugin_api::Timeout;
 
+use super::args::timeout;
 use crate::code::{Code, Coded, Exit};
 use crate::hooks::{Catalogue, HookCaller, HookError, HookReport, Outcome, Registry, Subscriber};
 use crate::text::safe_line;
@@ -32,9 +34,10 @@ pub struct RunArgs {
     /// Let every command keep the terminal; hooks then see no output
     #[arg(long)]
     pub no_capture: bool,
-    /// The most time a plugin's hook may take, in seconds [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub hook_timeout: Option<u64>,
+    /// The most time a plugin's hook may take, in seconds, or `none` [default: 30, or more where the hook runs a command
+    /// that was granted more]; a cap of the policy still holds
+    #[arg(long, value_name = "SECONDS", value_parser = timeout)]
+    pub hook_timeout: Option<Timeout>,
 }
 
 /// Why a workflow was not started.

@@ -1,7 +1,6 @@
 //! Wires `migraine run`: the enabled plugins of the store are the subscribers, the run-time host calls them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::run::{RunArgs, run_workflow};
 use super::voice::Aside;
@@ -22,9 +21,10 @@ pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
     let failed = |error| Failure::new(Code::Io, format!("cannot watch for signals: {error}"), None);
     note_interrupts().map_err(failed)?;
     let mut settings = Settings::new(Arc::new(Aside::new(&session.out, session.verbose)));
-    if let Some(seconds) = args.hook_timeout {
-        settings.hook_wall = Duration::from_secs(seconds);
-    }
+    settings.hook_timeout = args.hook_timeout;
+    settings.interrupted = Some(&INTERRUPTED);
+    settings.stdout_is_taken = session.out.is_json();
+    settings.columns = session.out.columns();
     let mut host = Host::new(home, settings);
     let done = run_workflow(args, session.out.is_json(), subscribers, &mut host, &INTERRUPTED);
     host.leave();

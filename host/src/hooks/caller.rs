@@ -5,14 +5,20 @@ use migraine_plugin_api::{Context, HookResult};
 use super::dispatch::{CallFailure, HookCaller};
 use crate::code::Coded as _;
 use crate::ids::PluginName;
-use crate::runtime::Host;
+use crate::runtime::{CallError, Host};
 
 impl HookCaller for Host {
     fn call(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallFailure> {
-        self.hook(plugin, context).map_err(|error| CallFailure {
-            code: error.code(),
-            message: error.to_string(),
-            help: error.help(),
-        })
+        self.hook(plugin, context).map_err(|error| failure(&error))
     }
+
+    fn command(&mut self, plugin: &PluginName, words: &[String]) -> Result<(), CallFailure> {
+        let (command, args) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        let invocation = self.invocation(command, args.to_vec());
+        self.bound_command(plugin, &invocation).map_err(|error| failure(&error))
+    }
+}
+
+fn failure(error: &CallError) -> CallFailure {
+    CallFailure { code: error.code(), message: error.to_string(), help: error.help() }
 }

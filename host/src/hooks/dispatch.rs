@@ -1,14 +1,19 @@
 //! Fires events: calls the subscribed hooks in order and says what their answers amount to.
+//!
+//! A subscription that is bound to a command runs it instead of a handler. The command gets no context: exactly the
+//! variables that it names are filled in, literally, of those that the event carries, and so it needs no `task_read`. It
+//! succeeds as a hook when the command does; it can neither veto nor end the chain.
 
 use std::time::{Duration, Instant};
 
-use migraine_plugin_api::{Context, HookResult, PermissionKind};
+use migraine_plugin_api::{Context, HookResult, PermissionKind, success};
 use serde_json::Value;
 
 use super::catalogue::{Catalogue, EventSpec, Field, Reply, canonical};
-use super::chain::{self, Next, Note, Rules, VetoRule};
+use super::chain::{self, Next, Note, Rules, Step, VetoRule};
 use super::error::HookError;
-use super::plan::{OrderIssue, Plan, Planned, Subscriber};
+use super::plan::{OrderIssue, Plan, Planned, Subscriber, Target};
+use crate::bound::FillError;
 use crate::code::Code;
 use crate::ids::PluginName;
 
@@ -22,6 +27,12 @@ pub trait HookCaller {
     /// # Errors
     /// There is no answer: the plugin could not be started, crashed, broke a limit or returned an error.
     fn call(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallFailure>;
+
+    /// Runs a command of the plugin, its name first. Its output goes where a command's goes.
+    ///
+    /// # Errors
+    /// As [`HookCaller::call`], and the command failed.
+    fn command(&mut self, plugin: &PluginName, words: &[String]) -> Result<(), CallFailure>;
 
     /// In how many hook calls this caller already is: 0 at first, one more for a caller that serves a running hook.
     fn depth(&self) -> u8 {
@@ -59,8 +70,10 @@ pub enum Outcome {
 pub struct HookReport {
     /// The plugin.
     pub plugin: PluginName,
-    /// Its handler.
+    /// Its handler; empty where a command ran.
     pub handler: String,
+    /// The command that ran, as the manifest writes it: a value may be a secret.
+    pub command: Option<String>,
     /// Wall-clock time of the call.
     pub duration: Duration,
     /// How it ended.
@@ -130,10 +143,12 @@ impl Registry {
         !self.plan.is_empty() && self.plan.matching(event, command).next().is_some()
     }
 
-    /// Whether a hook of this event sees the output of this command.
+    /// Whether a hook of this event sees the output of this command; a bound command sees none.
     #[must_use]
     pub fn wants_output(&self, event: &str, command: &str) -> bool {
-        self.has_any(event, Some(command)) && self.catalogue.find(event).is_some_and(|spec| spec.has(Field::Output))
+        let mut hooks = self.plan.matching(event, Some(command));
+        hooks.any(|hook| matches!(hook.target, Target::Handler(_)))
+            && self.catalogue.find(event).is_some_and(|spec| spec.has(Field::Output))
     }
 
     /// Calls the hooks of an event in order. The context is built only if there is a hook; each hook gets the fields
@@ -202,6 +217,33 @@ fn swap(field: Field, left: &mut Context, right: &mut Context) {
 }
 
 fn call(caller: &mut dyn HookCaller, spec: &EventSpec, hook: &Planned, context: &mut Context) -> (HookReport, Next) {
+    let started = Instant::now();
+    let answer = match &hook.target {
+        Target::Handler(handler) => call_handler(caller, spec, hook, handler, context),
+        Target::Command { text, command } => {
+            let filled = command.fill(&context.variables).map_err(|error| not_filled(text, &error));
+            filled.and_then(|words| caller.command(&hook.plugin, &words)).map(|()| success())
+        }
+    };
+    let duration = started.elapsed();
+    let judged = match &answer {
+        // No policy may go on where the user wants the end.
+        Err(failure) if failure.code == Code::Interrupted => {
+            Step { next: Next::FailWorkflow, warn: false, notes: Vec::new() }
+        }
+        _ => chain::step(rules(spec, hook), answer.as_ref().ok()),
+    };
+    (report(hook, duration, answer, judged.warn, judged.notes), judged.next)
+}
+
+/// The handler sees the fields that its plugin may see.
+fn call_handler(
+    caller: &mut dyn HookCaller,
+    spec: &EventSpec,
+    hook: &Planned,
+    handler: &str,
+    context: &mut Context,
+) -> Result<HookResult, CallFailure> {
     let held_back: Vec<Field> = spec
         .carries()
         .iter()
@@ -213,15 +255,23 @@ fn call(caller: &mut dyn HookCaller, spec: &EventSpec, hook: &Planned, context: 
         swap(field, context, &mut stash);
     }
     context.withheld = held_back.iter().map(|field| field.as_str().to_owned()).collect();
-    hook.handler.clone_into(&mut context.handler);
-    let started = Instant::now();
+    handler.clone_into(&mut context.handler);
     let answer = caller.call(&hook.plugin, context);
-    let duration = started.elapsed();
     for &field in &held_back {
         swap(field, context, &mut stash);
     }
-    let judged = chain::step(rules(spec, hook), answer.as_ref().ok());
-    (report(hook, duration, answer, judged.warn, judged.notes), judged.next)
+    answer
+}
+
+fn not_filled(text: &str, error: &FillError) -> CallFailure {
+    let (code, help) = match error {
+        FillError::Missing { name } => (Code::VariableMissing, format!("set it with -v {name}=VALUE")),
+        FillError::Option { name } => {
+            (Code::ValueInvalid, format!("set another with -v {name}=VALUE; values reach a plugin as they are"))
+        }
+        FillError::Nul { name } => (Code::ValueInvalid, format!("set another with -v {name}=VALUE")),
+    };
+    CallFailure { code, message: format!("its command `{text}` cannot run: {error}"), help: Some(help) }
 }
 
 fn rules(spec: &EventSpec, hook: &Planned) -> Rules {
@@ -245,16 +295,11 @@ fn report(
         Ok(result) => (Outcome::Failed { code: Code::PluginFailed, help: None }, result.message, result.result_data),
         Err(failure) => (Outcome::Failed { code: failure.code, help: failure.help }, Some(failure.message), None),
     };
-    HookReport {
-        plugin: hook.plugin.clone(),
-        handler: hook.handler.clone(),
-        duration,
-        outcome,
-        message,
-        data,
-        warn,
-        notes,
-    }
+    let (handler, command) = match &hook.target {
+        Target::Handler(handler) => (handler.clone(), None),
+        Target::Command { text, .. } => (String::new(), Some(text.clone())),
+    };
+    HookReport { plugin: hook.plugin.clone(), handler, command, duration, outcome, message, data, warn, notes }
 }
 
 fn stop(hook: &HookReport, next: Next) -> Option<Stop> {

@@ -36,6 +36,23 @@ pub enum HookError {
         /// Why, in one line.
         reason: String,
     },
+    /// A command that a subscription is bound to cannot be read.
+    #[error(
+        "plugin `{plugin}`, event `{}`: the command `{}` is refused: {}",
+        safe_line(event),
+        safe_line(command),
+        safe_line(reason)
+    )]
+    BadCommand {
+        /// The plugin.
+        plugin: PluginName,
+        /// The event as the plugin wrote it.
+        event: String,
+        /// The command as the plugin wrote it.
+        command: String,
+        /// Why, in one line.
+        reason: String,
+    },
     /// The same plugin was given twice.
     #[error("plugin `{plugin}` was registered twice")]
     DuplicateSubscriber {
@@ -59,7 +76,7 @@ pub enum HookError {
 impl Coded for HookError {
     fn code(&self) -> Code {
         match self {
-            Self::UnknownEvent { .. } | Self::BadPattern { .. } => Code::ManifestInvalid,
+            Self::UnknownEvent { .. } | Self::BadPattern { .. } | Self::BadCommand { .. } => Code::ManifestInvalid,
             Self::DuplicateSubscriber { .. } | Self::BadEventName { .. } | Self::DuplicateEvent { .. } => {
                 Code::ValueInvalid
             }

@@ -14,4 +14,4 @@ pub use catalogue::{Carried, Catalogue, EventSpec, Field, Reply};
 pub use chain::Note;
 pub use dispatch::{CallFailure, FireReport, HookCaller, HookReport, MAX_DEPTH, Outcome, Registry, Stop};
 pub use error::HookError;
-pub use plan::{OrderIssue, Plan, Planned, Subscriber};
+pub use plan::{OrderIssue, Plan, Planned, Subscriber, Target};

@@ -14,6 +14,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::catalogue::{Catalogue, canonical};
 use super::error::HookError;
+use crate::bound::BoundCommand;
 use crate::ids::PluginName;
 use crate::text::safe_line;
 
@@ -38,8 +39,8 @@ pub struct Subscriber {
 pub struct Planned {
     /// The plugin.
     pub plugin: PluginName,
-    /// Which handler is called.
-    pub handler: String,
+    /// What is called.
+    pub target: Target,
     /// What a failure does.
     pub policy: FailurePolicy,
     granted: Vec<PermissionKind>,
@@ -48,6 +49,20 @@ pub struct Planned {
     declared: usize,
     before: Vec<String>,
     after: Vec<String>,
+}
+
+/// What a subscription calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The handler of that name.
+    Handler(String),
+    /// A command of the plugin.
+    Command {
+        /// As the manifest writes it.
+        text: String,
+        /// The same, read.
+        command: BoundCommand,
+    },
 }
 
 impl Planned {
@@ -114,7 +129,7 @@ impl Plan {
     ///
     /// # Errors
     /// An event that the catalogue does not have (unless the subscription is optional), a pattern that is refused, or
-    /// a plugin given twice.
+    /// a plugin given twice, or a bound command that is none.
     pub fn new(catalogue: &Catalogue, subscribers: &[Subscriber]) -> Result<Self, HookError> {
         let mut names = BTreeSet::new();
         let mut events: BTreeMap<String, Vec<Planned>> = BTreeMap::new();
@@ -174,9 +189,10 @@ fn admit(
         });
     }
     let pattern = hook.pattern.as_deref().map(|pattern| compile(subscriber, hook, pattern)).transpose()?;
+    let target = target(subscriber, hook)?;
     Ok(Some(Planned {
         plugin: subscriber.plugin.clone(),
-        handler: hook.handler.clone(),
+        target,
         policy: hook.on_failure,
         granted: subscriber.granted.iter().filter(|held| held.scope().is_none()).map(Permission::kind).collect(),
         pattern,
@@ -185,6 +201,19 @@ fn admit(
         before: hook.before.clone(),
         after: hook.after.clone(),
     }))
+}
+
+fn target(subscriber: &Subscriber, hook: &HookSpec) -> Result<Target, HookError> {
+    let Some(text) = &hook.command else { return Ok(Target::Handler(hook.handler.clone())) };
+    match BoundCommand::parse(text) {
+        Ok(command) => Ok(Target::Command { text: text.clone(), command }),
+        Err(reason) => Err(HookError::BadCommand {
+            plugin: subscriber.plugin.clone(),
+            event: hook.event.clone(),
+            command: text.clone(),
+            reason,
+        }),
+    }
 }
 
 fn compile(subscriber: &Subscriber, hook: &HookSpec, pattern: &str) -> Result<Regex, HookError> {

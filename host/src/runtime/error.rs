@@ -97,7 +97,12 @@ impl CallError {
     /// Whether the worker is gone because of the plugin's own behaviour; such failures lead to quarantine.
     #[must_use]
     pub fn is_breakdown(&self) -> bool {
-        self.death().is_some() || matches!(self, Self::Answer { .. })
+        match self.death() {
+            // The user ended it.
+            Some(Death::Interrupted) => false,
+            Some(_) => true,
+            None => matches!(self, Self::Answer { .. }),
+        }
     }
 
     /// How the worker died, if it did.

@@ -3,20 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
+use migraine_plugin_api::{
+    Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError, Timeout,
+};
 
 use super::admission::{Admitted, admit};
+use super::directories::Bases;
 use super::error::CallError;
+use super::launchers::Launchers;
 use super::services::{Data, Side, Voice};
+use super::wall;
 use crate::ids::PluginName;
-use crate::sandbox::{CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Worker};
+use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -26,28 +33,62 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How plugins are run.
 #[derive(Clone)]
 pub struct Settings {
-    /// Wall clock of one command, the plugin's start included; the default is 30 s.
-    pub command_wall: Duration,
-    /// Wall clock of one hook, the plugin's start included; the default is 30 s.
-    pub hook_wall: Duration,
-    /// CPU time of one call; the default is 10 s.
+    /// Wall clock of one command, the plugin's start included, instead of the one it was granted or else 30 s.
+    pub command_timeout: Option<Timeout>,
+    /// Wall clock of one hook, the plugin's start included, instead of 30 s. A hook that runs a command has the time
+    /// that the command was granted where that is longer.
+    pub hook_timeout: Option<Timeout>,
+    /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
     pub cpu: Duration,
+    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
+    pub user_home: Option<PathBuf>,
+    /// What relative paths in a grant begin at; the default is where the program was when this was made.
+    pub working_directory: Option<PathBuf>,
+    /// Ends the running call when it is set; whoever runs plugins clears it.
+    pub interrupted: Option<&'static AtomicBool>,
+    /// Whether standard output holds a report, so that commands print on standard error.
+    pub stdout_is_taken: bool,
+    /// Columns of the caller's terminal, if there is one.
+    pub columns: Option<u16>,
     /// Where stray output, log lines and refusals go.
     pub voice: Arc<dyn Voice>,
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("command_wall", &self.command_wall).finish_non_exhaustive()
+        f.debug_struct("Settings").field("command_timeout", &self.command_timeout).finish_non_exhaustive()
     }
 }
 
 impl Settings {
     /// The defaults.
     pub fn new(voice: Arc<dyn Voice>) -> Self {
-        let limits = CallLimits::default();
-        Self { command_wall: limits.wall, hook_wall: limits.wall, cpu: limits.cpu, voice }
+        Self {
+            command_timeout: None,
+            hook_timeout: None,
+            cpu: CallLimits::default().cpu,
+            user_home: std::env::home_dir(),
+            working_directory: std::env::current_dir().ok(),
+            interrupted: None,
+            stdout_is_taken: false,
+            columns: None,
+            voice,
+        }
     }
+}
+
+/// One call of a plugin.
+struct Request<'a> {
+    kind: Kind,
+    body: &'a [u8],
+    raw: &'a [u8],
+    /// The command that is called; none for a handler.
+    command: Option<&'a str>,
+    /// Whether an event leads to it.
+    is_hook: bool,
+    /// The variables of the running workflow, for a handler.
+    variables: Option<&'a BTreeMap<String, String>>,
+    stdin: bool,
 }
 
 /// Runs the plugins of one store.
@@ -56,7 +97,7 @@ pub struct Host {
     home: Home,
     settings: Settings,
     data: Data,
-    launcher: Option<Arc<Launcher>>,
+    launchers: Launchers,
     admitted: BTreeMap<PluginName, Arc<Admitted>>,
     workers: BTreeMap<PluginName, Worker>,
     breakdowns: BTreeMap<PluginName, u32>,
@@ -67,11 +108,12 @@ impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
     pub fn new(home: Home, settings: Settings) -> Self {
+        let bases = Bases::new(settings.user_home.as_deref(), home.path(), settings.working_directory.as_deref());
         Self {
             home,
             settings,
             data: Data::new(),
-            launcher: None,
+            launchers: Launchers::new(bases),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -85,24 +127,43 @@ impl Host {
         &self.home
     }
 
-    /// Returns without waiting for it, so that its start overlaps with what follows.
-    fn launcher(&mut self) -> Result<Arc<Launcher>, SandboxError> {
-        if let Some(launcher) = &self.launcher {
-            return Ok(Arc::clone(launcher));
-        }
-        let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None })?);
-        self.launcher = Some(Arc::clone(&launcher));
-        Ok(launcher)
-    }
-
     /// Calls a command of a plugin; its output goes to this process's standard streams.
     ///
     /// # Errors
     /// The plugin may not run, failed, crashed or broke a limit.
     pub fn command(&mut self, plugin: &PluginName, invocation: &Invocation) -> Result<(), CallError> {
+        self.command_call(plugin, invocation, false)
+    }
+
+    /// Calls a command that a subscription of the plugin is bound to, in the time of a hook.
+    ///
+    /// # Errors
+    /// As [`Host::command`].
+    pub fn bound_command(&mut self, plugin: &PluginName, invocation: &Invocation) -> Result<(), CallError> {
+        self.command_call(plugin, invocation, true)
+    }
+
+    fn command_call(&mut self, plugin: &PluginName, invocation: &Invocation, is_hook: bool) -> Result<(), CallError> {
         let body = serde_json::to_vec(invocation).map_err(|error| control(plugin, error.into()))?;
-        let limits = self.limits(self.settings.command_wall);
-        self.call(plugin, Kind::Command, &body, b"", &limits, None, invocation.stdin).map(drop)
+        let (command, stdin) = (Some(invocation.command.as_str()), invocation.stdin);
+        let request = Request { kind: Kind::Command, body: &body, raw: b"", command, is_hook, variables: None, stdin };
+        self.call(plugin, &request).map(drop)
+    }
+
+    /// A call of a command as it would be typed here and now, without standard input.
+    #[must_use]
+    pub fn invocation(&self, command: &str, args: Vec<String>) -> Invocation {
+        let mut invocation = Invocation::new(command, &[]);
+        invocation.args = args;
+        // For showing and for resolving names only: without it, the plugin still works.
+        invocation.working_directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        invocation.terminal_width = self.settings.columns.unwrap_or(invocation.terminal_width);
+        invocation.stdout_is_terminal = self.writes_to_terminal();
+        invocation
+    }
+
+    fn writes_to_terminal(&self) -> bool {
+        if self.settings.stdout_is_taken { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
     }
 
     /// Delivers an event to the handler that the context names.
@@ -111,9 +172,11 @@ impl Host {
     /// As [`Host::command`]; also when the answer cannot be read.
     pub fn hook(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallError> {
         let body = serde_json::to_vec(context).map_err(|error| control(plugin, error.into()))?;
-        let limits = self.limits(self.settings.hook_wall);
         let raw = context.output.as_deref().unwrap_or_default();
-        let reply = self.call(plugin, Kind::Hook, &body, raw, &limits, Some(&context.variables), false)?;
+        let variables = Some(&context.variables);
+        let request =
+            Request { kind: Kind::Hook, body: &body, raw, command: None, is_hook: true, variables, stdin: false };
+        let reply = self.call(plugin, &request)?;
         serde_json::from_slice(&reply).map_err(|error| {
             let error = CallError::Answer { plugin: plugin.clone(), reason: error.to_string() };
             self.workers.remove(plugin);
@@ -122,30 +185,21 @@ impl Host {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the two public calls differ in exactly these")]
-    fn call(
-        &mut self,
-        plugin: &PluginName,
-        kind: Kind,
-        body: &[u8],
-        raw: &[u8],
-        limits: &CallLimits,
-        variables: Option<&BTreeMap<String, String>>,
-        stdin: bool,
-    ) -> Result<Vec<u8>, CallError> {
-        // One deadline: a start that takes long leaves less for the call.
-        let until = Instant::now() + limits.wall;
-        let mut worker = self.take_worker(plugin, limits)?;
-        let rest = CallLimits { wall: until.saturating_duration_since(Instant::now()), ..*limits };
+    fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
+        let started = Instant::now();
         let admitted = self.admit(plugin)?;
-        let is_terminal = kind == Kind::Command && std::io::stdout().is_terminal();
+        let limits = &self.limits(request, &admitted);
+        let mut worker = self.take_worker(plugin, limits)?;
+        // One deadline: a start that takes long leaves less for the call.
+        let rest = CallLimits { wall: limits.wall.map(|wall| wall.saturating_sub(started.elapsed())), ..*limits };
+        let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
-            variables,
-            stdin,
+            variables: request.variables,
+            stdin: request.stdin,
             filter: is_terminal.then(TerminalFilter::default),
             ..self.side(plugin, &admitted.permissions, &rest)
         };
-        let outcome = worker.call(kind, body, raw, &rest, &mut side);
+        let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
         let denied = side.denied.is_some();
         match outcome {
             Ok(answer) => {
@@ -155,20 +209,21 @@ impl Host {
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
-                self.forget_launcher(&source);
-                let source = Box::new(of_whole_call(source, limits));
-                let error = CallError::Sandbox { plugin: plugin.clone(), source };
+                self.forget_launcher(plugin, &source);
+                let error = sandbox(plugin, of_whole_call(source, limits));
                 self.count_breakdown(plugin, &error);
                 Err(error)
             }
         }
     }
 
-    /// A launcher that failed took every worker along; the next call starts another.
-    fn forget_launcher(&mut self, error: &SandboxError) {
+    /// A plugin's launcher that failed took all of its workers along; the next call starts another.
+    fn forget_launcher(&mut self, plugin: &PluginName, error: &SandboxError) {
         if error.is_launcher_failure() {
-            self.workers.clear();
-            self.launcher = None;
+            if !self.launchers.has_own(plugin) {
+                self.workers.retain(|other, _| self.launchers.has_own(other));
+            }
+            self.launchers.forget(plugin);
         }
     }
 
@@ -177,23 +232,22 @@ impl Host {
         if let Some(worker) = self.workers.remove(plugin) {
             return Ok(worker);
         }
-        let sandbox = |source| CallError::Sandbox { plugin: plugin.clone(), source: Box::new(source) };
-        // Started before the bytes are read and judged: the two overlap.
-        let launcher = self.launcher().map_err(sandbox)?;
+        let sandbox = |source| sandbox(plugin, source);
         let admitted = self.admit(plugin)?;
+        let launcher = self.launchers.get(plugin, &admitted.permissions).map_err(sandbox)?;
         if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let receives_descriptors = admitted.permissions.iter().any(|held| held.kind() == PermissionKind::Network);
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors };
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
-        let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
+        let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let mut side = self.side(plugin, &admitted.permissions, limits);
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, limits, &mut side);
         if let Err(error) = loaded {
             drop(worker);
-            self.forget_launcher(&error);
+            self.forget_launcher(plugin, &error);
             let error = sandbox(error);
             self.count_breakdown(plugin, &error);
             return Err(error);
@@ -234,22 +288,20 @@ impl Host {
 
     /// As [`Host::shut_down`], for a program that ends right after: see [`Launcher::leave`].
     pub fn leave(mut self) {
-        if let Some(launcher) = &self.launcher {
-            launcher.leave();
-        }
+        self.launchers.leave();
         self.shut_down();
     }
 
-    /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.
+    /// Ends every worker, each after its plugin's own shutdown, and the launchers with them.
     pub fn shut_down(&mut self) {
         for (plugin, worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
             let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
-            let limits = CallLimits { wall: GRACE, ..CallLimits::default() };
+            let limits = CallLimits { wall: Some(GRACE), ..CallLimits::default() };
             let mut side = self.side(&plugin, permissions, &limits);
             worker.dismiss(GRACE, &mut side);
         }
-        self.launcher = None;
+        self.launchers.clear();
     }
 
     /// The plugin's verified bytes and grants, read at its first use and kept for restarts.
@@ -257,13 +309,22 @@ impl Host {
         if let Some(admitted) = self.admitted.get(plugin) {
             return Ok(Arc::clone(admitted));
         }
-        let admitted = Arc::new(admit(&self.home, plugin)?);
+        let launchers = &mut self.launchers;
+        // Started before the bytes are read and judged: the two overlap. A failure shows when it is used.
+        let start = |grants: &[Permission]| drop(launchers.get(plugin, grants));
+        let admitted = Arc::new(admit(&self.home, plugin, start)?);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
     }
 
-    fn limits(&self, wall: Duration) -> CallLimits {
-        CallLimits { wall, cpu: self.settings.cpu, ..CallLimits::default() }
+    fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
+        let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
+        let wall = if request.is_hook {
+            wall::of_hook(self.settings.hook_timeout, granted)
+        } else {
+            wall::of_command(self.settings.command_timeout, granted)
+        };
+        CallLimits { wall, cpu: self.settings.cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
     }
 
     fn side<'a>(&'a self, plugin: &'a PluginName, permissions: &'a [Permission], limits: &CallLimits) -> Side<'a> {
@@ -275,7 +336,8 @@ impl Host {
             data: &self.data,
             variables: None,
             stdin: false,
-            until: Instant::now() + limits.wall,
+            stdout_is_taken: self.settings.stdout_is_taken,
+            until: limits.wall.map(|wall| Instant::now() + wall),
             filter: None,
             connections: 0,
             denied: None,
@@ -292,13 +354,17 @@ impl Drop for Host {
 /// The user gave a limit for the call, not for what the start left of it.
 fn of_whole_call(error: SandboxError, limits: &CallLimits) -> SandboxError {
     match error {
-        SandboxError::Died(Death::Time(_)) => SandboxError::Died(Death::Time(limits.wall)),
+        SandboxError::Died(Death::Time(left)) => SandboxError::Died(Death::Time(limits.wall.unwrap_or(left))),
         other => other,
     }
 }
 
 fn control(plugin: &PluginName, error: std::io::Error) -> CallError {
-    CallError::Sandbox { plugin: plugin.clone(), source: Box::new(SandboxError::Control(error)) }
+    sandbox(plugin, SandboxError::Control(error))
+}
+
+fn sandbox(plugin: &PluginName, error: SandboxError) -> CallError {
+    CallError::Sandbox { plugin: plugin.clone(), source: Box::new(error) }
 }
 
 fn plugin_error(plugin: &PluginName, error: PluginError, denied: bool) -> CallError {

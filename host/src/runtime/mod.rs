@@ -5,9 +5,12 @@
 mod admission;
 mod broker;
 mod dial;
+mod directories;
 mod error;
 mod host;
+mod launchers;
 mod services;
+mod wall;
 
 pub use error::CallError;
 pub use host::{Host, Settings};

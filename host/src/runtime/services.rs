@@ -45,8 +45,10 @@ pub(super) struct Side<'a> {
     pub(super) variables: Option<&'a BTreeMap<String, String>>,
     /// Whether the command may read the caller's standard input.
     pub(super) stdin: bool,
-    /// When the call ends at the latest.
-    pub(super) until: Instant,
+    /// Whether standard output is not for commands.
+    pub(super) stdout_is_taken: bool,
+    /// When the call ends at the latest, if there is such a time.
+    pub(super) until: Option<Instant>,
     /// Set when standard output is a terminal.
     pub(super) filter: Option<TerminalFilter>,
     /// Connections that were asked for in this call and allowed.
@@ -66,12 +68,12 @@ impl HostSide for Side<'_> {
             None => bytes,
         };
         match stream {
-            Stream::Out => {
+            Stream::Out if !self.stdout_is_taken => {
                 let mut out = io::stdout().lock();
                 out.write_all(bytes)?;
                 out.flush()
             }
-            Stream::Err => io::stderr().lock().write_all(bytes),
+            Stream::Out | Stream::Err => io::stderr().lock().write_all(bytes),
         }
     }
 
@@ -155,9 +157,9 @@ impl Side<'_> {
         let most: usize = text(body)?.parse().map_err(|_| PluginError::new(ErrorKind::Invalid, "not a size"))?;
         // Not through std's buffer: what it reads ahead poll(2) would not see.
         let input = io::stdin();
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let timeout = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
         if poll(&mut fds, timeout).unwrap_or_default() == 0 {
             return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
         }

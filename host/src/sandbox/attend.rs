@@ -18,7 +18,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::error::Death;
-use super::worker::CallLimits;
+use super::worker::{CPU_WINDOW, CallLimits};
 use crate::sys;
 use crate::wire::WorkerSpec;
 
@@ -56,8 +56,10 @@ pub(super) struct Watched {
     /// The pid in the host's namespace, for the CPU clock; looked up at the first look that needs it.
     pid: OnceLock<Option<i32>>,
     epoch: Instant,
-    /// Nanoseconds since `epoch`; 0 while no call runs.
+    /// Nanoseconds since `epoch`; 0 while no call runs, [`u64::MAX`] for a call without a limit.
     deadline: AtomicU64,
+    /// Set from outside to end the call that runs.
+    interrupted: OnceLock<&'static AtomicBool>,
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     call: AtomicU32,
@@ -70,7 +72,7 @@ pub(super) struct Watched {
     memory: Option<(u64, u64)>,
 }
 
-/// What a worker had used when its current call, or idle window, was first looked at.
+/// What a worker had used when its current call, or the window in it or between calls, was first looked at.
 struct Used {
     call: u32,
     cpu: Duration,
@@ -100,6 +102,7 @@ impl Watched {
             pid: OnceLock::new(),
             epoch: now,
             deadline: AtomicU64::new(0),
+            interrupted: OnceLock::new(),
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
             call: AtomicU32::new(0),
@@ -114,10 +117,13 @@ impl Watched {
     /// A call begins.
     pub(super) fn arm(&self, call: u32, limits: &CallLimits) {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.wall_ms.store(millis(limits.wall), Ordering::Relaxed);
+        self.wall_ms.store(limits.wall.map_or(u64::MAX, millis), Ordering::Relaxed);
         self.cpu_ms.store(millis(limits.cpu), Ordering::Relaxed);
         self.call.store(call, Ordering::Relaxed);
-        let at = self.epoch.elapsed().saturating_add(limits.wall);
+        if let Some(flag) = limits.interrupted {
+            let _ = self.interrupted.set(flag);
+        }
+        let at = limits.wall.map_or(Duration::MAX, |wall| self.epoch.elapsed().saturating_add(wall));
         self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
     }
 
@@ -192,6 +198,10 @@ impl Watched {
         let writing = self.writing.load(Ordering::SeqCst);
         let at = self.deadline.load(Ordering::SeqCst);
         let now = self.now();
+        if at != 0 && self.interrupted.get().is_some_and(|flag| flag.load(Ordering::SeqCst)) {
+            self.kill(Some(Death::Interrupted));
+            return true;
+        }
         let waits = writing != 0 && Duration::from_nanos(now.saturating_sub(writing)) >= SLOW_WRITE;
         if at != 0 && now >= at && !waits {
             self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
@@ -218,7 +228,8 @@ impl Watched {
             self.kill(Some(Death::Memory(limit)));
         }
         let Ok(cpu) = sys::clock::cpu_time(pid) else { return };
-        if used.call != call || (!is_called && now.duration_since(used.since) >= IDLE_WINDOW) {
+        let window = if is_called { CPU_WINDOW } else { IDLE_WINDOW };
+        if used.call != call || now.duration_since(used.since) >= window {
             // The first look at this call: what it used before is less than one tick per thread.
             (used.call, used.cpu, used.since) = (call, cpu, now);
         }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::code::{Code, Coded};
+use crate::text::display_safe;
 use crate::wire::{Ended, LoadFailure, Refused, WireError};
 
 /// How a worker came to its end without an answer.
@@ -13,6 +15,8 @@ use crate::wire::{Ended, LoadFailure, Refused, WireError};
 pub enum Death {
     /// The wall clock ran out.
     Time(Duration),
+    /// The user ended it.
+    Interrupted,
     /// The CPU limit of one call was used up.
     Cpu(Duration),
     /// Memory up to the limit, in bytes.
@@ -59,6 +63,7 @@ impl Death {
     pub fn code(&self) -> Code {
         match self {
             Self::Time(_) => Code::LimitTime,
+            Self::Interrupted => Code::Interrupted,
             Self::Cpu(_) => Code::LimitCpu,
             Self::Memory(_) => Code::LimitMemory,
             Self::Output(_) => Code::LimitOutput,
@@ -76,6 +81,7 @@ impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time(limit) => write!(f, "took longer than its limit of {} s", limit.as_secs_f64()),
+            Self::Interrupted => f.write_str("was interrupted"),
             Self::Cpu(limit) => write!(f, "used more CPU time than its limit of {} s", limit.as_secs_f64()),
             Self::Memory(limit) => write!(f, "reached its memory limit of {} MiB", limit >> 20),
             Self::Output(limit) => write!(f, "printed more than {} KiB on its own descriptors", limit >> 10),
@@ -109,6 +115,14 @@ pub enum SandboxError {
         /// The step that failed.
         step: String,
         /// The system's answer.
+        reason: String,
+    },
+    /// A granted directory cannot be given to the plugin.
+    #[error("the directory `{}` cannot be given to it: {reason}", display_safe(&directory.to_string_lossy(), 400))]
+    Directory {
+        /// Its path.
+        directory: PathBuf,
+        /// Why not.
         reason: String,
     },
     /// A worker could not seal itself.
@@ -159,6 +173,7 @@ impl Coded for SandboxError {
             | Self::NotSealed { .. }
             | Self::LayerMissing
             | Self::LauncherGone(_) => Code::SandboxUnavailable,
+            Self::Directory { .. } => Code::DirectoryRefused,
             Self::Control(_) | Self::Output(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
             Self::Died(death) => death.code(),
@@ -175,7 +190,14 @@ impl Coded for SandboxError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Unavailable { step, .. } | Self::NotSealed { step, .. } => Some(cure(step).to_owned()),
-            Self::Died(Death::Time(_)) => Some("raise the limit of one command with --timeout SECONDS".to_owned()),
+            Self::Directory { .. } => Some(
+                "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
+                 `migraine plugin enable`"
+                    .to_owned(),
+            ),
+            Self::Died(Death::Time(_)) => Some(
+                "raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned(),
+            ),
             Self::Died(Death::Refused(_) | Death::ForeignCall) => {
                 Some("a correct plugin never does this; report it to its author".to_owned())
             }
@@ -204,7 +226,7 @@ impl SandboxError {
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::LauncherGone(_))
+        matches!(self, Self::Unavailable { .. } | Self::Directory { .. } | Self::LauncherGone(_))
     }
 
     /// The long trace behind a one-line error, for `--verbose`.

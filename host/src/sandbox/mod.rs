@@ -10,4 +10,4 @@ pub use attend::{Stray, StraySink};
 pub use code::seal_code;
 pub use error::{Death, SandboxError};
 pub use launcher::Launcher;
-pub use worker::{CallLimits, HostSide, Stream, Usage, Worker};
+pub use worker::{CPU_WINDOW, CallLimits, HostSide, Stream, Usage, Worker};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use migraine_plugin_api::{ErrorKind, PluginError};
@@ -17,19 +18,24 @@ use crate::wire::{
 };
 
 /// Limits of one call, host calls included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
-    /// Wall clock.
-    pub wall: Duration,
-    /// CPU time of the worker, all threads.
+    /// Wall clock; none for a call that ends by itself or by `interrupted`.
+    pub wall: Option<Duration>,
+    /// CPU time of the worker, all threads, in each [`CPU_WINDOW`] of the call.
     pub cpu: Duration,
     /// Host calls and log lines.
     pub services: u64,
+    /// Ends the call as soon as it is set.
+    pub interrupted: Option<&'static AtomicBool>,
 }
+
+/// A call may use its CPU time anew in each such window: one that streams for hours must not die of its age.
+pub const CPU_WINDOW: Duration = Duration::from_secs(30);
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { wall: Duration::from_secs(30), cpu: Duration::from_secs(10), services: 100_000 }
+        Self { wall: Some(Duration::from_secs(30)), cpu: Duration::from_secs(10), services: 100_000, interrupted: None }
     }
 }
 
@@ -217,7 +223,7 @@ impl Worker {
     }
 
     fn say_goodbye(&mut self, grace: Duration, side: &mut dyn HostSide) {
-        let limits = CallLimits { wall: grace, ..CallLimits::default() };
+        let limits = CallLimits { wall: Some(grace), ..CallLimits::default() };
         let _ = self.exchange(Kind::Shutdown, b"", b"", &limits, side);
     }
 

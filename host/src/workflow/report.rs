@@ -123,8 +123,11 @@ pub struct HookEntry {
     pub event: String,
     /// The plugin.
     pub plugin: String,
-    /// Its handler.
+    /// Its handler; empty where a command ran.
     pub handler: String,
+    /// The plugin's command that ran, before its variables were filled in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Whether it did its work.
     pub success: bool,
     /// The stable code of its failure.

@@ -11,11 +11,12 @@
 //! | `command-error` | after that, if it failed | `section` |
 //! | `pre-check-status` | after a pre-check | `section`, `ok` |
 //! | `workflow-progress` | after a step that succeeded | `done`, `total` |
-//! | `workflow:pre-NAME`, `workflow:post-NAME` | around an action | `ok` in the second |
+//! | `workflow:pre-NAME`, `workflow:post-NAME` | around an action, the second failed or not | `action`, `ok` in the second |
 //! | `workflow-error` | when the run has failed | `code`, `message` |
 //! | `post-workflow` | at the end, failed or not | `status` |
 //!
-//! An interrupt ends the run when the command did not handle it itself: an editor that stays and ends with 0 did.
+//! An interrupt ends the run when the command did not handle it itself: an editor that stays and ends with 0 did. It also
+//! ends the plugin's call that runs at that time. The events after it are fired as ever; a second interrupt ends theirs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -110,7 +111,16 @@ pub fn run(
         warnings: Vec::new(),
         error: None,
     };
-    let mut runner = Runner { request, registry, caller, reporter, report, leftovers: None };
+    let mut runner = Runner {
+        request,
+        registry,
+        caller,
+        reporter,
+        report,
+        leftovers: None,
+        signalled: false,
+        is_interrupted: false,
+    };
     let result = runner.whole();
     runner.finish(result);
     let Runner { mut report, leftovers, reporter, .. } = runner;
@@ -131,6 +141,10 @@ struct Runner<'a> {
     reporter: &'a mut dyn Reporter,
     report: RunReport,
     leftovers: Option<Leftovers>,
+    /// Whether an interrupt came while the current command ran.
+    signalled: bool,
+    /// Whether the run ends because of an interrupt.
+    is_interrupted: bool,
 }
 
 /// One command about to run.
@@ -247,10 +261,13 @@ impl Runner<'_> {
     }
 
     fn around_action(&mut self, name: &str, run: impl FnOnce(&mut Self) -> Result<(), Failure>) -> Result<(), Failure> {
-        self.fire(&format!("workflow:pre-{name}"), |_| {})?;
+        self.fire(&format!("workflow:pre-{name}"), |data| data("action", json!(name)))?;
         let result = run(self);
         let ok = result.is_ok();
-        let told = self.fire(&format!("workflow:post-{name}"), |data| data("ok", json!(ok)));
+        let told = self.fire(&format!("workflow:post-{name}"), |data| {
+            data("action", json!(name));
+            data("ok", json!(ok));
+        });
         result.and(told)
     }
 
@@ -298,7 +315,9 @@ impl Runner<'_> {
         }
         self.stop_if_interrupted()?;
         let started = Instant::now();
+        self.signalled = false;
         let (result, told) = self.execute(&task);
+        self.heed_interrupt(result.as_ref().ok());
         let ok = matches!(&result, Ok(ended) if ended.exit_code == 0);
         let status = if ok { CommandStatus::Ok } else { CommandStatus::Failed };
         let code = result.as_ref().ok().map(|ended| ended.exit_code);
@@ -330,12 +349,7 @@ impl Runner<'_> {
 
     fn verdict(&mut self, task: &Task<'_>, ended: &Ended) -> Result<(), Failure> {
         if ended.exit_code == 0 {
-            // The command got the interrupt too and dealt with it.
-            self.request.interrupted.store(false, Ordering::SeqCst);
             return Ok(());
-        }
-        if ended.exit_code == 128 + libc::SIGINT {
-            self.request.interrupted.store(true, Ordering::SeqCst);
         }
         self.stop_if_interrupted()?;
         let (code, what) = match task.section {
@@ -357,8 +371,19 @@ impl Runner<'_> {
         Failure { code, message, help: Some("set SHELL to the path of a shell".to_owned()) }
     }
 
-    fn stop_if_interrupted(&self) -> Result<(), Failure> {
-        if !self.request.interrupted.load(Ordering::SeqCst) {
+    /// What an interrupt during a command means. The flag is taken down: set, it would end the hooks that follow.
+    fn heed_interrupt(&mut self, ended: Option<&Ended>) {
+        let signalled = self.request.interrupted.swap(false, Ordering::SeqCst) || self.signalled;
+        // A command that ended well got the interrupt too and dealt with it.
+        self.is_interrupted |= match ended.map(|ended| ended.exit_code) {
+            Some(0) => false,
+            code => signalled || code == Some(128 + libc::SIGINT),
+        };
+    }
+
+    fn stop_if_interrupted(&mut self) -> Result<(), Failure> {
+        self.is_interrupted |= self.request.interrupted.swap(false, Ordering::SeqCst);
+        if !self.is_interrupted {
             return Ok(());
         }
         Err(Failure { code: Code::Interrupted, message: "the run was interrupted".to_owned(), help: None })
@@ -368,7 +393,8 @@ impl Runner<'_> {
     fn execute(&mut self, task: &Task<'_>) -> (std::io::Result<Ended>, Result<(), Failure>) {
         let request = self.request;
         let wants = |event| request.capture && self.registry.wants_output(event, &task.resolved);
-        let live = wants("command-output");
+        // A command that is bound to it sees no output, and yet has to know when there is some.
+        let live = request.capture && self.registry.has_any("command-output", Some(&task.resolved));
         let whole = wants("post-command") || wants("command-error");
         let ended = |status: ExitStatus, capture| Ended { exit_code: exit_code(status), capture };
         if !live && !whole {
@@ -409,6 +435,10 @@ impl Runner<'_> {
 
     fn finish(&mut self, result: Result<(), Failure>) {
         if let Err(failure) = result {
+            if failure.code == Code::Interrupted {
+                // Done with: the hooks of the end are called as ever.
+                self.request.interrupted.store(false, Ordering::SeqCst);
+            }
             self.report.status = if failure.code == Code::Interrupted { Status::Interrupted } else { Status::Failed };
             let (code, message) = (failure.code, failure.message.clone());
             self.report.error = Some(failure);

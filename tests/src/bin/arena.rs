@@ -20,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::runtime::CallError;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
-use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
+use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
 use migraine_plugin_api::{ErrorKind, PluginError};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -73,6 +73,12 @@ struct Args {
     /// Prints the pids of host, launcher and worker on standard error before the command is called.
     #[arg(long)]
     pids: bool,
+    /// A directory that the workers may read.
+    #[arg(long)]
+    read: Vec<PathBuf>,
+    /// A directory that the workers may change.
+    #[arg(long)]
+    write: Vec<PathBuf>,
     /// Prints the seal, the worker's status and maps as the host sees them, and the host's own maps.
     #[arg(long)]
     facts: bool,
@@ -106,11 +112,18 @@ impl Args {
         }
     }
 
+    fn directories(&self) -> Vec<Directory> {
+        let all = [(&self.read, false), (&self.write, true)];
+        let each = all.iter().flat_map(|(paths, writable)| paths.iter().map(move |path| (path.clone(), *writable)));
+        each.map(|(path, writable)| Directory { path, writable }).collect()
+    }
+
     fn limits(&self) -> CallLimits {
         CallLimits {
-            wall: Duration::from_millis(self.wall),
+            wall: Some(Duration::from_millis(self.wall)),
             cpu: Duration::from_millis(self.cpu),
             services: self.services,
+            ..CallLimits::default()
         }
     }
 }
@@ -222,7 +235,11 @@ struct Arena {
 fn run(args: &Args) -> Result<i32, Failure> {
     let layers = args.layers();
     let load_by = args.copy.then_some(LoadBy::Copy);
-    let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: layers.namespaces, load_by })?);
+    let launcher = Arc::new(Launcher::start(&LauncherSpec {
+        namespaces: layers.namespaces,
+        load_by,
+        directories: args.directories(),
+    })?);
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
     let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
     let arena = Arena { launcher, spec, code };
@@ -315,7 +332,7 @@ fn call(
 }
 
 fn answers(worker: &mut Worker) -> bool {
-    let limits = CallLimits { wall: Duration::from_secs(2), ..CallLimits::default() };
+    let limits = CallLimits { wall: Some(Duration::from_secs(2)), ..CallLimits::default() };
     worker.call(Kind::Echo, b"here", b"", &limits, &mut Bare).is_ok_and(|answer| answer.as_deref() == Ok(b"here"))
 }
 

@@ -4,7 +4,7 @@ use clap::FromArgMatches as _;
 
 use super::*;
 use crate::cli::Out;
-use crate::manage::{InstallRequest, ListRequest, NoPrompt, install};
+use crate::manage::{Directories, InstallRequest, ListRequest, NoPrompt, install};
 use crate::package::fixture::{CREATED, library};
 use crate::store::Home;
 
@@ -14,7 +14,7 @@ fn parse(line: &[&str]) -> Result<PluginVerb, clap::Error> {
     PluginArgs::from_arg_matches(&matches).map(|args| args.verb)
 }
 
-fn called(line: &[&str]) -> (Vec<OsString>, Option<u64>) {
+fn called(line: &[&str]) -> (Vec<OsString>, Option<Timeout>) {
     match parse(line).unwrap() {
         PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => (words, timeout),
         PluginVerb::Call(words) => (words, None),
@@ -31,7 +31,8 @@ fn everything_after_the_command_is_left_alone() {
         assert_eq!(called(&line), (rest.iter().map(OsString::from).collect(), None), "{verb:?}");
     }
     let (words, timeout) = called(&["run", "--timeout", "5", "hello", "greet", "--timeout", "7"]);
-    assert_eq!((words.len(), timeout), (4, Some(5)));
+    assert_eq!((words.len(), timeout), (4, Some(Timeout::Seconds(5))));
+    assert_eq!(called(&["run", "--timeout", "none", "hello", "greet"]).1, Some(Timeout::None));
     assert_eq!(called(&["run", "hello", "--", "x"]).0, ["hello", "--", "x"]);
     assert_eq!(called(&["run", "hello", "help"]).0, ["hello", "help"]);
     // Management verbs win.
@@ -66,7 +67,8 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
     let path = folder.path().join("libdemo.so");
     std::fs::write(&path, library(manifest, &["-shared", "-fPIC"], "")).unwrap();
     let request = InstallRequest { source: path, allow_unsigned: true, now: CREATED.to_owned() };
-    let mut consenting = Consenting { yes: false, grants: &[], prompt: &mut NoPrompt };
+    let directories = &Directories::new(&home, None, folder.path());
+    let mut consenting = Consenting { yes: false, grants: &[], directories, prompt: &mut NoPrompt };
     install(&home, &request, &mut consenting).unwrap();
     let report = crate::manage::list(&home, &ListRequest::default()).unwrap();
     let text = list::table(&report, &Out::plain());

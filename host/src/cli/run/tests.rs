@@ -12,6 +12,7 @@ fn hook(outcome: Outcome, message: Option<&str>, warn: bool) -> HookReport {
     HookReport {
         plugin: "step-timer".parse().unwrap(),
         handler: String::new(),
+        command: None,
         duration: Duration::from_micros(7),
         outcome,
         message: message.map(str::to_owned),

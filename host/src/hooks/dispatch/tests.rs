@@ -10,6 +10,7 @@ use super::*;
 #[derive(Default)]
 struct Recorder {
     seen: Vec<(String, Context)>,
+    ran: Vec<(String, Vec<String>)>,
     answers: BTreeMap<String, Result<HookResult, CallFailure>>,
     depth: u8,
 }
@@ -18,6 +19,11 @@ impl HookCaller for Recorder {
     fn call(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallFailure> {
         self.seen.push((plugin.to_string(), context.clone()));
         self.answers.get(plugin.as_str()).cloned().unwrap_or_else(|| Ok(success()))
+    }
+
+    fn command(&mut self, plugin: &PluginName, words: &[String]) -> Result<(), CallFailure> {
+        self.ran.push((plugin.to_string(), words.to_vec()));
+        self.answers.get(plugin.as_str()).cloned().unwrap_or_else(|| Ok(success())).map(drop)
     }
 
     fn depth(&self) -> u8 {
@@ -147,4 +153,70 @@ fn hooks_that_trigger_each_other_are_stopped() {
     let report = registry.fire(&mut recorder, "pre-command", Some("x"), full_context);
     assert_eq!(report.stop.map(|stop| stop.code), Some(Code::HookDepth));
     assert_eq!(recorder.seen.len(), 1);
+}
+
+fn bound(plugin: &str, event: &str, policy: FailurePolicy, command: &str) -> Subscriber {
+    let mut bound = subscriber(plugin, event, policy, &[]);
+    bound.hooks[0].handler.clear();
+    bound.hooks[0].command = Some(command.to_owned());
+    bound
+}
+
+// covers: S50, S87, A184, A188
+#[test]
+fn a_bound_command_gets_the_variables_it_names_and_nothing_else() {
+    let warn = FailurePolicy::Warn;
+    let mut first = bound("z", "pre-workflow", warn, "logs --name '{{token}} x' \"{{ token }}\"");
+    first.hooks[0].priority = 1;
+    let registry = registry(vec![subscriber("a", "pre-workflow", warn, &["task_read"]), first]);
+    let mut recorder = Recorder::default();
+    let mut context = full_context();
+    let value = "\"; touch pwned; # $(id) `id`\n* ~ {{other}}";
+    context.variables.insert("token".to_owned(), value.to_owned());
+    let report = registry.fire(&mut recorder, "pre-workflow", None, || context);
+    let words = ["logs", "--name", &format!("{value} x"), value].map(str::to_owned).to_vec();
+    assert_eq!(recorder.ran, [("z".to_owned(), words)]);
+    assert_eq!(recorder.seen.len(), 1, "the handler of the other plugin: {:?}", recorder.seen);
+    let told: Vec<_> = report.hooks.iter().map(|hook| (hook.plugin.as_str(), hook.command.as_deref())).collect();
+    assert_eq!(told, [("z", Some("logs --name '{{token}} x' \"{{ token }}\"")), ("a", None)]);
+    assert!(!registry.wants_output("pre-workflow", "x"));
+}
+
+// covers: A185
+#[test]
+fn a_bound_command_that_cannot_be_filled_in_fails_by_its_policy() {
+    use FailurePolicy::{Fail, Ignore, Warn};
+    let check = |command: &str, policy, value: &str, code: Code, part: &str| {
+        let registry = registry(vec![bound("a", "pre-workflow", policy, command)]);
+        let mut recorder = Recorder::default();
+        let mut context = full_context();
+        context.variables.insert("token".to_owned(), value.to_owned());
+        let report = registry.fire(&mut recorder, "pre-workflow", None, || context);
+        assert!(recorder.ran.is_empty(), "{command}");
+        let hook = &report.hooks[0];
+        let Outcome::Failed { code: told, help: Some(help) } = &hook.outcome else { panic!("{hook:?}") };
+        assert_eq!((*told, hook.warn), (code, policy == Warn));
+        assert_eq!(report.stop.map(|stop| stop.code), (policy == Fail).then_some(code));
+        assert!(hook.message.as_ref().is_some_and(|message| message.contains(part)), "{hook:?}");
+        assert!(help.contains("-v "), "{help}");
+    };
+    for policy in [Fail, Warn, Ignore] {
+        check("logs {{absent}}", policy, "x", Code::VariableMissing, "no variable `absent`");
+        check("logs {{token}}", policy, "--command=sh", Code::ValueInvalid, "starts with `-`");
+        check("logs {{token}}", policy, "a\0b", Code::ValueInvalid, "NUL");
+    }
+    let registry = registry(vec![bound("a", "plugin-install", Warn, "logs {{token}}")]);
+    let report = registry.fire(&mut Recorder::default(), "plugin-install", None, full_context);
+    assert!(report.hooks[0].warn, "an event without variables gives none");
+}
+
+#[test]
+fn an_interrupt_is_no_failure_that_a_policy_could_ignore() {
+    let ignore = FailurePolicy::Ignore;
+    let registry = registry(vec![bound("a", "pre-workflow", ignore, "logs"), bound("b", "pre-workflow", ignore, "x")]);
+    let mut recorder = Recorder::default();
+    let ended = CallFailure { code: Code::Interrupted, message: "it was interrupted".to_owned(), help: None };
+    recorder.answers.insert("a".to_owned(), Err(ended));
+    let report = registry.fire(&mut recorder, "pre-workflow", None, full_context);
+    assert_eq!((recorder.ran.len(), report.stop.map(|stop| stop.code)), (1, Some(Code::Interrupted)));
 }

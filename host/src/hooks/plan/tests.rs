@@ -34,11 +34,18 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
         .collect()
 }
 
+fn target(hook: &Planned) -> &str {
+    match &hook.target {
+        Target::Handler(handler) => handler,
+        Target::Command { text, .. } => text,
+    }
+}
+
 fn check(subscribers: &[Subscriber], expected: &str, issues: &[&str]) {
     for found in permutations(subscribers) {
         let plan = Plan::new(&Catalogue::migraine(), &found).unwrap();
         let order: Vec<_> =
-            plan.matching("pre_command", Some("x")).map(|hook| format!("{}.{}", hook.plugin, hook.handler)).collect();
+            plan.matching("pre_command", Some("x")).map(|hook| format!("{}.{}", hook.plugin, target(hook))).collect();
         assert_eq!(order.join(" "), expected);
         let told: Vec<_> = plan.issues().iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), issues.len(), "{told:?}");

@@ -51,8 +51,13 @@ fn quiet() -> StraySink {
     Arc::new(|_| {})
 }
 
+/// A call without a wall clock.
+fn endless() -> CallLimits {
+    CallLimits { wall: None, ..CallLimits::default() }
+}
+
 fn limits(wall: u64, cpu: u64) -> CallLimits {
-    CallLimits { wall: Duration::from_millis(wall), cpu: Duration::from_millis(cpu), ..CallLimits::default() }
+    CallLimits { wall: Some(Duration::from_millis(wall)), cpu: Duration::from_millis(cpu), ..CallLimits::default() }
 }
 
 #[test]
@@ -145,4 +150,45 @@ fn resident_memory_is_limited() {
     trial.watched.arm(1, &limits(10_000, 10_000));
     trial.watched.look();
     assert_eq!(trial.watched.cause(), Some(Death::Memory(64 << 20)));
+}
+
+#[test]
+fn a_call_without_a_limit_ends_only_by_an_interrupt() {
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    let trial = Trial::new("sleep 60", quiet());
+    trial.watched.arm(1, &CallLimits { interrupted: Some(&INTERRUPTED), ..endless() });
+    trial.watched.write(|| std::thread::sleep(SLOW_WRITE * 2));
+    assert!(trial.watched.look());
+    assert_eq!((trial.watched.deadline.load(Ordering::SeqCst), trial.watched.cause()), (u64::MAX, None));
+    trial.watched.disarm();
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    assert!(!trial.watched.look());
+    assert_eq!(trial.watched.cause(), None, "no call runs");
+    trial.watched.arm(2, &endless());
+    assert!(trial.watched.look());
+    assert_eq!(trial.watched.cause(), Some(Death::Interrupted));
+}
+
+// A command that follows a log for hours uses more than a call's CPU time in the end.
+#[test]
+fn cpu_time_is_counted_anew_in_each_window_of_a_call() {
+    let trial = Trial::new("while :; do :; done", quiet());
+    let limit = Duration::from_millis(200);
+    let busy = || sys::clock::cpu_time(trial.watched.pid().unwrap()).unwrap();
+    let look_after = |used: Duration| {
+        let before = busy();
+        while busy() - before < used {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        trial.watched.look()
+    };
+    trial.watched.arm(1, &CallLimits { cpu: limit, ..endless() });
+    trial.watched.look();
+    for _ in 0..3 {
+        locked(&trial.watched.used).since -= CPU_WINDOW;
+        look_after(limit);
+        assert_eq!(trial.watched.cause(), None);
+    }
+    look_after(limit);
+    assert_eq!(trial.watched.cause(), Some(Death::Cpu(limit)));
 }

@@ -3,16 +3,35 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 
 use super::{StepError, at};
 use crate::sys;
-use crate::wire::Layers;
+use crate::wire::{Directory, Layers};
+
+/// A name that nobody uses.
+const PROBE: &str = ".migraine-probe";
+
+/// Whether a directory is there that every machine has and no grant leads to.
+fn sees_ungranted(directories: &[Directory]) -> bool {
+    let granted = |path: &Path| directories.iter().any(|directory| directory.path.starts_with(path));
+    ["/etc", "/usr", "/sys"].map(Path::new).iter().any(|path| !granted(path) && fs::symlink_metadata(path).is_ok())
+}
+
+/// Tries to make a file; one that was there is left alone.
+fn can_create(path: &Path) -> bool {
+    let is_made = File::create_new(path).is_ok();
+    if is_made {
+        let _ = fs::remove_file(path);
+    }
+    is_made
+}
 
 /// Tries what must fail and returns the names of what was tried.
 ///
 /// # Errors
 /// Something that must fail did not, or an attribute is not as it must be.
-pub(super) fn probe(layers: &Layers) -> Result<Vec<String>, StepError> {
+pub(super) fn probe(layers: &Layers, directories: &[Directory]) -> Result<Vec<String>, StepError> {
     let mut tried = Vec::new();
     let mut must = |name: &'static str, holds: bool| {
         tried.push(name.to_owned());
@@ -28,10 +47,14 @@ pub(super) fn probe(layers: &Layers) -> Result<Vec<String>, StepError> {
     if layers.namespaces {
         must("not user id 0", !nix::unistd::getuid().is_root() && !nix::unistd::geteuid().is_root())?;
         must("pid 1 of an own namespace", std::process::id() == 1)?;
-        must("the host's files do not exist", fs::symlink_metadata("/etc").is_err())?;
+        must("the host's files do not exist", !sees_ungranted(directories))?;
     }
     if layers.namespaces || layers.landlock {
         must("the root cannot be listed or written", File::create("/probe").is_err())?;
+    }
+    if (layers.namespaces || layers.landlock) && directories.iter().any(|directory| !directory.writable) {
+        let refuse = |directory: &Directory| directory.writable || !can_create(&directory.path.join(PROBE));
+        must("a directory to read refuses changes", directories.iter().all(refuse))?;
     }
     if layers.landlock {
         must("nothing outside the scratch can be read", fs::read_dir("/").is_err())?;

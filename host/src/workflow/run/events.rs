@@ -1,6 +1,7 @@
 //! The events of a run: what each carries, and what the answers mean for the run.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use migraine_plugin_api::{CommandInfo, Context, StepInfo, WorkflowInfo};
 use serde_json::{Value, json};
@@ -42,6 +43,8 @@ impl Runner<'_> {
     }
 
     pub(super) fn fire_output(&mut self, task: &Task<'_>, piece: Piece<'_>) -> Result<(), Failure> {
+        // Meant for the command as long as that runs; set, it would end every call of the hook.
+        self.signalled |= self.request.interrupted.swap(false, Ordering::SeqCst);
         let event = "command-output";
         let (request, start_time) = (self.request, self.report.start_time.as_str());
         let fired = self.registry.fire(self.caller, event, Some(&task.resolved), || {
@@ -109,6 +112,7 @@ fn entry(event: &str, hook: HookReport) -> HookEntry {
         event: event.to_owned(),
         plugin: hook.plugin.to_string(),
         handler: hook.handler,
+        command: hook.command,
         success: code.is_none(),
         code,
         message: hook.message,

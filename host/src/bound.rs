@@ -1,4 +1,5 @@
-//! A command bound to a subscription: words of the manifest, with places for variables of the workflow.
+//! A command bound to a subscription: words of the manifest, with places for variables of the workflow. Pure.
+#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
