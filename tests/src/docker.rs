@@ -156,7 +156,6 @@ impl Daemon {
     ///
     /// # Panics
     /// It does not answer in time.
-    #[must_use]
     pub fn get(&self, port: u16) -> String {
         let namespace = fs::File::open(format!("/proc/{}/ns/net", self.holder)).expect("the daemon has a network");
         // A thread that has entered another network cannot be used for anything else.
@@ -211,7 +210,7 @@ impl Daemon {
     pub fn log(&self) -> String {
         let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
 

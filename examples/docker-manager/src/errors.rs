@@ -26,7 +26,9 @@ pub(crate) fn unconnected(endpoint: &str, error: PluginError) -> PluginError {
     if error.kind() != ErrorKind::Failed {
         return error;
     }
-    PluginError::failed(format!("no Docker daemon answers at {endpoint}: {error}"))
+    let said = error.message();
+    let why = said.strip_prefix(&format!("nobody answers at `{endpoint}`: ")).unwrap_or(said);
+    PluginError::failed(format!("no Docker daemon answers at {endpoint}: {why}"))
         .with_help("is it running? start it with `systemctl start docker`, or set another socket: migraine plugin config docker-manager set docker_socket PATH")
 }
 
@@ -66,7 +68,8 @@ mod tests {
     fn every_failure_is_one_line() {
         let error = Error::DockerResponseServerError { status_code: 404, message: "No such\n container: x\n".into() };
         assert_eq!(lift("cannot start", error).message(), "cannot start: No such container: x");
-        let away = unconnected("unix:/x.sock", PluginError::failed("No such file or directory"));
+        let nobody = PluginError::failed("nobody answers at `unix:/x.sock`: No such file or directory");
+        let away = unconnected("unix:/x.sock", nobody);
         assert_eq!(away.message(), "no Docker daemon answers at unix:/x.sock: No such file or directory");
         assert!(away.help().is_some_and(|help| help.contains("systemctl start docker")), "{away:?}");
     }

@@ -33,9 +33,16 @@ pub(crate) fn require(host: &Host, directory: &Path) -> Result<(), PluginError> 
     if held.any(covers) {
         return Ok(());
     }
-    let directory = directory.display();
-    Err(PluginError::new(ErrorKind::PermissionDenied, format!("the directory {directory} is not granted"))
-        .with_help(format!("migraine plugin enable docker-manager --grant filesystem=read:{directory}")))
+    let grant = quoted(&format!("filesystem=read:{}", directory.display()));
+    let message = format!("the directory {} is not granted", directory.display());
+    Err(PluginError::new(ErrorKind::PermissionDenied, message)
+        .with_help(format!("migraine plugin enable docker-manager --grant {grant} --grant filesystem+network")))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "/_.-=:".contains(char);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -43,16 +50,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_help_can_be_typed() {
+        assert_eq!(quoted("filesystem=read:/srv/app-1.0"), "filesystem=read:/srv/app-1.0");
+        assert_eq!(quoted("read:/it's mine"), r"'read:/it'\''s mine'");
+    }
+
+    #[test]
     fn paths_are_put_together_by_their_text() {
         for (typed, expected) in [
-            ("", "/home/ann/web"),
-            (".", "/home/ann/web"),
-            ("app", "/home/ann/web/app"),
-            ("../db/./x", "/home/ann/db/x"),
+            ("", "/srv/ann/web"),
+            (".", "/srv/ann/web"),
+            ("app", "/srv/ann/web/app"),
+            ("../db/./x", "/srv/ann/db/x"),
             ("/srv//app/", "/srv/app"),
             ("../../../../..", "/"),
         ] {
-            assert_eq!(absolute(Path::new("/home/ann/web"), Path::new(typed)), Path::new(expected), "{typed}");
+            assert_eq!(absolute(Path::new("/srv/ann/web"), Path::new(typed)), Path::new(expected), "{typed}");
         }
     }
 }

@@ -7,7 +7,7 @@ unshare --net --mount --pid --fork --kill-child --mount-proc sh -c '
     ip link set lo up
     exec dockerd --iptables=false --ip6tables=false --ip-masq=false --bip 172.30.99.1/24 --storage-driver vfs \
         --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --group "$2" --cgroup-parent "/$3" \
-        --host "unix://$1/docker.sock"
+        --log-level warn --host "unix://$1/docker.sock"
 ' daemon "$folder" "$group" "$parent" </dev/null >"$folder/log" 2>&1 &
 holder=$!
 echo "$holder"
