@@ -200,11 +200,10 @@ impl Host {
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
-        let denied = side.denied.is_some();
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
-                answer.map_err(|error| plugin_error(plugin, error, denied))
+                answer.map_err(|error| plugin_error(plugin, error))
             }
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
@@ -340,7 +339,6 @@ impl Host {
             until: limits.wall.map(|wall| Instant::now() + wall),
             filter: None,
             connections: 0,
-            denied: None,
         }
     }
 }
@@ -367,10 +365,10 @@ fn sandbox(plugin: &PluginName, error: SandboxError) -> CallError {
     CallError::Sandbox { plugin: plugin.clone(), source: Box::new(error) }
 }
 
-fn plugin_error(plugin: &PluginName, error: PluginError, denied: bool) -> CallError {
+fn plugin_error(plugin: &PluginName, error: PluginError) -> CallError {
     let plugin = plugin.clone();
     match error.kind() {
         ErrorKind::Usage => CallError::Usage { plugin, error },
-        kind => CallError::Plugin { plugin, error, denied: denied && kind == ErrorKind::PermissionDenied },
+        _ => CallError::Plugin { plugin, error },
     }
 }
