@@ -10,8 +10,10 @@ mod error;
 mod host;
 mod launchers;
 mod services;
+mod settings;
 mod wall;
 
 pub use error::CallError;
-pub use host::{Host, Settings};
+pub use host::Host;
 pub use services::Voice;
+pub use settings::Settings;
