@@ -8,6 +8,7 @@ mod calling;
 mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
+/// Directories are named one by one, by the user.
 mod directories;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
@@ -25,6 +26,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Granted directories are shown as they are now, and no others.
+mod roots;
 /// What was changed after it was signed is refused.
 mod tamper;
 /// Who may sign what.

@@ -4,11 +4,13 @@
 
 mod config;
 mod consent;
+mod directories;
 mod enable;
 mod error;
 mod info;
 mod install;
 mod list;
+mod revoke;
 mod source;
 mod uninstall;
 mod usage;
@@ -19,11 +21,13 @@ mod tests;
 
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
+pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use info::{CommandInfo, MissingItem, PluginInfo, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
 pub use list::{ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use revoke::{RevokeReport, revoke};
 pub use uninstall::{UninstallReport, uninstall};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify};

@@ -270,7 +270,7 @@ fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fd
         match jail::seal(spec, common, program) {
             Ok(sealing) => {
                 tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
-                // read(2) is allowed inside the filter, recvmsg(2) is not.
+                // read(2), since not every filter allows recvmsg(2).
                 let mut word = [0; 2];
                 match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
                     2 => Ok(sealing),
