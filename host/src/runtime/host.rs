@@ -14,7 +14,7 @@ use migraine_plugin_api::{
 };
 
 use super::admission::{Admitted, admit};
-use super::directories::Bases;
+use super::directories::places;
 use super::error::CallError;
 use super::launchers::Launchers;
 use super::services::{Data, Side, Voice};
@@ -40,9 +40,9 @@ pub struct Settings {
     pub hook_timeout: Option<Timeout>,
     /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
     pub cpu: Duration,
-    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
+    /// The user's home directory, of which no plugin may have certain parts; the default is the user's own.
     pub user_home: Option<PathBuf>,
-    /// What relative paths in a grant begin at; the default is where the program was when this was made.
+    /// The working directory that commands are told of; the default is where the program was when this was made.
     pub working_directory: Option<PathBuf>,
     /// Ends the running call when it is set; whoever runs plugins clears it.
     pub interrupted: Option<&'static AtomicBool>,
@@ -108,12 +108,12 @@ impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
     pub fn new(home: Home, settings: Settings) -> Self {
-        let bases = Bases::new(settings.user_home.as_deref(), home.path(), settings.working_directory.as_deref());
+        let places = places(settings.user_home.as_deref(), home.path());
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(bases),
+            launchers: Launchers::new(places),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -156,7 +156,7 @@ impl Host {
         let mut invocation = Invocation::new(command, &[]);
         invocation.args = args;
         // For showing and for resolving names only: without it, the plugin still works.
-        invocation.working_directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        invocation.working_directory = self.settings.working_directory.clone().unwrap_or_else(|| "/".into());
         invocation.terminal_width = self.settings.columns.unwrap_or(invocation.terminal_width);
         invocation.stdout_is_terminal = self.writes_to_terminal();
         invocation
@@ -319,10 +319,10 @@ impl Host {
 
     fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
         let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
-        let wall = if request.is_hook {
-            wall::of_hook(self.settings.hook_timeout, granted)
-        } else {
-            wall::of_command(self.settings.command_timeout, granted)
+        let wall = match request.command {
+            None => wall::of_handler(self.settings.hook_timeout),
+            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, admitted.wall_cap),
+            Some(_) => wall::of_command(self.settings.command_timeout, granted, admitted.wall_cap),
         };
         CallLimits { wall, cpu: self.settings.cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
     }
