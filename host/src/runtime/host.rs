@@ -9,7 +9,7 @@ use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
 
 use super::admission::{Admitted, admit};
-use super::directories::Bases;
+use super::directories::places;
 use super::error::CallError;
 use super::launchers::Launchers;
 use super::services::{Data, Side};
@@ -57,12 +57,12 @@ impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
     pub fn new(home: Home, settings: Settings) -> Self {
-        let bases = Bases::new(settings.user_home.as_deref(), home.path(), settings.working_directory.as_deref());
+        let places = places(settings.user_home.as_deref(), home.path());
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(bases),
+            launchers: Launchers::new(places),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),

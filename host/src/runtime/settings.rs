@@ -21,9 +21,9 @@ pub struct Settings {
     pub hook_timeout: Option<Timeout>,
     /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
     pub cpu: Duration,
-    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
+    /// The user's home directory, of which no plugin may have certain parts; the default is the user's own.
     pub user_home: Option<PathBuf>,
-    /// What relative paths in a grant begin at; the default is where the program was when this was made.
+    /// The working directory that commands are told of; the default is where the program was when this was made.
     pub working_directory: Option<PathBuf>,
     /// Ends the running call when it is set; whoever runs plugins clears it.
     pub interrupted: Option<&'static AtomicBool>,
