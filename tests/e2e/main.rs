@@ -6,6 +6,8 @@
 mod calling;
 /// Nothing is granted without somebody's consent.
 mod consent;
+/// The machine is examined, and what is missing is named.
+mod doctor;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
 /// Every kind of error has its exit code.

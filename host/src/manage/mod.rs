@@ -6,6 +6,7 @@ mod config;
 mod consent;
 mod enable;
 mod error;
+mod health;
 mod info;
 mod install;
 mod list;
@@ -21,6 +22,7 @@ pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
+pub use health::{HealthCheck, health};
 pub use info::{CommandInfo, MissingItem, PluginInfo, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
 pub use list::{ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};

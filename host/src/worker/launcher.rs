@@ -18,7 +18,9 @@ use super::{numbers, serve};
 use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
-use crate::wire::{CONTROL_MAX, Ended, FromLauncher, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec};
+use crate::wire::{
+    CONTROL_MAX, Ended, FailedStep, FromLauncher, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec,
+};
 
 /// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
 const SYSTEM_LIBRARIES: [&str; 6] =
@@ -32,7 +34,7 @@ pub(super) fn main(spec: Option<OsString>) -> ! {
     let code = match start(spec, &control) {
         Ok(load_by) => Launcher::new(control, load_by, spec.namespaces).run(),
         Err(error) => {
-            let message = FromLauncher::Unavailable { step: error.step.to_owned(), reason: error.source.to_string() };
+            let message = FromLauncher::Unavailable { failed: error.into() };
             // Its handle goes along, so that the host can collect this process.
             let own = sys::process::pidfd_of_self().ok();
             let fds: Vec<BorrowedFd<'_>> = own.iter().map(OwnedFd::as_fd).collect();
@@ -185,26 +187,25 @@ impl Launcher {
                 self.workers.insert(worker, running);
                 return Ok(true);
             }
-            Err((step, reason)) => FromLauncher::NotSpawned { worker, step, reason },
+            Err(failed) => FromLauncher::NotSpawned { worker, failed },
         };
         say(&self.control, &message, &[])?;
         Ok(true)
     }
 
-    fn spawn(&mut self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
-        let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
+    fn spawn(&mut self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, FailedStep> {
         if fds.len() != 5 + usize::from(spec.receives_descriptors) {
-            return Err(text("take the worker's descriptors", &"wrong number"));
+            at("take the worker's descriptors", Err(io::Error::other("wrong number")))?;
         }
-        let (ear, mouth) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|error| text("make the worker's report socket", &error))?;
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let (ear, mouth) = at("make the worker's report socket", pair)?;
         let mut flags = 0;
         if self.namespaces && spec.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
         let profile = Profile::of(&spec);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
-        match clone(flags).map_err(|error| text("clone the worker", &error))? {
+        match at("clone the worker", clone(flags))? {
             Cloned::Child => become_worker(&spec, self.load_by, program, fds, mouth),
             Cloned::Parent { pid, pidfd } => {
                 drop((fds, mouth));
@@ -258,8 +259,8 @@ fn become_worker(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction], fd
                 }
             }
             Err(error) => {
-                tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
-                Err(error)
+                tell(&Report::Failed(error.into()))?;
+                exit_now(71);
             }
         }
     });
@@ -273,25 +274,23 @@ fn become_worker(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction], fd
 const SEAL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Waits for the worker's filter and fetches its listener.
-fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, (String, String)> {
-    let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
+fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, FailedStep> {
+    let wait = "wait for the seal";
     let timeout = PollTimeout::try_from(SEAL_DEADLINE).unwrap_or(PollTimeout::MAX);
     let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut fds, timeout).map_err(|error| text("wait for the seal", &error))? == 0 {
-        return Err(text("wait for the seal", &"the worker did not answer"));
+    if at(wait, poll(&mut fds, timeout))? == 0 {
+        at(wait, Err(io::Error::other("the worker did not answer")))?;
     }
-    let (body, _) = sys::fd::receive(ear.as_fd(), CONTROL_MAX).map_err(|error| text("wait for the seal", &error))?;
+    let (body, _) = at(wait, sys::fd::receive(ear.as_fd(), CONTROL_MAX))?;
     if body.is_empty() {
-        return Err(text("wait for the seal", &"the worker died"));
+        at(wait, Err(io::Error::other("the worker died")))?;
     }
-    match serde_json::from_slice(&body).map_err(|error| text("wait for the seal", &error))? {
-        Report::Failed { step, reason } => Err((step, reason)),
+    match at(wait, serde_json::from_slice(&body))? {
+        Report::Failed(failed) => Err(failed),
         Report::Sealed { listener } => {
-            let listener = listener
-                .map(|number| sys::process::getfd(pidfd.as_fd(), number))
-                .transpose()
-                .map_err(|error| text("fetch the filter's listener", &error))?;
-            sys::fd::send(ear.as_fd(), b"go", &[]).map_err(|error| text("release the worker", &error))?;
+            let fetched = listener.map(|number| sys::process::getfd(pidfd.as_fd(), number)).transpose();
+            let listener = at("fetch the filter's listener", fetched)?;
+            at("release the worker", sys::fd::send(ear.as_fd(), b"go", &[]))?;
             Ok(listener)
         }
     }

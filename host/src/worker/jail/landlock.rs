@@ -8,6 +8,7 @@ use landlock::{
 };
 
 use super::{StepError, at, root};
+use crate::sys;
 
 /// The oldest version that is enough: it knows truncate(2).
 const LEAST: ABI = ABI::V3;
@@ -19,7 +20,19 @@ const NEWEST: ABI = ABI::V6;
 /// # Errors
 /// The kernel's Landlock is missing, switched off or too old.
 pub(super) fn restrict(own_root: bool, code_copy: bool) -> Result<u32, StepError> {
-    at("restrict with Landlock", build(own_root, code_copy).map_err(io::Error::other))
+    at("restrict with Landlock", build(own_root, code_copy).map_err(|error| plain(error.as_ref())))
+}
+
+/// Why it failed, where the kernel's version of Landlock says more than the library does.
+fn plain(error: &(dyn std::error::Error + Send + Sync)) -> io::Error {
+    let least = LEAST as u32;
+    match sys::landlock::version() {
+        Err(error) => error,
+        Ok(version) if version < least => io::Error::other(format!(
+            "this kernel has version {version} of Landlock, and version {least} is the least that is enough"
+        )),
+        Ok(_) => io::Error::other(error.to_string()),
+    }
 }
 
 fn build(own_root: bool, code_copy: bool) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
