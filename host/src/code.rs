@@ -97,6 +97,7 @@ codes! {
     ElfDependency "elf_dependency" Invalid "The library needs other libraries than the system's own.";
     ElfDynamic "elf_dynamic" Invalid "The library asks for a search path or an auditor.";
     AbiMismatch "abi_mismatch" Invalid "The plugin was built for another interface.";
+    PolicyInvalid "policy_invalid" Invalid "A policy file is not valid.";
     PackageInvalid "package_invalid" Invalid "A package or index is not of the one accepted form.";
     LimitPackage "limit_package" Invalid "A package is larger than the limits allow.";
 
@@ -126,6 +127,7 @@ codes! {
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
     VersionRollback "version_rollback" Refused "The version is older than the installed one.";
     ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
+    DirectoryRefused "directory_refused" Refused "A directory that no plugin may have, or that cannot be given to it.";
     PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";
     CommandVetoed "command_vetoed" Refused "A plugin's hook refused what was about to happen.";
     PluginDisabled "plugin_disabled" Refused "The plugin is installed but not enabled.";

@@ -169,10 +169,36 @@ impl Host {
         Ok(serde_json::from_slice(&self.services.call("variables", &[])?)?)
     }
 
-    /// A connected stream to a granted endpoint, `host:port` or `unix:/path`; needs `network`.
+    /// A connected stream to a granted endpoint, `host:port`, `[ipv6]:port` or `unix:/path`; needs `network`.
+    ///
+    /// Call it once for each stream: a plugin cannot make sockets itself, nor point one elsewhere. What comes back is an
+    /// ordinary stream that blocks; read, write, shut it down and set its timeouts as usual, and drop it when it is done.
+    ///
+    /// ```
+    /// use std::io::{Read as _, Write as _};
+    /// use std::net::TcpStream;
+    /// use std::os::unix::net::UnixStream;
+    /// # use migraine_plugin_api::{Host, PluginError};
+    ///
+    /// fn ask_daemon(host: &Host) -> Result<String, PluginError> {
+    ///     let mut stream = UnixStream::from(host.connect("unix:/run/daemon.sock")?);
+    ///     stream.write_all(b"status\n")?;
+    ///     let mut answer = String::new();
+    ///     stream.read_to_string(&mut answer)?;
+    ///     Ok(answer)
+    /// }
+    ///
+    /// fn ask_server(host: &Host) -> Result<TcpStream, PluginError> {
+    ///     Ok(TcpStream::from(host.connect("api.example.com:80")?))
+    /// }
+    /// ```
+    ///
+    /// An async run-time wants it non-blocking: `set_nonblocking(true)`, then `tokio::net::UnixStream::from_std`. A unit
+    /// test provides streams with [`Bench::streams`](crate::testing::Bench::streams).
     ///
     /// # Errors
-    /// The endpoint is not granted, or nobody answers there.
+    /// The text is no endpoint ([`ErrorKind::Invalid`]), the endpoint is not granted ([`ErrorKind::PermissionDenied`]), or
+    /// nobody answers there ([`ErrorKind::Failed`]).
     pub fn connect(&self, endpoint: &str) -> Result<OwnedFd, PluginError> {
         self.services.descriptor("connect", endpoint.as_bytes())
     }

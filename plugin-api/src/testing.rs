@@ -44,12 +44,18 @@ struct Recorded {
     stdin: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
-struct Recorder(Mutex<Recorded>);
+/// Makes the plugin's end of a stream to an endpoint.
+type Connect = Box<dyn FnMut(&str) -> Result<OwnedFd, PluginError> + Send>;
+
+#[derive(Default)]
+struct Recorder {
+    recorded: Mutex<Recorded>,
+    connect: Mutex<Option<Connect>>,
+}
 
 impl Recorder {
     fn with<T>(&self, work: impl FnOnce(&mut Recorded) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.recorded.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -97,7 +103,11 @@ impl Services for Recorder {
         })
     }
 
-    fn descriptor(&self, service: &str, _body: &[u8]) -> Result<OwnedFd, PluginError> {
+    fn descriptor(&self, service: &str, body: &[u8]) -> Result<OwnedFd, PluginError> {
+        let mut connect = self.connect.lock().unwrap_or_else(PoisonError::into_inner);
+        if let ("connect", Some(connect)) = (service, &mut *connect) {
+            return connect(&String::from_utf8_lossy(body));
+        }
         Err(PluginError::new(ErrorKind::Unsupported, format!("the test kit does not offer `{service}`")))
     }
 }
@@ -171,6 +181,45 @@ impl<P: Plugin> Bench<P> {
     #[must_use]
     pub fn stdin(self, bytes: &[u8]) -> Self {
         self.recorder.with(|recorded| recorded.stdin = bytes.to_vec());
+        self
+    }
+
+    /// Answers [`Host::connect`]: the closure gets the endpoint and makes the plugin's end of a stream. Grants are not
+    /// looked at. Without it no endpoint can be reached.
+    ///
+    /// ```
+    /// use std::io::{Read as _, Write as _};
+    /// use std::os::unix::net::UnixStream;
+    /// # use migraine_plugin_api::testing::Bench;
+    /// # use migraine_plugin_api::prelude::*;
+    /// # struct Asks;
+    /// # #[plugin(permissions("network=unix:/run/daemon.sock"))]
+    /// # impl Asks {
+    /// #     #[command]
+    /// #     fn status(&self, ctx: &CommandContext) -> Result<(), PluginError> {
+    /// #         let mut stream = UnixStream::from(ctx.host().connect("unix:/run/daemon.sock")?);
+    /// #         stream.write_all(b"status")?;
+    /// #         stream.shutdown(std::net::Shutdown::Write)?;
+    /// #         std::io::copy(&mut stream, &mut ctx.out())?;
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// let mut bench = Bench::<Asks>::new().streams(|endpoint| {
+    ///     assert_eq!(endpoint, "unix:/run/daemon.sock");
+    ///     let (plugins, mut servers) = UnixStream::pair()?;
+    ///     std::thread::spawn(move || -> std::io::Result<()> {
+    ///         let mut asked = String::new();
+    ///         servers.read_to_string(&mut asked)?;
+    ///         servers.write_all(format!("{asked}: fine").as_bytes())
+    ///     });
+    ///     Ok(plugins.into())
+    /// });
+    /// assert_eq!(bench.command("status", &[]).unwrap(), "status: fine");
+    /// ```
+    #[must_use]
+    pub fn streams(self, connect: impl FnMut(&str) -> Result<OwnedFd, PluginError> + Send + 'static) -> Self {
+        *self.recorder.connect.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(connect));
         self
     }
 

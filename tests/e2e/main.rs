@@ -4,8 +4,12 @@
 
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
 mod calling;
+/// A plugin is connected to the endpoints that it was granted, and to no other.
+mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
+/// Directories are named one by one, by the user.
+mod directories;
 /// The machine is examined, and what is missing is named.
 mod doctor;
 /// Every way to end has its code, its exit code and its reason.

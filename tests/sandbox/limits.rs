@@ -31,6 +31,8 @@ fn descriptors_and_threads_are_bounded_and_enough() {
     everywhere(|arena, _| {
         assert!(arena.run("descriptors", &["20"]).worked(), "a legitimate plugin needs 20 descriptors");
         assert!(arena.run("descriptors", &["64"]).last().ends_with("EMFILE"));
+        let receives = arena.clone().with(&["--connects"]);
+        assert!(receives.run("descriptors", &["20"]).worked(), "the socket that streams come over is one more");
         assert!(arena.run("threads", &["4"]).worked(), "a legitimate plugin needs 4 threads");
         assert!(arena.run("threads", &["10000"]).last().ends_with("EAGAIN"));
     });

@@ -13,5 +13,6 @@ mod limits;
 mod memory;
 mod network;
 mod processes;
+mod roots;
 mod sweep;
 mod teardown;

@@ -62,6 +62,8 @@ fn only_agreed_descriptors_are_open() {
     everywhere(|arena, _| {
         assert_eq!(arena.run("fds", &[]).out, expected);
         assert_eq!(arena.run("fds", &["one more"]).out, format!("{expected}5: device 1:5\n"));
+        let receives = arena.clone().with(&["--connects"]);
+        assert_eq!(receives.run("fds", &[]).out, format!("{expected}7: socket\n"));
     });
 }
 

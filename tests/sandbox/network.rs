@@ -4,8 +4,10 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use migraine_tests::arena::{Arena, On};
-use migraine_tests::attack::{Attack, Stops, check};
+use migraine_tests::artifacts;
+use migraine_tests::attack::{Attack, Stops, check, everywhere};
 use migraine_tests::kernel;
+use migraine_tests::scene::Scene;
 
 const EPERM: &[&str] = &["EPERM"];
 
@@ -20,6 +22,39 @@ fn nobody_can_be_reached() {
         Attack::new("listen", &[]).by(Stops::Filters).answer(EPERM),
         Attack::new("sockets", &[]).by(Stops::Filters).answer(EPERM),
     ]);
+}
+
+// A stream of the host stands in the machine's own network: it must stay what it is.
+#[test]
+fn a_stream_of_the_host_leads_nowhere_else() {
+    check(&[
+        Attack::on_stream("reconnect", &["{peer}", "{tcp}"]),
+        Attack::on_stream("fastopen", &["{peer}", "{tcp}"]),
+        Attack::on_stream("listen", &["{peer}", "{tcp}"]),
+        Attack::on_stream("send-message", &["{peer}", "{tcp}"]),
+        Attack::on_stream("send-message", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("out-of-band", &["{peer}", "{tcp}"]),
+        Attack::on_stream("out-of-band", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("peerpidfd", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("bind-device", &["{peer}", "{tcp}"]),
+        Attack::on_stream("attach-filter", &["{peer}", "{tcp}"]).root(),
+        Attack::on_stream("attach-filter", &["unix:{dir}/peer", "{tcp}"]),
+        Attack::on_stream("second-socket", &["{peer}", "{tcp}"]).by(Stops::Both),
+    ]);
+}
+
+#[test]
+fn only_a_worker_that_receives_descriptors_gets_one() {
+    everywhere(|arena, user| {
+        let mut scene = Scene::new(user, &[]);
+        let (peer, arena) = (scene.fill("{peer}"), arena.clone().library(artifacts::library("reach")));
+        let outcome = arena.run("keep", &[&peer]);
+        assert!(outcome.last().ends_with("this worker cannot receive descriptors"), "{outcome:?}");
+        // Nobody answers: it has a stream and waits.
+        let outcome = arena.with(&["--connects", "--wall", "300"]).run("talk", &[&peer, "x"]);
+        assert!(outcome.last().starts_with("limit_time: "), "{outcome:?}");
+        assert_eq!(scene.touched(), None);
+    });
 }
 
 // A46: the third lock on this door.

@@ -1,4 +1,5 @@
-//! Every system call number by itself: the set that passes is written down, and changes only on purpose.
+//! Every system call number by itself: the set that passes is written down for each profile of the filter, and changes
+//! only on purpose.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,8 @@ use migraine_tests::run::User;
 
 /// Numbers that reach the kernel from a plugin without permissions, one a line.
 const GOLDEN: &str = include_str!("sweep.txt");
+/// Numbers that reach it besides from a plugin to which the host passes streams.
+const WITH_STREAMS: &str = include_str!("sweep-streams.txt");
 const NUMBERS: u64 = 600;
 /// uretprobe and uprobe: newer kernels answer them before any filter, with a signal unless a probe of the kernel's own
 /// stands there.
@@ -16,9 +19,20 @@ const UNFILTERED: [u64; 2] = [335, 336];
 // A25
 #[test]
 fn only_listed_numbers_reach_the_kernel() {
-    let expected: BTreeSet<u64> = GOLDEN.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+    check(&[GOLDEN], &[]);
+}
+
+// A25
+#[test]
+fn streams_open_only_what_they_need() {
+    check(&[GOLDEN, WITH_STREAMS], &["--connects"]);
+}
+
+fn check(lists: &[&str], options: &[&str]) {
+    let lines = lists.iter().flat_map(|list| list.lines());
+    let expected: BTreeSet<u64> = lines.filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
     for &user in kernel::users() {
-        let mut passed = sweep(user);
+        let mut passed = sweep(user, options);
         passed.retain(|number| !UNFILTERED.contains(number));
         let more: Vec<_> = passed.difference(&expected).collect();
         let fewer: Vec<_> = expected.difference(&passed).collect();
@@ -30,9 +44,9 @@ fn only_listed_numbers_reach_the_kernel() {
 }
 
 /// Numbers whose outcome differs from what the filter answers by itself: EPERM, ENOSYS, or the end of the worker.
-fn sweep(user: User) -> BTreeSet<u64> {
+fn sweep(user: User, options: &[&str]) -> BTreeSet<u64> {
     let times = NUMBERS.to_string();
-    let arena = Arena::new(On::All, user).with(&["--repeat", &times, "--wall", "150"]);
+    let arena = Arena::new(On::All, user).with(options).with(&["--repeat", &times, "--wall", "150"]);
     let outcome = arena.run("syscall", &["{}"]);
     let mut passed = BTreeSet::new();
     let mut current = None;

@@ -18,6 +18,7 @@ const PACKAGES: &[&str] = &[
     "no-layout",
     "newer-api",
     "grown",
+    "reach",
     "hello-world",
     "step-timer",
 ];

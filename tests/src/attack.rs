@@ -1,6 +1,7 @@
 //! An attack and what must become of it.
 
 use crate::arena::{Arena, On, Outcome};
+use crate::artifacts;
 use crate::kernel;
 use crate::run::User;
 use crate::scene::Scene;
@@ -32,21 +33,33 @@ pub enum Works {
 pub struct Attack {
     /// The command of the hostile plugin.
     pub command: &'static str,
-    /// Its arguments; `{dir}`, `{victim}`, `{tcp}`, `{udp}` and `{abstract}` stand for parts of the scene.
+    /// Its arguments; `{dir}`, `{victim}`, `{peer}`, `{tcp}`, `{udp}` and `{abstract}` stand for parts of the scene.
     pub args: &'static [&'static str],
     /// For whom it works unprotected.
     pub works: Works,
     /// What stops it.
     pub stops: Stops,
+    /// Whether the scene's directory is granted for reading.
+    pub reads: bool,
     /// What the whole sandbox answers: one of these words must be in the last line; empty for any refusal.
     pub answer: &'static [&'static str],
+    /// Whether the command is one of the plugin `reach`, on a stream that the host connects.
+    pub on_stream: bool,
 }
 
 impl Attack {
     /// An attack that works for everybody and is stopped by each half of the sandbox.
     #[must_use]
     pub const fn new(command: &'static str, args: &'static [&'static str]) -> Self {
-        Self { command, args, works: Works::Always, stops: Stops::Both, answer: &[] }
+        Self { command, args, works: Works::Always, stops: Stops::Both, reads: false, answer: &[], on_stream: false }
+    }
+
+    /// An attack on a stream that the host connects to the endpoint named first. The machine's network is where such a
+    /// stream already stands, so that only the filter can stop it.
+    #[must_use]
+    pub const fn on_stream(command: &'static str, args: &'static [&'static str]) -> Self {
+        let attack = Self::new(command, args).by(Stops::Filters).answer(&["EPERM"]);
+        Self { on_stream: true, ..attack }
     }
 
     /// Works for root only.
@@ -67,6 +80,12 @@ impl Attack {
         Self { stops, ..self }
     }
 
+    /// The scene's directory is granted for reading.
+    #[must_use]
+    pub const fn reads(self) -> Self {
+        Self { reads: true, ..self }
+    }
+
     /// The whole sandbox's answer.
     #[must_use]
     pub const fn answer(self, answer: &'static [&'static str]) -> Self {
@@ -77,6 +96,13 @@ impl Attack {
         let mut scene = Scene::new(user, self.args);
         let args: Vec<String> = self.args.iter().map(|arg| scene.fill(arg)).collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut arena = arena.clone();
+        if self.reads {
+            arena = arena.with(&["--read", &scene.fill("{dir}")]);
+        }
+        if self.on_stream {
+            arena = arena.library(artifacts::library("reach")).with(&["--connects"]);
+        }
         let outcome = arena.run(self.command, &args);
         (outcome, scene.touched())
     }

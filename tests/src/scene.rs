@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use tempfile::TempDir;
 
 use crate::run::{Background, User};
@@ -19,6 +20,8 @@ pub struct Scene {
     directory: TempDir,
     before: BTreeMap<String, [u64; 7]>,
     victim: Option<Background>,
+    /// Who the host may connect a stream to: by `{peer}`, and by `{dir}/peer`. Nobody answers.
+    peers: (TcpListener, UnixListener),
     tcp: TcpListener,
     udp: UdpSocket,
     unix: UnixListener,
@@ -37,11 +40,17 @@ impl Scene {
         let path = directory.path();
         fs::write(path.join("file"), "the user's own").expect("write a file");
         std::os::unix::fs::symlink("/etc", path.join("link")).expect("make a link");
-        let unix = UnixListener::bind(path.join("socket")).expect("listen on a path");
-        fs::set_permissions(path.join("socket"), fs::Permissions::from_mode(0o777)).expect("open the socket");
+        let unix = listen(&path.join("socket"));
+        let peers = (TcpListener::bind("127.0.0.1:0").expect("listen on a port"), listen(&path.join("peer")));
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("open the directory");
-        for name in ["", "file", "link", "socket"] {
+        fs::copy("/bin/true", path.join("program")).expect("copy a program");
+        for name in ["", "file", "link", "socket", "peer", "program"] {
             user.give(&path.join(name));
+        }
+        if nix::unistd::geteuid().is_root() {
+            let (null, mode) = (makedev(1, 3), Mode::from_bits_truncate(0o666));
+            mknod(&path.join("null"), SFlag::S_IFCHR, mode, null).expect("make a device");
+            fs::set_permissions(path.join("null"), fs::Permissions::from_mode(0o666)).expect("open the device");
         }
         let abstract_name = format!("migraine-scene-{}", path.display());
         let address = SocketAddr::from_abstract_name(&abstract_name).expect("a short name");
@@ -52,6 +61,7 @@ impl Scene {
             tcp: TcpListener::bind("127.0.0.1:0").expect("listen on a port"),
             udp: UdpSocket::bind("127.0.0.1:0").expect("bind a port"),
             unix,
+            peers,
             abstract_name,
             abstract_socket: UnixListener::bind_addr(&address).expect("listen on a name"),
         };
@@ -75,6 +85,7 @@ impl Scene {
         argument
             .replace("{dir}", &self.directory.path().display().to_string())
             .replace("{victim}", &self.victim.as_ref().map_or(0, |victim| victim.0.id()).to_string())
+            .replace("{peer}", &self.peers.0.local_addr().expect("bound").to_string())
             .replace("{tcp}", &self.tcp.local_addr().expect("bound").to_string())
             .replace("{udp}", &self.udp.local_addr().expect("bound").to_string())
             .replace("{abstract}", &self.abstract_name)
@@ -99,6 +110,13 @@ impl Scene {
         ];
         heard.iter().find(|(_, quiet)| !quiet).map(|(name, _)| format!("{name} was reached"))
     }
+}
+
+/// A socket file that everybody may connect to.
+fn listen(path: &Path) -> UnixListener {
+    let listener = UnixListener::bind(path).expect("listen on a path");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777)).expect("open the socket");
+    listener
 }
 
 /// Another process of the same user.

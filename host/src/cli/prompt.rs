@@ -7,12 +7,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use nix::sys::termios::{FlushArg, tcflush};
 
 use crate::manage::{Prompt, Question};
-use crate::policy::{Ask, Item};
+use crate::policy::{Access, Ask, Item};
 use crate::store::Trust;
 use crate::text::safe_line;
 
 /// The longest answer that is read, in bytes.
 const ANSWER_MAX: u64 = 1024;
+
+/// The longest line with a path that is read, in bytes.
+const PATH_LINE_MAX: u64 = 4096;
 
 /// The controlling terminal of this process, if it has one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,7 +33,8 @@ impl Prompt for Terminal {
 fn converse(terminal: &File, question: &Question<'_>) -> io::Result<Vec<Item>> {
     let mut writer = terminal;
     writer.write_all(introduction(question).as_bytes())?;
-    let (dangerous, plain): (Vec<&Ask>, Vec<&Ask>) = question.asks.iter().partition(|ask| ask.danger.is_some());
+    let asked = question.asks.iter().filter(|ask| ask.open().is_none());
+    let (dangerous, plain): (Vec<&Ask>, Vec<&Ask>) = asked.partition(|ask| ask.danger.is_some());
     let mut accepted = Vec::new();
     if !plain.is_empty() {
         let text = if dangerous.is_empty() { "Allow this?" } else { "Allow what is not marked dangerous?" };
@@ -38,6 +42,10 @@ fn converse(terminal: &File, question: &Question<'_>) -> io::Result<Vec<Item>> {
             return Ok(accepted);
         }
         accepted.extend(plain.iter().map(|ask| ask.item.clone()));
+    }
+    let opened = question.asks.iter().filter_map(Ask::open);
+    for access in opened {
+        accepted.extend(directories(terminal, question, access)?);
     }
     for ask in dangerous {
         if yes(terminal, &format!("DANGEROUS: allow it to {}?", ask.words))? {
@@ -62,6 +70,30 @@ fn introduction(question: &Question<'_>) -> String {
         text.push_str(&format!("Its author says: \"{}\"\n", safe_line(question.description)));
     }
     text
+}
+
+/// Directories of the person's choice. What cannot be granted is said at once, and does not end the question.
+fn directories(terminal: &File, question: &Question<'_>, access: Access) -> io::Result<Vec<Item>> {
+    let verb = if access == Access::Read { "read" } else { "read and change" };
+    let mut writer = terminal;
+    tcflush(terminal, FlushArg::TCIFLUSH)?;
+    writeln!(writer, "Which directories may it {verb}? (one per line, empty line to end; none is fine)")?;
+    let mut reader = BufReader::new(terminal);
+    let mut accepted = Vec::new();
+    loop {
+        write!(writer, "> ")?;
+        writer.flush()?;
+        let mut line = String::new();
+        reader.by_ref().take(PATH_LINE_MAX).read_line(&mut line)?;
+        let typed = line.trim_end_matches(['\n', '\r']);
+        if typed.is_empty() {
+            return Ok(accepted);
+        }
+        match question.named(access, typed) {
+            Ok(item) => accepted.push(item),
+            Err(error) => writeln!(writer, "{error}")?,
+        }
+    }
 }
 
 fn yes(terminal: &File, question: &str) -> io::Result<bool> {

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{User, geteuid};
+
 use super::{Failure, GlobalArgs, Out};
-use crate::code::Exit;
+use crate::code::{Code, Exit};
 use crate::ids::PluginName;
+use crate::manage::Directories;
 use crate::store::{Home, StoreError, home_path};
 use crate::text::safe_line;
 
@@ -69,6 +72,18 @@ impl Session {
     }
 }
 
+/// What a person means by a directory: the working directory and the user's own.
+pub(super) fn directories(home: &Home) -> Result<Directories, Failure> {
+    let working = std::env::current_dir().map_err(|error| {
+        let message = format!("the working directory cannot be found: {error}");
+        Failure::new(Code::Io, message, Some("run the command in a directory that exists".to_owned()))
+    })?;
+    let named = std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    // Without the variable the user still has a directory to protect.
+    let user_home = named.or_else(|| User::from_uid(geteuid()).ok().flatten().map(|user| user.dir));
+    Ok(Directories::new(home, user_home.as_deref(), &working))
+}
+
 /// The time in whole seconds: RFC 3339, UTC.
 pub(super) fn now() -> String {
     let now = jiff::Timestamp::now();
@@ -80,6 +95,6 @@ pub(super) fn plugin_name(word: &str) -> Result<PluginName, Failure> {
     word.parse().map_err(|_| {
         let message = format!("there is no plugin `{}`", safe_line(word));
         let help = "run `migraine plugin list` to see what is installed".to_owned();
-        Failure::new(crate::code::Code::PluginNotFound, message, Some(help))
+        Failure::new(Code::PluginNotFound, message, Some(help))
     })
 }

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ManageError;
-use super::consent::{Consenting, Question};
+use super::consent::{Asking, Consenting};
 use super::enable::{entry, replace};
 use crate::ids::PluginName;
-use crate::policy::{asks, resolve, used_keys};
+use crate::policy::{PolicyError, used_keys};
 use crate::store::{Entry, Home};
 
 /// A setting to make or to take back.
@@ -103,32 +103,27 @@ fn ask_again(
     change: &ConfigChange,
     consenting: &mut Consenting<'_>,
 ) -> Result<(), ManageError> {
-    let permissions = resolve(&after.asked, &after.config()).map_err(|source| match change {
-        ConfigChange::Set { key, value } => {
-            let (key, value) = (key.clone(), value.clone());
-            ManageError::Value { name: name.clone(), key, value, why: source.to_string() }
-        }
-        ConfigChange::Unset { .. } => ManageError::Policy { name: name.clone(), source },
-    })?;
-    let asks = asks(&permissions, &after.hooks);
-    let question = Question {
-        name,
-        version: &before.version,
-        trust: &before.trust,
-        description: &before.description,
-        asks: &asks,
-    };
-    let consent = consenting.settle(&question, &before.consents)?;
+    let settled =
+        consenting.settle(&Asking::installed(name, after), Some(before)).map_err(|error| match (change, error) {
+            (
+                ConfigChange::Set { key, value },
+                ManageError::Policy { source: source @ PolicyError::Scope { .. }, .. },
+            ) => {
+                let (key, value) = (key.clone(), value.clone());
+                ManageError::Value { name: name.clone(), key, value, why: source.to_string() }
+            }
+            (_, error) => error,
+        })?;
     // One that was never enabled asks when it is; here only what it has can change.
-    if !consent.is_complete() && before.was_enabled {
-        let command = match change {
+    if !settled.consent.is_complete() && before.was_enabled {
+        let mut command = match change {
             ConfigChange::Set { key, value } => format!("migraine plugin config {name} set {key} {}", quoted(value)),
             ConfigChange::Unset { key } => format!("migraine plugin config {name} unset {key}"),
         };
-        return Err(ManageError::Consent { name: name.clone(), missing: consent.missing, command });
+        command.push_str(&consenting.flags());
+        return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
     }
-    after.grants = consent.granted;
-    after.consents = consent.accepted;
+    settled.keep_in(after);
     Ok(())
 }
 

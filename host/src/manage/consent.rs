@@ -1,9 +1,16 @@
 //! Consent: what the command line says is counted first, then a person is asked for the rest, if there is one.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use migraine_plugin_api::{CommandSpec, HookSpec, Permission};
+use serde_json::Value;
+
 use super::ManageError;
+use super::directories::{Directories, permission};
 use crate::ids::PluginName;
-use crate::policy::{Ask, Consent, Decisions, Grant, Item, decide};
-use crate::store::Trust;
+use crate::policy::{Access, Ask, Consent, Decisions, DirectoryScope, Grant, Item, Request, asks, decide, resolve};
+use crate::store::{Entry, Trust};
 
 /// Asks a person. The plugin is not running, and nothing it wrote can answer.
 pub trait Prompt {
@@ -24,6 +31,19 @@ pub struct Question<'a> {
     pub description: &'a str,
     /// What is asked for and not accepted yet.
     pub asks: &'a [Ask],
+    /// Reads what a person types for a directory.
+    pub directories: &'a Directories,
+}
+
+impl Question<'_> {
+    /// The item that accepts a directory, as a person typed it, for an open question ([`Ask::open`]).
+    ///
+    /// # Errors
+    /// As [`Directories::named`].
+    pub fn named(&self, access: Access, typed: &str) -> Result<Item, ManageError> {
+        let path = self.directories.expanded(Path::new(typed))?;
+        permission(access, self.directories.named(&path)?).map(Item::Permission)
+    }
 }
 
 /// Nobody can be asked.
@@ -40,25 +60,105 @@ impl Prompt for NoPrompt {
 pub struct Consenting<'a> {
     /// Accept everything but dangerous items.
     pub yes: bool,
-    /// Grants by name.
+    /// Grants by name; directories as they were typed.
     pub grants: &'a [Grant],
+    /// Reads directories.
+    pub directories: &'a Directories,
     /// Asked for what is left.
     pub prompt: &'a mut dyn Prompt,
 }
 
+/// A plugin that asks, with all that it asks for.
+pub(super) struct Asking<'a> {
+    pub(super) name: &'a PluginName,
+    pub(super) version: &'a semver::Version,
+    pub(super) trust: &'a Trust,
+    pub(super) description: &'a str,
+    pub(super) permissions: &'a [Permission],
+    pub(super) hooks: &'a [HookSpec],
+    pub(super) commands: &'a [CommandSpec],
+    pub(super) config: BTreeMap<String, Value>,
+}
+
+/// How it was settled.
+pub(super) struct Settled {
+    pub(super) asks: Vec<Ask>,
+    pub(super) consent: Consent,
+    /// Where the manifest's own directories lead, of those that were accepted.
+    pub(super) directories: BTreeMap<String, PathBuf>,
+}
+
+impl<'a> Asking<'a> {
+    /// An installed plugin.
+    pub(super) fn installed(name: &'a PluginName, entry: &'a Entry) -> Self {
+        Self {
+            name,
+            version: &entry.version,
+            trust: &entry.trust,
+            description: &entry.description,
+            permissions: &entry.asked,
+            hooks: &entry.hooks,
+            commands: &entry.commands,
+            config: entry.config(),
+        }
+    }
+}
+
+impl Settled {
+    /// Writes the outcome into an entry.
+    pub(super) fn keep_in(&self, entry: &mut Entry) {
+        entry.grants.clone_from(&self.consent.granted);
+        entry.consents.clone_from(&self.consent.accepted);
+        entry.directories.clone_from(&self.directories);
+    }
+}
+
 impl Consenting<'_> {
-    /// Decides on everything in a question; `held` was accepted before.
-    pub(super) fn settle(&mut self, question: &Question<'_>, held: &[Item]) -> Result<Consent, ManageError> {
-        let failed = |source| ManageError::Policy { name: question.name.clone(), source };
-        let said = Decisions { yes: self.yes, grants: self.grants, answered: &[], held };
-        let consent = decide(question.asks, &said).map_err(failed)?;
-        if consent.is_complete() {
-            return Ok(consent);
+    /// Decides on everything a plugin asks for; `before` is what stands in the store of it.
+    pub(super) fn settle(&mut self, asking: &Asking<'_>, before: Option<&Entry>) -> Result<Settled, ManageError> {
+        let name = asking.name;
+        let failed = |source| ManageError::Policy { name: name.clone(), source };
+        let permissions = resolve(asking.permissions, &asking.config).map_err(failed)?;
+        let known = before.map(|before| before.directories.clone()).unwrap_or_default();
+        let mut directories = self.directories.of_manifest(&permissions, &known)?;
+        let request = Request {
+            permissions: &permissions,
+            directories: &directories,
+            hooks: asking.hooks,
+            commands: asking.commands,
+        };
+        let asks = asks(&request);
+        let grants = self.directories.of_grants(self.grants, &asks)?;
+        let held = before.map(|before| before.consents.as_slice()).unwrap_or_default();
+        let said = Decisions { yes: self.yes, grants: &grants, answered: &[], held };
+        let mut consent = decide(&asks, &said).map_err(failed)?;
+        // Which directories it may have is asked once; afterwards they are named on the command line.
+        let first = !self.yes && before.is_none_or(|before| !before.was_enabled);
+        let (mut shown, mut answered) = (Vec::new(), Vec::new());
+        loop {
+            let open = consent.open.iter().filter(|_| first);
+            let rest: Vec<Ask> =
+                consent.missing.iter().chain(open).filter(|ask| !shown.contains(*ask)).cloned().collect();
+            if rest.is_empty() {
+                break;
+            }
+            let Asking { version, trust, description, .. } = *asking;
+            let question = Question { name, version, trust, description, asks: &rest, directories: self.directories };
+            let Some(more) = self.prompt.ask(&question) else { break };
+            answered.extend(more);
+            shown.extend(rest);
+            // A directory that was named just now can make a pair, which is then asked for as well.
+            consent = decide(&asks, &Decisions { answered: &answered, ..said }).map_err(failed)?;
         }
-        let rest = Question { asks: &consent.missing, ..*question };
-        match self.prompt.ask(&rest) {
-            Some(answered) => decide(question.asks, &Decisions { answered: &answered, ..said }).map_err(failed),
-            None => Ok(consent),
-        }
+        let granted: Vec<PathBuf> =
+            consent.granted.iter().filter_map(|granted| DirectoryScope::of(granted)?.directory).collect();
+        directories.retain(|_, leads| granted.iter().any(|granted| granted.starts_with(&*leads)));
+        Ok(Settled { asks, consent, directories })
+    }
+
+    /// What the command line said already, to be said again where nothing was kept of it.
+    pub(super) fn flags(&self) -> String {
+        let grants = self.grants.iter().map(|grant| format!(" {}", grant.flag()));
+        self.yes.then(|| " --yes".to_owned()).into_iter().chain(grants).collect()
     }
 }

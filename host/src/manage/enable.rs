@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::ManageError;
-use super::consent::{Consenting, Question};
+use super::consent::{Asking, Consenting};
 use super::verify::judge_tree;
 use crate::ids::PluginName;
-use crate::policy::{asks, resolve};
+use crate::policy::granted_words;
 use crate::store::{Entry, Home, Installed, Status};
 
 /// What was changed.
@@ -25,34 +25,31 @@ pub struct EnableReport {
 /// Lets a plugin run, when everything it asks for is granted and it still is what was installed.
 ///
 /// # Errors
-/// There is no such plugin, it is damaged or not trusted any more, or something was not granted; what was granted is
-/// kept for the next time.
+/// There is no such plugin, it is damaged or not trusted any more, or something was not granted. What was granted is
+/// kept for the next time, unless the plugin is enabled: then it stays as it is.
 pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -> Result<EnableReport, ManageError> {
     let state = home.read()?;
     let Some(Installed { entry: before, tree, .. }) = home.load_plugin(name)? else {
         return Err(ManageError::NotFound { name: name.clone() });
     };
-    let trust = judge_tree(home, &state, &tree)?;
-    let permissions = resolve(&before.asked, &before.config())
-        .map_err(|source| ManageError::Policy { name: name.clone(), source })?;
-    let asks = asks(&permissions, &before.hooks);
-    let question =
-        Question { name, version: &before.version, trust: &trust, description: &before.description, asks: &asks };
-    let consent = consenting.settle(&question, &before.consents)?;
-    let complete = consent.is_complete();
     let mut entry = before.clone();
-    entry.trust = trust;
+    entry.trust = judge_tree(home, &state, &tree)?;
+    let settled = consenting.settle(&Asking::installed(name, &entry), Some(&before))?;
+    let complete = settled.consent.is_complete();
+    let mut command = format!("migraine plugin enable {name}");
+    if before.enabled && !complete {
+        command.push_str(&consenting.flags());
+        return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
+    }
     entry.enabled = complete;
     entry.was_enabled |= complete;
-    entry.grants = consent.granted;
-    entry.consents = consent.accepted;
     entry.problem = None;
+    settled.keep_in(&mut entry);
     let changed = replace(home, name, &before, entry)?;
     if !complete {
-        let command = format!("migraine plugin enable {name}");
-        return Err(ManageError::Consent { name: name.clone(), missing: consent.missing, command });
+        return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
     }
-    let granted = asks.iter().map(|ask| ask.words.clone()).collect();
+    let granted = granted_words(&settled.asks, &settled.consent);
     Ok(EnableReport { name: name.clone(), status: Status::Enabled, changed, granted })
 }
 

@@ -45,6 +45,32 @@ pub enum ManageError {
         /// Why.
         source: io::Error,
     },
+    /// A directory that no plugin may have.
+    #[error("no plugin may have {}: {why}", safe_line(&path.to_string_lossy()))]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A directory that was named is none.
+    #[error("{} is no directory that can be granted: {source}", safe_line(&path.to_string_lossy()))]
+    NoDirectory {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is to be taken back is not granted.
+    #[error("{name} does not hold `{grant}`")]
+    NotHeld {
+        /// The plugin.
+        name: PluginName,
+        /// What was to be taken back.
+        grant: String,
+        /// What it holds, as grants.
+        held: Vec<String>,
+    },
     /// There is no such plugin.
     #[error("there is no plugin `{name}`")]
     NotFound {
@@ -144,6 +170,9 @@ impl Coded for ManageError {
             Self::Policy { source, .. } => source.code(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::File { .. } => Code::Io,
+            Self::Directory { .. } => Code::DirectoryRefused,
+            Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
+            Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
             Self::NotFound { .. } => Code::PluginNotFound,
             Self::Consent { .. } => Code::ConsentRequired,
             Self::Rollback { .. } => Code::VersionRollback,
@@ -169,6 +198,15 @@ impl Coded for ManageError {
                     .to_owned()
             }
             Self::File { .. } => return None,
+            Self::Directory { .. } => "name a directory that holds only what the plugin is to see".to_owned(),
+            Self::NoDirectory { .. } => {
+                "write the path of a directory that exists; `~` stands for nothing within quotes".to_owned()
+            }
+            Self::NotHeld { held, .. } if held.is_empty() => "it holds nothing".to_owned(),
+            Self::NotHeld { held, .. } => {
+                let held: Vec<String> = held.iter().map(|held| safe_line(held)).collect();
+                format!("it holds {}", held.join(", "))
+            }
             Self::NotFound { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Consent { missing, command, .. } => {
                 format!("if you agree to all of it, run: {command}{}", flags(missing))

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::consent::{Consenting, Question};
+use super::consent::{Asking, Consenting, Settled};
 use super::info::MissingItem;
-use super::source::{judged, locate, open_file};
+use super::source::{judged, locate, open_file, unpacked};
 use super::{ManageError, source};
 use crate::ids::{Digest, PluginName};
 use crate::package::Package;
-use crate::policy::{Ask, Consent, Item, asks, resolve};
+use crate::policy::{Ask, granted_words};
 use crate::store::{Entry, Home, Status, Trust};
 
 /// What is to be installed.
@@ -65,19 +65,19 @@ pub fn install(
     let state = home.read()?;
     let opened = open_file(&path)?;
     let trust = judged(home, &state, &opened, request.allow_unsigned)?;
-    let package = opened.into_package().map_err(|source| ManageError::Package { path: path.clone(), source })?;
+    let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
     refuse_rollback(&package, before)?;
     let (overrides, dropped_config) = kept_overrides(&package, before);
-    let plan = judge_consent(&package, &trust, before, &overrides, consenting)?;
-    if before.is_some_and(|before| before.enabled) && !plan.consent.is_complete() {
-        let command = format!("migraine plugin install {}", shown(&path));
-        return Err(ManageError::Consent { name, missing: plan.consent.missing, command });
+    let settled = judge_consent(&package, &trust, before, &overrides, consenting)?;
+    if before.is_some_and(|before| before.enabled) && !settled.consent.is_complete() {
+        let command = format!("migraine plugin install {}{}", shown(&path), consenting.flags());
+        return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
     }
-    let entry = new_entry(&package, trust, before, overrides, &plan.consent, &request.now);
+    let entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
     commit(home, &package, before, entry.clone())?;
-    Ok(report(&package, &entry, before, plan, dropped_config))
+    Ok(report(&package, &entry, before, settled, dropped_config))
 }
 
 fn shown(path: &Path) -> String {
@@ -111,29 +111,27 @@ fn kept_overrides(package: &Package, before: Option<&Entry>) -> (Config, Vec<Str
     (kept, dropped)
 }
 
-struct Plan {
-    asks: Vec<Ask>,
-    consent: Consent,
-}
-
 fn judge_consent(
     package: &Package,
     trust: &Trust,
     before: Option<&Entry>,
     overrides: &Config,
     consenting: &mut Consenting<'_>,
-) -> Result<Plan, ManageError> {
-    let name = &package.index.name;
-    let mut config = package.manifest.config.clone();
+) -> Result<Settled, ManageError> {
+    let manifest = &package.manifest;
+    let mut config = manifest.config.clone();
     config.extend(overrides.clone());
-    let permissions = resolve(&package.manifest.permissions, &config)
-        .map_err(|source| ManageError::Policy { name: name.clone(), source })?;
-    let asks = asks(&permissions, &package.manifest.hooks);
-    let held: &[Item] = before.map(|before| before.consents.as_slice()).unwrap_or_default();
-    let version = &package.index.version;
-    let question = Question { name, version, trust, description: &package.manifest.description, asks: &asks };
-    let consent = consenting.settle(&question, held)?;
-    Ok(Plan { asks, consent })
+    let asking = Asking {
+        name: &package.index.name,
+        version: &package.index.version,
+        trust,
+        description: &manifest.description,
+        permissions: &manifest.permissions,
+        hooks: &manifest.hooks,
+        commands: &manifest.commands,
+        config,
+    };
+    consenting.settle(&asking, before)
 }
 
 fn new_entry(
@@ -141,13 +139,13 @@ fn new_entry(
     trust: Trust,
     before: Option<&Entry>,
     overrides: Config,
-    consent: &Consent,
+    settled: &Settled,
     now: &str,
 ) -> Entry {
     let manifest = &package.manifest;
     // Whoever switched it off does not want it back because of a new version.
     let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
-    let enabled = consent.is_complete() && !switched_off;
+    let enabled = settled.consent.is_complete() && !switched_off;
     let same = before.filter(|before| before.digest == package.digest);
     Entry {
         version: package.index.version.clone(),
@@ -157,8 +155,9 @@ fn new_entry(
         was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
         description: manifest.description.clone(),
         asked: manifest.permissions.clone(),
-        grants: consent.granted.clone(),
-        consents: consent.accepted.clone(),
+        grants: settled.consent.granted.clone(),
+        consents: settled.consent.accepted.clone(),
+        directories: settled.directories.clone(),
         hooks: manifest.hooks.clone(),
         commands: manifest.commands.clone(),
         dependencies: manifest.dependencies.clone(),
@@ -192,10 +191,9 @@ fn report(
     package: &Package,
     entry: &Entry,
     before: Option<&Entry>,
-    plan: Plan,
+    settled: Settled,
     dropped_config: Vec<String>,
 ) -> InstallReport {
-    let accepted = |ask: &&Ask| !plan.consent.missing.contains(ask);
     InstallReport {
         name: package.index.name.clone(),
         version: entry.version.clone(),
@@ -203,9 +201,9 @@ fn report(
         status: entry.status(),
         digest: entry.digest,
         trust: entry.trust.clone(),
-        granted: plan.asks.iter().filter(accepted).map(|ask| ask.words.clone()).collect(),
-        missing: plan.consent.missing.iter().map(MissingItem::of).collect(),
+        granted: granted_words(&settled.asks, &settled.consent),
+        missing: settled.consent.missing.iter().map(MissingItem::of).collect(),
         dropped_config,
-        asks: plan.consent.missing,
+        asks: settled.consent.missing,
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::info::{PluginInfo, Signature};
-use super::source::{Found, judged, scan};
+use super::source::{Found, judged, scan, unpacked};
 use super::verify::judge_tree;
 use crate::code::Coded as _;
 use crate::ids::{Digest, PluginName};
@@ -137,6 +137,7 @@ fn discovered(home: &Home, state: &State, found: Vec<Found>) -> Vec<PluginInfo> 
 /// The manifest is read only of what could be installed; of the rest no more than the index.
 fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Opened) -> PluginInfo {
     let name = opened.index.name.to_string();
+    let file = path.clone();
     let mut shown = PluginInfo::broken(name, path, String::new());
     shown.version = opened.index.version.to_string();
     shown.digest = Some(opened.digest());
@@ -150,7 +151,7 @@ fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Opened) -> Plu
         }
     };
     shown.signature = Signature::from(&trust);
-    match opened.into_package() {
+    match unpacked(opened, &file) {
         Err(problem) => shown.with_problem(problem.to_string()),
         Ok(package) => {
             shown.problem = None;

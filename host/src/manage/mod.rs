@@ -4,12 +4,14 @@
 
 mod config;
 mod consent;
+mod directories;
 mod enable;
 mod error;
 mod health;
 mod info;
 mod install;
 mod list;
+mod revoke;
 mod source;
 mod uninstall;
 mod usage;
@@ -20,12 +22,14 @@ mod tests;
 
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
+pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use health::{HealthCheck, health};
 pub use info::{CommandInfo, MissingItem, PluginInfo, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
 pub use list::{ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use revoke::{RevokeReport, revoke};
 pub use uninstall::{UninstallReport, uninstall};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify};

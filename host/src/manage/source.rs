@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::ManageError;
 use crate::ids::{Digest, PluginName};
-use crate::package::{INDEX_MAX, Opened, PACKAGE_MAX, SIGNATURE_LEN, UNPACKED_MAX, open, open_library};
+use crate::package::{
+    INDEX_MAX, Opened, PACKAGE_MAX, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
+};
+use crate::policy::scope_findings;
 use crate::store::{Home, State, Trust};
 use crate::trust::{Keyring, Trusted, judge};
 
@@ -19,7 +22,7 @@ pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
     if !is_library && !bytes.starts_with(b"\x7fELF") {
         if bytes.len() > PACKAGE_MAX {
             let what = "the package".to_owned();
-            return Err(refused(crate::package::PackageError::Limit { what, limit: "10 MiB".to_owned() }));
+            return Err(refused(PackageError::Limit { what, limit: "10 MiB".to_owned() }));
         }
         return open(bytes).map_err(refused);
     }
@@ -46,8 +49,7 @@ fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
     let mut bytes = Vec::new();
     File::take(file, most).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > limit {
-        let source =
-            crate::package::PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
+        let source = PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
         return Err(ManageError::Package { path: path.to_owned(), source });
     }
     Ok(bytes)
@@ -62,6 +64,14 @@ pub(super) fn judged(home: &Home, state: &State, opened: &Opened, allow_unsigned
     }
     let trusted = judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &exceptions)?;
     Ok(to_trust(trusted))
+}
+
+/// The package with its manifest, whose scopes are looked at as well: what is not understood cannot be consented to.
+pub(super) fn unpacked(opened: Opened, path: &Path) -> Result<Package, ManageError> {
+    let refused = |source| ManageError::Package { path: path.to_owned(), source };
+    let package = opened.into_package().map_err(refused)?;
+    let findings = scope_findings(&package.manifest.permissions);
+    if findings.is_empty() { Ok(package) } else { Err(refused(PackageError::Manifest { findings })) }
 }
 
 pub(super) fn to_trust(trusted: Trusted) -> Trust {

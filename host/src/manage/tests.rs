@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod directories;
+
+use migraine_plugin_api::Timeout;
+
 use super::*;
 use crate::code::{Code, Coded as _};
 use crate::ids::PluginName;
@@ -53,16 +57,31 @@ impl Bench {
     fn install(&self, path: &Path, said: &[&str]) -> Result<InstallReport, ManageError> {
         let allow_unsigned = said.contains(&"--allow-unsigned");
         let request = InstallRequest { source: path.to_owned(), allow_unsigned, now: CREATED.to_owned() };
-        saying(said, |consenting| install(&self.home, &request, consenting))
+        self.saying(said, |consenting| install(&self.home, &request, consenting))
     }
 
     fn enable(&self, said: &[&str]) -> Result<EnableReport, ManageError> {
-        saying(said, |consenting| enable(&self.home, &demo(), consenting))
+        self.saying(said, |consenting| enable(&self.home, &demo(), consenting))
     }
 
     fn set(&self, key: &str, value: &str, said: &[&str]) -> Result<ConfigReport, ManageError> {
         let change = ConfigChange::Set { key: key.to_owned(), value: value.to_owned() };
-        saying(said, |consenting| config_change(&self.home, &demo(), &change, consenting))
+        self.saying(said, |consenting| config_change(&self.home, &demo(), &change, consenting))
+    }
+
+    fn saying<T>(&self, said: &[&str], act: impl FnOnce(&mut Consenting<'_>) -> T) -> T {
+        let grants: Vec<Grant> =
+            said.iter().filter(|word| !word.starts_with("--")).map(|word| word.parse().unwrap()).collect();
+        let directories = &self.directories();
+        act(&mut Consenting { yes: said.contains(&"--yes"), grants: &grants, directories, prompt: &mut NoPrompt })
+    }
+
+    /// The user's own directory is `user`, the working directory `user/project`.
+    fn directories(&self) -> Directories {
+        let user = self.folder.path().join("user");
+        let working = user.join("project");
+        fs::create_dir_all(&working).unwrap();
+        Directories::new(&self.home, Some(&user), &working)
     }
 
     fn status(&self) -> Status {
@@ -76,12 +95,6 @@ impl Bench {
 
 fn demo() -> PluginName {
     "demo".parse().unwrap()
-}
-
-fn saying<T>(said: &[&str], act: impl FnOnce(&mut Consenting<'_>) -> T) -> T {
-    let grants: Vec<Grant> =
-        said.iter().filter(|word| !word.starts_with("--")).map(|word| word.parse().unwrap()).collect();
-    act(&mut Consenting { yes: said.contains(&"--yes"), grants: &grants, prompt: &mut NoPrompt })
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, ManageError>) -> Code {
@@ -171,7 +184,8 @@ fn a_person_is_asked_for_the_rest_only() {
     let request = InstallRequest { source: path, allow_unsigned: false, now: CREATED.to_owned() };
     let run = |answers: &[&'static str]| {
         let mut prompt = Answers(answers.to_vec(), 0);
-        let mut consenting = Consenting { yes: true, grants: &[], prompt: &mut prompt };
+        let mut consenting =
+            Consenting { yes: true, grants: &[], directories: &bench.directories(), prompt: &mut prompt };
         let status = install(&bench.home, &request, &mut consenting).unwrap().status;
         (status, prompt.1)
     };
@@ -279,12 +293,53 @@ fn configuration_is_checked_against_the_manifest() {
     assert!(shown["text"].overridden && shown["text"].value == "7" && shown["number"].default == 1);
     assert_eq!(code(config_show(&bench.home, &demo(), Some("none"))), Code::KeyNotFound);
     let unset = ConfigChange::Unset { key: "text".to_owned() };
-    saying(&[], |consenting| config_change(&bench.home, &demo(), &unset, consenting)).unwrap();
+    bench.saying(&[], |consenting| config_change(&bench.home, &demo(), &unset, consenting)).unwrap();
     // A new version keeps what it still has.
     let newer = bench.built("2.0.0", r#","config":{"number":0,"flag":"now text"}"#);
     let report = bench.install(&newer, &[]).unwrap();
     assert_eq!(report.dropped_config, ["flag", "socket"]);
     assert_eq!(info(&bench.home, &demo()).unwrap().config["number"], 2.5);
+}
+
+#[test]
+fn another_socket_needs_consent_and_replaces_the_first() {
+    let bench = bench();
+    let more = r#","config":{"docker_socket":"/var/run/docker.sock"},
+        "permissions":["network=unix:{{config.docker_socket}}"]"#;
+    let socket = "network=unix:/var/run/docker.sock";
+    let path = bench.built("1.0.0", more);
+    let report = bench.install(&path, &["--yes"]).unwrap();
+    assert_eq!(report.missing[0].words, "connect to the socket /var/run/docker.sock");
+    assert_eq!(report.missing[0].danger.as_deref(), Some("it reaches the Docker service, which controls this machine"));
+    bench.enable(&[socket]).unwrap();
+    let other = "network=unix:/srv/docker/other.sock";
+    let error = bench.set("docker_socket", "/srv/docker/other.sock", &["--yes"]).unwrap_err();
+    assert_eq!(error.code(), Code::ConsentRequired);
+    assert!(error.help().unwrap().ends_with(&format!("--yes --grant {other}")), "{:?}", error.help());
+    assert_eq!((bench.grants(), bench.status()), (vec![socket.to_owned()], Status::Enabled));
+    bench.set("docker_socket", "/srv/docker/other.sock", &[other]).unwrap();
+    assert_eq!(bench.grants(), [other]);
+    let consents = bench.home.read().unwrap().plugins[&demo()].consents.clone();
+    assert_eq!(consents, [Item::Permission(other.parse().unwrap())], "nothing is left of the first");
+    assert_eq!(code(bench.set("docker_socket", "/var/run/docker.sock", &[])), Code::ConsentRequired);
+}
+
+#[test]
+fn time_for_a_command_is_granted_and_kept() {
+    let bench = bench();
+    let commands = |timeout: &str| format!(r#","commands":[{{"name":"logs","timeout":{timeout}}},"go"]"#);
+    let timeout = |command: &str| bench.home.read().unwrap().plugins[&demo()].timeout(command);
+    let report = bench.install(&bench.built("1.0.0", &commands("60")), &[]).unwrap();
+    assert_eq!((report.status, report.missing[0].grant.as_str()), (Status::Installed, "timeout=logs"));
+    assert_eq!(timeout("logs"), None, "what is asked for is not granted");
+    bench.enable(&["timeout=logs"]).unwrap();
+    assert_eq!((timeout("logs"), timeout("go")), (Some(Timeout::Seconds(60)), None));
+    assert_eq!(code(bench.install(&bench.built("2.0.0", &commands("\"none\"")), &[])), Code::ConsentRequired);
+    assert_eq!(timeout("logs"), Some(Timeout::Seconds(60)));
+    bench.install(&bench.built("2.0.0", &commands("\"none\"")), &["--yes"]).unwrap();
+    assert_eq!(timeout("logs"), Some(Timeout::None));
+    bench.install(&bench.built("3.0.0", &commands("30")), &[]).unwrap();
+    assert_eq!(timeout("logs"), Some(Timeout::Seconds(30)));
 }
 
 // covers: S90, S91, C4

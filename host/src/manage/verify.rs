@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ManageError;
-use super::source::{judged, open_file, to_trust};
+use super::source::{judged, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
 use crate::store::{Home, Installed, InstalledTree, State, Trust};
 use crate::trust::{Keyring, judge};
@@ -44,7 +44,7 @@ pub fn verify(home: &Home, target: &Path) -> Result<VerifyReport, ManageError> {
 fn verify_file(home: &Home, state: &State, path: &Path) -> Result<VerifyReport, ManageError> {
     let opened = open_file(path)?;
     let trust = judged(home, state, &opened, false)?;
-    let package = opened.into_package().map_err(|source| ManageError::Package { path: path.to_owned(), source })?;
+    let package = unpacked(opened, path)?;
     Ok(VerifyReport {
         name: package.index.name,
         version: package.index.version,

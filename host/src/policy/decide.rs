@@ -1,10 +1,14 @@
 //! Asked × granted: what the plugin gets, and what still needs consent.
 
+use std::collections::BTreeSet;
+
 use migraine_plugin_api::{Permission, PermissionKind};
 
+use super::cover::covers;
+use super::directory::{DirectoryScope, is_open};
 use super::{Ask, Grant, Item, PolicyError};
 
-/// What the user has said so far.
+/// What the user has said so far. Directories are absolute and canonical.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Decisions<'a> {
     /// Everything but dangerous items is accepted.
@@ -26,6 +30,8 @@ pub struct Consent {
     pub accepted: Vec<Item>,
     /// What still needs consent.
     pub missing: Vec<Ask>,
+    /// The questions for directories that none was named for. They keep nothing from running.
+    pub open: Vec<Ask>,
 }
 
 impl Consent {
@@ -39,105 +45,133 @@ impl Consent {
 /// Matches what is asked with what was said.
 ///
 /// # Errors
-/// A grant that the plugin does not ask for: most likely a typing error, and never something to pass over.
+/// A grant that the plugin does not ask for, or one of all directories: most likely a mistake, and never something to
+/// pass over.
 pub fn decide(asks: &[Ask], decisions: &Decisions<'_>) -> Result<Consent, PolicyError> {
     for grant in decisions.grants {
-        if !asks.iter().any(|ask| concerns(grant, &ask.item)) {
-            let asked = asks.iter().map(|ask| ask.item.grant_text()).collect();
-            return Err(PolicyError::NotAsked { grant: grant.to_string(), asked });
-        }
+        check_grant(grant, asks)?;
     }
     let mut consent = Consent::default();
     // Permissions come before the pairs of them, as `asks` puts them: a pair is judged by what was accepted.
     for ask in asks {
         let accepted = match &ask.item {
+            Item::Permission(asked) if ask.open().is_some() => {
+                let named = narrower(asked, decisions);
+                let of_access = |item: &Item| item.permission().and_then(DirectoryScope::of).map(|scope| scope.access);
+                if !named.iter().any(|item| of_access(item) == ask.open()) {
+                    consent.open.push(ask.clone());
+                }
+                consent.accepted.extend(named);
+                continue;
+            }
             Item::Permission(asked) => permissions_for(asked, ask.danger.is_some(), decisions),
-            Item::Pair(first, second) if pair_accepted(*first, *second, &consent, decisions) => vec![ask.item.clone()],
-            Item::Hook { event, .. } if hook_accepted(event, &ask.item, decisions) => vec![ask.item.clone()],
-            Item::Pair(..) | Item::Hook { .. } => Vec::new(),
+            Item::Pair(first, second) => {
+                if !gets(*first, asks, &consent) || !gets(*second, asks, &consent) {
+                    continue;
+                }
+                one(&ask.item, pair_accepted(*first, *second, &consent, decisions))
+            }
+            Item::Hook { .. } => one(&ask.item, hook_accepted(&ask.item, decisions)),
+            Item::Timeout { .. } => one(&ask.item, timeout_accepted(&ask.item, decisions)),
         };
         if accepted.is_empty() {
             consent.missing.push(ask.clone());
         }
         consent.accepted.extend(accepted);
     }
-    consent.accepted.sort();
-    consent.accepted.dedup();
-    consent.granted = consent.accepted.iter().filter_map(as_permission).cloned().collect();
+    consent.accepted = BTreeSet::from_iter(consent.accepted).into_iter().collect();
+    consent.granted = consent.accepted.iter().filter_map(Item::permission).cloned().collect();
     Ok(consent)
 }
 
-fn as_permission(item: &Item) -> Option<&Permission> {
-    match item {
-        Item::Permission(permission) => Some(permission),
-        _ => None,
+fn one(item: &Item, accepted: bool) -> Vec<Item> {
+    accepted.then(|| item.clone()).into_iter().collect()
+}
+
+fn check_grant(grant: &Grant, asks: &[Ask]) -> Result<(), PolicyError> {
+    if !asks.iter().any(|ask| grant.concerns(&ask.item)) {
+        let asked = asks.iter().map(|ask| ask.item.grant_text()).collect();
+        return Err(PolicyError::NotAsked { grant: grant.to_string(), asked });
+    }
+    match grant {
+        Grant::Permission(permission) if is_open(permission) => {
+            // The bare kind still stands for all directories that the manifest itself names.
+            let all_named = permission.scope().is_none() && asks.iter().all(|ask| ask.open().is_none());
+            if all_named { Ok(()) } else { Err(PolicyError::NameDirectory { grant: grant.to_string() }) }
+        }
+        _ => Ok(()),
     }
 }
 
-fn concerns(grant: &Grant, item: &Item) -> bool {
-    match (grant, item) {
-        (Grant::Permission(grant), Item::Permission(asked)) => grant.covers(asked) || asked.covers(grant),
-        (Grant::Pair(..), Item::Pair(first, second)) => is_pair(grant, *first, *second),
-        (Grant::Hook(event), Item::Hook { event: asked, .. }) => event == asked,
-        (Grant::AllHooks, Item::Hook { .. }) => true,
-        _ => false,
-    }
+/// Whether a plugin has something of this kind, or would have it if everything were accepted. Directories that are
+/// still to be named are nothing.
+fn gets(kind: PermissionKind, asks: &[Ask], so_far: &Consent) -> bool {
+    let asked = asks.iter().filter(|ask| ask.open().is_none()).map(|ask| &ask.item);
+    asked.chain(&so_far.accepted).filter_map(Item::permission).any(|permission| permission.kind() == kind)
 }
 
-fn is_pair(grant: &Grant, first: PermissionKind, second: PermissionKind) -> bool {
-    matches!(grant, Grant::Pair(a, b) if (*a, *b) == (first, second) || (*b, *a) == (first, second))
-}
-
-/// What of a permission was accepted: itself, or narrower scopes where all of a kind was asked.
+/// What of a permission was accepted: itself, or narrower scopes of it.
 fn permissions_for(asked: &Permission, dangerous: bool, decisions: &Decisions<'_>) -> Vec<Item> {
-    let whole = || vec![Item::Permission(asked.clone())];
-    let said = |item: &Item| as_permission(item).is_some_and(|permission| permission == asked);
-    let granted: Vec<&Permission> = decisions
-        .grants
-        .iter()
-        .filter_map(|grant| match grant {
-            Grant::Permission(permission) => Some(permission),
-            _ => None,
-        })
-        .collect();
-    if decisions.answered.iter().any(said) || granted.contains(&asked) {
-        return whole();
-    }
-    // An earlier version held all of the kind: a single scope is no more than that.
-    if decisions.held.iter().filter_map(as_permission).any(|held| held.covers(asked)) {
-        return whole();
-    }
+    let item = Item::Permission(asked.clone());
+    let mut granted = decisions.grants.iter().filter_map(Grant::permission);
+    let named = decisions.answered.contains(&item) || granted.clone().any(|grant| grant == asked);
+    // An earlier version held more: this is no more than that.
+    let inherited = held(decisions).any(|held| covers(held, asked));
     // A bare kind on the command line accepts every scope of it but the dangerous ones, which need their own words.
-    if !dangerous && (decisions.yes || granted.iter().any(|grant| grant.covers(asked))) {
-        return whole();
+    let bare = granted.any(|grant| grant.scope().is_none() && grant.kind() == asked.kind());
+    if named || inherited || (!dangerous && (decisions.yes || bare)) {
+        return vec![item];
     }
-    let narrower = granted.into_iter().chain(decisions.held.iter().filter_map(as_permission));
-    narrower.filter(|permission| asked.covers(permission)).cloned().map(Item::Permission).collect()
+    narrower(asked, decisions)
+}
+
+/// What was said that is within what was asked.
+fn narrower(asked: &Permission, decisions: &Decisions<'_>) -> Vec<Item> {
+    let granted = decisions.grants.iter().filter_map(Grant::permission);
+    let said = granted.chain(decisions.answered.iter().filter_map(Item::permission)).chain(held(decisions));
+    let within = said.filter(|permission| !is_open(permission) && Grant::is_within(permission, asked));
+    within.cloned().map(Item::Permission).collect()
+}
+
+/// Permissions that were accepted before. Directories are held by name only.
+fn held<'a>(decisions: &Decisions<'a>) -> impl Iterator<Item = &'a Permission> {
+    decisions.held.iter().filter_map(Item::permission).filter(|permission| !is_open(permission))
 }
 
 fn pair_accepted(first: PermissionKind, second: PermissionKind, so_far: &Consent, decisions: &Decisions<'_>) -> bool {
     let item = Item::Pair(first, second);
-    if decisions.answered.contains(&item) || decisions.grants.iter().any(|grant| is_pair(grant, first, second)) {
+    if decisions.answered.contains(&item) || decisions.grants.iter().any(|grant| grant.concerns(&item)) {
         return true;
     }
     // A new permission on either side makes it another pair: `--yes` must not widen a way out that was accepted narrow.
-    let nothing_new = so_far.accepted.iter().filter_map(as_permission).all(|accepted| {
+    let nothing_new = so_far.accepted.iter().filter_map(Item::permission).all(|accepted| {
         let concerned = accepted.kind() == first || accepted.kind() == second;
-        !concerned || decisions.held.iter().filter_map(as_permission).any(|held| held.covers(accepted))
+        !concerned || held(decisions).any(|held| covers(held, accepted))
     });
     decisions.held.contains(&item) && nothing_new
 }
 
-fn hook_accepted(event: &str, item: &Item, decisions: &Decisions<'_>) -> bool {
+fn hook_accepted(item: &Item, decisions: &Decisions<'_>) -> bool {
     let held = decisions.held.iter().any(|held| match (held, item) {
         // Without a pattern it saw everything of the event before.
-        (Item::Hook { event: before, pattern: None }, Item::Hook { .. }) => before == event,
+        (Item::Hook { event: before, pattern: None, command: ran }, Item::Hook { event, command, .. }) => {
+            before == event && ran == command
+        }
         (held, item) => held == item,
     });
-    let granted = decisions.grants.iter().any(|grant| match grant {
-        Grant::AllHooks => true,
-        Grant::Hook(granted) => granted == event,
+    held || accepted_now(item, decisions)
+}
+
+fn timeout_accepted(item: &Item, decisions: &Decisions<'_>) -> bool {
+    let held = decisions.held.iter().any(|held| match (held, item) {
+        (Item::Timeout { command: before, timeout: most }, Item::Timeout { command, timeout }) => {
+            before == command && timeout <= most
+        }
         _ => false,
     });
-    held || granted || decisions.yes || decisions.answered.contains(item)
+    held || accepted_now(item, decisions)
+}
+
+fn accepted_now(item: &Item, decisions: &Decisions<'_>) -> bool {
+    decisions.yes || decisions.answered.contains(item) || decisions.grants.iter().any(|grant| grant.concerns(item))
 }

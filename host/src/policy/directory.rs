@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use migraine_plugin_api::{Permission, PermissionKind};
+use migraine_plugin_api::{Permission, PermissionError, PermissionKind};
 
 /// What may be done in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +43,23 @@ impl DirectoryScope {
         Some(Self { access, directory })
     }
 
+    /// As a permission.
+    ///
+    /// # Errors
+    /// The path cannot be written down: it is no UTF-8 text, too long or has control characters.
+    pub fn permission(&self) -> Result<Permission, PermissionError> {
+        let access = match self.access {
+            Access::Read => "read",
+            Access::Write => "write",
+        };
+        // A path that is no text becomes one that is refused.
+        let directory = match &self.directory {
+            Some(path) => path.to_str().unwrap_or("\0"),
+            None => "*",
+        };
+        Permission::scoped(PermissionKind::Filesystem, &format!("{access}:{directory}"))
+    }
+
     /// Whether everything that `narrower` opens is open already. Compares texts, by whole components.
     #[must_use]
     pub fn covers(&self, narrower: &Self) -> bool {
@@ -53,6 +70,12 @@ impl DirectoryScope {
         };
         within && self.access >= narrower.access
     }
+}
+
+/// Whether a permission asks for directories that the user is to name.
+#[must_use]
+pub fn is_open(permission: &Permission) -> bool {
+    DirectoryScope::of(permission).is_some_and(|scope| scope.directory.is_none())
 }
 
 fn is_within(inner: &Path, outer: &Path) -> bool {
@@ -146,15 +169,15 @@ mod tests {
 
     #[test]
     fn some_directories_are_never_given_away() {
-        let places = Places { home: Some("/home/ann".into()), store: "/data/store".into() };
+        let places = Places { home: Some("/people/ann".into()), store: "/data/store".into() };
         for (path, refused) in [
             ("/", true),
-            ("/home", true),
-            ("/home/ann", true),
-            ("/home/ann/", true),
-            ("/home/ann/.ssh", true),
-            ("/home/ann/.ssh/keys", true),
-            ("/home/ann/.gnupg", true),
+            ("/people", true),
+            ("/people/ann", true),
+            ("/people/ann/", true),
+            ("/people/ann/.ssh", true),
+            ("/people/ann/.ssh/keys", true),
+            ("/people/ann/.gnupg", true),
             ("/data", true),
             ("/data/store", true),
             ("/data/store/plugins", true),
@@ -165,9 +188,9 @@ mod tests {
             ("/run", true),
             ("/run/user/1000", true),
             ("/var/run/docker", true),
-            ("/home/ann/project", false),
-            ("/home/ann/.sshx", false),
-            ("/home/bob", false),
+            ("/people/ann/project", false),
+            ("/people/ann/.sshx", false),
+            ("/people/bob", false),
             ("/data/storehouse", false),
             ("/srv/data", false),
             ("/var", false),
@@ -176,6 +199,6 @@ mod tests {
             assert_eq!(refused_root(Path::new(path), &places).is_some(), refused, "{path}");
         }
         let homeless = Places { home: None, store: "/data/store".into() };
-        assert_eq!(refused_root(Path::new("/home/ann/.ssh"), &homeless), None);
+        assert_eq!(refused_root(Path::new("/people/ann/.ssh"), &homeless), None);
     }
 }

@@ -7,20 +7,29 @@ mod danger;
 mod decide;
 mod directory;
 mod endpoint;
+mod file;
 mod grant;
+mod item;
+mod scope;
 mod template;
+mod time;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Ask, Item, asks, event_name};
+pub use ask::{Ask, Request, asks, event_name};
 pub use cover::{covers, endpoints};
 pub use decide::{Consent, Decisions, decide};
-pub use directory::{Access, DirectoryScope, Places, refused_root};
+pub use directory::{Access, DirectoryScope, Places, is_open, refused_root};
 pub use endpoint::{Endpoint, EndpointError, EndpointScope, Name, address_allowed};
+pub use file::PolicyFile;
 pub use grant::Grant;
+pub use item::Item;
+pub use scope::scope_findings;
 pub use template::{resolve, used_keys};
+pub use time::wall;
+pub use words::granted_words;
 
 use crate::code::{Code, Coded};
 
@@ -44,8 +53,14 @@ pub enum PolicyError {
         /// What it asks for, as grants.
         asked: Vec<String>,
     },
-    /// A scope names a configuration key that cannot be filled in.
-    #[error("the permission `{permission}` cannot be filled in: {why}")]
+    /// All directories were granted; that does not exist.
+    #[error("`{grant}` names no directory, and nobody grants them all")]
+    NameDirectory {
+        /// The grant.
+        grant: String,
+    },
+    /// A scope has not the form of its kind, or names a configuration key that cannot be filled in.
+    #[error("the permission `{permission}` is not valid: {why}")]
     Scope {
         /// The permission as the manifest writes it.
         permission: String,
@@ -57,7 +72,7 @@ pub enum PolicyError {
 impl Coded for PolicyError {
     fn code(&self) -> Code {
         match self {
-            Self::Syntax { .. } | Self::NotAsked { .. } => Code::ValueInvalid,
+            Self::Syntax { .. } | Self::NotAsked { .. } | Self::NameDirectory { .. } => Code::ValueInvalid,
             Self::Scope { .. } => Code::ManifestInvalid,
         }
     }
@@ -65,10 +80,15 @@ impl Coded for PolicyError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } => {
-                Some("write PERMISSION, PERMISSION=SCOPE, PERMISSION+PERMISSION, hook or hook=EVENT".to_owned())
+                let forms =
+                    "PERMISSION, PERMISSION=SCOPE, PERMISSION+PERMISSION, hook, hook=EVENT, timeout or timeout=COMMAND";
+                Some(format!("write {forms}"))
             }
             Self::NotAsked { asked, .. } if asked.is_empty() => Some("it asks for nothing".to_owned()),
             Self::NotAsked { asked, .. } => Some(format!("it asks for {}", asked.join(", "))),
+            Self::NameDirectory { .. } => {
+                Some("name each directory: --grant filesystem=read:DIR or --grant filesystem=write:DIR".to_owned())
+            }
             Self::Scope { .. } => None,
         }
     }

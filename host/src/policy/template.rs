@@ -2,18 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migraine_plugin_api::Permission;
+use migraine_plugin_api::{Permission, PermissionKind};
 use serde_json::Value;
 
 use super::PolicyError;
+use super::directory::{Access, DirectoryScope};
+use super::scope::check;
 
-/// The permissions with every `{{config.KEY}}` filled in, sorted and without duplicates.
+/// The permissions with every `{{config.KEY}}` filled in, sorted and without duplicates. `filesystem` without a scope
+/// becomes what it asks for: directories to read and directories to change, which the user names.
 ///
 /// # Errors
 /// A key that the configuration does not have, a value that is no text, number or boolean, or a scope that is not valid
 /// after filling in.
 pub fn resolve(asked: &[Permission], config: &BTreeMap<String, Value>) -> Result<Vec<Permission>, PolicyError> {
-    let mut resolved = asked.iter().map(|permission| one(permission, config)).collect::<Result<Vec<_>, _>>()?;
+    let mut resolved = Vec::new();
+    for permission in asked {
+        let filled = one(permission, config)?;
+        let refuse = |why: String| PolicyError::Scope { permission: permission.to_string(), why };
+        check(&filled).map_err(refuse)?;
+        if filled.kind() == PermissionKind::Filesystem && filled.scope().is_none() {
+            for access in [Access::Read, Access::Write] {
+                let open = DirectoryScope { access, directory: None };
+                resolved.push(open.permission().map_err(|error| refuse(error.to_string()))?);
+            }
+        } else {
+            resolved.push(filled);
+        }
+    }
     resolved.sort();
     resolved.dedup();
     Ok(resolved)
@@ -23,6 +39,11 @@ pub fn resolve(asked: &[Permission], config: &BTreeMap<String, Value>) -> Result
 #[must_use]
 pub fn used_keys(asked: &[Permission]) -> BTreeSet<String> {
     asked.iter().filter_map(Permission::scope).flat_map(placeholders).filter_map(key).map(str::to_owned).collect()
+}
+
+/// Whether a scope takes a value from the configuration.
+pub(super) fn has_placeholder(scope: &str) -> bool {
+    next_placeholder(scope).is_some()
 }
 
 fn one(permission: &Permission, config: &BTreeMap<String, Value>) -> Result<Permission, PolicyError> {

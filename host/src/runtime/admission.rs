@@ -24,13 +24,23 @@ pub(super) struct Admitted {
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
-/// key may have lost its trust since the installation.
+/// key may have lost its trust since the installation. `known` learns the grants before the bytes are read; what counts
+/// is what is returned.
 ///
 /// # Errors
 /// It is not there, not enabled, damaged, or no longer trusted.
-pub(super) fn admit(home: &Home, name: &PluginName) -> Result<Admitted, CallError> {
+pub(super) fn admit(
+    home: &Home,
+    name: &PluginName,
+    mut known: impl FnMut(&[Permission]),
+) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
-    let found = home.load_plugin(name).map_err(store)?;
+    let found = home.load_plugin_with(name, |entry| {
+        if entry.status() == Status::Enabled {
+            known(&entry.grants);
+        }
+    });
+    let found = found.map_err(store)?;
     let Installed { entry, tree, exceptions } = found.ok_or_else(|| CallError::NotFound(name.clone()))?;
     match (entry.status(), &entry.problem) {
         (Status::Enabled, _) => {}

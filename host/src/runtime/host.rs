@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -13,14 +14,16 @@ use migraine_plugin_api::{
 };
 
 use super::admission::{Admitted, admit};
+use super::directories::Bases;
 use super::error::CallError;
+use super::launchers::Launchers;
 use super::services::{Data, Side, Voice};
 use super::wall;
 use crate::ids::PluginName;
-use crate::sandbox::{CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Worker};
+use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -37,6 +40,10 @@ pub struct Settings {
     pub hook_timeout: Option<Timeout>,
     /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
     pub cpu: Duration,
+    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
+    pub user_home: Option<PathBuf>,
+    /// What relative paths in a grant begin at; the default is where the program was when this was made.
+    pub working_directory: Option<PathBuf>,
     /// Ends the running call when it is set; whoever runs plugins clears it.
     pub interrupted: Option<&'static AtomicBool>,
     /// Whether standard output holds a report, so that commands print on standard error.
@@ -60,6 +67,8 @@ impl Settings {
             command_timeout: None,
             hook_timeout: None,
             cpu: CallLimits::default().cpu,
+            user_home: std::env::home_dir(),
+            working_directory: std::env::current_dir().ok(),
             interrupted: None,
             stdout_is_taken: false,
             columns: None,
@@ -88,7 +97,7 @@ pub struct Host {
     home: Home,
     settings: Settings,
     data: Data,
-    launcher: Option<Arc<Launcher>>,
+    launchers: Launchers,
     admitted: BTreeMap<PluginName, Arc<Admitted>>,
     workers: BTreeMap<PluginName, Worker>,
     breakdowns: BTreeMap<PluginName, u32>,
@@ -99,11 +108,12 @@ impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
     pub fn new(home: Home, settings: Settings) -> Self {
+        let bases = Bases::new(settings.user_home.as_deref(), home.path(), settings.working_directory.as_deref());
         Self {
             home,
             settings,
             data: Data::new(),
-            launcher: None,
+            launchers: Launchers::new(bases),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -115,16 +125,6 @@ impl Host {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.home
-    }
-
-    /// Returns without waiting for it, so that its start overlaps with what follows.
-    fn launcher(&mut self) -> Result<Arc<Launcher>, SandboxError> {
-        if let Some(launcher) = &self.launcher {
-            return Ok(Arc::clone(launcher));
-        }
-        let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None })?);
-        self.launcher = Some(Arc::clone(&launcher));
-        Ok(launcher)
     }
 
     /// Calls a command of a plugin; its output goes to this process's standard streams.
@@ -187,10 +187,6 @@ impl Host {
 
     fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
         let started = Instant::now();
-        if !self.workers.contains_key(plugin) {
-            // Started before the bytes are read and judged: the two overlap.
-            self.launcher().map_err(|error| sandbox(plugin, error))?;
-        }
         let admitted = self.admit(plugin)?;
         let limits = &self.limits(request, &admitted);
         let mut worker = self.take_worker(plugin, limits)?;
@@ -213,7 +209,7 @@ impl Host {
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
                 drop(worker);
-                self.forget_launcher(&source);
+                self.forget_launcher(plugin, &source);
                 let error = sandbox(plugin, of_whole_call(source, limits));
                 self.count_breakdown(plugin, &error);
                 Err(error)
@@ -221,11 +217,13 @@ impl Host {
         }
     }
 
-    /// A launcher that failed took every worker along; the next call starts another.
-    fn forget_launcher(&mut self, error: &SandboxError) {
+    /// A plugin's launcher that failed took all of its workers along; the next call starts another.
+    fn forget_launcher(&mut self, plugin: &PluginName, error: &SandboxError) {
         if error.is_launcher_failure() {
-            self.workers.clear();
-            self.launcher = None;
+            if !self.launchers.has_own(plugin) {
+                self.workers.retain(|other, _| self.launchers.has_own(other));
+            }
+            self.launchers.forget(plugin);
         }
     }
 
@@ -235,21 +233,21 @@ impl Host {
             return Ok(worker);
         }
         let sandbox = |source| sandbox(plugin, source);
-        let launcher = self.launcher().map_err(sandbox)?;
         let admitted = self.admit(plugin)?;
+        let launcher = self.launchers.get(plugin, &admitted.permissions).map_err(sandbox)?;
         if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let receives_descriptors = admitted.permissions.iter().any(|held| held.kind() == PermissionKind::Network);
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors };
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
-        let mut worker = spawned.inspect_err(|error| self.forget_launcher(error)).map_err(sandbox)?;
+        let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let mut side = self.side(plugin, &admitted.permissions, limits);
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, limits, &mut side);
         if let Err(error) = loaded {
             drop(worker);
-            self.forget_launcher(&error);
+            self.forget_launcher(plugin, &error);
             let error = sandbox(error);
             self.count_breakdown(plugin, &error);
             return Err(error);
@@ -290,13 +288,11 @@ impl Host {
 
     /// As [`Host::shut_down`], for a program that ends right after: see [`Launcher::leave`].
     pub fn leave(mut self) {
-        if let Some(launcher) = &self.launcher {
-            launcher.leave();
-        }
+        self.launchers.leave();
         self.shut_down();
     }
 
-    /// Ends every worker, each after its plugin's own shutdown, and the launcher with them.
+    /// Ends every worker, each after its plugin's own shutdown, and the launchers with them.
     pub fn shut_down(&mut self) {
         for (plugin, worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
@@ -305,7 +301,7 @@ impl Host {
             let mut side = self.side(&plugin, permissions, &limits);
             worker.dismiss(GRACE, &mut side);
         }
-        self.launcher = None;
+        self.launchers.clear();
     }
 
     /// The plugin's verified bytes and grants, read at its first use and kept for restarts.
@@ -313,7 +309,10 @@ impl Host {
         if let Some(admitted) = self.admitted.get(plugin) {
             return Ok(Arc::clone(admitted));
         }
-        let admitted = Arc::new(admit(&self.home, plugin)?);
+        let launchers = &mut self.launchers;
+        // Started before the bytes are read and judged: the two overlap. A failure shows when it is used.
+        let start = |grants: &[Permission]| drop(launchers.get(plugin, grants));
+        let admitted = Arc::new(admit(&self.home, plugin, start)?);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
     }

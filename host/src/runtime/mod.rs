@@ -5,8 +5,10 @@
 mod admission;
 mod broker;
 mod dial;
+mod directories;
 mod error;
 mod host;
+mod launchers;
 mod services;
 mod wall;
 

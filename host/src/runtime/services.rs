@@ -14,7 +14,7 @@ use crate::ids::PluginName;
 use crate::policy::{Endpoint, EndpointError};
 use crate::sandbox::{HostSide, Stream};
 use crate::store::{Home, PluginData, StoreError};
-use crate::text::TerminalFilter;
+use crate::text::{TerminalFilter, safe_line};
 
 /// Where what plugins say besides their answers goes. Texts are raw: whoever shows them makes them safe.
 pub trait Voice: Send + Sync {
@@ -183,7 +183,7 @@ impl Side<'_> {
 
     fn connect(&mut self, asked: &str) -> Result<OwnedFd, PluginError> {
         let invalid = |error: EndpointError| {
-            PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", asked.escape_debug()))
+            PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", safe_line(asked)))
         };
         let endpoint: Endpoint = asked.parse().map_err(invalid)?;
         if self.connections >= CONNECTIONS_MAX {

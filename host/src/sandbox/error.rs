@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cure::{Settings, cure};
 use crate::code::{Code, Coded};
+use crate::text::display_safe;
 use crate::wire::{Ended, FailedStep, LoadFailure, Refused, WireError};
 
 /// How a worker came to its end without an answer.
@@ -111,6 +113,14 @@ pub enum SandboxError {
     /// This machine does not let the sandbox be built.
     #[error("this machine cannot run the sandbox: {0}")]
     Unavailable(FailedStep),
+    /// A granted directory cannot be given to the plugin.
+    #[error("the directory `{}` cannot be given to it: {reason}", display_safe(&directory.to_string_lossy(), 400))]
+    Directory {
+        /// Its path.
+        directory: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A worker could not seal itself.
     #[error("the plugin's sandbox could not be closed: {0}")]
     NotSealed(FailedStep),
@@ -152,6 +162,7 @@ impl Coded for SandboxError {
             Self::Start(_) | Self::Unavailable(_) | Self::NotSealed(_) | Self::LayerMissing | Self::LauncherGone(_) => {
                 Code::SandboxUnavailable
             }
+            Self::Directory { .. } => Code::DirectoryRefused,
             Self::Control(_) | Self::Output(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
             Self::Died(death) => death.code(),
@@ -168,6 +179,11 @@ impl Coded for SandboxError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Unavailable(failed) | Self::NotSealed(failed) => Some(cure(failed, &Settings::read())),
+            Self::Directory { .. } => Some(
+                "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
+                 `migraine plugin enable`"
+                    .to_owned(),
+            ),
             Self::Died(Death::Time(_)) => Some(
                 "raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned(),
             ),
@@ -183,7 +199,7 @@ impl SandboxError {
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::LauncherGone(_))
+        matches!(self, Self::Unavailable(_) | Self::Directory { .. } | Self::LauncherGone(_))
     }
 
     /// The long trace behind a one-line error, for `--verbose`.

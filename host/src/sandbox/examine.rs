@@ -84,7 +84,8 @@ struct Found {
 
 impl Found {
     fn build(&mut self) -> Result<(), SandboxError> {
-        let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None })?);
+        let launcher =
+            Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None, directories: Vec::new() })?);
         self.load_by = Some(launcher.ready()?);
         let code = seal_code(b"").map_err(SandboxError::Start)?;
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors: false };

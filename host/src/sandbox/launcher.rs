@@ -19,7 +19,8 @@ use super::error::SandboxError;
 use super::worker::{Channel, Worker};
 use crate::sys;
 use crate::wire::{
-    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LauncherSpec, LoadBy, ToLauncher, WorkerSpec,
+    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy,
+    ToLauncher, WorkerSpec,
 };
 
 /// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
@@ -28,12 +29,11 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// Room of a request pipe, in bytes (pipe(7)).
 const REQUEST_PIPE: i32 = 256 * 1024;
 
-/// The environment of every plugin, whole. Run-times take the core count for their thread count; a plugin has few threads.
-const ENVIRONMENT: [(&str, &str); 7] = [
+/// The environment of every plugin, whole but for `TMPDIR`. Run-times take the core count for their thread count; a plugin has few threads.
+const ENVIRONMENT: [(&str, &str); 6] = [
     ("PATH", "/usr/bin:/bin"),
     ("LANG", "C.UTF-8"),
     ("TZ", "UTC"),
-    ("TMPDIR", "/tmp"),
     ("MIGRAINE_API", "1.0"),
     ("TOKIO_WORKER_THREADS", "2"),
     ("RAYON_NUM_THREADS", "2"),
@@ -80,14 +80,20 @@ impl Launcher {
     pub fn start(spec: &LauncherSpec) -> Result<Self, SandboxError> {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| SandboxError::Start(error.into()))?;
-        let namespaces = spec.namespaces;
-        let spec = serde_json::to_string(spec).map_err(|error| SandboxError::Start(error.into()))?;
+        let body = serde_json::to_vec(spec).map_err(|error| SandboxError::Start(error.into()))?;
+        if body.len() > LAUNCHER_SPEC_MAX {
+            let error = std::io::Error::other("the paths of the granted directories are too long");
+            return Err(SandboxError::Start(error));
+        }
+        // It waits in the socket until the new process reads it.
+        sys::fd::send(ours.as_fd(), &body, &[]).map_err(SandboxError::Start)?;
         // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
         // names the running file itself, so an upgrade in mid run cannot mix versions.
         let starter = Command::new("/proc/self/exe")
-            .args([LAUNCHER_ARGUMENT, &spec])
+            .arg(LAUNCHER_ARGUMENT)
             .env_clear()
             .envs(ENVIRONMENT)
+            .env("TMPDIR", spec.scratch())
             .current_dir("/")
             // Out of the terminal's foreground group at once: Ctrl-C is for the host, which then ends its workers.
             .process_group(0)
@@ -99,7 +105,7 @@ impl Launcher {
         let control = Control {
             socket: ours,
             starter: Some(starter),
-            namespaces,
+            namespaces: spec.namespaces,
             ready: None,
             next: 1,
             left: false,
@@ -277,6 +283,12 @@ impl Control {
                     sys::process::await_end(&pidfd);
                 }
                 Err(SandboxError::Unavailable(failed))
+            }
+            FromLauncher::NoDirectory { directory, reason } => {
+                if let Some(pidfd) = fds.pop() {
+                    sys::process::await_end(&pidfd);
+                }
+                Err(SandboxError::Directory { directory, reason })
             }
             FromLauncher::Spawned { worker } => Ok(Heard::Spawned(worker, fds.pop().ok_or_else(gone)?)),
             FromLauncher::NotSpawned { worker, failed } => {

@@ -34,13 +34,21 @@ pub(super) struct Dir {
     fd: OwnedFd,
     /// For messages only.
     path: PathBuf,
+    owner: Owner,
+}
+
+/// Who may have made what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    User,
+    UserOrRoot,
 }
 
 impl Dir {
     /// Opens the root of everything, making it when its parent exists.
     pub(super) fn open_root(path: &Path) -> Result<Self, StoreError> {
         match openat(AT_FDCWD, path, OPEN_DIR, Mode::empty()) {
-            Ok(fd) => return Self { fd, path: path.to_owned() }.checked(),
+            Ok(fd) => return Self { fd, path: path.to_owned(), owner: Owner::User }.checked(),
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(failed("open the directory", path.to_owned(), errno)),
         }
@@ -51,10 +59,19 @@ impl Dir {
         let flags = OPEN_DIR.difference(OFlag::O_NOFOLLOW);
         let fd = openat(AT_FDCWD, parent, flags, Mode::empty())
             .map_err(|errno| StoreError::BadHome { why: format!("{}: {}", parent.display(), errno.desc()) })?;
-        let parent = Self { fd, path: parent.to_owned() };
+        let parent = Self { fd, path: parent.to_owned(), owner: Owner::User };
         let made = parent.open_or_make(name)?;
         parent.sync()?;
         Ok(made)
+    }
+
+    /// Opens a directory that the administrator keeps; `None` when there is none.
+    pub(super) fn open_system(path: &Path) -> Result<Option<Self>, StoreError> {
+        match openat(AT_FDCWD, path, OPEN_DIR, Mode::empty()) {
+            Ok(fd) => Self { fd, path: path.to_owned(), owner: Owner::UserOrRoot }.checked().map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(failed("open the directory", path.to_owned(), errno)),
+        }
     }
 
     /// The path, for messages.
@@ -70,7 +87,7 @@ impl Dir {
     pub(super) fn open(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>, StoreError> {
         let name = name.as_ref();
         match openat(&self.fd, name, OPEN_DIR, Mode::empty()) {
-            Ok(fd) => Self { fd, path: self.at(name) }.checked().map(Some),
+            Ok(fd) => Self { fd, path: self.at(name), owner: self.owner }.checked().map(Some),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(failed("open the directory", self.at(name), errno)),
         }
@@ -104,7 +121,7 @@ impl Dir {
     /// Refuses a directory that somebody else can write to.
     fn checked(self) -> Result<Self, StoreError> {
         let stat = fstat(&self.fd).map_err(|errno| failed("inspect", self.path.clone(), errno))?;
-        check_owner(&stat, &self.path)?;
+        check_owner(&stat, &self.path, self.owner)?;
         Ok(self)
     }
 
@@ -150,7 +167,7 @@ impl Dir {
         if kind(&stat) != SFlag::S_IFREG {
             return Err(StoreError::Insecure { path, why: "not a regular file".to_owned() });
         }
-        check_owner(&stat, &path)?;
+        check_owner(&stat, &path, self.owner)?;
         let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
         if size > limit {
             let source = io::Error::other(format!("{size} bytes, at most {limit} are read"));
@@ -276,9 +293,10 @@ fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
 
-fn check_owner(stat: &FileStat, path: &Path) -> Result<(), StoreError> {
+fn check_owner(stat: &FileStat, path: &Path, owner: Owner) -> Result<(), StoreError> {
     let refuse = |why: String| Err(StoreError::Insecure { path: path.to_owned(), why });
-    if stat.st_uid != geteuid().as_raw() {
+    let of_root = owner == Owner::UserOrRoot && stat.st_uid == 0;
+    if stat.st_uid != geteuid().as_raw() && !of_root {
         return refuse(format!("it belongs to user {}, not to user {}", stat.st_uid, geteuid()));
     }
     if stat.st_mode & 0o022 != 0 {

@@ -51,6 +51,14 @@ pub enum StoreError {
         /// Why.
         why: String,
     },
+    /// A policy file is not of the known form. What it limits is not known then, so nothing may run.
+    #[error("{}: {why}", path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// Which key, and what is wrong.
+        why: String,
+    },
     /// An installed file is not the one that was installed.
     #[error("store/{digest}: {why}")]
     Integrity {
@@ -91,12 +99,14 @@ impl Coded for StoreError {
             Self::Insecure { .. } => Code::InsecurePermissions,
             Self::Busy { .. } => Code::StateBusy,
             Self::Corrupt { .. } => Code::StateCorrupt,
+            Self::Policy { .. } => Code::PolicyInvalid,
             Self::Integrity { .. } | Self::Gone { .. } => Code::Integrity,
         }
     }
 
     fn help(&self) -> Option<String> {
         let text = match self {
+            Self::Policy { .. } => "the only key is: limits.command_wall (seconds)".to_owned(),
             Self::BadHome { .. } => "set MIGRAINE_HOME to an absolute path below an existing directory".to_owned(),
             Self::Insecure { path, .. } => {
                 format!("check who changed it, then run `chmod go-w {0}` and `chown \"$USER\" {0}`", path.display())

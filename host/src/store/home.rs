@@ -10,9 +10,14 @@ use super::state::{Entry, State};
 use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
+use crate::policy::PolicyFile;
 
 pub(super) const STATE: &str = "state";
 pub(super) const STORE: &str = "store";
+/// The name of a policy file.
+const POLICY: &str = "policy.yaml";
+/// Where the administrator's policy file is.
+const SYSTEM: &str = "/etc/migraine";
 /// The largest state file that is read, in bytes: some tens of thousands of plugins.
 pub(super) const STATE_MAX: usize = 64 << 20;
 
@@ -94,6 +99,20 @@ impl Home {
         State::decode(&text).map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })
     }
 
+    /// The limits that the user's and the administrator's policy files set; of two, the smaller holds.
+    ///
+    /// # Errors
+    /// A file is not valid, cannot be read, or somebody else could have written it. No file sets no limit.
+    pub fn policy(&self) -> Result<PolicyFile, StoreError> {
+        self.policy_with(Path::new(SYSTEM))
+    }
+
+    pub(super) fn policy_with(&self, system: &Path) -> Result<PolicyFile, StoreError> {
+        let own = read_policy(&self.root)?;
+        let system = Dir::open_system(system)?.map(|system| read_policy(&system)).transpose()?;
+        Ok(own.with(system.unwrap_or_default()))
+    }
+
     /// Takes the lock, so that the state can be changed.
     ///
     /// # Errors
@@ -137,9 +156,22 @@ impl Home {
     /// # Errors
     /// As [`Home::read`] and [`Home::load`].
     pub fn load_plugin(&self, name: &PluginName) -> Result<Option<Installed>, StoreError> {
+        self.load_plugin_with(name, |_| ())
+    }
+
+    /// As [`Home::load_plugin`]; `known` is told of each entry whose tree is about to be read.
+    ///
+    /// # Errors
+    /// As [`Home::load_plugin`].
+    pub fn load_plugin_with(
+        &self,
+        name: &PluginName,
+        mut known: impl FnMut(&Entry),
+    ) -> Result<Option<Installed>, StoreError> {
         let mut state = self.read()?;
         loop {
             let Some(entry) = state.plugins.remove(name) else { return Ok(None) };
+            known(&entry);
             match self.load(&entry.digest) {
                 Ok(tree) => {
                     let exceptions = state.exceptions.into_iter().collect();
@@ -157,6 +189,13 @@ impl Home {
             }
         }
     }
+}
+
+fn read_policy(directory: &Dir) -> Result<PolicyFile, StoreError> {
+    let Some(bytes) = directory.read(POLICY, PolicyFile::MAX)? else { return Ok(PolicyFile::default()) };
+    let refuse = |why: String| StoreError::Policy { path: directory.path().join(POLICY), why };
+    let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not UTF-8 text".to_owned()))?;
+    PolicyFile::parse(text).map_err(refuse)
 }
 
 #[cfg(test)]
@@ -180,5 +219,42 @@ mod tests {
         }
         assert!(matches!(Home::open(Path::new("x")), Err(StoreError::BadHome { .. })));
         assert!(matches!(Home::open(Path::new("/no/such/parent")), Err(StoreError::BadHome { .. })));
+    }
+
+    #[test]
+    fn both_policy_files_hold_and_neither_may_be_open_to_others() {
+        use std::fs;
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(&folder.path().join("home")).unwrap();
+        let system = folder.path().join("etc");
+        let wall = || home.policy_with(&system).map(|policy| policy.command_wall().map(|wall| wall.as_secs()));
+        assert_eq!(wall().unwrap(), None);
+        let own = home.path().join(POLICY);
+        fs::write(&own, "limits: {command_wall: 60}").unwrap();
+        assert_eq!(wall().unwrap(), Some(60));
+        fs::create_dir(&system).unwrap();
+        assert_eq!(wall().unwrap(), Some(60));
+        fs::write(system.join(POLICY), "limits: {command_wall: 10}").unwrap();
+        assert_eq!(wall().unwrap(), Some(10));
+        fs::write(&own, "limits: {command_wall: 5}").unwrap();
+        assert_eq!(wall().unwrap(), Some(5));
+        for path in [&own, &system.join(POLICY), &system] {
+            let before = fs::metadata(path).unwrap().permissions();
+            fs::set_permissions(path, fs::Permissions::from_mode(before.mode() | 0o020)).unwrap();
+            let error = wall().unwrap_err();
+            assert!(matches!(&error, StoreError::Insecure { path: found, .. } if found == path), "{error}");
+            fs::set_permissions(path, before).unwrap();
+        }
+        assert_eq!(wall().unwrap(), Some(5));
+        fs::write(&own, "limits: {comand_wall: 5}").unwrap();
+        let error = wall().unwrap_err().to_string();
+        assert!(error.contains("policy.yaml: ") && error.contains("`comand_wall`"), "{error}");
+        fs::write(&own, "#".repeat(PolicyFile::MAX + 1)).unwrap();
+        assert!(matches!(wall().unwrap_err(), StoreError::Io { .. }));
+        fs::remove_file(&own).unwrap();
+        std::os::unix::fs::symlink(system.join(POLICY), &own).unwrap();
+        assert!(matches!(wall().unwrap_err(), StoreError::Insecure { .. }));
     }
 }

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use migraine_plugin_api::{CommandSpec, HookSpec, Permission};
+use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ pub struct Entry {
     pub trust: Trust,
     /// Whether it may run.
     pub enabled: bool,
-    /// Whether it was enabled once; tells `disabled` from `installed`.
+    /// Whether it was enabled once, and nothing that it needs was taken back since; tells `disabled` from `installed`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub was_enabled: bool,
     /// One line of the author's, not made safe to show.
@@ -52,9 +53,13 @@ pub struct Entry {
     /// What it was granted, filled in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub grants: Vec<Permission>,
-    /// Every item the user accepted: permissions, pairs and subscriptions.
+    /// Every item the user accepted: permissions, pairs, subscriptions and time for commands.
     #[serde(default, skip_serializing_if = "is_default")]
     pub consents: Vec<Item>,
+    /// Where each directory that its manifest names leads, by what the manifest writes. What was consented to stays what
+    /// it was, whatever directory the program is started in.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub directories: BTreeMap<String, PathBuf>,
     /// Its subscriptions.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hooks: Vec<HookSpec>,
@@ -177,6 +182,15 @@ impl Entry {
         }
     }
 
+    /// The time that the user granted one of its commands; absent, the host's default holds.
+    #[must_use]
+    pub fn timeout(&self, command: &str) -> Option<Timeout> {
+        self.consents.iter().find_map(|item| match item {
+            Item::Timeout { command: granted, timeout } if granted == command => Some(*timeout),
+            _ => None,
+        })
+    }
+
     /// The manifest's configuration with the user's overrides.
     #[must_use]
     pub fn config(&self) -> BTreeMap<String, Value> {
@@ -251,4 +265,32 @@ fn checksum(generation: u64, body: &[u8]) -> Digest {
     hasher.update(format!("{generation}\n"));
     hasher.update(body);
     Digest::from_bytes(hasher.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a program wrote that knew neither time for commands nor where directories lead.
+    #[test]
+    fn an_older_state_is_read() {
+        let body = r#"{"plugins":{"demo":{"version":"1.0.0","digest":"DIGEST","trust":"unsigned","enabled":true,"#
+            .to_owned()
+            + r#""was_enabled":true,"asked":["filesystem","env_vars=A"],"grants":["filesystem","env_vars=A"],"#
+            + r#""consents":["env_vars+network","filesystem",{"event":"post-command","pattern":"^git"},{"event":"x"}],"#
+            + r#""hooks":[{"event":"x","priority":0,"on_failure":"warn","handler":"h"}],"commands":[{"name":"go"}],"#
+            + r#""installed_at":"2026-01-02T03:04:05Z"}},"exceptions":[],"purges":[]}"#;
+        let body = body.replace("DIGEST", &Digest::of(b"").to_string());
+        let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, checksum(7, body.as_bytes()));
+        let state = State::decode(format!("{header}\n{body}\n").as_bytes()).unwrap();
+        let entry = &state.plugins[&"demo".parse::<PluginName>().unwrap()];
+        assert_eq!((entry.consents.len(), entry.timeout("go")), (4, None));
+        let hook = |event: &str, pattern: Option<&str>| Item::Hook {
+            event: event.to_owned(),
+            pattern: pattern.map(str::to_owned),
+            command: None,
+        };
+        assert_eq!(entry.consents[2..], [hook("post-command", Some("^git")), hook("x", None)]);
+        assert!(entry.directories.is_empty());
+    }
 }

@@ -50,6 +50,7 @@ fn entry(package: &Package) -> Entry {
         asked: Vec::new(),
         grants: vec!["network=localhost:80".parse().unwrap()],
         consents: Vec::new(),
+        directories: BTreeMap::new(),
         hooks: vec![migraine_plugin_api::HookSpec::new("post-command")],
         commands: vec![migraine_plugin_api::CommandSpec::new("hello")],
         dependencies: Vec::new(),

@@ -7,6 +7,8 @@ use super::{checked, done};
 /// The highest capability that any kernel of today has; higher numbers answer EINVAL and end the loop.
 const LAST_CAPABILITY: libc::c_ulong = 63;
 
+const CAP_SYS_ADMIN: u32 = 21;
+
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 #[repr(C)]
@@ -44,16 +46,25 @@ pub(crate) fn drop_all_capabilities() -> io::Result<()> {
     done(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) })
 }
 
+fn capabilities() -> io::Result<[CapData; 2]> {
+    let mut header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let mut data = [CapData::default(); 2];
+    // SAFETY: capget(2) version 3 reads one header and writes two data records through valid pointers.
+    done(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) })?;
+    Ok(data)
+}
+
+/// Whether this process holds CAP_SYS_ADMIN, which mounts and user namespaces for them need.
+pub(crate) fn may_administer() -> bool {
+    capabilities().is_ok_and(|sets| sets[0].effective & 1 << CAP_SYS_ADMIN != 0)
+}
+
 /// Whether every capability set that can be asked about is empty.
 ///
 /// # Errors
 /// The kernel refused the question.
 pub(crate) fn has_no_capabilities() -> io::Result<bool> {
-    let mut header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
-    let mut data = [CapData::default(); 2];
-    // SAFETY: capget(2) version 3 reads one header and writes two data records through valid pointers.
-    done(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) })?;
-    Ok(data.iter().all(|set| set.effective == 0 && set.permitted == 0 && set.inheritable == 0))
+    Ok(capabilities()?.iter().all(|set| set.effective == 0 && set.permitted == 0 && set.inheritable == 0))
 }
 
 /// No exec grants anything any more; needed for Landlock and seccomp without privileges.

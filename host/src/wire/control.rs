@@ -1,5 +1,7 @@
 //! What host and launcher say to each other over the control socket. Both are trusted; descriptors travel beside.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 /// Which layers a worker seals itself with. Every product path uses [`Layers::ALL`]; tests switch single layers off to
@@ -37,19 +39,46 @@ pub enum LoadBy {
     Copy,
 }
 
-/// The first argument of a launcher process; the second is a [`LauncherSpec`] as JSON.
+/// The only argument of a launcher process.
 pub const LAUNCHER_ARGUMENT: &str = "__migraine-launcher";
 
-/// The largest control message, in bytes.
+/// The largest control message but for the first, in bytes.
 pub const CONTROL_MAX: usize = 4096;
 
-/// What the launcher is told on its command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The largest [`LauncherSpec`] as JSON, in bytes: room for [`DIRECTORIES_MAX`] of the longest paths, with escapes.
+pub const LAUNCHER_SPEC_MAX: usize = 128 * 1024;
+
+/// How many directories one plugin can have.
+pub const DIRECTORIES_MAX: usize = 16;
+
+/// A directory that the workers of a launcher see at its own path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Directory {
+    /// Absolute, without `.` and `..`; no part of it is a symbolic link.
+    pub path: PathBuf,
+    /// Whether its content may be changed.
+    pub writable: bool,
+}
+
+/// The first message to a launcher. It is no argument: every user can read a command line (proc_pid_cmdline(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LauncherSpec {
     /// Whether to enter namespaces and a private root.
     pub namespaces: bool,
     /// Forces one way of opening the bytes; `None` uses procfs where it can be mounted.
     pub load_by: Option<LoadBy>,
+    /// What the workers see of the machine's tree; most have nothing.
+    pub directories: Vec<Directory>,
+}
+
+impl LauncherSpec {
+    /// Where the workers' scratch directory lies: out of the way of directories in `/tmp`, which it would hide.
+    #[must_use]
+    pub fn scratch(&self) -> &'static str {
+        let usual = "/tmp";
+        let is_taken = self.directories.iter().any(|directory| directory.path.starts_with(Path::new(usual)));
+        if is_taken { "/dev/scratch" } else { usual }
+    }
 }
 
 /// Limits of one worker (setrlimit(2) names), sizes in bytes.
@@ -163,6 +192,13 @@ pub enum FromLauncher {
     Unavailable {
         /// What failed.
         failed: FailedStep,
+    },
+    /// A directory cannot be shown to workers, and it ends; beside travels its own pidfd, if there is one.
+    NoDirectory {
+        /// Its path.
+        directory: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// A worker runs; beside travels its pidfd.
     Spawned {

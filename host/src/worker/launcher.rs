@@ -2,7 +2,6 @@
 //! plugin code, holds no secret, and ends, with every worker, when the host's end of the control socket closes.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -12,14 +11,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
+use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
-use super::jail::{self, Report, StepError, at};
+use super::jail::{self, Common, Report, StepError, at};
 use super::{numbers, serve};
 use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
 use crate::wire::{
-    CONTROL_MAX, Ended, FailedStep, FromLauncher, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec,
+    CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher,
+    WorkerSpec,
 };
 
 /// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
@@ -27,14 +28,13 @@ const SYSTEM_LIBRARIES: [&str; 6] =
     ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1"];
 
 /// Runs the launcher; does not return.
-pub(super) fn main(spec: Option<OsString>) -> ! {
-    let spec = spec.and_then(|text| serde_json::from_slice(text.as_encoded_bytes()).ok());
-    let Some(spec) = spec else { exit_now(64) };
+pub(super) fn main() -> ! {
     let Ok(control) = take_control() else { exit_now(65) };
-    let code = match start(spec, &control) {
-        Ok(load_by) => Launcher::new(control, load_by, spec.namespaces).run(),
+    let Ok(spec) = hear_spec(&control) else { exit_now(64) };
+    let code = match start(&spec, &control) {
+        Ok(load_by) => Launcher::new(control, load_by, spec).run(),
         Err(error) => {
-            let message = FromLauncher::Unavailable { failed: error.into() };
+            let message = complaint(error);
             // Its handle goes along, so that the host can collect this process.
             let own = sys::process::pidfd_of_self().ok();
             let fds: Vec<BorrowedFd<'_>> = own.iter().map(OwnedFd::as_fd).collect();
@@ -61,10 +61,23 @@ fn take_control() -> io::Result<OwnedFd> {
     Ok(control)
 }
 
+/// The host's first message, sent before this process was started.
+fn hear_spec(control: &OwnedFd) -> io::Result<LauncherSpec> {
+    let (body, _) = sys::fd::receive(control.as_fd(), LAUNCHER_SPEC_MAX)?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+fn complaint(error: TakeError) -> FromLauncher {
+    match error {
+        TakeError::Step(error) => FromLauncher::Unavailable { failed: error.into() },
+        TakeError::Directory(error) => FromLauncher::NoDirectory { directory: error.directory, reason: error.reason },
+    }
+}
+
 /// Enters the sandbox of the launcher itself.
-fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
+fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     // The caller's could leave directories of the new root that nobody may enter.
-    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
     for library in SYSTEM_LIBRARIES {
@@ -72,8 +85,10 @@ fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
     }
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
     if spec.namespaces {
+        let trees = jail::directories::take_as_root(&spec.directories)?;
         jail::spaces::leave_root()?;
         jail::spaces::enter_all()?;
+        let trees = trees.map_or_else(|| jail::directories::take(&spec.directories), Ok)?;
         // A sibling of this process, so that the host stays its parent and can reap it; pid 1 of the new namespace, so
         // that it can mount procfs and its end takes every worker along.
         match at("clone into the pid namespace", clone(libc::CLONE_PARENT))? {
@@ -82,9 +97,11 @@ fn start(spec: LauncherSpec, control: &OwnedFd) -> Result<LoadBy, StepError> {
         }
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
-        load_by = jail::root::enter(spec.load_by)?;
+        load_by = jail::root::enter(spec.load_by, spec.scratch(), &trees)?;
         jail::spaces::rename_host()?;
     }
+    // What a plugin makes in the caller's directories is as private as what the caller makes.
+    nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
     Ok(load_by)
@@ -103,7 +120,7 @@ struct Running {
 
 struct Launcher {
     control: OwnedFd,
-    load_by: LoadBy,
+    common: Common,
     namespaces: bool,
     /// Each compiled once, when the first worker needs it: a worker only installs it.
     filters: BTreeMap<Profile, Vec<Instruction>>,
@@ -117,10 +134,11 @@ enum Event {
 }
 
 impl Launcher {
-    fn new(control: OwnedFd, load_by: LoadBy, namespaces: bool) -> Self {
+    fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec) -> Self {
         // What most workers need is ready before the first is asked for.
         let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
-        Self { control, load_by, namespaces, filters, workers: BTreeMap::new() }
+        let common = Common { load_by, scratch: spec.scratch(), directories: spec.directories };
+        Self { control, common, namespaces: spec.namespaces, filters, workers: BTreeMap::new() }
     }
 
     fn run(mut self) -> i32 {
@@ -206,7 +224,7 @@ impl Launcher {
         let profile = Profile::of(&spec);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match at("clone the worker", clone(flags))? {
-            Cloned::Child => become_worker(&spec, self.load_by, program, fds, mouth),
+            Cloned::Child => become_worker(&spec, &self.common, program, fds, mouth),
             Cloned::Parent { pid, pidfd } => {
                 drop((fds, mouth));
                 let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
@@ -244,13 +262,13 @@ impl Launcher {
 }
 
 /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-fn become_worker(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
+fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
     let outcome = arrange(fds, mouth).and_then(|report| {
         let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
-        match jail::seal(spec, load_by, program) {
+        match jail::seal(spec, common, program) {
             Ok(sealing) => {
                 tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
-                // read(2) is allowed inside the filter, recvmsg(2) is not.
+                // read(2), since not every filter allows recvmsg(2).
                 let mut word = [0; 2];
                 match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
                     2 => Ok(sealing),
@@ -265,7 +283,7 @@ fn become_worker(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction], fd
         }
     });
     match outcome {
-        Ok(sealing) => exit_now(serve::main(sealing, load_by)),
+        Ok(sealing) => exit_now(serve::main(sealing, common.load_by)),
         Err(_) => exit_now(71),
     }
 }

@@ -10,9 +10,8 @@ mod serve;
 ///
 /// A program that embeds the host calls this first in its `main`, before it starts threads or reads its arguments.
 pub fn enter() {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == crate::wire::LAUNCHER_ARGUMENT) {
-        launcher::main(arguments.next());
+    if std::env::args_os().nth(1).is_some_and(|first| first == crate::wire::LAUNCHER_ARGUMENT) {
+        launcher::main();
     }
 }
 

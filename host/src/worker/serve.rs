@@ -19,7 +19,7 @@ use crate::wire::{Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody
 
 /// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
 /// sees the channel end.
-pub(super) fn main(sealing: Sealing, load_by: LoadBy) -> i32 {
+pub(super) fn main(sealing: Sealing<'_>, load_by: LoadBy) -> i32 {
     let Ok(channel) = Channel::open(sealing.receives_descriptors()) else { return 72 };
     let report = match sealing.finish() {
         Ok(report) => report,

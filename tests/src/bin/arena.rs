@@ -8,6 +8,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::runtime::CallError;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
-use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
+use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
 use migraine_plugin_api::{ErrorKind, PluginError};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -31,6 +34,9 @@ struct Args {
     /// Only these layers are on.
     #[arg(long, value_delimiter = ',', conflicts_with = "without")]
     only: Option<Vec<Layer>>,
+    /// Connects the plugin to every endpoint that it asks for, and passes the streams.
+    #[arg(long)]
+    connects: bool,
     /// Loads from a copy instead of through procfs.
     #[arg(long)]
     copy: bool,
@@ -67,6 +73,12 @@ struct Args {
     /// Prints the pids of host, launcher and worker on standard error before the command is called.
     #[arg(long)]
     pids: bool,
+    /// A directory that the workers may read.
+    #[arg(long)]
+    read: Vec<PathBuf>,
+    /// A directory that the workers may change.
+    #[arg(long)]
+    write: Vec<PathBuf>,
     /// Prints the seal, the worker's status and maps as the host sees them, and the host's own maps.
     #[arg(long)]
     facts: bool,
@@ -100,6 +112,12 @@ impl Args {
         }
     }
 
+    fn directories(&self) -> Vec<Directory> {
+        let all = [(&self.read, false), (&self.write, true)];
+        let each = all.iter().flat_map(|(paths, writable)| paths.iter().map(move |path| (path.clone(), *writable)));
+        each.map(|(path, writable)| Directory { path, writable }).collect()
+    }
+
     fn limits(&self) -> CallLimits {
         CallLimits {
             wall: Some(Duration::from_millis(self.wall)),
@@ -110,7 +128,7 @@ impl Args {
     }
 }
 
-/// Passes output on and offers no service.
+/// Passes output on and offers no service; connects to everything, which only a worker that receives descriptors sees.
 struct Bare;
 
 impl HostSide for Bare {
@@ -127,6 +145,14 @@ impl HostSide for Bare {
 
     fn service(&mut self, name: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
         Err(PluginError::new(ErrorKind::Unsupported, format!("the arena offers no `{name}`")))
+    }
+
+    fn descriptor(&mut self, _: &str, body: &[u8]) -> Result<OwnedFd, PluginError> {
+        let endpoint = String::from_utf8_lossy(body);
+        Ok(match endpoint.strip_prefix("unix:") {
+            Some(path) => UnixStream::connect(path)?.into(),
+            None => TcpStream::connect(&*endpoint)?.into(),
+        })
     }
 }
 
@@ -202,16 +228,21 @@ impl From<anyhow::Error> for Failure {
 /// What every worker of this run is made of.
 struct Arena {
     launcher: Arc<Launcher>,
-    layers: Layers,
+    spec: WorkerSpec,
     code: Vec<u8>,
 }
 
 fn run(args: &Args) -> Result<i32, Failure> {
     let layers = args.layers();
     let load_by = args.copy.then_some(LoadBy::Copy);
-    let launcher = Arc::new(Launcher::start(&LauncherSpec { namespaces: layers.namespaces, load_by })?);
+    let launcher = Arc::new(Launcher::start(&LauncherSpec {
+        namespaces: layers.namespaces,
+        load_by,
+        directories: args.directories(),
+    })?);
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
-    let arena = Arena { launcher, layers, code };
+    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
+    let arena = Arena { launcher, spec, code };
     if let Some(times) = args.repeat {
         return arena.repeat(args, times);
     }
@@ -245,8 +276,7 @@ impl Arena {
             let _ = io::stderr().write_all(stray.bytes);
         });
         let memfd = seal_code(&self.code).context("seal the code")?;
-        let spec = WorkerSpec { layers: self.layers, rlimits: Rlimits::NATIVE };
-        let mut worker = self.launcher.spawn(&spec, &memfd, sink)?;
+        let mut worker = self.launcher.spawn(&self.spec, &memfd, sink)?;
         let pairs = config.iter().filter_map(|pair| pair.split_once('='));
         let config: BTreeMap<_, _> = pairs.map(|(key, text)| (key.to_owned(), text.into())).collect();
         let create = migraine_plugin_api::private::CreateBody { config, ..Default::default() };

@@ -86,10 +86,14 @@ impl HostSide for Silent {
     fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
         Err(PluginError::failed("the bench offers nothing"))
     }
+
+    fn descriptor(&mut self, _: &str, _: &[u8]) -> Result<OwnedFd, PluginError> {
+        Err(PluginError::failed("the bench offers nothing"))
+    }
 }
 
 fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {
-    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None })?;
+    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None, directories: Vec::new() })?;
     launcher.ready()?;
     Ok(Arc::new(launcher))
 }

@@ -1,14 +1,16 @@
 //! `plugin enable`, `plugin disable` and `plugin uninstall`.
 
 use super::ConsentArgs;
-use crate::cli::session::plugin_name;
+use crate::cli::session::{directories, plugin_name};
 use crate::cli::{Failure, Session};
 use crate::manage::{self, EnableReport};
+use crate::policy::Grant;
 use crate::store::Status;
+use crate::text::safe_line;
 
 pub(super) fn enable(name: &str, consent: &ConsentArgs, session: &Session) -> Result<(), Failure> {
     let (name, home) = (plugin_name(name)?, session.home()?);
-    let report = consent.with(|consenting| manage::enable(&home, &name, consenting))?;
+    let report = consent.with(&home, |consenting| manage::enable(&home, &name, consenting))?;
     session.out.report(&report, |report| {
         let text = match report.changed {
             true => format!("Plugin '{name}' enabled successfully\n"),
@@ -29,6 +31,19 @@ pub(super) fn disable(name: &str, session: &Session) -> Result<(), Failure> {
             _ => format!("Plugin '{name}' is disabled already\n"),
         };
         session.out.done(&text)
+    })
+}
+
+pub(super) fn revoke(name: &str, grants: &[Grant], session: &Session) -> Result<(), Failure> {
+    let (name, home) = (plugin_name(name)?, session.home()?);
+    let report = manage::revoke(&home, &name, grants, &directories(&home)?)?;
+    session.out.report(&report, |report| {
+        let text = format!("Grants of plugin '{name}' taken back successfully\n");
+        let lines = |head: &str, texts: &[String]| {
+            texts.iter().map(|text| format!("  {head:<9}{}\n", safe_line(text))).collect::<String>()
+        };
+        let status = format!("  status   {}\n", report.status);
+        session.out.done(&text) + &lines("revoked", &report.revoked) + &lines("may", &report.granted) + &status
     })
 }
 

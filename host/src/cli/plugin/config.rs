@@ -16,7 +16,7 @@ pub(super) fn run(args: ConfigArgs, session: &Session) -> Result<(), Failure> {
         ConfigAction::Set { key, value, consent } => (ConfigChange::Set { key, value }, consent),
         ConfigAction::Unset { key, consent } => (ConfigChange::Unset { key }, consent),
     };
-    let report = consent.with(|consenting| config_change(&home, &name, &change, consenting))?;
+    let report = consent.with(&home, |consenting| config_change(&home, &name, &change, consenting))?;
     session.out.report(&report, |report| {
         let lines = report.config.iter().map(|(key, value)| {
             let text = format!("Plugin '{name}' configured successfully: {key} = {}", plain(&value.value));

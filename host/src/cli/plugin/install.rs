@@ -10,7 +10,7 @@ use crate::store::{Status, Trust};
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let request = InstallRequest { source: args.path, allow_unsigned: args.allow_unsigned, now: now() };
-    let report = args.consent.with(|consenting| install(&home, &request, consenting))?;
+    let report = args.consent.with(&home, |consenting| install(&home, &request, consenting))?;
     session.out.report(&report, |report| text(report, &session.out))?;
     if report.trust == Trust::Unsigned {
         session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));

@@ -19,10 +19,11 @@ use migraine_plugin_api::Timeout;
 
 use super::args::timeout;
 use super::prompt::Terminal;
+use super::session::directories;
 use super::{Failure, Session};
-use crate::manage::Consenting;
+use crate::manage::{Consenting, ManageError};
 use crate::policy::Grant;
-use crate::store::Status;
+use crate::store::{Home, Status};
 
 /// Arguments of the group.
 #[derive(Debug, Args)]
@@ -54,6 +55,14 @@ enum PluginVerb {
     Disable {
         /// The plugin
         name: String,
+    },
+    /// Take back what was granted; a plugin that needs it is not enabled any more
+    Revoke {
+        /// The plugin
+        name: String,
+        /// What to take back, as after --grant; a permission without a scope takes all of its kind
+        #[arg(required = true, value_name = "GRANT")]
+        grants: Vec<Grant>,
     },
     /// Remove a plugin; its data stays
     #[command(alias = "remove")]
@@ -159,15 +168,24 @@ struct ConsentArgs {
     /// Accept everything that is not dangerous
     #[arg(long)]
     yes: bool,
-    /// Accept one thing: PERMISSION[=SCOPE], PERMISSION+PERMISSION, hook or hook=EVENT; may be given several times
+    /// Accept one thing: PERMISSION[=SCOPE], PERMISSION+PERMISSION, hook[=EVENT] or timeout[=COMMAND]; may be given
+    /// several times. A plugin that asks for directories of your choice gets them by filesystem=read:DIR or
+    /// filesystem=write:DIR
     #[arg(long, value_name = "WHAT")]
     grant: Vec<Grant>,
 }
 
 impl ConsentArgs {
     /// Acts with these decisions; a person is asked for the rest.
-    fn with<T>(&self, act: impl FnOnce(&mut Consenting<'_>) -> T) -> T {
-        act(&mut Consenting { yes: self.yes, grants: &self.grant, prompt: &mut Terminal })
+    fn with<T>(
+        &self,
+        home: &Home,
+        act: impl FnOnce(&mut Consenting<'_>) -> Result<T, ManageError>,
+    ) -> Result<T, Failure> {
+        let directories = directories(home)?;
+        let prompt = &mut Terminal;
+        let mut consenting = Consenting { yes: self.yes, grants: &self.grant, directories: &directories, prompt };
+        Ok(act(&mut consenting)?)
     }
 }
 
@@ -188,6 +206,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::List(args) => list::run(&args, session),
         PluginVerb::Info { name } => show::info(&name, session),
         PluginVerb::Enable { name, consent } => change::enable(&name, &consent, session),
+        PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
         PluginVerb::Disable { name } => change::disable(&name, session),
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
         PluginVerb::Refresh => list::refresh(session),

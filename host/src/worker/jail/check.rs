@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -11,7 +12,23 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use super::{StepError, at};
 use crate::sys;
-use crate::wire::{Layer, Layers, Probe};
+use crate::wire::{Directory, Layer, Layers, Probe};
+
+/// A name that nobody uses.
+const PROBE: &str = ".migraine-probe";
+
+/// Directories that every machine has, those that a grant leads through left out.
+fn ungranted(directories: &[Directory]) -> impl Iterator<Item = &'static str> {
+    let granted = |path: &str| directories.iter().any(|directory| directory.path.starts_with(path));
+    ["/etc", "/usr", "/sys"].into_iter().filter(move |path| !granted(path))
+}
+
+/// Tries to make a file; one that was there is left alone.
+fn create(path: &Path) -> io::Result<()> {
+    File::create_new(path)?;
+    let _ = fs::remove_file(path);
+    Ok(())
+}
 
 /// What was tried so far.
 struct Tried(Vec<Probe>);
@@ -41,7 +58,7 @@ fn name_of(error: &io::Error) -> String {
 ///
 /// # Errors
 /// An attribute cannot be read.
-pub(super) fn probe(layers: &Layers) -> Result<Vec<Probe>, StepError> {
+pub(super) fn probe(layers: &Layers, directories: &[Directory]) -> Result<Vec<Probe>, StepError> {
     let mut tried = Tried(Vec::new());
     let (no_new_privileges, seccomp, dumpable) = at("read attributes", sys::privileges::attributes())?;
     if layers.privileges {
@@ -58,11 +75,16 @@ pub(super) fn probe(layers: &Layers) -> Result<Vec<Probe>, StepError> {
         tried.attribute(Layer::Namespaces, "be user id 0", format!("user id {own}"), other);
         let pid = std::process::id();
         tried.attribute(Layer::Namespaces, "see other processes", format!("process id {pid}"), pid == 1);
-        tried.act(Layer::Namespaces, "look at /etc", fs::symlink_metadata("/etc"));
+        for path in ungranted(directories) {
+            tried.act(Layer::Namespaces, &format!("look at {path}"), fs::symlink_metadata(path));
+        }
     }
     if layers.namespaces || layers.landlock {
         let layer = if layers.namespaces { Layer::Namespaces } else { Layer::Landlock };
         tried.act(layer, "write into the root", File::create("/probe"));
+        for directory in directories.iter().filter(|directory| !directory.writable) {
+            tried.act(layer, "change a directory to read", create(&directory.path.join(PROBE)));
+        }
     }
     if layers.rlimits {
         let (descriptors, _) = at("read limits", getrlimit(Resource::RLIMIT_NOFILE))?;

@@ -7,20 +7,21 @@ use landlock::{
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 
-use super::{StepError, at, root};
+use super::{Common, StepError, at, directories, root};
 use crate::sys;
+use crate::wire::LoadBy;
 
 /// The oldest version that is enough: it knows truncate(2).
 const LEAST: ABI = ABI::V3;
 /// The newest version whose rights are named here; an older kernel gets all that it knows.
 const NEWEST: ABI = ABI::V6;
 
-/// Denies every right that this kernel knows, but for the scratch directory and three devices.
+/// Denies every right that this kernel knows, but for the scratch directory, the granted ones and three devices.
 ///
 /// # Errors
-/// The kernel's Landlock is missing, switched off or too old.
-pub(super) fn restrict(own_root: bool, code_copy: bool) -> Result<u32, StepError> {
-    at("restrict with Landlock", build(own_root, code_copy).map_err(|error| plain(error.as_ref())))
+/// The kernel's Landlock is missing, switched off or too old; a granted directory is gone.
+pub(super) fn restrict(own_root: bool, common: &Common) -> Result<u32, StepError> {
+    at("restrict with Landlock", build(own_root, common).map_err(|error| plain(error.as_ref())))
 }
 
 /// Why it failed, where the kernel's version of Landlock says more than the library does.
@@ -35,8 +36,10 @@ fn plain(error: &(dyn std::error::Error + Send + Sync)) -> io::Error {
     }
 }
 
-fn build(own_root: bool, code_copy: bool) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-    let scratch = AccessFs::ReadFile
+fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    // No programs, links, pipes, sockets or devices, in a granted directory neither.
+    let change = AccessFs::ReadFile
         | AccessFs::ReadDir
         | AccessFs::WriteFile
         | AccessFs::Truncate
@@ -54,9 +57,13 @@ fn build(own_root: bool, code_copy: bool) -> Result<u32, Box<dyn std::error::Err
         .scope(Scope::from_all(NEWEST))?
         .create()?;
     if own_root {
-        ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::SCRATCH)?, scratch))?;
+        ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(common.scratch)?, change))?;
     }
-    if own_root && code_copy {
+    for directory in &common.directories {
+        let rights = if directory.writable { change } else { read };
+        ruleset = ruleset.add_rule(PathBeneath::new(directories::open(directory)?, rights))?;
+    }
+    if own_root && common.load_by == LoadBy::Copy {
         // The dynamic loader opens it by path; its mount is read-only.
         ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::CODE_COPY)?, AccessFs::ReadFile))?;
     }

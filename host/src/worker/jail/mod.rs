@@ -2,9 +2,11 @@
 //! where it stands.
 
 mod check;
+pub(super) mod directories;
 pub(super) mod filter;
 mod landlock;
 pub(super) mod limits;
+mod mounts;
 pub(super) mod root;
 pub(super) mod spaces;
 
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{FailedStep, LoadBy, SealReport, WorkerSpec};
+use crate::wire::{Directory, FailedStep, LoadBy, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -52,18 +54,31 @@ pub(super) enum Report {
     Failed(FailedStep),
 }
 
+/// What all workers of one launcher have in common.
+pub(super) struct Common {
+    pub(super) load_by: LoadBy,
+    /// Where the scratch directory lies.
+    pub(super) scratch: &'static str,
+    /// What is shown of the machine's tree.
+    pub(super) directories: Vec<Directory>,
+}
+
 /// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.
 ///
 /// # Errors
 /// The first step that failed.
-pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction]) -> Result<Sealing, StepError> {
+pub(super) fn seal<'a>(
+    spec: &WorkerSpec,
+    common: &'a Common,
+    program: &[Instruction],
+) -> Result<Sealing<'a>, StepError> {
     let layers = spec.layers;
     // A session of its own first: kill(0) would reach the launcher's process group.
     at("setsid", nix::unistd::setsid().map(drop))?;
     if layers.namespaces {
         // Mounts need the launcher's user namespace, so they come before the worker's own.
-        root::mount_scratch(&spec.rlimits)?;
-        match load_by {
+        root::mount_scratch(common.scratch, &spec.rlimits)?;
+        match common.load_by {
             LoadBy::Copy => root::copy_code()?,
             LoadBy::Procfs => root::show_descriptors()?,
         }
@@ -84,22 +99,22 @@ pub(super) fn seal(spec: &WorkerSpec, load_by: LoadBy, program: &[Instruction]) 
     if layers.privileges || layers.landlock || layers.seccomp {
         at("set no new privileges", sys::privileges::set_no_new_privileges())?;
     }
-    let landlock_abi =
-        if layers.landlock { landlock::restrict(layers.namespaces, load_by == LoadBy::Copy)? } else { 0 };
+    let landlock_abi = if layers.landlock { landlock::restrict(layers.namespaces, common)? } else { 0 };
     // Last: it refuses what the steps above needed.
     let listener =
         if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(program))?) } else { None };
-    Ok(Sealing { spec: *spec, landlock_abi, listener })
+    Ok(Sealing { spec: *spec, directories: &common.directories, landlock_abi, listener })
 }
 
 /// A worker whose layers stand, but whose filter's listener the launcher has not fetched yet.
-pub(super) struct Sealing {
+pub(super) struct Sealing<'a> {
     spec: WorkerSpec,
+    directories: &'a [Directory],
     landlock_abi: u32,
     pub(super) listener: Option<OwnedFd>,
 }
 
-impl Sealing {
+impl Sealing<'_> {
     /// Whether the host will pass descriptors.
     pub(super) fn receives_descriptors(&self) -> bool {
         self.spec.receives_descriptors
@@ -116,7 +131,7 @@ impl Sealing {
             // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
             at("give up dumpability", sys::privileges::set_dumpable(false))?;
         }
-        let probes = check::probe(&self.spec.layers)?;
+        let probes = check::probe(&self.spec.layers, self.directories)?;
         Ok(SealReport { layers: self.spec.layers, landlock_abi: self.landlock_abi, probes })
     }
 }

@@ -1,4 +1,5 @@
-//! The private root: a read-only tmpfs that holds nothing of the host but three harmless devices (pivot_root(2)).
+//! The private root: a read-only tmpfs that holds nothing of the host but three harmless devices and the directories that
+//! were granted (pivot_root(2)).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,17 +9,16 @@ use std::path::Path;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
+use super::directories::{self, TakeError, Tree};
 use super::{StepError, at};
 use crate::sys;
 use crate::wire::{LoadBy, Rlimits};
 use crate::worker::numbers;
 
-/// The scratch directory of every worker, private to it.
-pub(in crate::worker) const SCRATCH: &str = "/tmp";
-/// Where a worker finds its code: among its descriptors, or as a copy of its own.
-pub(in crate::worker) const CODE: &str = "/code";
+/// Where a worker finds its code: among its descriptors, or as a copy of its own. No granted directory lies in `/dev`.
+pub(in crate::worker) const CODE: &str = "/dev/code";
 /// That copy.
-pub(in crate::worker) const CODE_COPY: &str = "/code/library.so";
+pub(in crate::worker) const CODE_COPY: &str = "/dev/code/library.so";
 
 const DEVICES: [&str; 3] = ["null", "zero", "urandom"];
 /// Directories that exist on every system and can carry the new root for a moment.
@@ -27,8 +27,8 @@ const CARRIERS: [&str; 4] = ["/tmp", "/run", "/mnt", "/proc"];
 /// Builds the root and moves into it; called by the launcher, before any worker.
 ///
 /// # Errors
-/// The first mount that failed.
-pub(in crate::worker) fn enter(forced: Option<LoadBy>) -> Result<LoadBy, StepError> {
+/// The first mount that failed, or a directory that could not be attached.
+pub(in crate::worker) fn enter(forced: Option<LoadBy>, scratch: &str, trees: &[Tree]) -> Result<LoadBy, TakeError> {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     // Nothing that is mounted from here on may reach the host's tree.
     at(
@@ -36,12 +36,12 @@ pub(in crate::worker) fn enter(forced: Option<LoadBy>) -> Result<LoadBy, StepErr
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>),
     )?;
     let carrier = CARRIERS.iter().find(|path| Path::new(path).is_dir()).copied().unwrap_or("/");
-    let options = "mode=0755,size=64k,nr_inodes=32";
-    at("mount the root", mount(Some("tmpfs"), carrier, Some("tmpfs"), quiet, Some(options)))?;
+    let options = format!("mode=0755,size=64k,nr_inodes={}", 32 + directories::count_names(trees));
+    at("mount the root", mount(Some("tmpfs"), carrier, Some("tmpfs"), quiet, Some(options.as_str())))?;
     let host_devices = Path::new("/dev");
-    let new = |name: &str| Path::new(carrier).join(name);
-    for directory in ["proc", "dev", "tmp", "code"] {
-        at("make the root's directories", fs::create_dir(new(directory)))?;
+    let new = |name: &str| Path::new(carrier).join(name.trim_start_matches('/'));
+    for directory in ["/proc", CODE, scratch] {
+        at("make the root's directories", fs::create_dir_all(new(directory)))?;
     }
     for device in DEVICES {
         let target = new("dev").join(device);
@@ -49,13 +49,14 @@ pub(in crate::worker) fn enter(forced: Option<LoadBy>) -> Result<LoadBy, StepErr
         let source = host_devices.join(device);
         at("bind the root's devices", mount(Some(&source), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>))?;
     }
+    directories::attach(trees, Path::new(carrier))?;
     let load_by = match forced {
         Some(LoadBy::Copy) => LoadBy::Copy,
         // Before the pivot: afterwards no visible procfs is left that the kernel could compare with.
         _ => mount_proc(&new("proc")),
     };
     if forced == Some(LoadBy::Procfs) && load_by != LoadBy::Procfs {
-        return at("mount procfs", Err(io::Error::from(io::ErrorKind::PermissionDenied)));
+        return Ok(at("mount procfs", Err(io::Error::from(io::ErrorKind::PermissionDenied)))?);
     }
     at("enter the root", chdir(carrier))?;
     at("pivot the root", pivot_root(".", "."))?;
@@ -80,11 +81,11 @@ fn mount_proc(target: &Path) -> LoadBy {
 ///
 /// # Errors
 /// The mount failed.
-pub(super) fn mount_scratch(limits: &Rlimits) -> Result<(), StepError> {
+pub(super) fn mount_scratch(place: &str, limits: &Rlimits) -> Result<(), StepError> {
     let options = format!("mode=0700,size={},nr_inodes={}", limits.scratch, limits.scratch_files);
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    at("mount the scratch", mount(Some("tmpfs"), SCRATCH, Some("tmpfs"), flags, Some(options.as_str())))?;
-    at("enter the scratch", chdir(SCRATCH))
+    at("mount the scratch", mount(Some("tmpfs"), place, Some("tmpfs"), flags, Some(options.as_str())))?;
+    at("enter the scratch", chdir(place))
 }
 
 /// Shows the worker's own descriptors where a copy of the code would lie, and hides procfs: its links and file data would
@@ -115,7 +116,7 @@ fn copy_from(code: &File) -> Result<(), StepError> {
     let length = at("measure the code", code.metadata())?.len();
     let options = format!("mode=0700,size={},nr_inodes=4", length + 65536);
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    at("mount the code", mount(Some("tmpfs"), "/code", Some("tmpfs"), flags, Some(options.as_str())))?;
+    at("mount the code", mount(Some("tmpfs"), CODE, Some("tmpfs"), flags, Some(options.as_str())))?;
     let target = OpenOptions::new().write(true).create_new(true).mode(0o400).open(CODE_COPY);
     let mut target = at("copy the code", target)?;
     let mut piece = vec![0; 128 * 1024];
@@ -130,5 +131,5 @@ fn copy_from(code: &File) -> Result<(), StepError> {
     }
     drop(target);
     let sealed = flags | MsFlags::MS_RDONLY | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
-    at("make the code read-only", mount(None::<&str>, "/code", None::<&str>, sealed, None::<&str>))
+    at("make the code read-only", mount(None::<&str>, CODE, None::<&str>, sealed, None::<&str>))
 }

@@ -1,13 +1,16 @@
 //! Namespaces and user ids: the launcher's own, and the user namespace of each worker (namespaces(7)).
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Gid, Uid, getgid, getuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getgid, getuid, pipe2, read, setgroups, setresgid, setresuid};
 
 use super::{StepError, at};
 use crate::sys;
+use crate::sys::process::{Cloned, clone, exit_now, reap};
 
 /// Ids that systemd's table of user ids leaves for such uses; 65534 is shared with other daemons.
 const FIRST_ID: u32 = 61184;
@@ -20,7 +23,7 @@ const IDS: u32 = 65519 - FIRST_ID + 1;
 /// The ids could not be changed although this is the initial user namespace.
 pub(in crate::worker) fn leave_root() -> Result<(), StepError> {
     if getuid().is_root() {
-        let id = FIRST_ID + std::process::id() % IDS;
+        let id = id_without_rights();
         let outcome = setgroups(&[])
             .and_then(|()| setresgid(Gid::from_raw(id), Gid::from_raw(id), Gid::from_raw(id)))
             .and_then(|()| setresuid(Uid::from_raw(id), Uid::from_raw(id), Uid::from_raw(id)));
@@ -31,6 +34,50 @@ pub(in crate::worker) fn leave_root() -> Result<(), StepError> {
     }
     // The change of ids took it away; without it the id maps cannot be written.
     at("become dumpable", sys::privileges::set_dumpable(true))
+}
+
+/// The id that root's workers have on this machine.
+fn id_without_rights() -> u32 {
+    FIRST_ID + std::process::id() % IDS
+}
+
+/// Whether this is root itself, who may show a directory with other owners than it has. Root of a container or of a
+/// nested namespace is not.
+pub(super) fn may_map_ids() -> bool {
+    getuid().is_root() && is_initial_namespace() && sys::privileges::may_administer()
+}
+
+/// A user namespace for a mount on which root's files belong to the workers, and what a worker makes belongs to root on
+/// the disk. Everybody else's stay theirs: a worker reaches what root would reach without its privileges. The worker's own
+/// id is left out, since two owners cannot become one.
+///
+/// # Errors
+/// The kernel or its configuration forbids it.
+pub(super) fn id_map() -> Result<OwnedFd, StepError> {
+    let (theirs, ours) = at("make a pipe", pipe2(OFlag::O_CLOEXEC))?;
+    match at("clone into a namespace for an id map", clone(libc::CLONE_NEWUSER))? {
+        Cloned::Child => {
+            drop(ours);
+            // Until the namespace is held by others, or nobody is left to hold it.
+            let _ = read(&theirs, &mut [0]);
+            exit_now(0)
+        }
+        Cloned::Parent { pid, .. } => {
+            let space = write_id_map(pid);
+            drop(ours);
+            at("collect the namespace's process", reap(pid))?;
+            space
+        }
+    }
+}
+
+fn write_id_map(pid: i32) -> Result<OwnedFd, StepError> {
+    let id = id_without_rights();
+    let map = format!("0 {id} 1\n1 1 {}\n{} {} {}\n", id - 1, id + 1, id + 1, u32::MAX - id - 1);
+    for file in ["uid_map", "gid_map"] {
+        at("write an id map", fs::write(format!("/proc/{pid}/{file}"), &map))?;
+    }
+    at("open a namespace", File::open(format!("/proc/{pid}/ns/user"))).map(OwnedFd::from)
 }
 
 fn is_initial_namespace() -> bool {

@@ -1,8 +1,4 @@
 //! Compiles the rules on arguments.
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "constants of the kernel's interface, each smaller than its field"
-)]
 
 use super::rules::{Action, Check, FCNTL};
 use super::{EPERM, EQUAL, HAS_BIT, Instruction, MASK, RETURN, high_word, jump, low_word, statement, verdict};
@@ -85,27 +81,8 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
             allow,
             refuse,
         ],
-        Check::ConnectedSend(flags) => vec![
-            low_word(4),
-            jump(EQUAL, 0, 0, 5),
-            high_word(4),
-            jump(EQUAL, 0, 0, 3),
-            low_word(3),
-            jump(HAS_BIT, !flags, 1, 0),
-            allow,
-            refuse,
-        ],
-        Check::SocketOption(levels) => {
-            let mut program = vec![low_word(1)];
-            for (level, names) in levels {
-                let names = one_of(2, names);
-                // Entered with the level loaded, and left with it where the level is another.
-                program.push(jump(EQUAL, *level, 0, u8::try_from(names.len()).unwrap_or(u8::MAX)));
-                program.extend(names);
-            }
-            program.push(refuse);
-            program
-        }
+        Check::ConnectedSend(flags) => connected_send(flags),
+        Check::SocketOption(levels) => socket_option(levels),
         Check::HarmlessPrctl => {
             let mut program = vec![
                 low_word(0),
@@ -141,6 +118,33 @@ fn counted_memory() -> Vec<Instruction> {
         refuse,
         allow,
     ]
+}
+
+/// sendto(2) without an address, whose flags are among these.
+fn connected_send(flags: u32) -> Vec<Instruction> {
+    vec![
+        low_word(4),
+        jump(EQUAL, 0, 0, 5),
+        high_word(4),
+        jump(EQUAL, 0, 0, 3),
+        low_word(3),
+        jump(HAS_BIT, !flags, 1, 0),
+        statement(RETURN, verdict(Action::Allow)),
+        statement(RETURN, verdict(EPERM)),
+    ]
+}
+
+/// The level is the second argument, the name the third; each level is followed by its own names.
+fn socket_option(levels: &[(u32, &[u32])]) -> Vec<Instruction> {
+    let mut program = vec![low_word(1)];
+    for (level, names) in levels {
+        let names = one_of(2, names);
+        // Past the names, the level is still what was loaded.
+        program.push(jump(EQUAL, *level, 0, u8::try_from(names.len()).unwrap_or(u8::MAX)));
+        program.extend(names);
+    }
+    program.push(statement(RETURN, verdict(EPERM)));
+    program
 }
 
 fn one_of(argument: u8, values: &[u32]) -> Vec<Instruction> {

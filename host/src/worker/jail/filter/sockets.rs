@@ -5,7 +5,6 @@
 //! sendmmsg(2), which could also pass descriptors on. std, tokio and hyper write streams by sendto(2), write(2) and
 //! writev(2). Nor are socket(2), connect(2), bind(2), listen(2) and accept(2): connect(2) to `AF_UNSPEC` would free a
 //! stream from its other end.
-#![expect(clippy::cast_sign_loss, reason = "constants of the kernel's interface, none of them negative")]
 
 use super::rules::{Action, Check, Group, calls};
 

@@ -157,7 +157,9 @@ fn arguments_decide() {
     }
 }
 
-/// Calls on a stream of the host, each with what the base alone answers and what is answered where such streams arrive.
+type Call = (libc::c_long, [u64; 6]);
+
+/// Each call with whether the base alone lets it pass, and whether it passes where streams of the host arrive.
 #[test]
 fn streams_keep_their_other_end() {
     let bits = |flags: i32| u64::from(flags.cast_unsigned());
@@ -165,48 +167,47 @@ fn streams_keep_their_other_end() {
     let get = |level: u64, name: i32| (libc::SYS_getsockopt, [3, level, bits(name), 0x1000, 0x1000, 0]);
     let set = |level: u64, name: i32| (libc::SYS_setsockopt, [3, level, bits(name), 0x1000, 4, 0]);
     let send = |flags: i32, address: u64| (libc::SYS_sendto, [3, 0x1000, 1, bits(flags), address, 16]);
-    let never = (false, false);
-    let cases: &[(&str, (libc::c_long, [u64; 6]), (bool, bool))] = &[
-        ("send", send(libc::MSG_NOSIGNAL, 0), (true, true)),
-        ("send elsewhere", send(libc::MSG_NOSIGNAL, 0x1000), never),
-        ("send elsewhere, the address above 4 GiB", send(libc::MSG_NOSIGNAL, high), never),
-        ("send and connect", send(libc::MSG_FASTOPEN, 0), never),
-        ("send and connect elsewhere", send(libc::MSG_FASTOPEN, 0x1000), never),
-        ("send out of band", send(libc::MSG_OOB, 0), never),
-        ("receive", (libc::SYS_recvfrom, [3, 0x1000, 1, 0, 0, 0]), (true, true)),
-        ("receive descriptors", (libc::SYS_recvmsg, [3, 0x1000, 0, 0, 0, 0]), (false, true)),
-        ("send descriptors", (libc::SYS_sendmsg, [3, 0x1000, 0, 0, 0, 0]), never),
-        ("send many", (libc::SYS_sendmmsg, [3, 0x1000, 1, 0, 0, 0]), never),
-        ("receive many", (libc::SYS_recvmmsg, [3, 0x1000, 1, 0, 0, 0]), never),
-        ("socket", (libc::SYS_socket, [2, 1, 0, 0, 0, 0]), never),
-        ("connect", (libc::SYS_connect, [3, 0x1000, 16, 0, 0, 0]), never),
-        ("bind", (libc::SYS_bind, [3, 0x1000, 16, 0, 0, 0]), never),
-        ("listen", (libc::SYS_listen, [3, 1, 0, 0, 0, 0]), never),
-        ("accept", (libc::SYS_accept4, [3, 0, 0, 0, 0, 0]), never),
-        ("peer's name", (libc::SYS_getpeername, [3, 0x1000, 0x1000, 0, 0, 0]), (false, true)),
-        ("last error", get(socket, libc::SO_ERROR), (true, true)),
-        ("last error with a high bit", get(socket | high, libc::SO_ERROR), (true, true)),
-        ("peer's process", get(socket, libc::SO_PEERPIDFD), never),
-        ("peer's ids", get(socket, libc::SO_PEERCRED), never),
-        ("filter", get(socket, libc::SO_GET_FILTER), never),
-        ("no delay?", get(tcp, libc::TCP_NODELAY), (true, true)),
-        ("repair queue", get(tcp, libc::TCP_REPAIR), never),
-        ("no delay", set(tcp, libc::TCP_NODELAY), (false, true)),
-        ("keep-alive", set(socket, libc::SO_KEEPALIVE), (false, true)),
-        ("filter", set(socket, libc::SO_ATTACH_FILTER), never),
-        ("BPF", set(socket, libc::SO_ATTACH_BPF), never),
-        ("filter with a high bit", set(socket | high, libc::SO_ATTACH_FILTER), never),
-        ("device", set(socket, libc::SO_BINDTODEVICE), never),
-        ("mark", set(socket, libc::SO_MARK), never),
-        ("stacked protocol", set(tcp, libc::TCP_ULP), never),
-        ("repair", set(tcp, libc::TCP_REPAIR), never),
-        ("fast open", set(tcp, libc::TCP_FASTOPEN_CONNECT), never),
-        ("IP options", set(bits(libc::IPPROTO_IP), libc::IP_OPTIONS), never),
-        ("the name of another level", set(bits(libc::IPPROTO_IP), libc::TCP_NODELAY), never),
-        ("level 0", set(0, 0), never),
+    let cases: &[(&str, Call, bool, bool)] = &[
+        ("send", send(libc::MSG_NOSIGNAL, 0), true, true),
+        ("send elsewhere", send(libc::MSG_NOSIGNAL, 0x1000), false, false),
+        ("send elsewhere, the address above 4 GiB", send(libc::MSG_NOSIGNAL, high), false, false),
+        ("send and connect", send(libc::MSG_FASTOPEN, 0), false, false),
+        ("send and connect elsewhere", send(libc::MSG_FASTOPEN, 0x1000), false, false),
+        ("send out of band", send(libc::MSG_OOB, 0), false, false),
+        ("receive", (libc::SYS_recvfrom, [3, 0x1000, 1, 0, 0, 0]), true, true),
+        ("receive descriptors", (libc::SYS_recvmsg, [3, 0x1000, 0, 0, 0, 0]), false, true),
+        ("send descriptors", (libc::SYS_sendmsg, [3, 0x1000, 0, 0, 0, 0]), false, false),
+        ("send many", (libc::SYS_sendmmsg, [3, 0x1000, 1, 0, 0, 0]), false, false),
+        ("receive many", (libc::SYS_recvmmsg, [3, 0x1000, 1, 0, 0, 0]), false, false),
+        ("socket", (libc::SYS_socket, [2, 1, 0, 0, 0, 0]), false, false),
+        ("connect", (libc::SYS_connect, [3, 0x1000, 16, 0, 0, 0]), false, false),
+        ("bind", (libc::SYS_bind, [3, 0x1000, 16, 0, 0, 0]), false, false),
+        ("listen", (libc::SYS_listen, [3, 1, 0, 0, 0, 0]), false, false),
+        ("accept", (libc::SYS_accept4, [3, 0, 0, 0, 0, 0]), false, false),
+        ("peer's name", (libc::SYS_getpeername, [3, 0x1000, 0x1000, 0, 0, 0]), false, true),
+        ("last error", get(socket, libc::SO_ERROR), true, true),
+        ("last error with a high bit", get(socket | high, libc::SO_ERROR), true, true),
+        ("peer's process", get(socket, libc::SO_PEERPIDFD), false, false),
+        ("peer's ids", get(socket, libc::SO_PEERCRED), false, false),
+        ("filter", get(socket, libc::SO_GET_FILTER), false, false),
+        ("no delay?", get(tcp, libc::TCP_NODELAY), true, true),
+        ("repair queue", get(tcp, libc::TCP_REPAIR), false, false),
+        ("no delay", set(tcp, libc::TCP_NODELAY), false, true),
+        ("keep-alive", set(socket, libc::SO_KEEPALIVE), false, true),
+        ("filter", set(socket, libc::SO_ATTACH_FILTER), false, false),
+        ("BPF", set(socket, libc::SO_ATTACH_BPF), false, false),
+        ("filter with a high bit", set(socket | high, libc::SO_ATTACH_FILTER), false, false),
+        ("device", set(socket, libc::SO_BINDTODEVICE), false, false),
+        ("mark", set(socket, libc::SO_MARK), false, false),
+        ("stacked protocol", set(tcp, libc::TCP_ULP), false, false),
+        ("repair", set(tcp, libc::TCP_REPAIR), false, false),
+        ("fast open", set(tcp, libc::TCP_FASTOPEN_CONNECT), false, false),
+        ("IP options", set(bits(libc::IPPROTO_IP), libc::IP_OPTIONS), false, false),
+        ("the name of another level", set(bits(libc::IPPROTO_IP), libc::TCP_NODELAY), false, false),
+        ("level 0", set(0, 0), false, false),
     ];
     let verdict = |passes: bool| if passes { libc::SECCOMP_RET_ALLOW } else { REFUSED };
-    for (name, (number, args), (alone, sockets)) in cases {
+    for (name, (number, args), alone, sockets) in cases {
         assert_eq!(answer(*number, *args), verdict(*alone), "{name}");
         assert_eq!(answer_with_sockets(*number, *args), verdict(*sockets), "{name}, where streams arrive");
     }

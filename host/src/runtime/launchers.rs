@@ -1,0 +1,76 @@
+//! The launchers of a host: one that most plugins share, and one for each plugin that was granted directories.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use migraine_plugin_api::Permission;
+
+use super::directories::{Bases, granted};
+use crate::ids::PluginName;
+use crate::sandbox::{Launcher, SandboxError};
+use crate::wire::{Directory, LauncherSpec};
+
+/// Each is started when it is first needed.
+#[derive(Debug)]
+pub(super) struct Launchers {
+    bases: Bases,
+    shared: Option<Arc<Launcher>>,
+    /// With the directories that each was started for.
+    own: BTreeMap<PluginName, (Vec<Directory>, Arc<Launcher>)>,
+}
+
+impl Launchers {
+    pub(super) fn new(bases: Bases) -> Self {
+        Self { bases, shared: None, own: BTreeMap::new() }
+    }
+
+    /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
+    /// follows.
+    ///
+    /// # Errors
+    /// A grant names what no plugin may have, or the process cannot be started.
+    pub(super) fn get(&mut self, plugin: &PluginName, grants: &[Permission]) -> Result<Arc<Launcher>, SandboxError> {
+        let directories = granted(grants, &self.bases)?;
+        let running = match self.own.get(plugin) {
+            Some((shown, launcher)) if *shown == directories => Some(launcher),
+            // Started for grants that were changed meanwhile.
+            Some(_) => self.own.remove(plugin).and(None),
+            None if directories.is_empty() => self.shared.as_ref(),
+            None => None,
+        };
+        if let Some(launcher) = running {
+            return Ok(Arc::clone(launcher));
+        }
+        let spec = LauncherSpec { namespaces: true, load_by: None, directories };
+        let launcher = Arc::new(Launcher::start(&spec)?);
+        if spec.directories.is_empty() {
+            self.shared = Some(Arc::clone(&launcher));
+        } else {
+            self.own.insert(plugin.clone(), (spec.directories, Arc::clone(&launcher)));
+        }
+        Ok(launcher)
+    }
+
+    /// Whether a plugin has a launcher of its own.
+    pub(super) fn has_own(&self, plugin: &PluginName) -> bool {
+        self.own.contains_key(plugin)
+    }
+
+    /// Gives up the launcher of a plugin, which failed and took every worker along.
+    pub(super) fn forget(&mut self, plugin: &PluginName) {
+        if self.own.remove(plugin).is_none() {
+            self.shared = None;
+        }
+    }
+
+    /// As [`Launcher::leave`], for all.
+    pub(super) fn leave(&self) {
+        self.own.values().map(|(_, launcher)| launcher).chain(&self.shared).for_each(|launcher| launcher.leave());
+    }
+
+    /// Lets go of all; each ends with its last worker.
+    pub(super) fn clear(&mut self) {
+        self.own.clear();
+        self.shared = None;
+    }
+}
