@@ -160,7 +160,6 @@ fn a_filter_that_cannot_be_installed_is_named() {
 #[test]
 fn a_layer_that_does_not_hold_is_found_out() {
     refuses("capset:retval=0", "check", &["hold a capability", "report it"]);
-    refuses("setrlimit:retval=0,prlimit64:retval=0", "check", &["one descriptor too many"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ManageError;
+use super::rules::Rules;
 use super::usage::usage_line;
 use super::verify::judge_tree;
 use crate::ids::{Digest, Fingerprint, PluginName};
@@ -37,6 +38,8 @@ pub struct PluginInfo {
     pub permissions: Vec<Permission>,
     /// What it was granted.
     pub grants: Vec<Permission>,
+    /// What that means; nothing for one that is not installed.
+    pub rules: Option<Rules>,
     /// Who vouches for it.
     pub signature: Signature,
     /// The digest of its index.
@@ -121,6 +124,7 @@ impl PluginInfo {
             hooks: entry.hooks.clone(),
             permissions: entry.asked.clone(),
             grants: entry.grants.clone(),
+            rules: Some(Rules::of(entry)),
             signature: Signature::from(&entry.trust),
             digest: Some(entry.digest),
             installed_at: Some(entry.installed_at.clone()),
@@ -142,6 +146,7 @@ impl PluginInfo {
             hooks: Vec::new(),
             permissions: Vec::new(),
             grants: Vec::new(),
+            rules: None,
             signature: Signature::NotTrusted,
             digest: None,
             installed_at: None,

@@ -10,8 +10,10 @@ mod error;
 mod host;
 mod launchers;
 mod services;
-mod wall;
+mod spec;
+pub mod wall;
 
 pub use error::CallError;
 pub use host::{Host, Settings};
 pub use services::Voice;
+pub use spec::worker_spec;

@@ -8,13 +8,15 @@ use migraine_plugin_api::Timeout;
 const DEFAULT: Duration = Duration::from_secs(30);
 
 /// The wall clock of a command: what the user gave for this run, else what the command was granted, else the default.
-pub(super) fn of_command(given: Option<Timeout>, granted: Option<Timeout>) -> Option<Duration> {
+#[must_use]
+pub fn of_command(given: Option<Timeout>, granted: Option<Timeout>) -> Option<Duration> {
     given.or(granted).map_or(Some(DEFAULT), duration)
 }
 
 /// The wall clock of a hook: what the user gave for this run, else the default. A hook that runs a command which was
 /// granted more than that has the command's; one that was granted less is not cut short for it.
-pub(super) fn of_hook(given: Option<Timeout>, granted: Option<Timeout>) -> Option<Duration> {
+#[must_use]
+pub fn of_hook(given: Option<Timeout>, granted: Option<Timeout>) -> Option<Duration> {
     match (given, granted) {
         (Some(given), _) => duration(given),
         (None, Some(granted)) => duration(granted).map(|granted| granted.max(DEFAULT)),
