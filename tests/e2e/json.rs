@@ -65,6 +65,12 @@ fn shown(home: &Home, parcel: &Parcel) {
     assert_eq!(list["plugins"], json!([info]));
     has(&info, &["name", "version", "description", "commands", "dependencies", "config"]);
     has(&info, &["status", "hooks", "permissions", "grants", "signature", "digest", "installed_at", "problem"]);
+    has(&info["rules"], &["can", "cannot", "limits"]);
+    has(&info["rules"]["limits"][0], &["what", "most"]);
+    let can = info["rules"]["can"].as_array().unwrap();
+    assert!(can.contains(&json!("see the variables of every workflow that runs")), "{can:?}");
+    let text = home.ok(&["plugin", "info", &parcel.name]);
+    text.says(&["  can          see the variables of every", "  cannot       see any of your files", "memory: 64 MiB"]);
     for command in info["commands"].as_array().unwrap() {
         has(command, &["name", "description", "usage"]);
         assert!(command["usage"].as_str().unwrap().starts_with("migraine plugin run hooks"), "{command}");

@@ -130,7 +130,7 @@ fn text(report: &Report, out: &Out) -> String {
     let sections = [
         section(out, "Sandbox", facts),
         section(out, "Steps", steps),
-        section(out, "What a sandboxed process tried in vain", acts),
+        section(out, "What a sandboxed process tried", acts),
         section(out, "Home", store),
     ];
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
