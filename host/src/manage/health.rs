@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::code::{Code, Coded};
+use crate::policy::PolicyFile;
 use crate::store::{Home, State, StoreError};
 use crate::trust::Keyring;
 
@@ -59,10 +60,15 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
     let count = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
     let plugins = |state: State| count(state.plugins.len(), "plugin");
     let keys = Keyring::load_from(&home.keys_path()).map(|keys| count(keys.iter().count(), "trusted key"));
+    let limits = |policy: PolicyFile| match policy.command_wall() {
+        Some(wall) => format!("no command takes longer than {} s", wall.as_secs()),
+        None => "they set no limit".to_owned(),
+    };
     vec![
         HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} belongs to this user alone"))),
         HealthCheck::of("state", home.read().map(plugins)),
         HealthCheck::of("keyring", keys),
+        HealthCheck::of("policy files", home.policy().map(limits)),
     ]
 }
 
@@ -82,12 +88,18 @@ mod tests {
         assert_eq!(codes(&path), [("home directory", None)]);
         assert!(!path.exists(), "nothing is made");
         let home = Home::open(&path).unwrap();
-        let all = |state, keys| [("home directory", None), ("state", state), ("keyring", keys)];
-        assert_eq!(codes(&path), all(None, None));
+        let all = |state, keys, policy| {
+            [("home directory", None), ("state", state), ("keyring", keys), ("policy files", policy)]
+        };
+        assert_eq!(codes(&path), all(None, None, None));
         fs::write(path.join("state"), "no state").unwrap();
+        fs::write(path.join("policy.yaml"), "limit: 1").unwrap();
         fs::create_dir(home.keys_path()).unwrap();
         fs::set_permissions(home.keys_path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert_eq!(codes(&path), all(Some(Code::StateCorrupt), Some(Code::InsecurePermissions)));
+        assert_eq!(
+            codes(&path),
+            all(Some(Code::StateCorrupt), Some(Code::InsecurePermissions), Some(Code::PolicyInvalid))
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(codes(&path), [("home directory", Some(Code::InsecurePermissions))]);
         let error = StoreError::BadHome { why: "there is none".to_owned() };

@@ -11,6 +11,7 @@ mod health;
 mod info;
 mod install;
 mod list;
+mod manifest_file;
 mod revoke;
 mod rules;
 mod source;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use migraine_plugin_api::PermissionKind;
 use serde::Serialize;
 
-use crate::policy::{Item, Request, asks};
+use crate::policy::{Item, PolicyFile, Request, asks};
 use crate::runtime::{wall, worker_spec};
 use crate::sandbox::{CPU_WINDOW, CallLimits};
 use crate::store::Entry;
@@ -46,9 +46,9 @@ const KINDS: [(PermissionKind, &str, &str); 7] = [
 
 impl Rules {
     /// The rules of an installed plugin, as they are when it runs.
-    pub(super) fn of(entry: &Entry) -> Self {
+    pub(super) fn of(entry: &Entry, policy: &PolicyFile) -> Self {
         let spec = worker_spec(&entry.grants);
-        Self { can: can(entry), cannot: cannot(entry), limits: limits(entry, &spec.rlimits) }
+        Self { can: can(entry), cannot: cannot(entry), limits: limits(entry, policy, &spec.rlimits) }
     }
 }
 
@@ -78,7 +78,8 @@ fn cannot(entry: &Entry) -> Vec<String> {
     kinds.filter(|words| !words.is_empty()).chain(always).map(str::to_owned).collect()
 }
 
-fn limits(entry: &Entry, rlimits: &Rlimits) -> Vec<Limit> {
+fn limits(entry: &Entry, policy: &PolicyFile, rlimits: &Rlimits) -> Vec<Limit> {
+    let cap = policy.command_wall();
     let calls = CallLimits::default();
     let limit = |what: &str, most: String| Limit { what: what.to_owned(), most };
     let mut limits = vec![
@@ -89,12 +90,13 @@ fn limits(entry: &Entry, rlimits: &Rlimits) -> Vec<Limit> {
         limit("scratch", format!("{} in {} files", mebibytes(rlimits.scratch), rlimits.scratch_files)),
         limit("CPU time", format!("{} in each {}", seconds(calls.cpu), seconds(CPU_WINDOW))),
         limit("requests of one call", calls.services.to_string()),
-        limit("time of a command", time(wall::of_command(None, None))),
-        limit("time of a hook", time(wall::of_hook(None, None))),
+        limit("time of a command", time(wall::of_command(None, None, cap))),
+        limit("time of a hook", time(wall::of_handler(None))),
     ];
-    limits.extend(entry.commands.iter().filter(|command| command.timeout.is_some()).map(|command| {
-        let most = time(wall::of_command(None, command.timeout));
-        Limit { what: format!("time of `{}`", safe_line(&command.name)), most }
+    limits.extend(entry.commands.iter().filter_map(|command| {
+        let granted = entry.timeout(&command.name)?;
+        let most = time(wall::of_command(None, Some(granted), cap));
+        Some(Limit { what: format!("time of `{}`", safe_line(&command.name)), most })
     }));
     limits
 }
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_plugin_without_grants_can_do_nothing() {
-        let rules = Rules::of(&entry(&[], &json!({})));
+        let rules = Rules::of(&entry(&[], &json!({})), &PolicyFile::default());
         assert_eq!(rules.can.len(), 2, "its own things only: {:?}", rules.can);
         for words in ["see any of your files", "connect to anything", "have a program run", "start a program itself"] {
             has(&rules.cannot, words);
@@ -153,11 +155,12 @@ mod tests {
         let commands = json!([
             {"name": "follow", "description": "", "timeout": "none"},
             {"name": "build", "description": "", "timeout": 600},
-            {"name": "list", "description": ""},
+            {"name": "wait", "description": "", "timeout": 900},
         ]);
-        let more = json!({"hooks": [hook], "commands": commands});
+        let granted = json!([{"command": "follow", "timeout": "none"}, {"command": "build", "timeout": 600}]);
+        let more = json!({"hooks": [hook], "commands": commands, "consents": granted});
         let grants = ["network=unix:/run/docker.sock", "filesystem=read:/srv/data", "task_read"];
-        let rules = Rules::of(&entry(&grants, &more));
+        let rules = Rules::of(&entry(&grants, &more), &PolicyFile::default());
         has(&rules.can, "connect to the socket /run/docker.sock");
         has(&rules.can, "read files in /srv/data");
         has(&rules.can, "see the variables of every workflow that runs");
@@ -167,10 +170,16 @@ mod tests {
         let all = rules.cannot.join("\n");
         assert!(!all.contains("see the variables of a workflow") && !all.contains("connect to anything\n"), "{all}");
         assert!(!rules.can.iter().any(|words| words.contains("before it runs")), "nobody agreed to the hook");
-        let times: Vec<_> = rules.limits.iter().rev().take(2).map(|limit| (&*limit.what, &*limit.most)).collect();
-        assert_eq!(times, [("time of `build`", "600 s"), ("time of `follow`", "no limit")]);
+        let times = |rules: &Rules| {
+            let limits = rules.limits.iter().filter(|limit| limit.what.starts_with("time of"));
+            limits.map(|limit| limit.most.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(times(&rules), ["30 s", "30 s", "no limit", "600 s"], "nobody agreed to the time of `wait`");
+        let policy = PolicyFile::parse("limits: {command_wall: 20}").unwrap();
+        let capped = Rules::of(&entry(&grants, &more), &policy);
+        assert_eq!(times(&capped), ["20 s", "30 s", "20 s", "20 s"], "handlers are not commands");
 
         let more = json!({"hooks": [hook], "consents": [{"event": "pre-command"}]});
-        has(&Rules::of(&entry(&[], &more)).can, "see every command before it runs");
+        has(&Rules::of(&entry(&[], &more), &PolicyFile::default()).can, "see every command before it runs");
     }
 }
