@@ -1,21 +1,19 @@
 //! The `Host`: one object through which an application calls its plugins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError, Timeout};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
 
 use super::admission::{Admitted, admit};
 use super::directories::Bases;
 use super::error::CallError;
 use super::launchers::Launchers;
-use super::services::{Data, Side, Voice};
+use super::services::{Data, Side};
+use super::settings::Settings;
 use super::spec::worker_spec;
 use super::wall;
 use crate::ids::PluginName;
@@ -28,53 +26,6 @@ use crate::wire::{Kind, LoadBody};
 const BREAKDOWNS: u32 = 3;
 /// How long a plugin may take to shut down.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// How plugins are run.
-#[derive(Clone)]
-pub struct Settings {
-    /// Wall clock of one command, the plugin's start included, instead of the one it was granted or else 30 s.
-    pub command_timeout: Option<Timeout>,
-    /// Wall clock of one hook, the plugin's start included, instead of 30 s. A hook that runs a command has the time
-    /// that the command was granted where that is longer.
-    pub hook_timeout: Option<Timeout>,
-    /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
-    pub cpu: Duration,
-    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
-    pub user_home: Option<PathBuf>,
-    /// What relative paths in a grant begin at; the default is where the program was when this was made.
-    pub working_directory: Option<PathBuf>,
-    /// Ends the running call when it is set; whoever runs plugins clears it.
-    pub interrupted: Option<&'static AtomicBool>,
-    /// Whether standard output holds a report, so that commands print on standard error.
-    pub stdout_is_taken: bool,
-    /// Columns of the caller's terminal, if there is one.
-    pub columns: Option<u16>,
-    /// Where stray output, log lines and refusals go.
-    pub voice: Arc<dyn Voice>,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("command_timeout", &self.command_timeout).finish_non_exhaustive()
-    }
-}
-
-impl Settings {
-    /// The defaults.
-    pub fn new(voice: Arc<dyn Voice>) -> Self {
-        Self {
-            command_timeout: None,
-            hook_timeout: None,
-            cpu: CallLimits::default().cpu,
-            user_home: std::env::home_dir(),
-            working_directory: std::env::current_dir().ok(),
-            interrupted: None,
-            stdout_is_taken: false,
-            columns: None,
-            voice,
-        }
-    }
-}
 
 /// One call of a plugin.
 struct Request<'a> {
