@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
 
 use super::admission::{Admitted, admit};
 use super::directories::places;
@@ -14,12 +14,13 @@ use super::error::CallError;
 use super::launchers::Launchers;
 use super::services::{Data, Side};
 use super::settings::Settings;
+use super::spec::worker_spec;
 use super::wall;
 use crate::ids::PluginName;
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, LoadBody};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -186,8 +187,7 @@ impl Host {
         if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
-        let receives_descriptors = admitted.permissions.iter().any(|held| held.kind() == PermissionKind::Network);
-        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors };
+        let spec = worker_spec(&admitted.permissions);
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };

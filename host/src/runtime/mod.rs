@@ -11,9 +11,11 @@ mod host;
 mod launchers;
 mod services;
 mod settings;
-mod wall;
+mod spec;
+pub mod wall;
 
 pub use error::CallError;
 pub use host::Host;
 pub use services::Voice;
 pub use settings::Settings;
+pub use spec::worker_spec;

@@ -277,12 +277,12 @@ impl Control {
                 self.ready = Some(Ready { load_by, pidfd });
                 Ok(Heard::Nothing)
             }
-            FromLauncher::Unavailable { step, reason } => {
+            FromLauncher::Unavailable { failed } => {
                 // It ends now; whichever process it was, nobody else would collect it.
                 if let Some(pidfd) = fds.pop() {
                     sys::process::await_end(&pidfd);
                 }
-                Err(SandboxError::Unavailable { step, reason })
+                Err(SandboxError::Unavailable(failed))
             }
             FromLauncher::NoDirectory { directory, reason } => {
                 if let Some(pidfd) = fds.pop() {
@@ -291,8 +291,8 @@ impl Control {
                 Err(SandboxError::Directory { directory, reason })
             }
             FromLauncher::Spawned { worker } => Ok(Heard::Spawned(worker, fds.pop().ok_or_else(gone)?)),
-            FromLauncher::NotSpawned { worker, step, reason } => {
-                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed { step, reason }))
+            FromLauncher::NotSpawned { worker, failed } => {
+                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed(failed)))
             }
             FromLauncher::Ended { worker, ended } => {
                 self.ended.insert(worker, ended);
