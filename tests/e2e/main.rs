@@ -34,6 +34,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// A program that is stopped keeps its plugins and loses no time.
+mod suspend;
 /// What was changed after it was signed is refused.
 mod tamper;
 /// A call has the time that it was granted, and a signal ends it in any case.

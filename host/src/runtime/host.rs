@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
@@ -17,6 +17,7 @@ use super::settings::Settings;
 use super::spec::worker_spec;
 use super::wall;
 use crate::ids::PluginName;
+use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
@@ -136,12 +137,15 @@ impl Host {
     }
 
     fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
-        let started = Instant::now();
+        let started = awake::now();
         let admitted = self.admit(plugin)?;
         let limits = &self.limits(request, &admitted);
         let mut worker = self.take_worker(plugin, limits)?;
         // One deadline: a start that takes long leaves less for the call.
-        let rest = CallLimits { wall: limits.wall.map(|wall| wall.saturating_sub(started.elapsed())), ..*limits };
+        let rest = CallLimits {
+            wall: limits.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started))),
+            ..*limits
+        };
         let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
             variables: request.variables,
@@ -150,6 +154,7 @@ impl Host {
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
+        self.settings.voice.used(plugin, &worker.usage());
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
@@ -285,7 +290,7 @@ impl Host {
             variables: None,
             stdin: false,
             stdout_is_taken: self.settings.stdout_is_taken,
-            until: limits.wall.map(|wall| Instant::now() + wall),
+            until: limits.wall.map(Deadline::after),
             filter: None,
             connections: 0,
         }

@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
+use super::absence::Absence;
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::{self, Common, Report, StepError, at};
@@ -116,6 +117,7 @@ struct Running {
     pidfd: OwnedFd,
     listener: Option<OwnedFd>,
     refused: Option<Refused>,
+    over_cpu: Option<Duration>,
 }
 
 struct Launcher {
@@ -125,12 +127,14 @@ struct Launcher {
     /// Each compiled once, when the first worker needs it: a worker only installs it.
     filters: BTreeMap<Profile, Vec<Instruction>>,
     workers: BTreeMap<u32, Running>,
+    absence: Absence,
 }
 
 enum Event {
     Control,
     Ended(u32),
     Notified(u32),
+    Tick,
 }
 
 impl Launcher {
@@ -138,7 +142,14 @@ impl Launcher {
         // What most workers need is ready before the first is asked for.
         let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
         let common = Common { load_by, scratch: spec.scratch(), directories: spec.directories };
-        Self { control, common, namespaces: spec.namespaces, filters, workers: BTreeMap::new() }
+        Self {
+            control,
+            common,
+            namespaces: spec.namespaces,
+            filters,
+            workers: BTreeMap::new(),
+            absence: Absence::new(),
+        }
     }
 
     fn run(mut self) -> i32 {
@@ -153,6 +164,10 @@ impl Launcher {
                     Event::Ended(worker) => self.reap(worker),
                     Event::Notified(worker) => {
                         self.refuse(worker);
+                        Ok(())
+                    }
+                    Event::Tick => {
+                        self.look();
                         Ok(())
                     }
                 };
@@ -176,8 +191,12 @@ impl Launcher {
             fds.push(PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN));
             meanings.push(Event::Ended(worker));
         }
-        if poll(&mut fds, PollTimeout::NONE).is_err() {
-            return Vec::new();
+        let idle = self.workers.is_empty();
+        let timeout = if idle { PollTimeout::NONE } else { timeout(Absence::TICK) };
+        match poll(&mut fds, timeout) {
+            Ok(0) => return vec![Event::Tick],
+            Ok(_) => {}
+            Err(_) => return Vec::new(),
         }
         let happened: Vec<PollFlags> = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect();
         meanings
@@ -198,10 +217,17 @@ impl Launcher {
         if body.is_empty() {
             return Ok(false);
         }
-        let ToLauncher::Spawn { worker, spec } = serde_json::from_slice(&body)?;
-        let message = match self.spawn(spec, fds) {
-            Ok(running) => {
-                say(&self.control, &FromLauncher::Spawned { worker }, &[running.pidfd.as_fd()])?;
+        self.absence.end();
+        let (worker, spec, doors) = match serde_json::from_slice(&body)? {
+            ToLauncher::Spawn { worker, spec, doors } => (worker, spec, doors),
+            ToLauncher::Awake { cpu_ms } => {
+                self.absence.allow(Duration::from_millis(cpu_ms));
+                return Ok(true);
+            }
+        };
+        let message = match self.spawn(spec, fds, doors) {
+            Ok((running, is_grouped)) => {
+                say(&self.control, &FromLauncher::Spawned { worker, is_grouped }, &[running.pidfd.as_fd()])?;
                 self.workers.insert(worker, running);
                 return Ok(true);
             }
@@ -211,10 +237,12 @@ impl Launcher {
         Ok(true)
     }
 
-    fn spawn(&mut self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, FailedStep> {
-        if fds.len() != 5 + usize::from(spec.receives_descriptors) {
+    /// The worker, and whether it is in its group, through whose doors the last descriptors lead.
+    fn spawn(&mut self, spec: WorkerSpec, mut fds: Vec<OwnedFd>, doors: usize) -> Result<(Running, bool), FailedStep> {
+        if fds.len() != 5 + usize::from(spec.receives_descriptors) + doors {
             at("take the worker's descriptors", Err(io::Error::other("wrong number")))?;
         }
+        let doors = fds.split_off(fds.len() - doors);
         let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         let (ear, mouth) = at("make the worker's report socket", pair)?;
         let mut flags = 0;
@@ -224,14 +252,14 @@ impl Launcher {
         let profile = Profile::of(&spec, &self.common.directories);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match at("clone the worker", clone(flags))? {
-            Cloned::Child => become_worker(&spec, &self.common, program, fds, mouth),
+            Cloned::Child => become_worker(spec, &self.common, program, (fds, doors), mouth),
             Cloned::Parent { pid, pidfd } => {
-                drop((fds, mouth));
-                let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
+                drop((fds, doors, mouth));
+                let (listener, is_grouped) = await_seal(&pidfd, &ear).inspect_err(|_| {
                     sys::process::kill(pidfd.as_fd());
                     let _ = sys::process::reap(pid);
                 })?;
-                Ok(Running { pid, pidfd, listener, refused: None })
+                Ok((Running { pid, pidfd, listener, refused: None, over_cpu: None }, is_grouped))
             }
         }
     }
@@ -247,6 +275,16 @@ impl Launcher {
         sys::process::kill(running.pidfd.as_fd());
     }
 
+    /// Nothing happened for a while: the host may be stopped.
+    fn look(&mut self) {
+        for (&worker, running) in &mut self.workers {
+            if let Some(limit) = self.absence.look(worker, running.pid) {
+                running.over_cpu = Some(limit);
+                sys::process::kill(running.pidfd.as_fd());
+            }
+        }
+    }
+
     fn reap(&mut self, worker: u32) -> io::Result<()> {
         let Some(running) = self.workers.remove(&worker) else { return Ok(()) };
         let reaped = sys::process::reap(running.pid)?;
@@ -254,6 +292,7 @@ impl Launcher {
             exit: reaped.exit,
             signal: reaped.signal,
             refused: running.refused,
+            over_cpu_ms: running.over_cpu.and_then(|limit| u64::try_from(limit.as_millis()).ok()),
             max_rss_kib: reaped.max_rss_kib,
             cpu_us: reaped.cpu_us,
         };
@@ -262,12 +301,26 @@ impl Launcher {
 }
 
 /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
+fn become_worker(
+    mut spec: WorkerSpec,
+    common: &Common,
+    program: &[Instruction],
+    (fds, doors): (Vec<OwnedFd>, Vec<OwnedFd>),
+    mouth: OwnedFd,
+) -> ! {
+    // First: what it uses from here on is counted. `0` is the process that writes (cgroups(7)).
+    let is_grouped = !doors.is_empty() && doors.iter().all(|door| nix::unistd::write(door, b"0").is_ok());
+    drop(doors);
+    if is_grouped {
+        // The group's own count comes first, since only it tells that something was refused.
+        spec.rlimits.threads += 1;
+    }
     let outcome = arrange(fds, mouth).and_then(|report| {
         let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
-        match jail::seal(spec, common, program) {
+        match jail::seal(&spec, common, program) {
             Ok(sealing) => {
-                tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
+                let listener = sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+                tell(&Report::Sealed { listener, is_grouped })?;
                 // read(2), since not every filter allows recvmsg(2).
                 let mut word = [0; 2];
                 match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
@@ -291,12 +344,15 @@ fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fd
 /// How long a worker may take to seal itself. It runs no plugin code in that time; this only bounds a stuck kernel.
 const SEAL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Waits for the worker's filter and fetches its listener.
-fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, FailedStep> {
+fn timeout(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)
+}
+
+/// Waits for the worker's filter and fetches its listener; says also whether the worker is in its group.
+fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<(Option<OwnedFd>, bool), FailedStep> {
     let wait = "wait for the seal";
-    let timeout = PollTimeout::try_from(SEAL_DEADLINE).unwrap_or(PollTimeout::MAX);
     let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
-    if at(wait, poll(&mut fds, timeout))? == 0 {
+    if at(wait, poll(&mut fds, timeout(SEAL_DEADLINE)))? == 0 {
         at(wait, Err(io::Error::other("the worker did not answer")))?;
     }
     let (body, _) = at(wait, sys::fd::receive(ear.as_fd(), CONTROL_MAX))?;
@@ -305,11 +361,11 @@ fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, FailedS
     }
     match at(wait, serde_json::from_slice(&body))? {
         Report::Failed(failed) => Err(failed),
-        Report::Sealed { listener } => {
+        Report::Sealed { listener, is_grouped } => {
             let fetched = listener.map(|number| sys::process::getfd(pidfd.as_fd(), number)).transpose();
             let listener = at("fetch the filter's listener", fetched)?;
             at("release the worker", sys::fd::send(ear.as_fd(), b"go", &[]))?;
-            Ok(listener)
+            Ok((listener, is_grouped))
         }
     }
 }

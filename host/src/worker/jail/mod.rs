@@ -48,8 +48,9 @@ pub(super) fn at<T, E: Into<io::Error>>(step: &'static str, outcome: Result<T, E
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Report {
-    /// The number of the filter's listener, to be fetched by the launcher; absent when the layer is off.
-    Sealed { listener: Option<i32> },
+    /// The number of the filter's listener, to be fetched by the launcher; absent when the layer is off. And whether the
+    /// worker is in its control group.
+    Sealed { listener: Option<i32>, is_grouped: bool },
     /// It cannot.
     Failed(FailedStep),
 }
