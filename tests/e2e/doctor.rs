@@ -53,6 +53,8 @@ fn a_good_machine_is_full() {
         assert_eq!((&report["level"], &report["failure"]), (&json!("full"), &json!(null)), "{report}");
         assert!(report["landlock_abi"].as_u64().unwrap() >= 3, "{report}");
         assert_ne!(report["sandbox_user"], json!(0), "{report}");
+        let memory = report["memory"].as_str().unwrap();
+        assert!(["cgroup_v1", "cgroup_v2", "rlimits"].contains(&memory), "{report}");
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
         assert_eq!(report["kernel"].as_str().unwrap(), release.trim());
         for (step, outcome) in outcomes(&report) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Failure, Out, Session};
 use crate::code::{Code, Coded as _};
 use crate::manage::{HealthCheck, health};
-use crate::sandbox::{Examination, MEMORY, Outcome, SandboxError, Stage, Step, examine};
+use crate::sandbox::{Examination, LimitedBy, Outcome, SandboxError, Stage, Step, examine};
 use crate::text::{LINE_CELLS, display_safe, safe_line};
 use crate::wire::{LoadBy, Probe};
 
@@ -20,7 +20,7 @@ struct Report {
     sandbox_user: Option<u32>,
     landlock_abi: Option<u32>,
     load_by: Option<LoadBy>,
-    memory: &'static str,
+    memory: Option<LimitedBy>,
     steps: Vec<StepReport>,
     acts: Vec<Probe>,
     store: Vec<HealthCheck>,
@@ -53,7 +53,7 @@ struct FailureReport {
 }
 
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
-    let Examination { steps, acts, sandbox_user, landlock_abi, load_by, failure } = &examine();
+    let Examination { steps, acts, sandbox_user, landlock_abi, load_by, limited_by, failure } = &examine();
     let report = Report {
         level: if failure.is_none() { Level::Full } else { Level::Refused },
         kernel: kernel(),
@@ -61,7 +61,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         sandbox_user: *sandbox_user,
         landlock_abi: *landlock_abi,
         load_by: *load_by,
-        memory: MEMORY,
+        memory: *limited_by,
         steps: steps.iter().map(StepReport::of).collect(),
         acts: acts.clone(),
         store: health(session.place()),
@@ -115,7 +115,7 @@ fn text(report: &Report, out: &Out) -> String {
         ("plugin user", report.sandbox_user.map(|user| user.to_string())),
         ("landlock", report.landlock_abi.map(|version| format!("version {version}"))),
         ("loading", load_by),
-        ("memory", Some(format!("limited by {}", report.memory))),
+        ("memory", report.memory.map(|memory| format!("limited by {memory}"))),
     ];
     let facts = facts.into_iter().filter_map(|(head, value)| Some([head.to_owned(), value?, String::new()]));
     let steps = report.steps.iter().map(|step| [word(step.outcome), step.words.to_owned(), step.detail.clone()]);

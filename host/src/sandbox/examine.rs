@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use migraine_plugin_api::{ErrorKind, PluginError};
 
+use super::LimitedBy;
 use super::code::seal_code;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
@@ -28,6 +29,8 @@ pub struct Examination {
     pub landlock_abi: Option<u32>,
     /// How workers open their code.
     pub load_by: Option<LoadBy>,
+    /// What limits memory and processes.
+    pub limited_by: Option<LimitedBy>,
     /// Why no plugin can run here, if so.
     pub failure: Option<SandboxError>,
 }
@@ -57,19 +60,17 @@ pub enum Outcome {
     NotTried,
 }
 
-/// How the memory of plugins is limited on this machine.
-pub const MEMORY: &str = "RLIMIT_DATA and a watch on resident memory";
-
 /// Builds the sandbox with a worker that never loads anything, and takes it down again.
 #[must_use]
 pub fn examine() -> Examination {
     let mut found = Found::default();
     let failure = found.build().err();
-    let Found { load_by, sandbox_user, seal, kill } = found;
+    let Found { load_by, sandbox_user, limited_by, seal, kill } = found;
     let landlock_abi = seal.as_ref().map(|seal| seal.landlock_abi);
     let mut acts = seal.map(|seal| seal.probes).unwrap_or_default();
     acts.extend(kill);
-    let mut examination = Examination { steps: Vec::new(), acts, sandbox_user, landlock_abi, load_by, failure };
+    let mut examination =
+        Examination { steps: Vec::new(), acts, sandbox_user, landlock_abi, load_by, limited_by, failure };
     examination.steps = Stage::ALL.into_iter().map(|stage| examination.step(stage)).collect();
     examination
 }
@@ -78,6 +79,7 @@ pub fn examine() -> Examination {
 struct Found {
     load_by: Option<LoadBy>,
     sandbox_user: Option<u32>,
+    limited_by: Option<LimitedBy>,
     seal: Option<SealReport>,
     kill: Option<Probe>,
 }
@@ -90,6 +92,8 @@ impl Found {
         let code = seal_code(b"").map_err(SandboxError::Start)?;
         let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors: false };
         let mut worker = launcher.spawn(&spec, &code, Arc::new(|_| {}))?;
+        // Only now is it known whether workers can join a group.
+        self.limited_by = Some(launcher.limited_by());
         self.seal = Some(worker.seal().clone());
         self.sandbox_user = worker.pid().and_then(user_of);
         let kill = provoked(&mut worker)?;

@@ -17,7 +17,7 @@ pub use attend::{Stray, StraySink};
 pub use cgroup::LimitedBy;
 pub use code::seal_code;
 pub use error::{Death, SandboxError};
-pub use examine::{Examination, MEMORY, Outcome, Step, examine};
+pub use examine::{Examination, Outcome, Step, examine};
 pub use launcher::Launcher;
 pub use stage::Stage;
 pub use usage::CallUsage;
