@@ -12,6 +12,8 @@ mod connect;
 mod consent;
 /// A plugin sees the directories that it was granted, and no others.
 mod directories;
+/// The machine is examined, and what is missing is named.
+mod doctor;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
 /// Every kind of error has its exit code.

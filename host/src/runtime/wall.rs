@@ -8,18 +8,21 @@ use crate::policy::wall;
 use crate::wire::{WALL, WALL_SECONDS};
 
 /// The wall clock of a command that was typed.
-pub(super) fn of_command(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
+#[must_use]
+pub fn of_command(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
     wall(granted, WALL, cap, chosen)
 }
 
 /// The wall clock of a command that an event leads to: that of a hook, or what the command was granted where that is
 /// more. One that was granted less is not cut short for it: the workflow waits for a hook's time anyway.
-pub(super) fn of_bound(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
+#[must_use]
+pub fn of_bound(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
     wall(granted.map(|granted| granted.max(Timeout::Seconds(WALL_SECONDS))), WALL, cap, chosen)
 }
 
 /// The wall clock of a hook's handler. The policy caps commands alone.
-pub(super) fn of_handler(chosen: Option<Timeout>) -> Option<Duration> {
+#[must_use]
+pub fn of_handler(chosen: Option<Timeout>) -> Option<Duration> {
     wall(None, WALL, None, chosen)
 }
 

@@ -21,7 +21,8 @@ use place::{Place, Version};
 use crate::wire::Rlimits;
 
 /// What limits the memory and the processes of a worker, besides setrlimit(2), which always does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LimitedBy {
     /// A group of cgroup version 2.
     CgroupV2,

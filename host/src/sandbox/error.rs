@@ -5,9 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cure::{Settings, cure};
 use crate::code::{Code, Coded};
 use crate::text::display_safe;
-use crate::wire::{BODY_MAX, Ended, LoadFailure, Refused, WireError};
+use crate::wire::{BODY_MAX, Ended, FailedStep, LoadFailure, Refused, WireError};
 
 /// How a worker came to its end without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,13 +126,8 @@ pub enum SandboxError {
     #[error("cannot start the sandbox launcher: {0}")]
     Start(#[source] io::Error),
     /// This machine does not let the sandbox be built.
-    #[error("this machine cannot run the sandbox: {step} failed: {reason}")]
-    Unavailable {
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
-    },
+    #[error("this machine cannot run the sandbox: {0}")]
+    Unavailable(FailedStep),
     /// A granted directory cannot be given to the plugin.
     #[error("the directory `{}` cannot be given to it: {reason}", display_safe(&directory.to_string_lossy(), 400))]
     Directory {
@@ -141,13 +137,8 @@ pub enum SandboxError {
         reason: String,
     },
     /// A worker could not seal itself.
-    #[error("the plugin's sandbox could not be closed: {step} failed: {reason}")]
-    NotSealed {
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
-    },
+    #[error("the plugin's sandbox could not be closed: {0}")]
+    NotSealed(FailedStep),
     /// A worker reported less than was asked for.
     #[error("the plugin's sandbox reports that a layer is missing")]
     LayerMissing,
@@ -183,11 +174,9 @@ fn load_line(failure: &LoadFailure) -> String {
 impl Coded for SandboxError {
     fn code(&self) -> Code {
         match self {
-            Self::Start(_)
-            | Self::Unavailable { .. }
-            | Self::NotSealed { .. }
-            | Self::LayerMissing
-            | Self::LauncherGone(_) => Code::SandboxUnavailable,
+            Self::Start(_) | Self::Unavailable(_) | Self::NotSealed(_) | Self::LayerMissing | Self::LauncherGone(_) => {
+                Code::SandboxUnavailable
+            }
             Self::Directory { .. } => Code::DirectoryRefused,
             Self::Control(_) | Self::Output(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
@@ -204,7 +193,7 @@ impl Coded for SandboxError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Unavailable { step, .. } | Self::NotSealed { step, .. } => Some(cure(step).to_owned()),
+            Self::Unavailable(failed) | Self::NotSealed(failed) => Some(cure(failed, &Settings::read())),
             Self::Directory { .. } => Some(
                 "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
                  `migraine plugin enable`"
@@ -221,27 +210,11 @@ impl Coded for SandboxError {
     }
 }
 
-/// What usually stands behind a step that failed.
-fn cure(step: &str) -> &'static str {
-    if step.contains("namespace") || step.contains("uid_map") || step.contains("gid_map") {
-        "user namespaces must be allowed: see the sysctls user.max_user_namespaces and \
-         kernel.apparmor_restrict_unprivileged_userns, or the container's profile"
-    } else if step.contains("mount") || step.contains("root") {
-        "the container's or AppArmor's profile must allow mounts inside a user namespace"
-    } else if step.contains("Landlock") {
-        "the kernel needs Landlock version 3 or newer, enabled in its lsm= list"
-    } else if step.contains("seccomp") {
-        "the kernel needs seccomp filters with user notification (Linux 5.0 or newer)"
-    } else {
-        "see SECURITY.md for what the sandbox needs of a machine"
-    }
-}
-
 impl SandboxError {
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Directory { .. } | Self::LauncherGone(_))
+        matches!(self, Self::Unavailable(_) | Self::Directory { .. } | Self::LauncherGone(_))
     }
 
     /// The long trace behind a one-line error, for `--verbose`.

@@ -310,12 +310,12 @@ impl Control {
                 self.ready = Some(Ready { load_by, pidfd });
                 Ok(Heard::Nothing)
             }
-            FromLauncher::Unavailable { step, reason } => {
+            FromLauncher::Unavailable { failed } => {
                 // It ends now; whichever process it was, nobody else would collect it.
                 if let Some(pidfd) = fds.pop() {
                     sys::process::await_end(&pidfd);
                 }
-                Err(SandboxError::Unavailable { step, reason })
+                Err(SandboxError::Unavailable(failed))
             }
             FromLauncher::NoDirectory { directory, reason } => {
                 if let Some(pidfd) = fds.pop() {
@@ -326,8 +326,8 @@ impl Control {
             FromLauncher::Spawned { worker: number, is_grouped } => {
                 Ok(Heard::Spawned(Spawned { number, pidfd: fds.pop().ok_or_else(gone)?, is_grouped }))
             }
-            FromLauncher::NotSpawned { worker, step, reason } => {
-                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed { step, reason }))
+            FromLauncher::NotSpawned { worker, failed } => {
+                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed(failed)))
             }
             FromLauncher::Ended { worker, ended } => {
                 self.ended.insert(worker, ended);

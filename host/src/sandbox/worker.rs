@@ -13,11 +13,13 @@ use super::attend::Watched;
 use super::cgroup::Group;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
+use super::stage::SELF_CHECK;
 use super::usage::{CallUsage, length};
 use crate::sys;
+use crate::text::display_safe;
 use crate::wire::{
-    Ended, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL, WireError,
-    WorkerSpec, write_frame,
+    Ended, FailedStep, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL,
+    WireError, WorkerSpec, write_frame,
 };
 
 /// Limits of one call, host calls included.
@@ -165,12 +167,18 @@ impl Worker {
         };
         worker.watched.disarm();
         match read {
-            Ok(Some(seal)) if seal.layers == spec.layers => worker.seal = seal,
+            Ok(Some(seal)) if seal.layers == spec.layers => {
+                if let Some(breach) = seal.breach() {
+                    let why = format!("it could {}: {}", breach.act, display_safe(&breach.outcome, 80));
+                    return Err(not_sealed(why));
+                }
+                worker.seal = seal;
+            }
             Ok(_) => return Err(SandboxError::LayerMissing),
             Err(_) => {
                 // No plugin code has run.
-                let reason = format!("the worker {}", worker.bury()?);
-                return Err(SandboxError::NotSealed { step: "the sandbox's self-check".to_owned(), reason });
+                let why = format!("the worker {}", worker.bury()?);
+                return Err(not_sealed(why));
             }
         }
         Ok(worker)
@@ -186,6 +194,14 @@ impl Worker {
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.watched.pid()
+    }
+
+    /// Has a worker that has loaded nothing make a system call that no plugin may make.
+    ///
+    /// # Errors
+    /// Its death, as it must be; or why there is none.
+    pub(super) fn provoke(&mut self, side: &mut dyn HostSide) -> Result<(), SandboxError> {
+        self.exchange(Kind::Provoke, b"", b"", &CallLimits::default(), side).map(drop)
     }
 
     /// Whether it stands in a control group.
@@ -246,7 +262,7 @@ impl Worker {
             },
             (Kind::Oversized, body) => {
                 let size = String::from_utf8_lossy(&body).into_owned();
-                self.watched.kill(Some(Death::Message(crate::text::display_safe(&size, 20))));
+                self.watched.kill(Some(Death::Message(display_safe(&size, 20))));
                 Err(self.died())
             }
             (kind, _) => Err(self.broken(format!("{kind:?} in answer to a call"))),
@@ -256,7 +272,7 @@ impl Worker {
     /// A failure of the plugin's own, unless it had no processes or threads left for what it tried.
     fn failed(&mut self, error: PluginError) -> Result<PluginError, SandboxError> {
         if matches!(error.kind(), ErrorKind::Failed | ErrorKind::Panic) && self.was_refused_processes() {
-            let said = crate::text::display_safe(error.message(), 200);
+            let said = display_safe(error.message(), 200);
             self.watched.kill(Some(Death::Processes { limit: self.rlimits.threads, said }));
             return Err(self.died());
         }
@@ -461,6 +477,10 @@ impl Drop for Worker {
             let _ = self.bury();
         }
     }
+}
+
+fn not_sealed(reason: String) -> SandboxError {
+    SandboxError::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None })
 }
 
 /// Sends a descriptor to the worker; never waits for it.

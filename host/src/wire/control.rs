@@ -126,6 +126,18 @@ pub struct Refused {
     pub args: [u64; 6],
 }
 
+/// A step in the building of the sandbox that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{step} failed: {reason}")]
+pub struct FailedStep {
+    /// The step.
+    pub step: String,
+    /// The system's answer.
+    pub reason: String,
+    /// The number of that answer, where it has one (errno(3)).
+    pub errno: Option<i32>,
+}
+
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -154,10 +166,8 @@ pub enum FromLauncher {
     },
     /// It cannot build the sandbox on this machine, and ends; beside travels its own pidfd, if there is one.
     Unavailable {
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
+        /// What failed.
+        failed: FailedStep,
     },
     /// A directory cannot be shown to workers, and it ends; beside travels its own pidfd, if there is one.
     NoDirectory {
@@ -177,10 +187,8 @@ pub enum FromLauncher {
     NotSpawned {
         /// Which one.
         worker: u32,
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
+        /// What failed.
+        failed: FailedStep,
     },
     /// A worker ended.
     Ended {

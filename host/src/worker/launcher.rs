@@ -20,7 +20,8 @@ use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
 use crate::wire::{
-    CONTROL_MAX, Ended, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec,
+    CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher,
+    WorkerSpec,
 };
 
 /// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
@@ -69,9 +70,7 @@ fn hear_spec(control: &OwnedFd) -> io::Result<LauncherSpec> {
 
 fn complaint(error: TakeError) -> FromLauncher {
     match error {
-        TakeError::Step(StepError { step, source }) => {
-            FromLauncher::Unavailable { step: step.to_owned(), reason: source.to_string() }
-        }
+        TakeError::Step(error) => FromLauncher::Unavailable { failed: error.into() },
         TakeError::Directory(error) => FromLauncher::NoDirectory { directory: error.directory, reason: error.reason },
     }
 }
@@ -232,33 +231,27 @@ impl Launcher {
                 self.workers.insert(worker, running);
                 return Ok(true);
             }
-            Err((step, reason)) => FromLauncher::NotSpawned { worker, step, reason },
+            Err(failed) => FromLauncher::NotSpawned { worker, failed },
         };
         say(&self.control, &message, &[])?;
         Ok(true)
     }
 
     /// The worker, and whether it is in its group, through whose doors the last descriptors lead.
-    fn spawn(
-        &mut self,
-        spec: WorkerSpec,
-        mut fds: Vec<OwnedFd>,
-        doors: usize,
-    ) -> Result<(Running, bool), (String, String)> {
-        let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
+    fn spawn(&mut self, spec: WorkerSpec, mut fds: Vec<OwnedFd>, doors: usize) -> Result<(Running, bool), FailedStep> {
         if fds.len() != 5 + usize::from(spec.receives_descriptors) + doors {
-            return Err(text("take the worker's descriptors", &"wrong number"));
+            at("take the worker's descriptors", Err(io::Error::other("wrong number")))?;
         }
         let doors = fds.split_off(fds.len() - doors);
-        let (ear, mouth) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|error| text("make the worker's report socket", &error))?;
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let (ear, mouth) = at("make the worker's report socket", pair)?;
         let mut flags = 0;
         if self.namespaces && spec.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
         let profile = Profile::of(&spec, &self.common.directories);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
-        match clone(flags).map_err(|error| text("clone the worker", &error))? {
+        match at("clone the worker", clone(flags))? {
             Cloned::Child => become_worker(spec, &self.common, program, (fds, doors), mouth),
             Cloned::Parent { pid, pidfd } => {
                 drop((fds, doors, mouth));
@@ -337,8 +330,8 @@ fn become_worker(
                 }
             }
             Err(error) => {
-                tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
-                Err(error)
+                tell(&Report::Failed(error.into()))?;
+                exit_now(71);
             }
         }
     });
@@ -356,24 +349,22 @@ fn timeout(time: Duration) -> PollTimeout {
 }
 
 /// Waits for the worker's filter and fetches its listener; says also whether the worker is in its group.
-fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<(Option<OwnedFd>, bool), (String, String)> {
-    let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
+fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<(Option<OwnedFd>, bool), FailedStep> {
+    let wait = "wait for the seal";
     let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut fds, timeout(SEAL_DEADLINE)).map_err(|error| text("wait for the seal", &error))? == 0 {
-        return Err(text("wait for the seal", &"the worker did not answer"));
+    if at(wait, poll(&mut fds, timeout(SEAL_DEADLINE)))? == 0 {
+        at(wait, Err(io::Error::other("the worker did not answer")))?;
     }
-    let (body, _) = sys::fd::receive(ear.as_fd(), CONTROL_MAX).map_err(|error| text("wait for the seal", &error))?;
+    let (body, _) = at(wait, sys::fd::receive(ear.as_fd(), CONTROL_MAX))?;
     if body.is_empty() {
-        return Err(text("wait for the seal", &"the worker died"));
+        at(wait, Err(io::Error::other("the worker died")))?;
     }
-    match serde_json::from_slice(&body).map_err(|error| text("wait for the seal", &error))? {
-        Report::Failed { step, reason } => Err((step, reason)),
+    match at(wait, serde_json::from_slice(&body))? {
+        Report::Failed(failed) => Err(failed),
         Report::Sealed { listener, is_grouped } => {
-            let listener = listener
-                .map(|number| sys::process::getfd(pidfd.as_fd(), number))
-                .transpose()
-                .map_err(|error| text("fetch the filter's listener", &error))?;
-            sys::fd::send(ear.as_fd(), b"go", &[]).map_err(|error| text("release the worker", &error))?;
+            let fetched = listener.map(|number| sys::process::getfd(pidfd.as_fd(), number)).transpose();
+            let listener = at("fetch the filter's listener", fetched)?;
+            at("release the worker", sys::fd::send(ear.as_fd(), b"go", &[]))?;
             Ok((listener, is_grouped))
         }
     }

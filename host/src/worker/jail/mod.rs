@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, LoadBy, SealReport, WorkerSpec};
+use crate::wire::{Directory, FailedStep, LoadBy, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -30,6 +30,12 @@ pub(super) struct StepError {
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.step, self.source)
+    }
+}
+
+impl From<StepError> for FailedStep {
+    fn from(StepError { step, source }: StepError) -> Self {
+        Self { step: step.to_owned(), reason: source.to_string(), errno: source.raw_os_error() }
     }
 }
 
@@ -45,8 +51,8 @@ pub(super) enum Report {
     /// The number of the filter's listener, to be fetched by the launcher; absent when the layer is off. And whether the
     /// worker is in its control group.
     Sealed { listener: Option<i32>, is_grouped: bool },
-    /// The step that failed, and why.
-    Failed { step: String, reason: String },
+    /// It cannot.
+    Failed(FailedStep),
 }
 
 /// What all workers of one launcher have in common.
@@ -115,10 +121,11 @@ impl Sealing<'_> {
         self.spec.receives_descriptors
     }
 
-    /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail.
+    /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail. The report
+    /// says whether all of it did.
     ///
     /// # Errors
-    /// A forbidden act succeeded, or an attribute is not as it must be.
+    /// A step failed.
     pub(super) fn finish(self) -> Result<SealReport, StepError> {
         drop(self.listener);
         if self.spec.layers.privileges {
