@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use migraine_host::trust::{Keyring, SecretKey, TrustedKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::package::{Parcel, key};
+use crate::package::{Parcel, key, remade};
 use crate::run::User;
 use crate::{artifacts, run};
 
@@ -191,6 +191,21 @@ impl Home {
     pub fn install(&self, parcel: &Parcel) {
         self.ok(&["plugin", "install", parcel.typed(), "--yes"]);
         assert_eq!(self.status(&parcel.name), "enabled");
+    }
+
+    /// A home with a plugin of the fixtures that asks for these permissions, granted all of them.
+    ///
+    /// # Panics
+    /// It cannot be installed or enabled.
+    #[must_use]
+    pub fn granting(package: &str, permissions: &[String]) -> Self {
+        let home = Self::new();
+        let parcel = remade(package, &json!({"permissions": permissions, "config": {}}));
+        let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
+        line.extend(permissions.iter().flat_map(|permission| ["--grant", permission.as_str()]));
+        home.ok(&line);
+        assert_eq!(home.status(package), "enabled");
+        home
     }
 
     /// How a plugin stands.
