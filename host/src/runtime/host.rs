@@ -12,13 +12,12 @@ use super::admission::{Admitted, admit};
 use super::directories::places;
 use super::error::CallError;
 use super::launchers::Launchers;
-use super::services::{Data, Side};
+use super::services::{Data, Filters, Side};
 use super::settings::Settings;
 use super::wall;
 use crate::ids::PluginName;
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
-use crate::text::TerminalFilter;
 use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
@@ -141,11 +140,9 @@ impl Host {
         let mut worker = self.take_worker(plugin, limits)?;
         // One deadline: a start that takes long leaves less for the call.
         let rest = CallLimits { wall: limits.wall.map(|wall| wall.saturating_sub(started.elapsed())), ..*limits };
-        let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
             variables: request.variables,
             stdin: request.stdin,
-            filter: is_terminal.then(TerminalFilter::default),
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
@@ -286,7 +283,7 @@ impl Host {
             stdin: false,
             stdout_is_taken: self.settings.stdout_is_taken,
             until: limits.wall.map(|wall| Instant::now() + wall),
-            filter: None,
+            filters: Filters::new(),
             connections: 0,
         }
     }

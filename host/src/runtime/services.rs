@@ -1,8 +1,9 @@
 //! The host's own services: what a running call may ask for, and how each request is judged.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -34,6 +35,20 @@ pub trait Voice: Send + Sync {
 /// The database of plugin state, opened at the first request.
 pub(super) type Data = OnceCell<PluginData>;
 
+/// For each of this process's standard streams that is a terminal. Whatever a call is for, a plugin can send output.
+pub(super) struct Filters {
+    out: Option<TerminalFilter>,
+    err: Option<TerminalFilter>,
+}
+
+impl Filters {
+    /// Asks which streams are terminals.
+    pub(super) fn new() -> Self {
+        let filter = |is_terminal: bool| is_terminal.then(TerminalFilter::default);
+        Self { out: filter(io::stdout().is_terminal()), err: filter(io::stderr().is_terminal()) }
+    }
+}
+
 /// The host's side of one call.
 pub(super) struct Side<'a> {
     pub(super) plugin: &'a PluginName,
@@ -49,29 +64,22 @@ pub(super) struct Side<'a> {
     pub(super) stdout_is_taken: bool,
     /// When the call ends at the latest, if there is such a time.
     pub(super) until: Option<Instant>,
-    /// Set when standard output is a terminal.
-    pub(super) filter: Option<TerminalFilter>,
+    pub(super) filters: Filters,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
 }
 
 impl HostSide for Side<'_> {
     fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let filtered;
-        let bytes = match &mut self.filter {
-            Some(filter) => {
-                filtered = filter.pass(bytes);
-                &filtered
-            }
-            None => bytes,
-        };
-        match stream {
-            Stream::Out if !self.stdout_is_taken => {
-                let mut out = io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
-            }
-            Stream::Out | Stream::Err => io::stderr().lock().write_all(bytes),
+        let to_out = matches!(stream, Stream::Out) && !self.stdout_is_taken;
+        let filter = if to_out { &mut self.filters.out } else { &mut self.filters.err };
+        let bytes = filter.as_mut().map_or(Cow::Borrowed(bytes), |filter| Cow::Owned(filter.pass(bytes)));
+        if to_out {
+            let mut out = io::stdout().lock();
+            out.write_all(&bytes)?;
+            out.flush()
+        } else {
+            io::stderr().lock().write_all(&bytes)
         }
     }
 
