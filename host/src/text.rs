@@ -32,6 +32,13 @@ pub fn safe_line(text: &str) -> String {
     display_safe(text, LINE_CELLS)
 }
 
+/// [`display_safe`] without a cut: for what is consented to, whose end counts as much as its beginning. What is read of a
+/// manifest is limited already.
+#[must_use]
+pub fn safe_whole(text: &str) -> String {
+    display_safe(text, usize::MAX)
+}
+
 fn needs_escape(character: char) -> bool {
     character.is_control() || is_invisible(character)
 }
