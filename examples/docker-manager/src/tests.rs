@@ -28,14 +28,16 @@ fn bench(answers: Vec<(u16, String)>) -> (Bench<DockerManager>, Receiver<Asked>)
         let (plugins, daemons) = UnixStream::pair()?;
         let (answer, tell) = (answers.next().expect("no more requests than answers"), tell.clone());
         thread::spawn(move || {
-            let _ = tell.send(serve(&daemons, answer.0, &answer.1).expect("a request can be read and answered"));
+            // Told before it is answered: the next request may be answered first.
+            let _ = tell.send(request(&daemons).expect("a request can be read"));
+            reply(&daemons, answer.0, &answer.1).expect("a request can be answered");
         });
         Ok(plugins.into())
     });
     (bench, told)
 }
 
-fn serve(stream: &UnixStream, status: u16, body: &str) -> io::Result<Asked> {
+fn request(stream: &UnixStream) -> io::Result<Asked> {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -55,9 +57,12 @@ fn serve(stream: &UnixStream, status: u16, body: &str) -> io::Result<Asked> {
         asked.body.resize(length.unwrap_or(0), 0);
         reader.read_exact(&mut asked.body)?;
     }
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
-    (&mut &*stream).write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())?;
     Ok(asked)
+}
+
+fn reply(mut stream: &UnixStream, status: u16, body: &str) -> io::Result<()> {
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())
 }
 
 fn read_chunks(reader: &mut impl io::BufRead) -> io::Result<Vec<u8>> {

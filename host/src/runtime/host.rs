@@ -236,7 +236,8 @@ impl Host {
         writer.commit()
     }
 
-    /// As [`Host::shut_down`], for a program that ends right after: see [`Launcher::leave`].
+    /// As [`Host::shut_down`], for a program that ends right after: see
+    /// [`Launcher::leave`](crate::sandbox::Launcher::leave).
     pub fn leave(mut self) {
         self.launchers.leave();
         self.shut_down();

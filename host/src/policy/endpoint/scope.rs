@@ -38,7 +38,7 @@ impl EndpointScope {
     }
 
     /// Whether a plugin that holds this scope may ask for the endpoint. The address that a name stands for is checked
-    /// once it is known, by [`address_allowed`].
+    /// once it is known, by [`address_allowed`](crate::policy::address_allowed).
     #[must_use]
     pub fn allows(&self, asked: &Endpoint) -> bool {
         match (&self.0, asked) {
