@@ -23,7 +23,7 @@ use crate::ids::PluginName;
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, LoadBody, Rlimits, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -239,7 +239,7 @@ impl Host {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let receives_descriptors = admitted.permissions.iter().any(|held| held.kind() == PermissionKind::Network);
-        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors };
+        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };

@@ -20,7 +20,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::error::Death;
 use super::worker::{CPU_WINDOW, CallLimits};
 use crate::sys;
-use crate::wire::WorkerSpec;
+use crate::wire::{Layers, WorkerSpec};
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
@@ -93,7 +93,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watched {
-    pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink, spec: &WorkerSpec) -> Self {
+    pub(super) fn new(
+        pidfd: OwnedFd,
+        out: File,
+        err: File,
+        sink: StraySink,
+        spec: &WorkerSpec,
+        layers: Layers,
+    ) -> Self {
         let now = Instant::now();
         let limits = &spec.rlimits;
         let resident = limits.data.saturating_add(limits.stack).saturating_add(RELOCATED);
@@ -110,7 +117,7 @@ impl Watched {
             cause: Mutex::new(None),
             stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], call: 0, sink }),
             used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
-            memory: spec.layers.rlimits.then_some((resident, limits.data)),
+            memory: layers.rlimits.then_some((resident, limits.data)),
         }
     }
 

@@ -19,7 +19,7 @@ use super::error::SandboxError;
 use super::worker::{Channel, Worker};
 use crate::sys;
 use crate::wire::{
-    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy,
+    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, Layers, LoadBy,
     ToLauncher, WorkerSpec,
 };
 
@@ -41,6 +41,7 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 
 /// A running launcher.
 pub struct Launcher {
+    layers: Layers,
     control: Mutex<Control>,
     attendant: Attendant,
 }
@@ -55,8 +56,6 @@ struct Control {
     socket: OwnedFd,
     /// The process that was started; it ends as soon as the launcher proper stands in its namespaces.
     starter: Option<Child>,
-    /// Whether that process is another one than the launcher proper.
-    namespaces: bool,
     ready: Option<Ready>,
     next: u32,
     /// Whether the whole program ends now.
@@ -105,7 +104,6 @@ impl Launcher {
         let control = Control {
             socket: ours,
             starter: Some(starter),
-            namespaces: spec.namespaces,
             ready: None,
             next: 1,
             left: false,
@@ -113,7 +111,7 @@ impl Launcher {
             ended: BTreeMap::new(),
         };
         let attendant = Attendant::start().map_err(SandboxError::Start)?;
-        Ok(Self { control: Mutex::new(control), attendant })
+        Ok(Self { layers: spec.layers(), control: Mutex::new(control), attendant })
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
@@ -160,11 +158,16 @@ impl Launcher {
         let (number, pidfd) = self.locked().spawn(spec, &fds)?;
         let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
-        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
+        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
         Worker::new(Arc::clone(self), number, spec, (watched, key), channel)
+    }
+
+    /// The layers that every worker must report.
+    pub(super) fn layers(&self) -> Layers {
+        self.layers
     }
 
     pub(super) fn attendant(&self) -> &Attendant {
@@ -242,8 +245,7 @@ impl Control {
     /// The starter has cloned the launcher proper and ends; nobody else would collect it. Its end takes a millisecond,
     /// which is not waited for here: the next message finds it gone.
     fn collect_starter(&mut self) {
-        if self.namespaces
-            && self.ready.is_some()
+        if self.ready.is_some()
             && let Some(starter) = &mut self.starter
             && starter.try_wait().is_ok_and(|status| status.is_some())
         {

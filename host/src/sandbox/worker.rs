@@ -111,7 +111,7 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// Reads the seal; a worker that does not report every layer that was asked for is ended.
+    /// Reads the seal; a worker that does not report every layer of its launcher is ended.
     pub(super) fn new(
         launcher: Arc<Launcher>,
         number: u32,
@@ -142,7 +142,7 @@ impl Worker {
         };
         worker.watched.disarm();
         match read {
-            Ok(Some(seal)) if seal.layers == spec.layers => worker.seal = seal,
+            Ok(Some(seal)) if seal.layers == worker.launcher.layers() => worker.seal = seal,
             Ok(_) => return Err(SandboxError::LayerMissing),
             Err(_) => {
                 // No plugin code has run.
