@@ -25,8 +25,11 @@
 pub mod arena;
 pub mod artifacts;
 pub mod attack;
+pub mod cases;
+pub mod guarded;
 pub mod home;
 pub mod kernel;
+pub mod matrix;
 pub mod package;
 pub mod run;
 pub mod scene;

@@ -19,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::error::Death;
 use super::worker::{CPU_WINDOW, CallLimits};
+use crate::controls::{Check, makes};
 use crate::sys;
 use crate::wire::{Layers, WorkerSpec};
 
@@ -210,7 +211,7 @@ impl Watched {
             return true;
         }
         let waits = writing != 0 && Duration::from_nanos(now.saturating_sub(writing)) >= SLOW_WRITE;
-        if at != 0 && now >= at && !waits {
+        if at != 0 && now >= at && !waits && makes(Check::Deadline) {
             self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
             return true;
         }
@@ -241,7 +242,7 @@ impl Watched {
             (used.call, used.cpu, used.since) = (call, cpu, now);
         }
         let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
-        if cpu.saturating_sub(used.cpu) >= limit {
+        if cpu.saturating_sub(used.cpu) >= limit && makes(Check::CpuClock) {
             self.kill(Some(Death::Cpu(limit)));
         }
     }
@@ -266,7 +267,7 @@ fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &
             Ok(0) => *pipe = None,
             Ok(length) => {
                 *count += u64::try_from(length).unwrap_or_default();
-                if *count > STRAY_MAX {
+                if *count > STRAY_MAX && makes(Check::Output) {
                     return true;
                 }
                 sink(Stray { is_stderr, bytes: &piece[..length] });

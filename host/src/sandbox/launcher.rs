@@ -17,6 +17,7 @@ use nix::unistd::pipe2;
 use super::attend::{Attendant, StraySink, Watched};
 use super::error::SandboxError;
 use super::worker::{Channel, Worker};
+use crate::controls::{self, Check, makes};
 use crate::sys;
 use crate::wire::{
     CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, Layers, LoadBy,
@@ -88,9 +89,13 @@ impl Launcher {
         sys::fd::send(ours.as_fd(), &body, &[]).map_err(SandboxError::Start)?;
         // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
         // names the running file itself, so an upgrade in mid run cannot mix versions.
-        let starter = Command::new("/proc/self/exe")
+        let mut command = Command::new("/proc/self/exe");
+        if makes(Check::Environment) {
+            command.env_clear();
+        }
+        controls::pass_on(&mut command);
+        let starter = command
             .arg(LAUNCHER_ARGUMENT)
-            .env_clear()
             .envs(ENVIRONMENT)
             .env("TMPDIR", spec.scratch())
             .current_dir("/")

@@ -1,0 +1,174 @@
+//! Resources: what a plugin may use up, that its time ends, and that a legitimate plugin has enough.
+
+use migraine_tests::arena::{Arena, On};
+use migraine_tests::attack::{self, Attack, Stops, everywhere};
+use migraine_tests::guarded::{self, Guarded, number};
+use migraine_tests::kernel;
+use migraine_tests::matrix::Rows;
+use migraine_tests::run::User;
+
+/// For what goes on: each case waits this long.
+const SHORT: &[&str] = &["--wall", "300"];
+
+#[test]
+fn a057_memory_ends() {
+    attack::check(57, &[Attack::new("hog", &[]).by(Stops::Spaces).answer(&["limit_memory"])]);
+}
+
+#[test]
+fn a060_computing_ends() {
+    guarded::check(
+        60,
+        &[
+            Guarded::new("spin", "limit_cpu", "0.2 s")
+                .args(&["600"])
+                .options(&["--cpu", "200", "--wall", "60000"])
+                .by("CpuClock"),
+            Guarded::new("spin", "limit_time", "0.3 s").args(&["600"]).options(SHORT).by("Deadline"),
+        ],
+    );
+    assert_eq!([number("limit_time"), number("limit_cpu")], [124; 2]);
+}
+
+#[test]
+fn a061_waiting_ends() {
+    guarded::check(
+        61,
+        &[
+            Guarded::new("sleep", "limit_time", "0.3 s").args(&["600"]).options(SHORT).by("Deadline"),
+            Guarded::new("sleep", "limit_time", "0.3 s").options(SHORT),
+            Guarded::new("deadlock", "limit_time", "0.3 s").options(SHORT),
+        ],
+    );
+}
+
+#[test]
+fn a062_no_signal_is_asked_for_leave() {
+    let blocking = Guarded::new("block-signals", "limit_time", "0.3 s");
+    guarded::check(62, &[blocking.args(&["600"]).options(SHORT).by("Deadline")]);
+}
+
+// The filter stops the first process; without it the namespace's own count does.
+#[test]
+fn a063_a_fork_bomb_is_bounded_without_the_filter() {
+    for &user in kernel::users() {
+        let outcome = Arena::new(On::Without("seccomp"), user).run("fork-bomb", &[]);
+        assert!(outcome.last().ends_with("refused EAGAIN"), "{outcome:?}");
+    }
+}
+
+// Threads are counted for each worker by itself. Without a namespace of their own, the count is the user's.
+#[test]
+fn a064_idle_workers_do_not_starve_another() {
+    everywhere(|arena, _| {
+        let outcome = arena.clone().with(&["--idle", "9"]).run("threads", &["4"]);
+        assert!(outcome.out.contains("threads: worked 4"), "{outcome:?}");
+        assert!(outcome.out.contains("idle workers: 9 alive"), "{outcome:?}");
+    });
+    let mut rows = Rows::of(64);
+    if kernel::users().contains(&User::Plain) {
+        let shared = Arena::new(On::Only("rlimits"), User::Plain).with(&["--idle", "9"]).run("threads", &["4"]);
+        let starved = if shared.out.contains("threads: refused EAGAIN") { "works" } else { "nobody starves" };
+        rows.host("nine idle workers", User::Plain, "all threads start", "an own user namespace", starved);
+    }
+    rows.settle();
+}
+
+#[test]
+fn a065_threads_end() {
+    attack::check(65, &[Attack::new("threads", &["100"]).by(Stops::Spaces).answer(&["EAGAIN"])]);
+    everywhere(|arena, _| {
+        assert!(arena.run("threads", &["4"]).worked(), "a legitimate plugin needs 4 threads");
+        assert!(arena.run("threads", &["10000"]).last().ends_with("EAGAIN"));
+    });
+}
+
+#[test]
+fn a067_stopping_helps_nobody() {
+    guarded::check(
+        67,
+        &[
+            Guarded::new("stop", "limit_time", "0.3 s").args(&["600"]).options(SHORT).by("Deadline"),
+            Guarded::new("stop", "limit_time", "0.3 s").options(SHORT),
+        ],
+    );
+}
+
+#[test]
+fn a069_printing_is_cut() {
+    guarded::check(
+        69,
+        &[
+            Guarded::new("overprint", "limit_output", "1024 KiB").args(&["1"]).by("Output"),
+            Guarded::new("flood-stdout", "limit_output", "1024 KiB"),
+        ],
+    );
+}
+
+#[test]
+fn a070_printing_errors_is_cut() {
+    guarded::check(
+        70,
+        &[
+            Guarded::new("overprint", "limit_output", "1024 KiB").args(&["2"]).by("Output"),
+            Guarded::new("flood-stderr", "limit_output", "1024 KiB"),
+        ],
+    );
+}
+
+// What a command writes to its caller has no cap, and takes no memory.
+#[test]
+fn a069_output_to_the_caller_is_streamed() {
+    for &user in kernel::users() {
+        let outcome = Arena::new(On::All, user).with(&["--wall", "30000"]).run("flood-out", &["100"]);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert!(outcome.out.starts_with(&format!("[{} bytes]", 100 << 20)), "{:.200}", outcome.out);
+    }
+}
+
+// Without the private root, /tmp is on the machine's disk; each removes what it made.
+#[test]
+fn a072_the_scratch_is_bounded() {
+    attack::check(
+        72,
+        &[
+            Attack::new("scratch-bytes", &["/tmp"]).by(Stops::Spaces).answer(&["ENOSPC"]),
+            Attack::new("scratch-files", &["/tmp"]).by(Stops::Spaces).answer(&["ENOSPC"]),
+            Attack::new("big-file", &["/tmp"]).by(Stops::Spaces).answer(&["EFBIG"]),
+            Attack::new("sparse-file", &["/tmp"]).by(Stops::Spaces).answer(&["EFBIG"]),
+        ],
+    );
+}
+
+#[test]
+fn a074_descriptors_are_bounded_and_enough() {
+    attack::check(74, &[Attack::new("descriptors", &["64"]).by(Stops::Spaces).answer(&["EMFILE"])]);
+    everywhere(|arena, _| {
+        assert!(arena.run("descriptors", &["20"]).worked(), "a legitimate plugin needs 20 descriptors");
+        let receives = arena.clone().with(&["--connects"]);
+        assert!(receives.run("descriptors", &["20"]).worked(), "the socket that streams come over is one more");
+    });
+}
+
+#[test]
+fn a076_the_stack_ends() {
+    guarded::check(
+        76,
+        &[
+            Guarded::new("stack", "plugin_crashed", "SIG").by_design(),
+            Guarded::new("smash", "plugin_crashed", "SIG").by_design(),
+        ],
+    );
+}
+
+#[test]
+fn a077_memory_is_not_locked() {
+    attack::check(
+        77,
+        &[
+            Attack::new("mlock", &[]).answer(&["EPERM"]),
+            Attack::new("mlockall", &[]).answer(&["EPERM"]),
+            Attack::new("huge-pages", &[]).by(Stops::Filters).answer(&["EPERM"]),
+        ],
+    );
+}
