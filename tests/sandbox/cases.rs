@@ -18,11 +18,11 @@ fn folder(name: &str) -> std::path::PathBuf {
 
 /// The cases that tests are named after.
 fn tested() -> BTreeSet<u16> {
-    let files = FOLDERS.iter().flat_map(|name| fs::read_dir(folder(name)).unwrap());
+    let files = FOLDERS.iter().flat_map(|name| fs::read_dir(folder(name)).expect("list a folder of tests"));
     let sources: Vec<String> = files
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .map(|path| fs::read_to_string(path).unwrap())
+        .map(|path| fs::read_to_string(path).expect("read a test"))
         .collect();
     let lines = sources.iter().flat_map(|source| source.lines());
     lines.filter_map(|line| cases::of_test(line.trim_start().strip_prefix("fn ")?.split('(').next()?)).collect()

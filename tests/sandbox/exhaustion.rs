@@ -20,11 +20,11 @@ fn a060_computing_ends() {
     guarded::check(
         60,
         &[
-            Guarded::new("spin", "limit_cpu", "0.2 s")
+            Guarded::new("burn", "limit_cpu", "0.2 s")
                 .args(&["600"])
                 .options(&["--cpu", "200", "--wall", "60000"])
                 .by("CpuClock"),
-            Guarded::new("spin", "limit_time", "0.3 s").args(&["600"]).options(SHORT).by("Deadline"),
+            Guarded::new("burn", "limit_time", "0.3 s").args(&["600"]).options(SHORT).by("Deadline"),
         ],
     );
     assert_eq!([number("limit_time"), number("limit_cpu")], [124; 2]);
@@ -46,6 +46,18 @@ fn a061_waiting_ends() {
 fn a062_no_signal_is_asked_for_leave() {
     let blocking = Guarded::new("block-signals", "limit_time", "0.3 s");
     guarded::check(62, &[blocking.args(&["600"]).options(SHORT).by("Deadline")]);
+}
+
+// A warm worker does not die of its age, and one call has no more than its own time.
+#[test]
+fn a060_cpu_time_is_counted_for_each_call() {
+    everywhere(|arena, _| {
+        let limited = arena.clone().with(&["--cpu", "500", "--wall", "30000"]);
+        let warm = limited.clone().with(&["--times", "12"]).run("burn", &["100"]);
+        assert_eq!(warm.code, 0, "{warm:?}");
+        let outcome = limited.with(&["--times", "2"]).run("burn", &["700"]);
+        assert_eq!(outcome.last(), "limit_cpu: it used more CPU time than its limit of 0.5 s");
+    });
 }
 
 // The filter stops the first process; without it the namespace's own count does.
@@ -72,6 +84,32 @@ fn a064_idle_workers_do_not_starve_another() {
         rows.host("nine idle workers", User::Plain, "all threads start", "an own user namespace", starved);
     }
     rows.settle();
+}
+
+// Root can make control groups on every machine that the suites run on.
+#[test]
+fn a065_groups_are_used_where_they_can_be_made() {
+    for &user in kernel::users() {
+        let grouped = kernel::has_groups(user);
+        assert!(grouped || user != User::Root || !kernel::enforced(), "root has no control groups here");
+        for copy in [&[][..], &["--copy"]] {
+            let arena = Arena::new(On::All, user).with(copy).with(&["--limited-by"]);
+            let outcome = arena.run("thread-bomb", &[]);
+            if grouped {
+                let says =
+                    "limit_processes: it reached its limit of 8 processes and threads: cannot start a thread after";
+                assert!(outcome.last().starts_with(says), "{outcome:?}");
+                assert!(
+                    outcome.out.contains("limited by a control group") || outcome.out.contains("limited by control")
+                );
+            } else {
+                assert!(outcome.last().starts_with("plugin_failed: "), "{outcome:?}");
+                assert!(outcome.out.contains("limited by RLIMIT_DATA"), "{outcome:?}");
+            }
+        }
+        let free = Arena::new(On::Without("rlimits"), user).run("thread-bomb", &[]);
+        assert_eq!(free.code, 0, "{free:?}");
+    }
 }
 
 #[test]

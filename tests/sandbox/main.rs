@@ -16,5 +16,6 @@ mod product;
 mod protocol;
 mod roots;
 mod secrets;
+mod suspend;
 mod sweep;
 mod teardown;

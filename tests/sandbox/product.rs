@@ -11,7 +11,7 @@ use migraine_tests::artifacts;
 const MARKS: [&str; 2] = [CONTROLS, "attack_controls_layers"];
 
 fn holds(program: &Path, mark: &str) -> bool {
-    let bytes = fs::read(program).unwrap();
+    let bytes = fs::read(program).expect("read a program");
     bytes.windows(mark.len()).any(|window| window == mark.as_bytes())
 }
 

@@ -46,6 +46,32 @@ fn an_unused_launcher_is_collected() {
     }
 }
 
+// A host that was killed cannot remove its groups; the next run does.
+#[test]
+fn a078_the_next_run_removes_the_groups_of_a_killed_one() {
+    for &user in kernel::users() {
+        if !kernel::has_groups(user) {
+            continue;
+        }
+        let arena = Arena::new(On::All, user).with(&["--idle", "1", "--pids", "--wall", "60000"]);
+        let mut child = arena.command("sleep", &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let made = |pid| kernel::groups().into_iter().filter(|group| group.pid == pid).count();
+        let host = child.id();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(made(host) >= 2, "there is nothing to collect: {:?}", kernel::groups());
+        for pid in line.split_whitespace().filter_map(|word| word.parse().ok()) {
+            while is_running(pid) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        assert_eq!(Arena::new(On::All, user).run("quiet", &[]).code, 0);
+        assert_eq!(made(host), 0, "{:?}", kernel::groups());
+    }
+}
+
 #[test]
 fn a079_a_killed_host_takes_everything_along() {
     let mut rows = Rows::of(79);
@@ -77,12 +103,14 @@ fn a079_a_killed_host_takes_everything_along() {
 /// Whether a sleeping worker lives on a second after its host was killed; it is ended then.
 fn outlives(on: On, user: User) -> String {
     let arena = Arena::new(on, user).with(&["--pids", "--wall", "60000"]);
-    let mut child = arena.command("sleep", &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let started = arena.command("sleep", &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let mut child = started.expect("start the arena");
     let mut line = String::new();
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let worker: i32 = line.split_whitespace().next_back().unwrap().parse().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("a pipe can be read");
+    let worker = line.split_whitespace().next_back().and_then(|word| word.parse().ok());
+    let worker: i32 = worker.unwrap_or_else(|| panic!("no pids: {line}"));
+    child.kill().expect("end the own child");
+    child.wait().expect("wait for the own child");
     let start = Instant::now();
     while is_running(worker) && start.elapsed() < Duration::from_secs(1) {
         std::thread::sleep(Duration::from_millis(5));
@@ -90,6 +118,6 @@ fn outlives(on: On, user: User) -> String {
     if !is_running(worker) {
         return "gone".to_owned();
     }
-    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(worker), Signal::SIGKILL).expect("end what is left");
     WORKS.to_owned()
 }

@@ -26,6 +26,7 @@ pub mod arena;
 pub mod artifacts;
 pub mod attack;
 pub mod cases;
+pub mod docker;
 pub mod guarded;
 pub mod home;
 pub mod kernel;
