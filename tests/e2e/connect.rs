@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
+use migraine_tests::matrix::Rows;
 use migraine_tests::package::remade;
+use migraine_tests::run::User;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
 use serde_json::json;
 
@@ -62,7 +64,15 @@ impl Echo {
 
 /// A home with the plugin, granted these endpoints.
 fn granted(scopes: &[&str]) -> Home {
-    let home = Home::new();
+    granted_in(Home::new(), scopes)
+}
+
+/// As [`granted`], for a user who runs the product.
+fn granted_to(user: User, scopes: &[&str]) -> Home {
+    granted_in(Home::of(user), scopes)
+}
+
+fn granted_in(home: Home, scopes: &[&str]) -> Home {
     let permissions: Vec<String> = scopes.iter().map(|scope| format!("network={scope}")).collect();
     let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
     let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
@@ -105,9 +115,8 @@ fn granted_endpoints_are_reached() {
     done.ends(0).says(&[&format!("[reach] host: connected to `{}`\n", by_path.endpoint)]);
 }
 
-// covers: A49, A53
 #[test]
-fn other_endpoints_are_refused_and_recorded() {
+fn a049_other_endpoints_are_refused_and_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let (asked, other) = (Echo::unix(&folder.path().join("socket")), Echo::unix(&folder.path().join("socket2")));
     let (port, stranger) = (Echo::tcp("localhost"), Echo::tcp("localhost"));
@@ -133,6 +142,15 @@ fn other_endpoints_are_refused_and_recorded() {
         check(endpoint);
     }
     assert_eq!((other.accepted(), stranger.accepted()), (0, 0));
+    let mut rows = Rows::of(49);
+    for &user in kernel::users() {
+        let mut home = granted_to(user, &[&asked.endpoint]);
+        let talk = |home: &Home| home.word(["plugin", "run", "reach", "talk", &other.endpoint, "x"]);
+        let stopped = talk(&home);
+        home.leave_out("Scope");
+        rows.host("connect to what is not granted", user, &stopped, "without Scope", &talk(&home));
+    }
+    rows.settle();
     // A plugin without any endpoint learns the same.
     let without = granted(&[]);
     reach(&without, &["talk", &asked.endpoint, "x"]).ends(6).says(&["permission_denied", &asked.endpoint]);
@@ -257,9 +275,8 @@ fn is_root() -> bool {
     root
 }
 
-// covers: A50
 #[test]
-fn a_name_that_leads_inside_is_refused() {
+fn a050_a_name_that_leads_inside_is_refused() {
     if !is_root() {
         return;
     }
@@ -279,12 +296,21 @@ fn a_name_that_leads_inside_is_refused() {
         ]);
     }
     assert_eq!(server.accepted(), 0);
+    let mut rows = Rows::of(50);
+    for &user in kernel::users() {
+        let mut home = granted_to(user, &[&server.endpoint]);
+        let stopped = reach_after(&home, OWN_MOUNTS, &lay, &words);
+        stopped.ends(6);
+        home.leave_out("Address");
+        let without = if reach_after(&home, OWN_MOUNTS, &lay, &words).code == 0 { "works" } else { "refused" };
+        rows.host("a granted name for 127.0.0.1", user, "permission_denied", "without Address", without);
+    }
+    rows.settle();
     assert_eq!(reach_after(&granted(&[&server.endpoint, &number]), OWN_MOUNTS, &lay, &words).ends(0).out, "x");
 }
 
-// covers: A49
 #[test]
-fn nobody_is_asked_about_a_name_that_is_not_granted() {
+fn a049_nobody_is_asked_about_a_name_that_is_not_granted() {
     if !is_root() {
         return;
     }

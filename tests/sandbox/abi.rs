@@ -35,7 +35,7 @@ fn a103_misfits_are_refused_in_one_line() {
         let (refused, loaded) = (newer.run("hello", &[]), newer.clone().without("Interface").run("hello", &[]));
         let is_called = loaded.last().contains("this must never have been called");
         let without = if is_called { WORKS.to_owned() } else { loaded.word() };
-        rows.host("a newer interface", user, &refused.word(), "Interface", &without);
+        rows.host("a newer interface", user, &refused.word(), "without Interface", &without);
         for fixture in ["no-root", "no-layout", "other-abi"] {
             let refused = Arena::new(On::All, user).library(artifacts::library(fixture)).run("hello", &[]);
             rows.design(fixture, user, &refused.word());

@@ -81,7 +81,7 @@ fn a064_idle_workers_do_not_starve_another() {
     if kernel::users().contains(&User::Plain) {
         let shared = Arena::new(On::Only("rlimits"), User::Plain).with(&["--idle", "9"]).run("threads", &["4"]);
         let starved = if shared.out.contains("threads: refused EAGAIN") { "works" } else { "nobody starves" };
-        rows.host("nine idle workers", User::Plain, "all threads start", "an own user namespace", starved);
+        rows.host("nine idle workers", User::Plain, "all threads start", "without an own user namespace", starved);
     }
     rows.settle();
 }

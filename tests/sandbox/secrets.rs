@@ -23,7 +23,7 @@ fn none_arrives(case: u16, variables: &[(&str, &str)]) {
         let inherited = host(&Arena::new(On::All, user)).without("Environment").run("environ", &[]).out;
         for (name, _) in variables {
             let has = inherited.lines().any(|line| line.split('=').next() == Some(name));
-            rows.host(name, user, "absent", "Environment", if has { "works" } else { "absent" });
+            rows.host(name, user, "absent", "without Environment", if has { "works" } else { "absent" });
         }
     }
     rows.settle();

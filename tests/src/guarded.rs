@@ -89,7 +89,7 @@ impl Guarded {
         match self.guard {
             Guard::Check(check) => {
                 let without = self.run(&all.without(check)).word();
-                rows.host(&label, user, self.code, check, &without);
+                rows.host(&label, user, self.code, &format!("without {check}"), &without);
             }
             Guard::Design => rows.design(&label, user, self.code),
             Guard::Shown => {}

@@ -60,14 +60,15 @@ impl Rows {
     /// Adds a row of an attack that layers stop; the outcomes stand in the order of [`COLUMNS`].
     pub fn layers(&mut self, attack: &str, user: User, outcomes: &[String; 4]) {
         let [all, .., none] = outcomes;
-        self.judge(attack, user, all, "any layer", none);
+        self.judge(attack, user, all, "without any layer", none);
         self.line(attack, user, outcomes.each_ref().map(String::as_str));
     }
 
-    /// Adds a row of an attack that a check of the host stops, and what became of it without that check.
-    pub fn host(&mut self, attack: &str, user: User, stopped: &str, check: &str, without: &str) {
-        self.judge(attack, user, stopped, check, without);
-        self.line(attack, user, [stopped, NO_LAYER, NO_LAYER, &format!("{without} without {check}")]);
+    /// Adds a row of an attack that the host stops, and what became of it in a circumstance in which it does not: `without
+    /// Deadline` names a check that was left out.
+    pub fn host(&mut self, attack: &str, user: User, stopped: &str, circumstance: &str, without: &str) {
+        self.judge(attack, user, stopped, circumstance, without);
+        self.line(attack, user, [stopped, NO_LAYER, NO_LAYER, &format!("{without} {circumstance}")]);
     }
 
     /// Adds a row of an attack that nothing in particular stops: the way the whole is built leaves it no way.
@@ -75,12 +76,12 @@ impl Rows {
         self.line(attack, user, [outcome, NO_LAYER, NO_LAYER, "by design"]);
     }
 
-    fn judge(&mut self, attack: &str, user: User, stopped: &str, guard: &str, without: &str) {
+    fn judge(&mut self, attack: &str, user: User, stopped: &str, circumstance: &str, without: &str) {
         if stopped.starts_with(WORKS) {
             self.fail(format!("{attack} as {user} is not stopped: {stopped}"));
         }
         if !proves(without, stopped) {
-            self.fail(format!("{attack} as {user} proves nothing: without {guard} it ends with {without}"));
+            self.fail(format!("{attack} as {user} proves nothing: {circumstance} it ends with {without}"));
         }
     }
 
