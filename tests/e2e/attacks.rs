@@ -28,16 +28,6 @@ fn word(works: bool, otherwise: &str) -> String {
     if works { WORKS } else { otherwise }.to_owned()
 }
 
-/// The `reach` plugin, granted all that its manifest asks for.
-fn reaching(user: User, permissions: &[&str]) -> Home {
-    let home = Home::of(user);
-    let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
-    let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
-    line.extend(permissions.iter().flat_map(|permission| ["--grant", permission]));
-    home.ok(&line);
-    home
-}
-
 #[test]
 fn a087_a_service_needs_its_permission() {
     let mut rows = Rows::of(87);
@@ -269,7 +259,7 @@ fn a088_a_link_does_not_turn_the_host_elsewhere() {
         symlink(folder.path().join("other"), mine.join("socket")).unwrap();
         let endpoint = format!("unix:{}", mine.join("socket").display());
         let write = format!("filesystem=write:{}", mine.display());
-        let mut home = reaching(user, &[&format!("network={endpoint}"), &write]);
+        let mut home = Home::of(user).with_granted("reach", &[format!("network={endpoint}"), write]);
         let _answers = std::thread::spawn(move || other.incoming().for_each(drop));
         let talk = ["plugin", "run", "reach", "talk", &endpoint, "x"];
         let [stopped, without] = with_and_without(&mut home, "Path", |home| {

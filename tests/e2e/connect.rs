@@ -12,10 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
 use migraine_tests::matrix::Rows;
-use migraine_tests::package::remade;
-use migraine_tests::run::User;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
-use serde_json::json;
 
 /// A server that sends everything back, each stream by a thread of its own, as long as the tests run.
 struct Echo {
@@ -67,19 +64,10 @@ fn granted(scopes: &[&str]) -> Home {
     granted_in(Home::new(), scopes)
 }
 
-/// As [`granted`], for a user who runs the product.
-fn granted_to(user: User, scopes: &[&str]) -> Home {
-    granted_in(Home::of(user), scopes)
-}
-
+/// As [`granted`], in a home of somebody who runs the product.
 fn granted_in(home: Home, scopes: &[&str]) -> Home {
     let permissions: Vec<String> = scopes.iter().map(|scope| format!("network={scope}")).collect();
-    let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
-    let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
-    line.extend(permissions.iter().flat_map(|permission| ["--grant", permission.as_str()]));
-    home.ok(&line);
-    assert_eq!(home.status("reach"), "enabled");
-    home
+    home.with_granted("reach", &permissions)
 }
 
 /// Runs a command of the plugin.
@@ -144,7 +132,7 @@ fn a049_other_endpoints_are_refused_and_recorded() {
     assert_eq!((other.accepted(), stranger.accepted()), (0, 0));
     let mut rows = Rows::of(49);
     for &user in kernel::users() {
-        let mut home = granted_to(user, &[&asked.endpoint]);
+        let mut home = granted_in(Home::of(user), &[&asked.endpoint]);
         let talk = |home: &Home| home.word(["plugin", "run", "reach", "talk", &other.endpoint, "x"]);
         let stopped = talk(&home);
         home.leave_out("Scope");
@@ -298,7 +286,7 @@ fn a050_a_name_that_leads_inside_is_refused() {
     assert_eq!(server.accepted(), 0);
     let mut rows = Rows::of(50);
     for &user in kernel::users() {
-        let mut home = granted_to(user, &[&server.endpoint]);
+        let mut home = granted_in(Home::of(user), &[&server.endpoint]);
         let stopped = reach_after(&home, OWN_MOUNTS, &lay, &words);
         stopped.ends(6);
         home.leave_out("Address");

@@ -112,6 +112,19 @@ fn a065_groups_are_used_where_they_can_be_made() {
     }
 }
 
+// What one worker takes is not another's. Without the filter, which would refuse objects and names altogether.
+#[test]
+fn a065_a_sibling_that_takes_all_leaves_the_rest_alone() {
+    let both = ["--idle", "1", "--idle-call", "exhaust"];
+    for &user in kernel::users() {
+        let arena = Arena::new(On::Without("seccomp"), user).with(&both);
+        let outcome = arena.run("modest", &[]);
+        assert!(outcome.out.contains("exhaust: worked 7 threads, 36096 objects"), "{outcome:?}");
+        assert!(outcome.out.contains("modest: worked 4 threads, 2 objects, 1 names"), "{outcome:?}");
+        assert!(outcome.out.contains("idle workers: 1 alive"), "{outcome:?}");
+    }
+}
+
 #[test]
 fn a065_threads_end() {
     attack::check(65, &[Attack::new("threads", &["100"]).by(Stops::Spaces).answer(&["EAGAIN"])]);

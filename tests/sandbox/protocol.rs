@@ -81,6 +81,7 @@ fn a089_calls_and_answers_are_counted() {
                 .options(&["--services", "1000"])
                 .by("Calls"),
             Guarded::new("flood-log", "limit_calls", "1000 host calls").options(&["--services", "1000"]),
+            Guarded::new("flood-log", "limit_output", "logged more than 1024 KiB").options(&["--wall", "30000"]),
             Guarded::new("large-answer", "limit_message", "2097").args(&["2"]),
         ],
     );

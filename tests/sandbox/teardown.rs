@@ -1,6 +1,6 @@
 //! After a run ends by any path, nothing of it remains.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -21,10 +21,10 @@ fn numbers(out: &str, line: &str) -> Vec<i64> {
 fn a078_many_runs_leak_nothing() {
     let mut rows = Rows::of(78);
     for &user in kernel::users() {
-        let arena = Arena::new(On::All, user).with(&["--repeat", "500", "--crash-every", "10"]);
+        let arena = Arena::new(On::All, user).with(&["--repeat", "1000", "--crash-every", "10"]);
         let outcome = arena.run("quiet", &[]);
         assert_eq!(outcome.code, 0, "{outcome:?}");
-        assert_eq!(outcome.out.matches("plugin_crashed").count(), 50);
+        assert_eq!(outcome.out.matches("plugin_crashed").count(), 100);
         for who in ["drift of the host:", "drift of the launcher:"] {
             let drift = numbers(&outcome.out, who);
             assert!(drift[0] <= 0, "descriptors leak: {who} {drift:?}");
@@ -100,15 +100,20 @@ fn a079_a_killed_host_takes_everything_along() {
     rows.settle();
 }
 
-/// Whether a sleeping worker lives on a second after its host was killed; it is ended then.
+/// Whether a worker that waits inside of a call lives on a second after its host was killed; it is ended then.
 fn outlives(on: On, user: User) -> String {
     let arena = Arena::new(on, user).with(&["--pids", "--wall", "60000"]);
-    let started = arena.command("sleep", &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let started = arena.command("linger", &[]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = started.expect("start the arena");
-    let mut line = String::new();
-    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("a pipe can be read");
-    let worker = line.split_whitespace().next_back().and_then(|word| word.parse().ok());
-    let worker: i32 = worker.unwrap_or_else(|| panic!("no pids: {line}"));
+    let line = |pipe: &mut dyn Read| {
+        let mut line = String::new();
+        BufReader::new(pipe).read_line(&mut line).expect("a pipe can be read");
+        line
+    };
+    let pids = line(child.stderr.as_mut().expect("piped"));
+    let worker = pids.split_whitespace().next_back().and_then(|word| word.parse().ok());
+    let worker: i32 = worker.unwrap_or_else(|| panic!("no pids: {pids}"));
+    assert_eq!(line(child.stdout.as_mut().expect("piped")), "here\n");
     child.kill().expect("end the own child");
     child.wait().expect("wait for the own child");
     let start = Instant::now();

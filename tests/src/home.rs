@@ -11,12 +11,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use migraine_host::trust::{Keyring, SecretKey, TrustedKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::arena::CONTROLS;
 use crate::matrix::WORKS;
-use crate::package::{Parcel, key};
+use crate::package::{Parcel, key, remade};
 use crate::run::User;
 use crate::{artifacts, run};
 
@@ -214,6 +214,29 @@ impl Home {
     pub fn install(&self, parcel: &Parcel) {
         self.ok(&["plugin", "install", parcel.typed(), "--yes"]);
         assert_eq!(self.status(&parcel.name), "enabled");
+    }
+
+    /// A home with a plugin of the fixtures that asks for these permissions, granted all of them.
+    ///
+    /// # Panics
+    /// It cannot be installed or enabled.
+    #[must_use]
+    pub fn granting(package: &str, permissions: &[String]) -> Self {
+        Self::new().with_granted(package, permissions)
+    }
+
+    /// The same with a plugin of the fixtures that asks for these permissions, granted all of them.
+    ///
+    /// # Panics
+    /// It cannot be installed or enabled.
+    #[must_use]
+    pub fn with_granted(self, package: &str, permissions: &[String]) -> Self {
+        let parcel = remade(package, &json!({"permissions": permissions, "config": {}}));
+        let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
+        line.extend(permissions.iter().flat_map(|permission| ["--grant", permission.as_str()]));
+        self.ok(&line);
+        assert_eq!(self.status(package), "enabled");
+        self
     }
 
     /// How a plugin stands.

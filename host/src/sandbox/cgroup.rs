@@ -79,7 +79,7 @@ impl Groups {
         self.find(&mut state);
         self.sweep();
         if let State::Available { place, owner, ready: ready @ None } = &mut *state {
-            *ready = Group::make(place, owner, &self.left).ok();
+            *ready = Group::make(place, owner, &Rlimits::NATIVE, &self.left).ok();
         }
     }
 
@@ -88,9 +88,13 @@ impl Groups {
         let mut state = locked(&self.state);
         self.find(&mut state);
         let State::Available { place, owner, ready } = &mut *state else { return None };
-        let group = ready.take().map_or_else(|| Group::make(place, owner, &self.left), Ok);
-        // Beyond some limit of the machine, or in a group that was removed: the worker starts without.
-        group.and_then(|group| group.limit(limits).map(|()| group)).ok()
+        let group = match ready.take() {
+            Some(group) if group.limits == *limits => Ok(group),
+            Some(group) => group.limit(limits),
+            None => Group::make(place, owner, limits, &self.left),
+        };
+        // It cannot be made only beyond some limit of the machine: the worker starts without.
+        group.ok()
     }
 
     /// Workers cannot join: no more are made.
@@ -118,8 +122,7 @@ impl Groups {
         let Some(owner) = Owner::this() else { return };
         for place in place::candidates() {
             // Only a group that was really made and limited shows that it can be.
-            let group = Group::make(&place, &owner, &self.left);
-            if let Ok(group) = group.and_then(|group| group.limit(&Rlimits::NATIVE).map(|()| group)) {
+            if let Ok(group) = Group::make(&place, &owner, &Rlimits::NATIVE, &self.left) {
                 collect_stale(&place, &owner);
                 *state = State::Available { place, owner, ready: Some(group) };
                 return;
@@ -200,6 +203,7 @@ fn collect_stale(place: &Place, this: &Owner) {
 /// One worker's group; removed when it is dropped, after its processes.
 pub(super) struct Group {
     version: Version,
+    limits: Rlimits,
     /// Memory first. Version 1 may have a second one, for processes.
     directories: Vec<PathBuf>,
     doors: Vec<File>,
@@ -207,10 +211,15 @@ pub(super) struct Group {
 }
 
 impl Group {
-    fn make(place: &Place, owner: &Owner, left: &Left) -> io::Result<Self> {
+    fn make(place: &Place, owner: &Owner, limits: &Rlimits, left: &Left) -> io::Result<Self> {
         let name = owner.name();
-        let mut group =
-            Self { version: place.version, directories: Vec::new(), doors: Vec::new(), left: Arc::clone(left) };
+        let mut group = Self {
+            version: place.version,
+            limits: *limits,
+            directories: Vec::new(),
+            doors: Vec::new(),
+            left: Arc::clone(left),
+        };
         for parent in &place.parents {
             let directory = parent.join(&name);
             fs::create_dir(&directory)?;
@@ -218,10 +227,11 @@ impl Group {
             group.directories.push(directory.clone());
             group.doors.push(OpenOptions::new().write(true).open(directory.join(place.version.door()))?);
         }
-        Ok(group)
+        group.limit(limits)
     }
 
-    fn limit(&self, limits: &Rlimits) -> io::Result<()> {
+    fn limit(mut self, limits: &Rlimits) -> io::Result<Self> {
+        self.limits = *limits;
         let [memory, swap] = self.version.memory();
         self.set(memory, limits.data)?;
         // Version 1 counts memory and swap together. Absent where the kernel does not count swap.
@@ -232,8 +242,8 @@ impl Group {
         }
         match self.set("pids.max", limits.threads) {
             // Processes are counted elsewhere, or not at all.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(self),
         }
     }
 

@@ -169,9 +169,6 @@ impl Launcher {
         let doors: Vec<_> = group.iter().flat_map(Group::doors).collect();
         fds.extend(&doors);
         let spawned = self.locked().spawn(spec, &fds, doors.len());
-        if group.is_some() {
-            self.attendant.prepare_group();
-        }
         let Spawned { number, pidfd, is_grouped } = spawned?;
         if group.is_some() && !is_grouped {
             self.groups.give_up();
@@ -183,7 +180,13 @@ impl Launcher {
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
-        Worker::new(Arc::clone(self), number, spec, group, (watched, key), channel)
+        let is_grouped = group.is_some();
+        let worker = Worker::new(Arc::clone(self), number, spec, group, (watched, key), channel);
+        if is_grouped {
+            // Not before: on one processor the new worker would wait for it.
+            self.attendant.prepare_group();
+        }
+        worker
     }
 
     /// What limits memory and processes of the next worker.

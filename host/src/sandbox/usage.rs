@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct CallUsage {
     /// From the request to the answer, the host's own work for it included.
     pub wall: Duration,
-    /// CPU time of all threads, that of threads which worked on since the last call included.
+    /// CPU time of all threads since it was last asked for, the time between calls included.
     pub cpu: Duration,
     /// Peak resident memory of the worker so far, in KiB; of a handler's call, as it was last looked at.
     pub peak_kib: u64,

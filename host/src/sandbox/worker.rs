@@ -117,8 +117,10 @@ pub struct Worker {
     seal: SealReport,
     calls: u32,
     usage: CallUsage,
-    /// CPU time at the end of the last call.
+    /// CPU time that has been reported as used.
     cpu: Duration,
+    /// Whether the last call was one of those that must cost nothing more.
+    is_hot: bool,
     ended: Option<Ended>,
     dismissed: bool,
 }
@@ -153,6 +155,7 @@ impl Worker {
             calls: 0,
             usage: CallUsage::default(),
             cpu: Duration::ZERO,
+            is_hot: false,
             ended: None,
             dismissed: false,
         };
@@ -208,9 +211,14 @@ impl Worker {
         self.group.is_some()
     }
 
-    /// What the last call used.
-    #[must_use]
-    pub fn usage(&self) -> CallUsage {
+    /// What the last call used. Asking costs a system call, and more after a call of a command.
+    pub fn usage(&mut self) -> CallUsage {
+        let ended = self.ended.as_ref();
+        let cpu = ended.map(|ended| Duration::from_micros(ended.cpu_us)).or_else(|| self.watched.cpu_time());
+        if let Some(cpu) = cpu {
+            self.usage.cpu += cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
+        }
+        self.usage.peak_kib = ended.map_or_else(|| self.watched.peak_kib(!self.is_hot), |ended| ended.max_rss_kib);
         self.usage
     }
 
@@ -323,7 +331,8 @@ impl Worker {
         // Before the output is passed on: the caller's slow terminal is not the plugin's time.
         self.watched.disarm();
         let is_hot = kind == Kind::Hook || kind == Kind::Echo;
-        self.note_usage(began.elapsed(), !is_hot);
+        self.is_hot = is_hot;
+        self.usage.wall = began.elapsed();
         if !is_hot {
             // What a command printed on its own descriptors must be shown before its end is.
             self.watched.drain();
@@ -333,16 +342,6 @@ impl Worker {
             }
         }
         outcome
-    }
-
-    fn note_usage(&mut self, wall: Duration, is_exact: bool) {
-        let ended = self.ended.as_ref();
-        let cpu = ended.map(|ended| Duration::from_micros(ended.cpu_us)).or_else(|| self.watched.cpu_time());
-        self.usage.wall = wall;
-        self.usage.peak_kib = ended.map_or_else(|| self.watched.peak_kib(is_exact), |ended| ended.max_rss_kib);
-        if let Some(cpu) = cpu {
-            self.usage.cpu = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
-        }
     }
 
     fn listen(

@@ -55,6 +55,9 @@ struct Args {
     /// Starts this many idle workers of the same library first, and asks them afterwards whether they live.
     #[arg(long, default_value_t = 0)]
     idle: usize,
+    /// Calls this command on each idle worker before the real one.
+    #[arg(long)]
+    idle_call: Option<String>,
     /// Configuration of the idle workers, KEY=TEXT.
     #[arg(long)]
     idle_config: Vec<String>,
@@ -255,6 +258,11 @@ fn run(args: &Args) -> Result<i32, Failure> {
     }
     let mut idle: Vec<Worker> =
         (0..args.idle).map(|_| arena.worker(&args.idle_config)).collect::<Result<_, Failure>>()?;
+    if let Some(command) = &args.idle_call {
+        for worker in &mut idle {
+            tell(&call(worker, args, command, &[]));
+        }
+    }
     let mut worker = arena.worker(&args.config)?;
     if args.limited_by {
         println!("limited by {}, grouped: {}", arena.launcher.limited_by(), worker.is_grouped());

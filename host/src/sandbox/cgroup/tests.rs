@@ -77,7 +77,7 @@ fn groups_of_programs_that_are_gone_are_collected() {
     let elsewhere = Owner { namespace: 1, started: 1, ..this.clone() };
     for owner in [&gone, &elsewhere] {
         // As after SIGKILL: nobody removes it.
-        Group::make(&place, owner, &Left::default()).unwrap().directories.clear();
+        Group::make(&place, owner, &Rlimits::NATIVE, &Left::default()).unwrap().directories.clear();
     }
     assert_eq!(owned(&place, &gone), place.parents.len());
     collect_stale(&place, &this);
