@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -130,6 +131,10 @@ fn a049_other_endpoints_are_refused_and_recorded() {
         check(endpoint);
     }
     assert_eq!((other.accepted(), stranger.accepted()), (0, 0));
+    for name in ["", "socket", "socket2"] {
+        // The plain user must be stopped by the host, and not by the modes of the files.
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o777)).unwrap();
+    }
     let mut rows = Rows::of(49);
     for &user in kernel::users() {
         let mut home = granted_in(Home::of(user), &[&asked.endpoint]);
