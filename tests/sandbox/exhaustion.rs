@@ -24,7 +24,7 @@ fn a060_computing_ends() {
                 .args(&["600"])
                 .options(&["--cpu", "200", "--wall", "60000"])
                 .by("CpuClock"),
-            Guarded::new("burn", "limit_time", "0.3 s").args(&["600"]).options(SHORT).by("Deadline"),
+            Guarded::new("burn", "limit_time", "0.3 s").args(&["700"]).options(SHORT).by("Deadline"),
         ],
     );
     assert_eq!([number("limit_time"), number("limit_cpu")], [124; 2]);
