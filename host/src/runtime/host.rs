@@ -12,7 +12,7 @@ use super::admission::{Admitted, admit};
 use super::directories::places;
 use super::error::CallError;
 use super::launchers::Launchers;
-use super::services::{Data, Side};
+use super::services::{Data, Filters, Side};
 use super::settings::Settings;
 use super::spec::worker_spec;
 use super::wall;
@@ -20,7 +20,6 @@ use crate::ids::PluginName;
 use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
-use crate::text::TerminalFilter;
 use crate::wire::{Kind, LoadBody};
 
 /// Breakdowns in one run after which a plugin is quarantined.
@@ -146,11 +145,9 @@ impl Host {
             wall: limits.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started))),
             ..*limits
         };
-        let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
             variables: request.variables,
             stdin: request.stdin,
-            filter: is_terminal.then(TerminalFilter::default),
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
@@ -291,7 +288,7 @@ impl Host {
             stdin: false,
             stdout_is_taken: self.settings.stdout_is_taken,
             until: limits.wall.map(Deadline::after),
-            filter: None,
+            filters: Filters::default(),
             connections: 0,
         }
     }
