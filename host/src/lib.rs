@@ -5,6 +5,7 @@
 pub mod bound;
 pub mod cli;
 pub mod code;
+pub(crate) mod controls;
 pub mod hooks;
 pub mod ids;
 pub mod manage;

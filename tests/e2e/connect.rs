@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
+use migraine_tests::matrix::Rows;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
 
 /// A server that sends everything back, each stream by a thread of its own, as long as the tests run.
@@ -60,8 +62,13 @@ impl Echo {
 
 /// A home with the plugin, granted these endpoints.
 fn granted(scopes: &[&str]) -> Home {
+    granted_in(Home::new(), scopes)
+}
+
+/// As [`granted`], in a home of somebody who runs the product.
+fn granted_in(home: Home, scopes: &[&str]) -> Home {
     let permissions: Vec<String> = scopes.iter().map(|scope| format!("network={scope}")).collect();
-    Home::granting("reach", &permissions)
+    home.with_granted("reach", &permissions)
 }
 
 /// Runs a command of the plugin.
@@ -97,9 +104,8 @@ fn granted_endpoints_are_reached() {
     done.ends(0).says(&[&format!("[reach] host: connected to `{}`\n", by_path.endpoint)]);
 }
 
-// covers: A49, A53
 #[test]
-fn other_endpoints_are_refused_and_recorded() {
+fn a049_other_endpoints_are_refused_and_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let (asked, other) = (Echo::unix(&folder.path().join("socket")), Echo::unix(&folder.path().join("socket2")));
     let (port, stranger) = (Echo::tcp("localhost"), Echo::tcp("localhost"));
@@ -125,6 +131,19 @@ fn other_endpoints_are_refused_and_recorded() {
         check(endpoint);
     }
     assert_eq!((other.accepted(), stranger.accepted()), (0, 0));
+    for name in ["", "socket", "socket2"] {
+        // The plain user must be stopped by the host, and not by the modes of the files.
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let mut rows = Rows::of(49);
+    for &user in kernel::users() {
+        let mut home = granted_in(Home::of(user), &[&asked.endpoint]);
+        let talk = |home: &Home| home.word(["plugin", "run", "reach", "talk", &other.endpoint, "x"]);
+        let stopped = talk(&home);
+        home.leave_out("Scope");
+        rows.host("connect to what is not granted", user, &stopped, "without Scope", &talk(&home));
+    }
+    rows.settle();
     // A plugin without any endpoint learns the same.
     let without = granted(&[]);
     reach(&without, &["talk", &asked.endpoint, "x"]).ends(6).says(&["permission_denied", &asked.endpoint]);
@@ -249,9 +268,8 @@ fn is_root() -> bool {
     root
 }
 
-// covers: A50
 #[test]
-fn a_name_that_leads_inside_is_refused() {
+fn a050_a_name_that_leads_inside_is_refused() {
     if !is_root() {
         return;
     }
@@ -271,12 +289,21 @@ fn a_name_that_leads_inside_is_refused() {
         ]);
     }
     assert_eq!(server.accepted(), 0);
+    let mut rows = Rows::of(50);
+    for &user in kernel::users() {
+        let mut home = granted_in(Home::of(user), &[&server.endpoint]);
+        let stopped = reach_after(&home, OWN_MOUNTS, &lay, &words);
+        stopped.ends(6);
+        home.leave_out("Address");
+        let without = if reach_after(&home, OWN_MOUNTS, &lay, &words).code == 0 { "works" } else { "refused" };
+        rows.host("a granted name for 127.0.0.1", user, "permission_denied", "without Address", without);
+    }
+    rows.settle();
     assert_eq!(reach_after(&granted(&[&server.endpoint, &number]), OWN_MOUNTS, &lay, &words).ends(0).out, "x");
 }
 
-// covers: A49
 #[test]
-fn nobody_is_asked_about_a_name_that_is_not_granted() {
+fn a049_nobody_is_asked_about_a_name_that_is_not_granted() {
     if !is_root() {
         return;
     }

@@ -7,6 +7,7 @@ use std::process::Command;
 use migraine_tests::artifacts;
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
+use migraine_tests::matrix::Rows;
 use migraine_tests::package::plugin;
 use migraine_tests::run::User;
 use serde_json::{Value, json};
@@ -133,9 +134,9 @@ fn landlock_that_is_off_or_missing_is_named() {
     refuses("landlock_create_ruleset:error=ENOSYS", "landlock", &["not implemented", "Linux 6.2"]);
 }
 
-// A39
 #[test]
-fn an_old_landlock_is_refused_and_a_newer_one_is_shown() {
+fn a039_an_old_landlock_is_refused_and_a_newer_one_is_shown() {
+    let mut rows = Rows::of(39);
     for version in [1, 2] {
         let inject = format!("landlock_create_ruleset:retval={version}");
         refuses(&inject, "landlock", &[&format!("version {version}"), "version 3", "Linux 6.2"]);
@@ -150,6 +151,15 @@ fn an_old_landlock_is_refused_and_a_newer_one_is_shown() {
             assert_eq!((&report["level"], &report["landlock_abi"]), (&json!("full"), &json!(version)), "{report}");
         }
     }
+    for &user in kernel::users() {
+        let home = home_of(user);
+        let run = |version| {
+            let inject = format!("landlock_create_ruleset:retval={version}:when=1");
+            started(user, &home, Some(&inject), &["--format", "json", "plugin", "run", "hello-world", "hello"]).word()
+        };
+        rows.host("run on version 2 of Landlock", user, &run(2), "on version 3", &run(3));
+    }
+    rows.settle();
 }
 
 #[test]

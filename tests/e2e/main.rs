@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says that it cannot go on")]
 
+/// Listed attacks that the product itself stops.
+mod attacks;
 /// A subscription runs a command of its plugin with the variables it names, and nothing else.
 mod bound;
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.

@@ -2,12 +2,12 @@
 
 use abi_stable::abi_stability::StableAbi as _;
 use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
-use migraine_host::package::elf::inspect;
 use migraine_plugin_api::abi;
 use migraine_tests::arena::{Arena, On};
 use migraine_tests::artifacts;
 use migraine_tests::attack::everywhere;
 use migraine_tests::kernel;
+use migraine_tests::matrix::{Rows, WORKS};
 
 fn refused(arena: &Arena, fixture: &str, code: &str, says: &[&str]) -> String {
     let outcome = arena.clone().library(artifacts::library(fixture)).run("hello", &[]);
@@ -20,9 +20,8 @@ fn refused(arena: &Arena, fixture: &str, code: &str, says: &[&str]) -> String {
     outcome.err
 }
 
-// A103
 #[test]
-fn misfits_are_refused_in_one_line() {
+fn a103_misfits_are_refused_in_one_line() {
     everywhere(|arena, _| {
         refused(arena, "no-root", "not_a_plugin", &["exports no root module"]);
         refused(arena, "no-layout", "abi_mismatch", &["no layout", "migraine-plugin-api 1.0"]);
@@ -30,51 +29,19 @@ fn misfits_are_refused_in_one_line() {
         let trace = refused(arena, "other-abi", "abi_mismatch", &["API 1.0", "rebuild the plugin"]);
         assert!(trace.contains("PluginModule"), "the trace is for --verbose: {trace:.500}");
     });
-}
-
-// A99, A100: what the ELF check would have refused before; the worker must not take the host along.
-#[test]
-fn damaged_libraries_harm_only_their_worker() {
-    let bytes = std::fs::read(artifacts::library("hello-world")).unwrap();
-    let directory = tempfile::Builder::new().tempdir().unwrap();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), open).unwrap();
-    let path = directory.path().join("damaged.so");
-    let mut damaged: Vec<Vec<u8>> = [0, 1, 63, 64, 1000, 4096, bytes.len() / 2, bytes.len() - 1]
-        .iter()
-        .map(|length| bytes[..*length].to_vec())
-        .collect();
-    // Spread over headers, symbols, relocations and code, by a fixed sequence.
-    let mut state = 7usize;
-    for _ in 0..40 {
-        let mut copy = bytes.clone();
-        for _ in 0..8 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let at = (state >> 20) % copy.len();
-            copy[at] ^= 0x55;
+    let mut rows = Rows::of(103);
+    for &user in kernel::users() {
+        let newer = Arena::new(On::All, user).library(artifacts::library("newer-api"));
+        let (refused, loaded) = (newer.run("hello", &[]), newer.clone().without("Interface").run("hello", &[]));
+        let is_called = loaded.last().contains("this must never have been called");
+        let without = if is_called { WORKS.to_owned() } else { loaded.word() };
+        rows.host("a newer interface", user, &refused.word(), "without Interface", &without);
+        for fixture in ["no-root", "no-layout", "other-abi"] {
+            let refused = Arena::new(On::All, user).library(artifacts::library(fixture)).run("hello", &[]);
+            rows.design(fixture, user, &refused.word());
         }
-        damaged.push(copy);
     }
-    for cut in &damaged[..8] {
-        assert!(inspect(cut).is_err(), "{} bytes of {} pass the check before loading", cut.len(), bytes.len());
-    }
-    let Some(&user) = kernel::users().first() else { return };
-    let arena = Arena::new(On::All, user);
-    for (index, bytes) in damaged.iter().enumerate() {
-        std::fs::write(&path, bytes).unwrap();
-        let outcome = arena.clone().library(&path).with(&["--wall", "1500"]).run("hello", &[]);
-        let code = outcome.last().split(": ").next().unwrap_or_default();
-        let ended = [
-            "elf_invalid",
-            "not_a_plugin",
-            "abi_mismatch",
-            "plugin_crashed",
-            "plugin_exited",
-            "plugin_failed",
-            "limit_time",
-        ];
-        assert!(outcome.out == "Hello, World!\n" || ended.contains(&code), "damage {index}: {outcome:?}");
-    }
+    rows.settle();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use migraine_tests::arena::{Arena, On, Outcome};
 use migraine_tests::attack::everywhere;
 use migraine_tests::kernel;
+use migraine_tests::matrix::{COLUMNS, Rows};
 use migraine_tests::run::User;
 
 fn status(outcome: &Outcome) -> BTreeMap<&str, String> {
@@ -17,9 +18,8 @@ fn part<'a>(outcome: &'a Outcome, from: &str, to: &str) -> &'a str {
     after.split_once(to).map_or(after, |(before, _)| before)
 }
 
-// A28
 #[test]
-fn a_worker_has_no_rights() {
+fn a028_a_worker_has_no_rights() {
     everywhere(|arena, user| {
         let outcome = arena.clone().with(&["--facts"]).run("quiet", &[]);
         let status = status(&outcome);
@@ -42,6 +42,24 @@ fn a_worker_has_no_rights() {
         // The last number is the pid in the worker's own namespace.
         assert!(status["NSpid"].ends_with(" 1"), "{}", status["NSpid"]);
     });
+}
+
+/// As the matrix has it: nothing that a worker could use to become more than it is.
+fn rights(outcome: &Outcome) -> String {
+    let status = status(outcome);
+    let bounded = status["CapEff"].trim_matches('0').is_empty() && status["CapBnd"].trim_matches('0').is_empty();
+    let held = bounded && status["NoNewPrivs"] == "1" && !status["Uid"].starts_with("0 ");
+    if held { "no rights" } else { "works" }.to_owned()
+}
+
+#[test]
+fn a028_the_comparison_is_in_the_matrix() {
+    let mut rows = Rows::of(28);
+    for &user in kernel::users() {
+        let outcomes = COLUMNS.map(|on| rights(&Arena::new(on, user).with(&["--facts"]).run("quiet", &[])));
+        rows.layers("look at its own status", user, &outcomes);
+    }
+    rows.settle();
 }
 
 #[test]
@@ -69,9 +87,9 @@ fn every_layer_is_reported_and_tried() {
     });
 }
 
-// A94: what the library's file looks like in a list of mappings is seen in the worker first.
+// What the library's file looks like in a list of mappings is seen in the worker first.
 #[test]
-fn the_host_never_maps_the_plugin() {
+fn a094_the_host_never_maps_the_plugin() {
     for &user in kernel::users() {
         let open = Arena::new(On::Nothing, user).with(&["--facts"]).run("quiet", &[]);
         assert!(part(&open, "worker maps:", "host maps:").contains("memfd:migraine-plugin"), "{open:?}");

@@ -1,19 +1,21 @@
-//! The sandbox holds: attacks, endings, identity and the binary interface. Case numbers (A1, ...) are those of the
-//! project's attack matrix.
+//! The sandbox holds: attacks, identity and the binary interface. A test whose name begins with `aNNN_` belongs to the case of
+//! that number in `cases.txt`; what becomes of each attack under which layers stands in `matrix.txt`.
 #![forbid(unsafe_code)]
 
 mod abi;
-mod code;
-mod constructor;
-mod endings;
+mod cases;
+mod descriptors;
+mod exhaustion;
 mod files;
 mod identity;
 mod kernel;
-mod limits;
-mod memory;
+mod loader;
 mod network;
 mod processes;
+mod product;
+mod protocol;
 mod roots;
+mod secrets;
 mod suspend;
 mod sweep;
 mod teardown;

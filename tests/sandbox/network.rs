@@ -11,36 +11,67 @@ use migraine_tests::scene::Scene;
 
 const EPERM: &[&str] = &["EPERM"];
 
-// A41, A42, A46, A47
 #[test]
-fn nobody_can_be_reached() {
-    check(&[
-        Attack::new("connect-tcp", &["{tcp}"]).answer(EPERM),
-        Attack::new("udp", &["{udp}"]).answer(EPERM),
-        Attack::new("connect-unix", &["{dir}/socket"]).answer(EPERM),
-        Attack::new("connect-abstract", &["{abstract}"]).answer(EPERM),
-        Attack::new("listen", &[]).by(Stops::Filters).answer(EPERM),
-        Attack::new("sockets", &[]).by(Stops::Filters).answer(EPERM),
-    ]);
+fn a041_nobody_is_reached_by_tcp() {
+    check(
+        41,
+        &[
+            Attack::new("connect-tcp", &["{tcp}"]).answer(EPERM),
+            Attack::new("listen", &[]).by(Stops::Filters).answer(EPERM),
+        ],
+    );
+}
+
+#[test]
+fn a042_nobody_is_reached_by_datagrams() {
+    check(
+        42,
+        &[
+            Attack::new("udp", &["{udp}"]).answer(EPERM),
+            Attack::new("icmp", &[]).root().answer(EPERM),
+            Attack::new("raw-socket", &[]).root().answer(EPERM),
+            Attack::new("packet-socket", &[]).root().answer(EPERM),
+        ],
+    );
+}
+
+#[test]
+fn a046_no_local_socket_is_reached() {
+    check(
+        46,
+        &[
+            Attack::new("connect-abstract", &["{abstract}"]).answer(EPERM),
+            Attack::new("connect-unix", &["{dir}/socket"]).answer(EPERM),
+            Attack::new("connect-unix", &["{dir}/socket"]).reads().by(Stops::Filters).answer(EPERM),
+        ],
+    );
+}
+
+#[test]
+fn a047_no_socket_can_be_made() {
+    check(47, &[Attack::new("sockets", &[]).by(Stops::Filters).answer(EPERM)]);
 }
 
 // A stream of the host stands in the machine's own network: it must stay what it is.
 #[test]
-fn a_stream_of_the_host_leads_nowhere_else() {
-    check(&[
-        Attack::on_stream("reconnect", &["{peer}", "{tcp}"]),
-        Attack::on_stream("fastopen", &["{peer}", "{tcp}"]),
-        Attack::on_stream("listen", &["{peer}", "{tcp}"]),
-        Attack::on_stream("send-message", &["{peer}", "{tcp}"]),
-        Attack::on_stream("send-message", &["unix:{dir}/peer", "{tcp}"]),
-        Attack::on_stream("out-of-band", &["{peer}", "{tcp}"]),
-        Attack::on_stream("out-of-band", &["unix:{dir}/peer", "{tcp}"]),
-        Attack::on_stream("peerpidfd", &["unix:{dir}/peer", "{tcp}"]),
-        Attack::on_stream("bind-device", &["{peer}", "{tcp}"]),
-        Attack::on_stream("attach-filter", &["{peer}", "{tcp}"]).root(),
-        Attack::on_stream("attach-filter", &["unix:{dir}/peer", "{tcp}"]),
-        Attack::on_stream("second-socket", &["{peer}", "{tcp}"]).by(Stops::Both),
-    ]);
+fn a041_a_stream_of_the_host_leads_nowhere_else() {
+    check(
+        41,
+        &[
+            Attack::on_stream("reconnect", &["{peer}", "{tcp}"]),
+            Attack::on_stream("fastopen", &["{peer}", "{tcp}"]),
+            Attack::on_stream("listen", &["{peer}", "{tcp}"]),
+            Attack::on_stream("send-message", &["{peer}", "{tcp}"]),
+            Attack::on_stream("send-message", &["unix:{dir}/peer", "{tcp}"]),
+            Attack::on_stream("out-of-band", &["{peer}", "{tcp}"]),
+            Attack::on_stream("out-of-band", &["unix:{dir}/peer", "{tcp}"]),
+            Attack::on_stream("peerpidfd", &["unix:{dir}/peer", "{tcp}"]),
+            Attack::on_stream("bind-device", &["{peer}", "{tcp}"]),
+            Attack::on_stream("attach-filter", &["{peer}", "{tcp}"]).root(),
+            Attack::on_stream("attach-filter", &["unix:{dir}/peer", "{tcp}"]),
+            Attack::on_stream("second-socket", &["{peer}", "{tcp}"]).by(Stops::Both),
+        ],
+    );
 }
 
 #[test]
@@ -57,9 +88,9 @@ fn only_a_worker_that_receives_descriptors_gets_one() {
     });
 }
 
-// A46: the third lock on this door.
+// The third lock on this door.
 #[test]
-fn landlock_alone_closes_abstract_sockets_and_tcp() {
+fn a046_landlock_alone_closes_abstract_sockets_and_tcp() {
     for &user in kernel::users() {
         let name = format!("migraine-landlock-{user:?}-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();

@@ -6,55 +6,24 @@ use migraine_tests::kernel;
 
 const EPERM: &[&str] = &["EPERM"];
 
-// A17, A18, A27, A29, A63, A66
 #[test]
-fn none_can_be_made() {
-    check(&[
-        Attack::new("fork", &[]).by(Stops::Filters).answer(EPERM),
-        Attack::new("vfork", &[]).by(Stops::Filters).answer(EPERM),
-        Attack::new("exec", &["/bin/true"]).answer(EPERM),
-        Attack::new("memfd-exec", &[]).by(Stops::Filters).answer(EPERM),
-        Attack::new("script-exec", &["{dir}"]).answer(&["ENOENT"]),
-        Attack::new("clone-newuser", &[]).answer(EPERM),
-        Attack::new("clone3", &[]).answer(&["ENOSYS"]),
-        Attack::new("unshare", &[]).answer(EPERM),
-        Attack::new("setns", &[]).root().answer(&["setns"]),
-    ]);
+fn a012_other_processes_cannot_be_looked_into() {
+    check(
+        12,
+        &[
+            Attack::new("ptrace", &["{victim}"]).answer(&["ptrace"]),
+            Attack::new("vm-read", &["{victim}"]).answer(&["process_vm_readv"]),
+            Attack::new("vm-write", &["{victim}"]).answer(&["process_vm_writev"]),
+            Attack::new("pidfd-getfd", &["{victim}"]).answer(&["pidfd_getfd"]),
+            Attack::new("kcmp", &["{victim}"]).answer(&["kcmp"]),
+            Attack::new("siblings", &[]).answer(EPERM),
+        ],
+    );
 }
 
-// A29: what was written to the scratch is no program.
+// With Landlock off, and with the filter off.
 #[test]
-fn the_scratch_holds_no_program() {
-    everywhere(|arena, _| {
-        let outcome = arena.run("script-exec", &["/tmp"]);
-        assert!(outcome.last().ends_with("refused EPERM"), "{outcome:?}");
-    });
-    for &user in kernel::users() {
-        let outcome = Arena::new(On::Spaces, user).run("script-exec", &["/tmp"]);
-        assert!(outcome.last().ends_with("refused EACCES"), "{outcome:?}");
-    }
-}
-
-// A12, A13
-#[test]
-fn none_can_be_reached() {
-    check(&[
-        Attack::new("kill", &["{victim}"]).answer(EPERM),
-        Attack::new("sigqueue", &["{victim}"]).answer(EPERM),
-        Attack::new("pidfd", &["{victim}"]).answer(EPERM),
-        Attack::new("set-owner", &["{victim}"]).answer(EPERM),
-        Attack::new("ptrace", &["{victim}"]).answer(&["ptrace"]),
-        Attack::new("vm-read", &["{victim}"]).answer(&["process_vm_readv"]),
-        Attack::new("vm-write", &["{victim}"]).answer(&["process_vm_writev"]),
-        Attack::new("pidfd-getfd", &["{victim}"]).answer(&["pidfd_getfd"]),
-        Attack::new("kcmp", &["{victim}"]).answer(&["kcmp"]),
-        Attack::new("siblings", &[]).answer(EPERM),
-    ]);
-}
-
-// A12: with Landlock off, and with the filter off.
-#[test]
-fn siblings_are_invisible() {
+fn a012_siblings_are_invisible() {
     for &user in kernel::users() {
         for on in [On::All, On::Without("landlock"), On::Without("seccomp"), On::Spaces] {
             for options in [&["--idle", "3"][..], &["--idle", "3", "--copy"]] {
@@ -66,9 +35,22 @@ fn siblings_are_invisible() {
     }
 }
 
-// A13. Not outside a pid namespace: there it would reach the whole machine.
 #[test]
-fn a_signal_to_everybody_harms_nobody() {
+fn a013_other_processes_cannot_be_signalled() {
+    check(
+        13,
+        &[
+            Attack::new("kill", &["{victim}"]).answer(EPERM),
+            Attack::new("sigqueue", &["{victim}"]).answer(EPERM),
+            Attack::new("pidfd", &["{victim}"]).answer(EPERM),
+            Attack::new("set-owner", &["{victim}"]).answer(EPERM),
+        ],
+    );
+}
+
+// Not outside a pid namespace: there it would reach the whole machine.
+#[test]
+fn a013_a_signal_to_everybody_harms_nobody() {
     for &user in kernel::users() {
         for (on, answer) in [(On::All, "refused EPERM"), (On::Without("seccomp"), "worked"), (On::Spaces, "worked")] {
             let outcome = Arena::new(on, user).with(&["--idle", "3", "--again", "quiet"]).run("kill-all", &[]);
@@ -79,25 +61,100 @@ fn a_signal_to_everybody_harms_nobody() {
     }
 }
 
-// A36
 #[test]
-fn none_can_be_starved() {
-    check(&[
-        Attack::new("scheduler", &[]).root().answer(EPERM),
-        Attack::new("nice", &[]).root().answer(EPERM),
-        Attack::new("affinity", &[]).by(Stops::Filters).answer(EPERM),
-        Attack::new("ioprio", &[]).by(Stops::Filters).answer(EPERM),
-    ]);
+fn a017_namespaces_cannot_be_made_or_entered() {
+    check(
+        17,
+        &[
+            Attack::new("unshare", &[]).answer(EPERM),
+            Attack::new("clone-newuser", &[]).answer(EPERM),
+            Attack::new("setns", &[]).root().answer(&["setns"]),
+        ],
+    );
 }
 
-// A66: what a plugin leaves behind goes with its namespace, even where it could fork.
 #[test]
-fn an_orphan_does_not_outlive_the_run() {
+fn a018_there_is_no_clone3() {
+    check(18, &[Attack::new("clone3", &[]).answer(&["ENOSYS"])]);
+    everywhere(|arena, _| assert!(arena.run("threads", &["4"]).worked(), "threads are made another way"));
+}
+
+#[test]
+fn a027_programs_cannot_be_run() {
+    check(
+        27,
+        &[
+            Attack::new("exec", &["/bin/true"]).answer(EPERM),
+            Attack::new("exec", &["/bin/mount"]).answer(EPERM),
+            Attack::new("exec", &["{dir}/program"]).reads(),
+        ],
+    );
+}
+
+#[test]
+fn a029_what_was_written_is_no_program() {
+    check(
+        29,
+        &[
+            Attack::new("memfd-exec", &[]).by(Stops::Filters).answer(EPERM),
+            Attack::new("descriptor-exec", &["{dir}/program"]),
+            Attack::new("script-exec", &["{dir}"]).answer(&["ENOENT"]),
+        ],
+    );
+}
+
+#[test]
+fn a029_the_scratch_holds_no_program() {
+    everywhere(|arena, _| {
+        let outcome = arena.run("script-exec", &["/tmp"]);
+        assert!(outcome.last().ends_with("refused EPERM"), "{outcome:?}");
+    });
     for &user in kernel::users() {
-        let unprotected = Arena::new(On::Nothing, user).run_unchecked("double-fork", &[]);
-        assert!(unprotected.worked() && unprotected.left == 1, "{unprotected:?}");
-        for on in [On::Without("seccomp"), On::Spaces] {
-            assert!(Arena::new(on, user).run("double-fork", &[]).worked());
-        }
+        let outcome = Arena::new(On::Spaces, user).run("script-exec", &["/tmp"]);
+        assert!(outcome.last().ends_with("refused EACCES"), "{outcome:?}");
     }
+}
+
+#[test]
+fn a036_nobody_can_be_starved() {
+    check(
+        36,
+        &[
+            Attack::new("scheduler", &[]).root().answer(EPERM),
+            Attack::new("nice", &[]).root().answer(EPERM),
+            Attack::new("affinity", &[]).by(Stops::Filters).answer(EPERM),
+            Attack::new("ioprio", &[]).by(Stops::Filters).answer(EPERM),
+        ],
+    );
+}
+
+#[test]
+fn a063_processes_cannot_be_made() {
+    check(
+        63,
+        &[
+            Attack::new("fork", &[]).by(Stops::Filters).answer(EPERM),
+            Attack::new("vfork", &[]).by(Stops::Filters).answer(EPERM),
+            Attack::new("fork-bomb", &[]).answer(EPERM),
+        ],
+    );
+}
+
+// What a plugin leaves behind goes with its namespace, even where it could fork.
+#[test]
+fn a066_an_orphan_does_not_outlive_the_run() {
+    let mut rows = migraine_tests::matrix::Rows::of(66);
+    for &user in kernel::users() {
+        let outcomes = migraine_tests::matrix::COLUMNS.map(|on| {
+            let outcome = Arena::new(on, user).run_unchecked("double-fork", &[]);
+            match (outcome.worked(), outcome.left) {
+                (true, 0) => "gone".to_owned(),
+                (true, _) => migraine_tests::matrix::WORKS.to_owned(),
+                _ => outcome.word(),
+            }
+        });
+        rows.layers("double-fork", user, &outcomes);
+        assert!(Arena::new(On::Without("seccomp"), user).run("double-fork", &[]).worked());
+    }
+    rows.settle();
 }

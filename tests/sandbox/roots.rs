@@ -8,14 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use migraine_tests::arena::{Arena, On, Outcome};
-use migraine_tests::attack::{Attack, Stops, check, everywhere};
+use migraine_tests::attack::everywhere;
 use migraine_tests::kernel;
 use migraine_tests::run::{PLAIN, Ran, User, is_running, run};
 use tempfile::TempDir;
-
-const EPERM: &[&str] = &["EPERM"];
-const EROFS: &[&str] = &["EROFS"];
-const ENOENT: &[&str] = &["ENOENT"];
 
 /// `in` with `file`, `sub/deep` and links that lead out of it; beside it `out` with `secret`. All of it is for its owner
 /// alone.
@@ -83,9 +79,8 @@ fn a_directory_is_there_at_its_own_path() {
     }
 }
 
-// A1, A5
 #[test]
-fn nothing_beside_it_is_there() {
+fn a001_nothing_beside_it_is_there() {
     for place in ["/tmp", "/var/tmp"] {
         for &user in kernel::users() {
             let tree = Tree::new(user, place);
@@ -108,35 +103,6 @@ fn nothing_beside_it_is_there() {
             }
         }
     }
-}
-
-// A4, A5, A6, A7, A27, A31, A35
-#[test]
-fn what_may_be_read_may_not_be_changed_or_run() {
-    check(&[
-        Attack::new("write", &["{dir}/new"]).reads().answer(EROFS),
-        Attack::new("write", &["{dir}/file"]).reads().answer(EROFS),
-        Attack::new("truncate", &["{dir}/file"]).reads().answer(EPERM),
-        Attack::new("open-truncate", &["{dir}/file"]).reads().answer(EROFS),
-        Attack::new("rename", &["{dir}/file", "{dir}/new"]).reads().answer(EROFS),
-        Attack::new("chmod", &["{dir}/file"]).reads().answer(EPERM),
-        Attack::new("chown", &["{dir}/file"]).reads().answer(EPERM),
-        Attack::new("utimes", &["{dir}/file"]).reads().answer(EPERM),
-        Attack::new("setxattr", &["{dir}/file"]).reads().answer(EPERM),
-        Attack::new("symlink", &["/etc/shadow", "{dir}/new"]).reads().answer(EPERM),
-        Attack::new("link", &["{dir}/file", "{dir}/new"]).reads().answer(EPERM),
-        Attack::new("mknod", &["{dir}/new"]).reads().root().answer(EPERM),
-        Attack::new("mkfifo", &["{dir}/new"]).reads().answer(EPERM),
-        Attack::new("bind-unix", &["{dir}/new"]).reads().answer(EPERM),
-        Attack::new("connect-unix", &["{dir}/socket"]).reads().by(Stops::Filters).answer(EPERM),
-        Attack::new("inotify", &["{dir}/file"]).reads().by(Stops::Filters).answer(EPERM),
-        Attack::new("handle", &["{dir}/file"]).reads().by(Stops::Filters).answer(&["name_to_handle_at"]),
-        Attack::new("read", &["{dir}/link/passwd"]).reads().answer(ENOENT),
-        Attack::new("stat", &["{dir}/link/shadow"]).reads().by(Stops::Spaces).answer(ENOENT),
-        Attack::new("exec", &["{dir}/program"]).reads(),
-        Attack::new("map-exec", &["{dir}/program"]).reads().by(Stops::Spaces).answer(EPERM),
-        Attack::new("read", &["{dir}/null"]).reads().root().by(Stops::Spaces),
-    ]);
 }
 
 #[test]
@@ -170,9 +136,8 @@ fn what_is_made_in_a_writable_directory_is_the_callers() {
     });
 }
 
-// A6, A31, A35
 #[test]
-fn a_writable_directory_holds_no_code_links_or_devices() {
+fn a006_a_writable_directory_holds_no_code_links_or_devices() {
     for &user in kernel::users() {
         let tree = Tree::new(user, "/var/tmp");
         let (new, file) = (tree.path("in/new"), tree.path("in/file"));
@@ -372,9 +337,9 @@ fn what_a_plugin_makes_is_as_private_as_what_the_caller_makes() {
     }
 }
 
-// A79; other users can read command lines.
+// Other users can read command lines.
 #[test]
-fn its_path_is_on_no_command_line_and_it_ends_with_the_host() {
+fn a079_its_path_is_on_no_command_line_and_it_ends_with_the_host() {
     for &user in kernel::users() {
         let tree = Tree::new(user, "/tmp");
         let before = fs::read("/proc/self/mountinfo").unwrap();
@@ -400,9 +365,8 @@ fn its_path_is_on_no_command_line_and_it_ends_with_the_host() {
     }
 }
 
-// A78
 #[test]
-fn nothing_stays_mounted() {
+fn a078_nothing_stays_mounted() {
     everywhere(|arena, user| {
         let tree = Tree::new(user, "/tmp");
         let before = fs::read("/proc/self/mountinfo").unwrap();

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 /// was called lived until then, and the arena's last line.
 fn stopped(arena: &Arena, command: &str, time: Duration) -> (bool, String) {
     let arena = arena.clone().with(&["--pids", "--cpu", "1000", "--wall", "5000"]);
-    let child = arena.command(command, &["1"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let child = arena.command(command, &[]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = Background(child.expect("start the arena"));
     let mut line = String::new();
     BufReader::new(child.0.stderr.take().expect("piped")).read_line(&mut line).expect("a pipe can be read");

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use migraine_tests::arena::{Arena, On};
+use migraine_tests::attack::{self, Attack, Stops};
 use migraine_tests::kernel;
 use migraine_tests::run::User;
 
@@ -19,21 +20,24 @@ const NUMBERS: u64 = 600;
 /// stands there.
 const UNFILTERED: [u64; 2] = [335, 336];
 
-// A25
 #[test]
-fn only_listed_numbers_reach_the_kernel() {
+fn a025_only_listed_numbers_reach_the_kernel() {
     check(&[GOLDEN], &[]);
 }
 
-// A25
+// One that is not listed, in place of all: without the filter some would end the machine.
 #[test]
-fn streams_open_only_what_they_need() {
+fn a025_a_number_that_is_not_listed_is_refused() {
+    attack::check(25, &[Attack::new("syscall", &["41"]).by(Stops::Filters).answer(&["EPERM"])]);
+}
+
+#[test]
+fn a025_streams_open_only_what_they_need() {
     check(&[GOLDEN, WITH_STREAMS], &["--connects"]);
 }
 
-// A25
 #[test]
-fn a_writable_directory_opens_only_what_it_needs() {
+fn a025_a_writable_directory_opens_only_what_it_needs() {
     check(&[GOLDEN, WITH_CHANGES], &["--write", "/var/tmp"]);
 }
 

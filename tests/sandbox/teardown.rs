@@ -1,22 +1,25 @@
 //! After a run ends by any path, nothing of it remains.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use migraine_tests::arena::{Arena, On};
 use migraine_tests::kernel;
-use migraine_tests::run::is_running;
+use migraine_tests::matrix::{COLUMNS, Rows, WORKS};
+use migraine_tests::run::{User, is_running};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn numbers(out: &str, line: &str) -> Vec<i64> {
     let line = out.lines().find(|found| found.starts_with(line)).unwrap_or_else(|| panic!("no `{line}` in {out}"));
     line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-// A78
 #[test]
-fn many_runs_leak_nothing() {
+fn a078_many_runs_leak_nothing() {
+    let mut rows = Rows::of(78);
     for &user in kernel::users() {
         let arena = Arena::new(On::All, user).with(&["--repeat", "1000", "--crash-every", "10"]);
         let outcome = arena.run("quiet", &[]);
@@ -28,7 +31,9 @@ fn many_runs_leak_nothing() {
             assert!(drift[1] < 1024, "memory leaks: {who} {drift:?}");
         }
         assert!(outcome.out.contains("children of the launcher: 0\n"), "{}", outcome.last());
+        rows.design("500 runs, 50 crashes", user, "nothing leaks");
     }
+    rows.settle();
 }
 
 // A launcher that was started early, for a run that then does not happen.
@@ -41,9 +46,9 @@ fn an_unused_launcher_is_collected() {
     }
 }
 
-// A78: a host that was killed cannot remove its groups; the next run does.
+// A host that was killed cannot remove its groups; the next run does.
 #[test]
-fn the_next_run_removes_the_groups_of_a_killed_one() {
+fn a078_the_next_run_removes_the_groups_of_a_killed_one() {
     for &user in kernel::users() {
         if !kernel::has_groups(user) {
             continue;
@@ -67,9 +72,9 @@ fn the_next_run_removes_the_groups_of_a_killed_one() {
     }
 }
 
-// A79
 #[test]
-fn a_killed_host_takes_everything_along() {
+fn a079_a_killed_host_takes_everything_along() {
+    let mut rows = Rows::of(79);
     for &user in kernel::users() {
         for command in ["sleep", "spin", "block-signals", "stop"] {
             for options in [&["--idle", "2", "--pids"][..], &["--idle", "2", "--pids", "--copy"]] {
@@ -90,5 +95,34 @@ fn a_killed_host_takes_everything_along() {
                 }
             }
         }
+        rows.layers("outlive a killed host", user, &COLUMNS.map(|on| outlives(on, user)));
     }
+    rows.settle();
+}
+
+/// Whether a worker that waits inside of a call lives on a second after its host was killed; it is ended then.
+fn outlives(on: On, user: User) -> String {
+    let arena = Arena::new(on, user).with(&["--pids", "--wall", "60000"]);
+    let started = arena.command("linger", &[]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = started.expect("start the arena");
+    let line = |pipe: &mut dyn Read| {
+        let mut line = String::new();
+        BufReader::new(pipe).read_line(&mut line).expect("a pipe can be read");
+        line
+    };
+    let pids = line(child.stderr.as_mut().expect("piped"));
+    let worker = pids.split_whitespace().next_back().and_then(|word| word.parse().ok());
+    let worker: i32 = worker.unwrap_or_else(|| panic!("no pids: {pids}"));
+    assert_eq!(line(child.stdout.as_mut().expect("piped")), "here\n");
+    child.kill().expect("end the own child");
+    child.wait().expect("wait for the own child");
+    let start = Instant::now();
+    while is_running(worker) && start.elapsed() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    if !is_running(worker) {
+        return "gone".to_owned();
+    }
+    kill(Pid::from_raw(worker), Signal::SIGKILL).expect("end what is left");
+    WORKS.to_owned()
 }

@@ -5,7 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::artifacts;
+use crate::matrix::WORKS;
 use crate::run::{Ran, User, run};
+
+/// The variable by which the controlled programs, and no product, leave checks of the host out.
+pub const CONTROLS: &str = "MIGRAINE_ATTACK_CONTROLS";
 
 /// Which layers are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +99,12 @@ impl Arena {
         self
     }
 
+    /// Leaves a check of the host out.
+    #[must_use]
+    pub fn without(self, check: &str) -> Self {
+        self.variable(CONTROLS, check)
+    }
+
     /// The command line.
     #[must_use]
     pub fn command(&self, command: &str, args: &[&str]) -> Command {
@@ -153,6 +163,18 @@ impl Outcome {
     #[must_use]
     pub fn last(&self) -> &str {
         self.out.lines().last().unwrap_or_default()
+    }
+
+    /// The outcome in one word, as the matrix has it.
+    #[must_use]
+    pub fn word(&self) -> String {
+        let last = self.last();
+        match last.rsplit_once(": refused ") {
+            _ if last.starts_with("sandbox_violation:") => "killed".to_owned(),
+            Some((_, errno)) => errno.split(':').next().unwrap_or_default().to_owned(),
+            None if self.code == 0 => WORKS.to_owned(),
+            None => last.split(": ").next().unwrap_or_default().to_owned(),
+        }
     }
 
     /// Whether an attack says that it worked.

@@ -24,8 +24,12 @@ const PACKAGES: &[&str] = &[
     "docker-manager",
 ];
 
-/// Every program.
-const PROGRAMS: &[&str] = &["arena", "attend", "migraine"];
+/// Every program of the product's own build.
+const PROGRAMS: &[&str] = &["attend", "migraine"];
+
+/// The feature without which no layer and no check can be left out, and the programs that are built with it.
+const CONTROLS: &str = "attack-controls";
+const CONTROLLED: &[&str] = &["arena", "migraine"];
 
 /// The program that runs a plugin command with single layers off.
 ///
@@ -33,7 +37,16 @@ const PROGRAMS: &[&str] = &["arena", "attend", "migraine"];
 /// It cannot be built.
 #[must_use]
 pub fn arena() -> &'static Path {
-    find("arena")
+    controlled("arena")
+}
+
+/// The product built as no product may be: its checks can be left out.
+///
+/// # Panics
+/// It cannot be built.
+#[must_use]
+pub fn controlled_migraine() -> &'static Path {
+    controlled("migraine")
 }
 
 /// The program that runs another one and says what it left behind.
@@ -65,15 +78,46 @@ pub fn library(package: &str) -> &'static Path {
 
 fn find(name: &str) -> &'static Path {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
-    let built = BUILT.get_or_init(build);
+    named(BUILT.get_or_init(build), name)
+}
+
+fn controlled(name: &str) -> &'static Path {
+    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    named(BUILT.get_or_init(build_controlled), name)
+}
+
+fn named<'a>(built: &'a BTreeMap<String, PathBuf>, name: &str) -> &'a Path {
     built.get(name).unwrap_or_else(|| panic!("{name} is not among what was built: {:?}", built.keys()))
 }
 
 fn build() -> BTreeMap<String, PathBuf> {
+    let mut command = cargo_build(PROGRAMS);
+    command.arg("--lib").args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+    built(command, PROGRAMS)
+}
+
+/// By an invocation and in a target folder of their own: what is built for the product must never share a choice of
+/// features with these.
+fn build_controlled() -> BTreeMap<String, PathBuf> {
+    let mut command = cargo_build(CONTROLLED);
+    command.args(["-p", "migraine-host", "-p", "migraine-tests"]);
+    command.args(["--features", &format!("migraine-host/{CONTROLS},migraine-tests/{CONTROLS}")]);
+    // Nobody debugs them, and their dependencies are built a second time.
+    command.args(["--config", "profile.dev.debug=false"]);
+    command.arg("--target-dir").arg(target().join(CONTROLS));
+    built(command, CONTROLLED)
+}
+
+/// Where cargo builds: this program lies in `PROFILE/deps` below it.
+fn target() -> PathBuf {
+    let own = std::env::current_exe().expect("a running program has a path");
+    own.ancestors().nth(3).expect("a test lies in the target folder").to_owned()
+}
+
+fn cargo_build(programs: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--message-format=json", "--lib"]);
-    command.args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
-    command.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+    command.args(["build", "--message-format=json"]);
+    command.args(programs.iter().flat_map(|program| ["--bin", program]));
     // The tests' own variables are those of one package and would make cargo build others anew.
     let foreign = std::env::vars_os().map(|(name, _)| name).filter(|name| {
         let name = name.to_string_lossy();
@@ -82,7 +126,13 @@ fn build() -> BTreeMap<String, PathBuf> {
     for name in foreign {
         command.env_remove(name);
     }
-    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::piped()).output().expect("run cargo");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a build and finds the programs and libraries in cargo's messages.
+fn built(mut command: Command, programs: &[&str]) -> BTreeMap<String, PathBuf> {
+    let output = command.output().expect("run cargo");
     assert!(output.status.success(), "the build failed:\n{}", String::from_utf8_lossy(&output.stderr));
     let mut built = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -90,13 +140,10 @@ fn build() -> BTreeMap<String, PathBuf> {
         let files = message["filenames"].as_array().into_iter().flatten().chain([&message["executable"]]);
         for path in files.filter_map(serde_json::Value::as_str).map(PathBuf::from) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if PROGRAMS.contains(&name.as_str()) || name.ends_with(".so") {
-                built.insert(name, path);
+            if programs.contains(&name.as_str()) || name.ends_with(".so") {
+                built.insert(name, reachable(&path));
             }
         }
-    }
-    for path in built.values_mut() {
-        *path = reachable(path);
     }
     built
 }
@@ -107,12 +154,14 @@ fn reachable(path: &Path) -> PathBuf {
     if path.ancestors().all(open) {
         return path.to_owned();
     }
-    let directory = std::env::temp_dir().join(format!("migraine-tests-{}", std::process::id()));
+    // Of programs with one name, each has a folder of its own, named after that of its build.
+    let build = path.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let directory = std::env::temp_dir().join(format!("migraine-tests-{}", std::process::id())).join(build);
     clear_stale();
     fs::create_dir_all(&directory).expect("make a directory for copies");
     let copy = directory.join(path.file_name().expect("a file has a name"));
     fs::copy(path, &copy).expect("copy what was built");
-    for path in [&directory, &copy] {
+    for path in directory.ancestors().take(2).chain([&*copy]) {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("open the copies to everybody");
     }
     copy

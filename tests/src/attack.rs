@@ -1,10 +1,10 @@
 //! An attack and what must become of it.
 
 use crate::arena::{Arena, On, Outcome};
-use crate::artifacts;
-use crate::kernel;
+use crate::matrix::{COLUMNS, Rows, WORKS};
 use crate::run::User;
 use crate::scene::Scene;
+use crate::{artifacts, cases, kernel};
 
 /// Which half of the sandbox stops an attack without the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +17,6 @@ pub enum Stops {
     Filters,
 }
 
-/// For whom an attack works without any protection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Works {
-    /// Everybody.
-    Always,
-    /// Root.
-    Root,
-    /// Nobody on this kernel; the filter's own answer must then differ from the kernel's.
-    Differs,
-}
-
 /// One attack, a row of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Attack {
@@ -35,8 +24,12 @@ pub struct Attack {
     pub command: &'static str,
     /// Its arguments; `{dir}`, `{victim}`, `{peer}`, `{tcp}`, `{udp}` and `{abstract}` stand for parts of the scene.
     pub args: &'static [&'static str],
-    /// For whom it works unprotected.
-    pub works: Works,
+    /// Options of the arena.
+    pub options: &'static [&'static str],
+    /// Whether it needs root: the kernel itself refuses it to others.
+    pub root: bool,
+    /// What a kernel may lack that it needs; empty for nothing. Where it is missing, that must be a listed exception.
+    pub needs: &'static str,
     /// What stops it.
     pub stops: Stops,
     /// Whether the scene's directory is granted for reading.
@@ -51,7 +44,17 @@ impl Attack {
     /// An attack that works for everybody and is stopped by each half of the sandbox.
     #[must_use]
     pub const fn new(command: &'static str, args: &'static [&'static str]) -> Self {
-        Self { command, args, works: Works::Always, stops: Stops::Both, reads: false, answer: &[], on_stream: false }
+        Self {
+            command,
+            args,
+            options: &[],
+            root: false,
+            needs: "",
+            stops: Stops::Both,
+            reads: false,
+            answer: &[],
+            on_stream: false,
+        }
     }
 
     /// An attack on a stream that the host connects to the endpoint named first. The machine's network is where such a
@@ -65,13 +68,19 @@ impl Attack {
     /// Works for root only.
     #[must_use]
     pub const fn root(self) -> Self {
-        Self { works: Works::Root, ..self }
+        Self { root: true, ..self }
     }
 
-    /// The kernel itself has no such call.
+    /// Needs an ability that kernels may lack.
     #[must_use]
-    pub const fn differs(self) -> Self {
-        Self { works: Works::Differs, ..self }
+    pub const fn needs(self, ability: &'static str) -> Self {
+        Self { needs: ability, ..self }
+    }
+
+    /// Options of the arena.
+    #[must_use]
+    pub const fn options(self, options: &'static [&'static str]) -> Self {
+        Self { options, ..self }
     }
 
     /// Only one half of the sandbox stops it.
@@ -96,7 +105,7 @@ impl Attack {
         let mut scene = Scene::new(user, self.args);
         let args: Vec<String> = self.args.iter().map(|arg| scene.fill(arg)).collect();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let mut arena = arena.clone();
+        let mut arena = arena.clone().with(self.options);
         if self.reads {
             arena = arena.with(&["--read", &scene.fill("{dir}")]);
         }
@@ -107,70 +116,79 @@ impl Attack {
         (outcome, scene.touched())
     }
 
-    /// Without protection it must work, or else show that the kernel answers otherwise than the sandbox.
-    fn control(&self, user: User) -> Result<(), String> {
-        let (outcome, _) = self.run(&Arena::new(On::Nothing, user), user);
-        let last = outcome.last();
-        match self.works {
-            Works::Differs if outcome.worked() || last.contains(": refused E") => Ok(()),
-            Works::Root if user == User::Plain => Ok(()),
-            _ if outcome.worked() => Ok(()),
-            _ if last.ends_with("refused ENOSYS") => {
-                kernel::skip(self.command, "this kernel does not have the call");
-                Ok(())
-            }
-            _ => Err(format!("does not work unprotected, so its test proves nothing: {outcome:?}")),
-        }
+    /// As the matrix names it.
+    fn label(&self) -> String {
+        let grant = self.reads.then_some("(dir granted)");
+        [self.command].into_iter().chain(self.args.iter().copied()).chain(grant).collect::<Vec<_>>().join(" ")
     }
 
-    fn stopped(&self, arena: &Arena, user: User, answer: &[&str]) -> Result<(), String> {
-        let (outcome, touched) = self.run(arena, user);
-        if !outcome.stopped() {
-            return Err(format!("not stopped: {outcome:?}"));
+    /// What is wrong with a run that had to be stopped.
+    fn leak(&self, outcome: &Outcome, touched: Option<String>, answer: &[&str]) -> Option<String> {
+        let ends_as_said = self.answer.contains(&outcome.word().as_str());
+        if !outcome.stopped() && !ends_as_said {
+            return Some(format!("not stopped: {outcome:?}"));
         }
         if let Some(what) = touched {
-            return Err(format!("it was stopped, but {what}: {outcome:?}"));
+            return Some(format!("it was stopped, but {what}: {outcome:?}"));
         }
-        if !answer.is_empty() && !answer.iter().any(|word| outcome.last().contains(word)) {
-            return Err(format!("the answer is not one of {answer:?}: {outcome:?}"));
-        }
-        Ok(())
+        let answers = answer.is_empty() || answer.iter().any(|word| outcome.last().contains(word));
+        (!answers).then(|| format!("the answer is not one of {answer:?}: {outcome:?}"))
     }
 
-    fn check(&self, user: User) -> Vec<String> {
+    /// What the last column shows. An attack that the kernel refuses to this user worked for root before.
+    fn control(&self, outcome: &Outcome, user: User, rows: &mut Rows) -> String {
+        let listed = cases::exceptions().contains(&(rows.case(), self.needs));
+        if listed && outcome.word() == "ENOSYS" {
+            return format!("{WORKS} with {}", self.needs);
+        }
+        if listed && kernel::enforced() {
+            rows.fail(format!("{}: this kernel has {}, which is a listed exception", self.label(), self.needs));
+        }
+        if self.root && user == User::Plain && !outcome.worked() {
+            return format!("{WORKS} as root");
+        }
+        outcome.word()
+    }
+
+    fn check(&self, rows: &mut Rows, user: User) {
+        let label = self.label();
+        let mut judge = |on: On, how: &str, must_stop: bool, answer: &[&str], arena: &Arena| {
+            let (outcome, touched) = self.run(arena, user);
+            if let Some(why) = must_stop.then(|| self.leak(&outcome, touched, answer)).flatten() {
+                rows.fail(format!("{label} as {user}, {on:?}{how}: {why}"));
+            }
+            outcome
+        };
         let all = Arena::new(On::All, user);
-        let mut checks = vec![
-            ("unprotected", self.control(user)),
-            ("sandboxed", self.stopped(&all, user, self.answer)),
-            ("sandboxed, loaded from a copy", self.stopped(&all.with(&["--copy"]), user, self.answer)),
-        ];
-        if self.stops != Stops::Filters {
-            checks.push(("in the namespaces alone", self.stopped(&Arena::new(On::Spaces, user), user, &[])));
-        }
-        if self.stops != Stops::Spaces {
-            checks.push(("under the filters alone", self.stopped(&Arena::new(On::Filters, user), user, &[])));
-        }
-        checks
-            .into_iter()
-            .filter_map(|(how, outcome)| {
-                outcome.err().map(|why| format!("{} {:?} as {user:?}, {how}: {why}", self.command, self.args))
-            })
-            .collect()
+        judge(On::All, ", loaded from a copy", true, self.answer, &all.clone().with(&["--copy"]));
+        let outcomes = COLUMNS.map(|on| {
+            let must_stop = match on {
+                On::All => true,
+                On::Spaces => self.stops != Stops::Filters,
+                On::Filters => self.stops != Stops::Spaces,
+                _ => false,
+            };
+            let answer = if on == On::All { self.answer } else { &[] };
+            judge(on, "", must_stop, answer, &Arena::new(on, user))
+        });
+        let [all, spaces, filters, none] = &outcomes;
+        let none = self.control(none, user, rows);
+        rows.layers(&label, user, &[all.word(), spaces.word(), filters.word(), none]);
     }
 }
 
-/// Runs every attack of a table as every user.
+/// Runs every attack of a case as every user, and settles the case's rows.
 ///
 /// # Panics
-/// One was not stopped, or proves nothing.
-pub fn check(attacks: &[Attack]) {
-    let mut failures = Vec::new();
+/// One was not stopped, proves nothing, or is not in the matrix.
+pub fn check(case: u16, attacks: &[Attack]) {
+    let mut rows = Rows::of(case);
     for user in kernel::users() {
         for attack in attacks {
-            failures.extend(attack.check(*user));
+            attack.check(&mut rows, *user);
         }
     }
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    rows.settle();
 }
 
 /// Runs a command under everything, by both ways of loading, as every user.

@@ -14,6 +14,8 @@ use migraine_host::trust::{Keyring, SecretKey, TrustedKey};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::arena::CONTROLS;
+use crate::matrix::WORKS;
 use crate::package::{Parcel, key, remade};
 use crate::run::User;
 use crate::{artifacts, run};
@@ -27,6 +29,8 @@ pub struct Home {
     folder: TempDir,
     /// Whose it is, where that is not the caller.
     user: Option<User>,
+    /// Checks that the product leaves out.
+    left_out: &'static str,
 }
 
 /// How a run ended.
@@ -73,7 +77,7 @@ impl Home {
     #[must_use]
     pub fn bare() -> Self {
         let folder = tempfile::Builder::new().prefix("migraine-home-").tempdir().expect("make a directory");
-        let home = Self { folder, user: None };
+        let home = Self { folder, user: None, left_out: "" };
         drop(migraine_host::store::Home::open(&home.path()).expect("make a home"));
         for folder in ["work", "user"] {
             fs::create_dir(home.folder.path().join(folder)).expect("make a directory");
@@ -123,9 +127,20 @@ impl Home {
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let attend = artifacts::attend();
         let mut command = self.user.map_or_else(|| Command::new(attend), |user| user.command(attend));
-        command.arg(artifacts::migraine()).args(args);
-        self.settle(&mut command);
+        if self.left_out.is_empty() {
+            command.arg(artifacts::migraine()).args(args);
+            self.settle(&mut command);
+        } else {
+            command.arg(artifacts::controlled_migraine()).args(args);
+            self.settle(&mut command);
+            command.env(CONTROLS, self.left_out);
+        }
         command
+    }
+
+    /// From here on, runs are of a program that is no product: it leaves these checks out. Empty for a product again.
+    pub fn leave_out(&mut self, checks: &'static str) {
+        self.left_out = checks;
     }
 
     /// The product itself, for a run that is sent signals; nothing looks at what it leaves behind.
@@ -184,6 +199,14 @@ impl Home {
         error
     }
 
+    /// How a run ends in one word, as the matrix has it: the stable code of its error, or that it worked.
+    #[must_use]
+    pub fn word<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
+        let json = ["--format", "json"].map(|text| OsStr::new(text).to_owned());
+        let done = self.run(json.into_iter().chain(args.into_iter().map(|arg| arg.as_ref().to_owned())));
+        done.word()
+    }
+
     /// Installs a plugin and enables it.
     ///
     /// # Panics
@@ -199,13 +222,21 @@ impl Home {
     /// It cannot be installed or enabled.
     #[must_use]
     pub fn granting(package: &str, permissions: &[String]) -> Self {
-        let home = Self::new();
+        Self::new().with_granted(package, permissions)
+    }
+
+    /// The same with a plugin of the fixtures that asks for these permissions, granted all of them.
+    ///
+    /// # Panics
+    /// It cannot be installed or enabled.
+    #[must_use]
+    pub fn with_granted(self, package: &str, permissions: &[String]) -> Self {
         let parcel = remade(package, &json!({"permissions": permissions, "config": {}}));
         let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
         line.extend(permissions.iter().flat_map(|permission| ["--grant", permission.as_str()]));
-        home.ok(&line);
-        assert_eq!(home.status(package), "enabled");
-        home
+        self.ok(&line);
+        assert_eq!(self.status(package), "enabled");
+        self
     }
 
     /// How a plugin stands.
@@ -288,6 +319,20 @@ impl Done {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let done = Self { code, out: text(out), err: text(err), took };
         done.checked(command)
+    }
+
+    /// How a run with `--format json` ended, in one word.
+    ///
+    /// # Panics
+    /// It failed and wrote no error.
+    #[must_use]
+    pub fn word(&self) -> String {
+        if self.code == 0 {
+            return WORKS.to_owned();
+        }
+        let error: Option<Value> = self.err.lines().last().and_then(|line| serde_json::from_str(line).ok());
+        let code = error.as_ref().and_then(|error| error["code"].as_str());
+        code.unwrap_or_else(|| panic!("no error was written: {self:?}")).to_owned()
     }
 
     pub(crate) fn checked(self, command: &Command) -> Self {

@@ -5,29 +5,38 @@
 //!
 //! 1. Write it as a command of `fixtures/hostile`: one function, one line in its table. It says `worked` or `refused
 //!    ERRNO`; it must be harmless where it works, since it is also run without any protection.
-//! 2. Add an [`Attack`](attack::Attack) to the table of its theme in `sandbox/`: the case's number in a comment, the
-//!    command, for whom it works unprotected, and which half of the sandbox must stop it alone.
+//! 2. Add an [`Attack`](attack::Attack) to the test of its case, `aNNN_...` in `sandbox/`: the command, and which half of
+//!    the sandbox must stop it alone. What the host stops and no layer could is a [`Guarded`](guarded::Guarded) with the
+//!    check that stops it, or a test of its own in `e2e/attacks.rs`.
+//! 3. `cargo xtask attacks --bless` writes its rows into `sandbox/matrix.txt`. Read them before they are checked in.
 //!
-//! [`attack::check`] then runs it unprotected (it must work: else the test proves nothing), in the whole sandbox by both
-//! ways of loading, and under each half alone; each time as root and as a plain user. What it must not touch is compared
-//! from outside afterwards.
+//! [`attack::check`] runs it under each choice of layers and by both ways of loading, each time as root and as a plain
+//! user. Without layers it must work, or get past the kernel's checks: else the test proves nothing. What it must not
+//! touch is compared from outside afterwards.
 //!
-//! # Adding an ending
+//! Only the programs that [`artifacts`] builds with the feature `attack-controls`, in a target folder of their own, can
+//! leave layers and checks out.
 //!
-//! A command of `fixtures/hostile` that does not answer, and a row in `sandbox/endings.rs`: its code and a word of its
-//! message.
+//! # Adding a case
+//!
+//! A line in `sandbox/cases.txt` and a test that is named after its number; the suite says what is missing.
 //!
 //! # What a machine cannot do
 //!
-//! [`kernel`] prints `SKIPPED: ...`; with `MIGRAINE_TEST_ENFORCE=full` in the environment that is a failure.
+//! [`kernel`] prints `SKIPPED: ...`; with `MIGRAINE_TEST_ENFORCE=full` in the environment that is a failure. An attack that
+//! the machine's kernel has no call for is listed in `sandbox/exceptions.txt`, five at most; with that variable it is a
+//! failure as well when the kernel does have it.
 #![forbid(unsafe_code)]
 
 pub mod arena;
 pub mod artifacts;
 pub mod attack;
+pub mod cases;
 pub mod docker;
+pub mod guarded;
 pub mod home;
 pub mod kernel;
+pub mod matrix;
 pub mod package;
 pub mod run;
 pub mod scene;

@@ -150,6 +150,16 @@ impl Parcel {
         parcel.signed(key)
     }
 
+    /// A library that no signature fits, in place of the one that was signed.
+    ///
+    /// # Panics
+    /// The folder cannot be written to.
+    #[must_use]
+    pub fn replaced(self, library: &[u8]) -> Self {
+        fs::write(&self.library, library).expect("write the library");
+        self.unsigned()
+    }
+
     /// Signs it again, with another key.
     ///
     /// # Panics

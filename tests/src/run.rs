@@ -1,5 +1,6 @@
 //! Runs a program as root or as a plain user, with a time-out that ends it.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,6 +15,15 @@ pub enum User {
     Root,
     /// An id without rights; the caller's own where that is not root.
     Plain,
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::Plain => "plain",
+        })
+    }
 }
 
 /// The plain user's id, where the caller can choose.

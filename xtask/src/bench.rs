@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: each row measures ours and a reference in turn, in one run, so that both see the same machine.
 
+#[cfg(feature = "attack-controls")]
+mod layers;
 pub(crate) mod sandbox;
 mod stats;
 mod verify;
@@ -39,7 +41,7 @@ pub(crate) struct Row {
 /// Prepares a row.
 type Prepare = fn(&Project) -> Result<Row>;
 
-/// All rows, by name; a row is prepared only when it is measured. New rows are added here.
+/// Rows by name, beside those of single layers; a row is prepared only when it is measured. New rows are added here.
 const ROWS: &[(&str, Prepare)] = &[
     ("verify-library", verify::library),
     ("verify-package", verify::package),
@@ -47,12 +49,6 @@ const ROWS: &[(&str, Prepare)] = &[
     ("transport-1k", sandbox::transport_large),
     ("hook-640", sandbox::hook),
     ("hook-256k", sandbox::hook_output),
-    ("start-none", sandbox::start_bare),
-    ("start-namespaces", sandbox::start_spaces),
-    ("start-rlimits", sandbox::start_limits),
-    ("start-privileges", sandbox::start_privileges),
-    ("start-landlock", sandbox::start_landlock),
-    ("start-seccomp", sandbox::start_filter),
     ("start-all", sandbox::start_all),
     ("cold-start", sandbox::cold),
     ("whole-command", sandbox::whole_command),
@@ -63,7 +59,7 @@ const ROWS: &[(&str, Prepare)] = &[
 /// # Errors
 /// A row cannot be measured, or is over its target.
 pub(crate) fn run(project: &Project, flags: &Bench) -> Result<()> {
-    if cfg!(debug_assertions) {
+    if cfg!(any(debug_assertions, not(feature = "attack-controls"))) {
         return again_optimized(project, flags);
     }
     // Both sides on one processor: a wake-up across processors costs four times as much and would hide everything else.
@@ -72,13 +68,13 @@ pub(crate) fn run(project: &Project, flags: &Bench) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &one)?;
     let wanted = |name: &str| flags.rows.is_empty() || flags.rows.iter().any(|part| name.contains(part.as_str()));
     let mut results = Vec::new();
-    for (name, prepare) in ROWS.iter().filter(|(name, _)| wanted(name)) {
+    for (name, prepare) in rows().filter(|(name, _)| wanted(name)) {
         let mut row = prepare(project)?;
         debug_assert_eq!(row.name, *name);
         results.push(measure(&mut row)?);
     }
     if results.is_empty() {
-        let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = rows().map(|(name, _)| *name).collect();
         bail!("no such row; there are {}", names.join(", "));
     }
     if flags.json {
@@ -93,10 +89,20 @@ pub(crate) fn run(project: &Project, flags: &Bench) -> Result<()> {
     }
 }
 
-/// Numbers of a debug build mean nothing: the same verb, built for speed.
+fn rows() -> impl Iterator<Item = &'static (&'static str, Prepare)> {
+    #[cfg(feature = "attack-controls")]
+    let layers = layers::ROWS;
+    #[cfg(not(feature = "attack-controls"))]
+    let layers = &[];
+    ROWS.iter().chain(layers)
+}
+
+/// Numbers of a debug build mean nothing: the same verb, built for speed, and so that single layers can be measured. In a
+/// target folder of its own: nothing that is shipped shares this choice of features.
 fn again_optimized(project: &Project, flags: &Bench) -> Result<()> {
     let mut command = cmd::cargo();
-    command.args(["run", "--quiet", "--locked", "--release", "--package", "xtask", "--", "bench"]);
+    command.args(["run", "--quiet", "--locked", "--release", "--package", "xtask", "--features", "attack-controls"]);
+    command.arg("--target-dir").arg(project.target.join("attack-controls")).args(["--", "bench"]);
     command.args(flags.json.then_some("--json")).args(&flags.rows).current_dir(&project.root);
     cmd::run(&mut command)
 }

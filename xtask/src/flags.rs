@@ -24,6 +24,8 @@ pub(crate) enum Verb {
     Test(Test),
     /// Measure against references, side by side in one run
     Bench(Bench),
+    /// Make every listed attack under each choice of layers and print what became of it
+    Attacks(Attacks),
 }
 
 /// The time in the package is `SOURCE_DATE_EPOCH`, else that of the last commit that touched the crate, else
@@ -52,6 +54,14 @@ pub(crate) struct Test {
     /// One check (setup, fmt, clippy, tidy, tests, doc, doctests, deny, quickstart) or one suite of the tests crate
     #[arg(value_name = "SUITE")]
     pub(crate) suite: Option<String>,
+}
+
+/// Fails where the matrix is not the one in tests/sandbox/matrix.txt.
+#[derive(Args)]
+pub(crate) struct Attacks {
+    /// Write what was measured to that file; read the difference before it is checked in
+    #[arg(long)]
+    pub(crate) bless: bool,
 }
 
 #[derive(Args)]

@@ -1,6 +1,7 @@
 //! Development verbs: `cargo xtask VERB`.
 #![forbid(unsafe_code)]
 
+mod attacks;
 mod bench;
 mod cmd;
 mod flags;
@@ -42,5 +43,6 @@ fn run(flags: &Flags) -> Result<()> {
         Verb::Quickstart => quickstart::run(&project),
         Verb::Test(flags) => testing::run(&project, flags),
         Verb::Bench(flags) => bench::run(&project, flags),
+        Verb::Attacks(flags) => attacks::run(&project, flags),
     }
 }

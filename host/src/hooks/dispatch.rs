@@ -15,6 +15,7 @@ use super::error::HookError;
 use super::plan::{OrderIssue, Plan, Planned, Subscriber, Target};
 use crate::bound::FillError;
 use crate::code::Code;
+use crate::controls::{Check, makes};
 use crate::ids::PluginName;
 
 /// How deep hooks may fire events that call hooks.
@@ -280,7 +281,8 @@ fn rules(spec: &EventSpec, hook: &Planned) -> Rules {
         Reply::Veto(kind) if hook.has(kind) => VetoRule::Taken,
         Reply::Veto(_) => VetoRule::NotGranted,
     };
-    Rules { policy: hook.policy, may_end_chain: hook.has(PermissionKind::TaskWrite), veto }
+    let may_end_chain = hook.has(PermissionKind::TaskWrite) || !makes(Check::ChainEnd);
+    Rules { policy: hook.policy, may_end_chain, veto }
 }
 
 fn report(

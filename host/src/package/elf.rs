@@ -7,6 +7,7 @@ use object::elf;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
 use super::{MANIFEST_MAX, PackageError, UNPACKED_MAX, limit};
+use crate::controls::{Check, makes};
 
 type Header = elf::FileHeader64<LittleEndian>;
 type Segment = elf::ProgramHeader64<LittleEndian>;
@@ -75,9 +76,13 @@ pub fn inspect(library: &[u8]) -> Result<ElfFacts, PackageError> {
         return Err(PackageError::NotAPlugin { reason: "it is not an ELF library" });
     }
     let header = Header::parse(library).map_err(damaged("its ELF header"))?;
-    check_header(header)?;
+    if makes(Check::ElfForm) {
+        check_header(header)?;
+    }
     let segments = header.program_headers(LE, library).map_err(damaged("its program headers"))?;
-    check_segments(segments, library.len())?;
+    if makes(Check::ElfForm) {
+        check_segments(segments, library.len())?;
+    }
     let needed = read_dynamic(segments, library)?;
     let sections = header.section_headers(LE, library).map_err(damaged("its section headers"))?;
     if sections.len() > SECTIONS_MAX {
@@ -186,7 +191,9 @@ fn read_dynamic(segments: &[Segment], library: &[u8]) -> Result<Vec<String>, Pac
     };
     let entries: Vec<_> = entries[..count].iter().map(|entry| (entry.d_tag(LE), entry.d_val(LE))).collect();
     for (tag, value) in &entries {
-        if let Some((_, name)) = FORBIDDEN_TAGS.iter().find(|(forbidden, _)| forbidden == tag) {
+        if let Some((_, name)) = FORBIDDEN_TAGS.iter().find(|(forbidden, _)| forbidden == tag)
+            && makes(Check::Dynamic)
+        {
             return Err(PackageError::ElfDynamic { tag: name });
         }
         let is_flag = |flags: elf::DynamicTag, bits: u64| *tag == flags && value & bits != 0;
@@ -201,8 +208,8 @@ fn read_dynamic(segments: &[Segment], library: &[u8]) -> Result<Vec<String>, Pac
     let needed = entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
     let needed: Vec<_> = needed.map(|(_, name)| string_at(strings, *name)).collect::<Result<_, _>>()?;
     match needed.iter().find(|name| !ALLOWED_LIBRARIES.contains(&name.as_str())) {
-        Some(library) => Err(PackageError::ElfDependency { library: library.clone() }),
-        None => Ok(needed),
+        Some(library) if makes(Check::Needed) => Err(PackageError::ElfDependency { library: library.clone() }),
+        _ => Ok(needed),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use migraine_plugin_api::{Permission, PermissionKind};
 
-use crate::wire::{Layers, Rlimits, WorkerSpec};
+use crate::wire::{Rlimits, WorkerSpec};
 
 /// The worker of a plugin with these grants.
 #[must_use]
 pub fn worker_spec(grants: &[Permission]) -> WorkerSpec {
     let receives_descriptors = grants.iter().any(|held| held.kind() == PermissionKind::Network);
-    WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors }
+    WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors }
 }

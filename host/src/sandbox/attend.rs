@@ -22,8 +22,9 @@ use super::awake;
 use super::cgroup::Groups;
 use super::error::Death;
 use super::worker::CallLimits;
+use crate::controls::{Check, makes};
 use crate::sys;
-use crate::wire::{CPU_WINDOW, STRAY_MAX, ToLauncher, WorkerSpec};
+use crate::wire::{CPU_WINDOW, Layers, STRAY_MAX, ToLauncher, WorkerSpec};
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
@@ -102,7 +103,14 @@ fn now() -> u64 {
 }
 
 impl Watched {
-    pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink, spec: &WorkerSpec) -> Self {
+    pub(super) fn new(
+        pidfd: OwnedFd,
+        out: File,
+        err: File,
+        sink: StraySink,
+        spec: &WorkerSpec,
+        layers: Layers,
+    ) -> Self {
         let now = Instant::now();
         let limits = &spec.rlimits;
         let resident = limits.data.saturating_add(limits.stack).saturating_add(RELOCATED);
@@ -119,7 +127,7 @@ impl Watched {
             stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], call: 0, sink }),
             used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
             peak_kib: AtomicU64::new(0),
-            memory: spec.layers.rlimits.then_some((resident, limits.data)),
+            memory: layers.rlimits.then_some((resident, limits.data)),
         }
     }
 
@@ -207,7 +215,7 @@ impl Watched {
             return true;
         }
         let waits = writing != 0 && Duration::from_nanos(now.saturating_sub(writing)) >= SLOW_WRITE;
-        if at != 0 && now >= at && !waits {
+        if at != 0 && now >= at && !waits && makes(Check::Deadline) {
             self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
             return true;
         }
@@ -259,7 +267,7 @@ impl Watched {
             (used.call, used.cpu, used.since) = (call, cpu, now);
         }
         let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
-        if cpu.saturating_sub(used.cpu) >= limit {
+        if cpu.saturating_sub(used.cpu) >= limit && makes(Check::CpuClock) {
             self.kill(Some(Death::Cpu(limit)));
         }
     }
@@ -280,7 +288,7 @@ fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &
             Ok(0) => *pipe = None,
             Ok(length) => {
                 *count += u64::try_from(length).unwrap_or_default();
-                if *count > STRAY_MAX {
+                if *count > STRAY_MAX && makes(Check::Output) {
                     return true;
                 }
                 sink(Stray { is_stderr, bytes: &piece[..length] });

@@ -14,7 +14,7 @@ use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use super::stage::{SELF_CHECK, Stage};
 use super::worker::{HostSide, Stream, Worker};
-use crate::wire::{FailedStep, LauncherSpec, Layer, Layers, LoadBy, Probe, Rlimits, SealReport, WorkerSpec};
+use crate::wire::{FailedStep, LauncherSpec, Layer, LoadBy, Probe, Rlimits, SealReport, WorkerSpec};
 
 /// What was found out.
 #[derive(Debug)]
@@ -86,11 +86,10 @@ struct Found {
 
 impl Found {
     fn build(&mut self) -> Result<(), SandboxError> {
-        let launcher =
-            Arc::new(Launcher::start(&LauncherSpec { namespaces: true, load_by: None, directories: Vec::new() })?);
+        let launcher = Arc::new(Launcher::start(&LauncherSpec::default())?);
         self.load_by = Some(launcher.ready()?);
         let code = seal_code(b"").map_err(SandboxError::Start)?;
-        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors: false };
+        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false };
         let mut worker = launcher.spawn(&spec, &code, Arc::new(|_| {}))?;
         // Only now is it known whether workers can join a group.
         self.limited_by = Some(launcher.limited_by());

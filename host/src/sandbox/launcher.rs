@@ -18,9 +18,10 @@ use super::attend::{Attendant, StraySink, Watched};
 use super::cgroup::{Group, Groups, LimitedBy};
 use super::error::SandboxError;
 use super::worker::{Channel, Worker};
+use crate::controls::{self, Check, makes};
 use crate::sys;
 use crate::wire::{
-    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy,
+    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, Layers, LoadBy,
     ToLauncher, WorkerSpec,
 };
 
@@ -42,6 +43,7 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 
 /// A running launcher.
 pub struct Launcher {
+    layers: Layers,
     control: Mutex<Control>,
     attendant: Attendant,
     /// Last: what is left of them can be removed when the workers are gone.
@@ -58,8 +60,6 @@ struct Control {
     socket: OwnedFd,
     /// The process that was started; it ends as soon as the launcher proper stands in its namespaces.
     starter: Option<Child>,
-    /// Whether that process is another one than the launcher proper.
-    namespaces: bool,
     ready: Option<Ready>,
     next: u32,
     /// Whether the whole program ends now.
@@ -92,9 +92,13 @@ impl Launcher {
         sys::fd::send(ours.as_fd(), &body, &[]).map_err(SandboxError::Start)?;
         // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
         // names the running file itself, so an upgrade in mid run cannot mix versions.
-        let starter = Command::new("/proc/self/exe")
+        let mut command = Command::new("/proc/self/exe");
+        if makes(Check::Environment) {
+            command.env_clear();
+        }
+        controls::pass_on(&mut command);
+        let starter = command
             .arg(LAUNCHER_ARGUMENT)
-            .env_clear()
             .envs(ENVIRONMENT)
             .env("TMPDIR", spec.scratch())
             .current_dir("/")
@@ -111,14 +115,13 @@ impl Launcher {
         let control = Control {
             socket: ours,
             starter: Some(starter),
-            namespaces: spec.namespaces,
             ready: None,
             next: 1,
             left: false,
             patience: ANSWER_DEADLINE,
             ended: BTreeMap::new(),
         };
-        Ok(Self { control: Mutex::new(control), attendant, groups })
+        Ok(Self { layers: spec.layers(), control: Mutex::new(control), attendant, groups })
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
@@ -163,7 +166,7 @@ impl Launcher {
         let mut fds = vec![code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
         let passing = if spec.receives_descriptors { Some(passing_pair()?) } else { None };
         fds.extend(passing.as_ref().map(|(_, theirs)| theirs.as_fd()));
-        let group = if spec.layers.rlimits { self.groups.take(&spec.rlimits) } else { None };
+        let group = if self.layers.rlimits { self.groups.take(&spec.rlimits) } else { None };
         let doors: Vec<_> = group.iter().flat_map(Group::doors).collect();
         fds.extend(&doors);
         let spawned = self.locked().spawn(spec, &fds, doors.len());
@@ -174,7 +177,7 @@ impl Launcher {
         let group = group.filter(|_| is_grouped);
         let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
-        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
+        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
@@ -191,6 +194,11 @@ impl Launcher {
     #[must_use]
     pub fn limited_by(&self) -> LimitedBy {
         self.groups.limited_by()
+    }
+
+    /// The layers that every worker must report.
+    pub(super) fn layers(&self) -> Layers {
+        self.layers
     }
 
     pub(super) fn attendant(&self) -> &Attendant {
@@ -276,8 +284,7 @@ impl Control {
     /// The starter has cloned the launcher proper and ends; nobody else would collect it. Its end takes a millisecond,
     /// which is not waited for here: the next message finds it gone.
     fn collect_starter(&mut self) {
-        if self.namespaces
-            && self.ready.is_some()
+        if self.ready.is_some()
             && let Some(starter) = &mut self.starter
             && starter.try_wait().is_ok_and(|status| status.is_some())
         {

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::Rlimits;
 
-/// Which layers a worker seals itself with. Every product path uses [`Layers::ALL`]; tests switch single layers off to
-/// show that an attack works without them.
+/// Which layers a worker seals itself with: all of them, but where [`LauncherSpec::layers`] can be told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each layer is on or off by itself")]
 pub struct Layers {
@@ -29,6 +28,12 @@ impl Layers {
     /// Everything off.
     pub const NONE: Self =
         Self { namespaces: false, rlimits: false, privileges: false, landlock: false, seccomp: false };
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self::ALL
+    }
 }
 
 /// How the worker opens the verified bytes.
@@ -63,17 +68,30 @@ pub struct Directory {
 }
 
 /// The first message to a launcher. It is no argument: every user can read a command line (proc_pid_cmdline(5)).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LauncherSpec {
-    /// Whether to enter namespaces and a private root.
-    pub namespaces: bool,
     /// Forces one way of opening the bytes; `None` uses procfs where it can be mounted.
     pub load_by: Option<LoadBy>,
     /// What the workers see of the machine's tree; most have nothing.
     pub directories: Vec<Directory>,
+    /// The layers that stand.
+    #[cfg(feature = "attack-controls")]
+    #[serde(rename = "attack_controls_layers")]
+    pub layers: Layers,
 }
 
 impl LauncherSpec {
+    /// The layers that the launcher and its workers stand in. In a product this is a constant; only the tests' own build can
+    /// leave layers out, to show that an attack works without what stops it.
+    #[must_use]
+    pub const fn layers(&self) -> Layers {
+        #[cfg(feature = "attack-controls")]
+        let layers = self.layers;
+        #[cfg(not(feature = "attack-controls"))]
+        let layers = Layers::ALL;
+        layers
+    }
+
     /// Where the workers' scratch directory lies: out of the way of directories in `/tmp`, which it would hide.
     #[must_use]
     pub fn scratch(&self) -> &'static str {
@@ -86,8 +104,6 @@ impl LauncherSpec {
 /// One worker to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSpec {
-    /// Its layers.
-    pub layers: Layers,
     /// Its limits.
     pub rlimits: Rlimits,
     /// Whether the host passes it descriptors: streams that the host has connected.

@@ -3,6 +3,8 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::ops::Range;
 
+use crate::controls::{Check, makes};
+
 /// The largest body, in bytes.
 pub const BODY_MAX: usize = 1024 * 1024;
 /// The largest raw segment, in bytes: the output cap of an event and its marker.
@@ -226,7 +228,8 @@ impl<R: Read> FrameReader<R> {
 
 fn size(bytes: &[u8], part: &'static str, limit: usize) -> Result<usize, WireError> {
     let size = usize::try_from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).unwrap_or(usize::MAX);
-    if size > limit { Err(WireError::TooLarge { part, size, limit }) } else { Ok(size) }
+    let is_too_large = size > limit && makes(Check::FrameSize);
+    if is_too_large { Err(WireError::TooLarge { part, size, limit }) } else { Ok(size) }
 }
 
 /// Writes one frame.

@@ -85,7 +85,7 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
     }
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
-    if spec.namespaces {
+    if spec.layers().namespaces {
         let trees = jail::directories::take_as_root(&spec.directories)?;
         jail::spaces::leave_root()?;
         jail::spaces::enter_all()?;
@@ -123,7 +123,6 @@ struct Running {
 struct Launcher {
     control: OwnedFd,
     common: Common,
-    namespaces: bool,
     /// Each compiled once, when the first worker needs it: a worker only installs it.
     filters: BTreeMap<Profile, Vec<Instruction>>,
     workers: BTreeMap<u32, Running>,
@@ -141,15 +140,8 @@ impl Launcher {
     fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec) -> Self {
         // What most workers need is ready before the first is asked for.
         let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
-        let common = Common { load_by, scratch: spec.scratch(), directories: spec.directories };
-        Self {
-            control,
-            common,
-            namespaces: spec.namespaces,
-            filters,
-            workers: BTreeMap::new(),
-            absence: Absence::new(),
-        }
+        let common = Common { layers: spec.layers(), load_by, scratch: spec.scratch(), directories: spec.directories };
+        Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 
     fn run(mut self) -> i32 {
@@ -246,7 +238,7 @@ impl Launcher {
         let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         let (ear, mouth) = at("make the worker's report socket", pair)?;
         let mut flags = 0;
-        if self.namespaces && spec.layers.namespaces {
+        if self.common.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
         let profile = Profile::of(&spec, &self.common.directories);

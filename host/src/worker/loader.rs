@@ -12,6 +12,7 @@ use migraine_plugin_api::{API_VERSION, ApiVersion, PluginError};
 
 use super::jail::root::{CODE, CODE_COPY};
 use super::numbers;
+use crate::controls::{Check, makes};
 use crate::wire::{LoadBy, LoadFailure};
 
 /// A plugin that was opened and checked.
@@ -54,7 +55,7 @@ pub(super) fn open(code: &Path) -> Result<Loaded, LoadFailure> {
     };
     let version = module.api_version();
     let api_version = ApiVersion { major: version.major, minor: version.minor };
-    if !api_version.runs_on(API_VERSION) {
+    if !api_version.runs_on(API_VERSION) && makes(Check::Interface) {
         return Err(LoadFailure::Abi { message: version_line(api_version), trace: String::new() });
     }
     Ok(Loaded { module, api_version })

@@ -245,15 +245,13 @@ struct Arena {
 }
 
 fn run(args: &Args) -> Result<i32, Failure> {
-    let layers = args.layers();
-    let load_by = args.copy.then_some(LoadBy::Copy);
     let launcher = Arc::new(Launcher::start(&LauncherSpec {
-        namespaces: layers.namespaces,
-        load_by,
+        load_by: args.copy.then_some(LoadBy::Copy),
         directories: args.directories(),
+        layers: args.layers(),
     })?);
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
-    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
+    let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
     let arena = Arena { launcher, spec, code };
     if let Some(times) = args.repeat {
         return arena.repeat(args, times);

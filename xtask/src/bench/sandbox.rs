@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use migraine_host::package::open_library;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, Stream, Worker, seal_code};
 use migraine_host::trust::{KeySet, PublicKey, SecretKey, TrustedKey, judge};
-use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
+use migraine_host::wire::{Kind, LauncherSpec, LoadBody, Rlimits, WorkerSpec};
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{CommandInfo, Context as HookContext, HookResult, PluginError, StepInfo, WorkflowInfo};
 
@@ -92,14 +92,14 @@ impl HostSide for Silent {
     }
 }
 
-fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {
-    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None, directories: Vec::new() })?;
+fn launcher(spec: &LauncherSpec) -> Result<Arc<Launcher>> {
+    let launcher = Launcher::start(spec)?;
     launcher.ready()?;
     Ok(Arc::new(launcher))
 }
 
-fn spawn(launcher: &Arc<Launcher>, layers: Layers, code: &OwnedFd) -> Result<Worker> {
-    let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: false };
+fn spawn(launcher: &Arc<Launcher>, code: &OwnedFd) -> Result<Worker> {
+    let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false };
     Ok(launcher.spawn(&spec, code, Arc::new(|_| ()))?)
 }
 
@@ -121,8 +121,8 @@ fn library(project: &Project, plugin: &str) -> Result<Vec<u8>> {
 
 /// A frame there and back through a sealed worker.
 fn transport(project: &Project, name: &'static str, size: usize) -> Result<Row> {
-    let launcher = launcher(true)?;
-    let mut worker = spawn(&launcher, Layers::ALL, &seal_code(&library(project, "steady")?)?)?;
+    let launcher = launcher(&LauncherSpec::default())?;
+    let mut worker = spawn(&launcher, &seal_code(&library(project, "steady")?)?)?;
     let body = vec![b'b'; size];
     let limits = CallLimits::default();
     let mut pipe = Pipe::open(size, size)?;
@@ -188,8 +188,8 @@ pub(super) fn hook_output(project: &Project) -> Result<Row> {
 }
 
 fn hook_row(project: &Project, name: &'static str, output: usize, target: f64, about: &str) -> Result<Row> {
-    let launcher = launcher(true)?;
-    let mut worker = spawn(&launcher, Layers::ALL, &seal_code(&library(project, "steady")?)?)?;
+    let launcher = launcher(&LauncherSpec::default())?;
+    let mut worker = spawn(&launcher, &seal_code(&library(project, "steady")?)?)?;
     load(&mut worker)?;
     let mut context = context();
     context.output = Some(vec![b'o'; output]);
@@ -219,13 +219,19 @@ fn hook_row(project: &Project, name: &'static str, output: usize, target: f64, a
 }
 
 /// A worker from the order to its seal and its end.
-fn start(project: &Project, name: &'static str, layers: Layers, target: f64, about: &str) -> Result<Row> {
-    let sealed = launcher(layers.namespaces)?;
+pub(super) fn start(
+    project: &Project,
+    name: &'static str,
+    spec: &LauncherSpec,
+    target: f64,
+    about: &str,
+) -> Result<Row> {
+    let sealed = launcher(spec)?;
     let code = seal_code(&library(project, "steady")?)?;
     let last = Rc::new(RefCell::new(None));
     let made = Rc::clone(&last);
     let ours = move || {
-        *made.borrow_mut() = Some(spawn(&sealed, layers, &code)?);
+        *made.borrow_mut() = Some(spawn(&sealed, &code)?);
         Ok(())
     };
     let settle = Box::new(move || {
@@ -239,32 +245,8 @@ fn start(project: &Project, name: &'static str, layers: Layers, target: f64, abo
     Ok(Row { name, about, ours: Box::new(ours), reference: Box::new(reference), settle, target, rounds: 300 })
 }
 
-pub(super) fn start_bare(project: &Project) -> Result<Row> {
-    start(project, "start-none", Layers::NONE, 1.0, "no layer")
-}
-
-pub(super) fn start_spaces(project: &Project) -> Result<Row> {
-    start(project, "start-namespaces", Layers { namespaces: true, ..Layers::NONE }, 1.0, "namespaces alone")
-}
-
-pub(super) fn start_limits(project: &Project) -> Result<Row> {
-    start(project, "start-rlimits", Layers { rlimits: true, ..Layers::NONE }, 1.0, "limits alone")
-}
-
-pub(super) fn start_privileges(project: &Project) -> Result<Row> {
-    start(project, "start-privileges", Layers { privileges: true, ..Layers::NONE }, 1.0, "privileges alone")
-}
-
-pub(super) fn start_landlock(project: &Project) -> Result<Row> {
-    start(project, "start-landlock", Layers { landlock: true, ..Layers::NONE }, 1.0, "Landlock alone")
-}
-
-pub(super) fn start_filter(project: &Project) -> Result<Row> {
-    start(project, "start-seccomp", Layers { seccomp: true, ..Layers::NONE }, 1.0, "the filter alone")
-}
-
 pub(super) fn start_all(project: &Project) -> Result<Row> {
-    start(project, "start-all", Layers::ALL, 1.0, "all layers")
+    start(project, "start-all", &LauncherSpec::default(), 1.0, "all layers")
 }
 
 fn bwrap() -> Result<()> {
@@ -281,7 +263,7 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
     let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
     let key = PublicKey::from_bytes(&opened.signature.context("it is not signed")?.key)?;
     let keys = KeySet::new(vec![TrustedKey::new(key, "bench", &["*".parse()?], "1980-01-01T00:00:00Z")?]);
-    let launcher = launcher(true)?;
+    let launcher = launcher(&LauncherSpec::default())?;
     let body = serde_json::to_vec(&context())?;
     let last = Rc::new(RefCell::new(None));
     let made = Rc::clone(&last);
@@ -289,7 +271,7 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
         let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
         judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &[])?;
         let package = opened.into_package()?;
-        let mut worker = spawn(&launcher, Layers::ALL, &seal_code(package.library())?)?;
+        let mut worker = spawn(&launcher, &seal_code(package.library())?)?;
         load(&mut worker)?;
         worker.call(Kind::Hook, &body, b"", &CallLimits::default(), &mut Silent)??;
         *made.borrow_mut() = Some(worker);

@@ -4,6 +4,7 @@
 pub(super) const RANKS: &[(&str, u8)] = &[
     ("bound", 0),
     ("code", 0),
+    ("controls", 0),
     ("ids", 0),
     ("text", 0),
     ("sys", 0),

@@ -27,8 +27,8 @@ impl Trial {
             (File::from(ours), File::from(theirs))
         };
         let ((out, _), (ours, err)) = (pipe(), pipe());
-        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors: false };
-        Self { child, watched: Arc::new(Watched::new(pidfd, out, ours, sink, &spec)), err }
+        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false };
+        Self { child, watched: Arc::new(Watched::new(pidfd, out, ours, sink, &spec, Layers::ALL)), err }
     }
 
     fn print(&mut self, kib: usize) {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, FailedStep, LoadBy, SealReport, WorkerSpec};
+use crate::wire::{Directory, FailedStep, Layers, LoadBy, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -57,6 +57,7 @@ pub(super) enum Report {
 
 /// What all workers of one launcher have in common.
 pub(super) struct Common {
+    pub(super) layers: Layers,
     pub(super) load_by: LoadBy,
     /// Where the scratch directory lies.
     pub(super) scratch: &'static str,
@@ -73,7 +74,7 @@ pub(super) fn seal<'a>(
     common: &'a Common,
     program: &[Instruction],
 ) -> Result<Sealing<'a>, StepError> {
-    let layers = spec.layers;
+    let layers = common.layers;
     // A session of its own first: kill(0) would reach the launcher's process group.
     at("setsid", nix::unistd::setsid().map(drop))?;
     if layers.namespaces {
@@ -104,13 +105,13 @@ pub(super) fn seal<'a>(
     // Last: it refuses what the steps above needed.
     let listener =
         if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(program))?) } else { None };
-    Ok(Sealing { spec: *spec, directories: &common.directories, landlock_abi, listener })
+    Ok(Sealing { spec: *spec, common, landlock_abi, listener })
 }
 
 /// A worker whose layers stand, but whose filter's listener the launcher has not fetched yet.
 pub(super) struct Sealing<'a> {
     spec: WorkerSpec,
-    directories: &'a [Directory],
+    common: &'a Common,
     landlock_abi: u32,
     pub(super) listener: Option<OwnedFd>,
 }
@@ -128,11 +129,12 @@ impl Sealing<'_> {
     /// A step failed.
     pub(super) fn finish(self) -> Result<SealReport, StepError> {
         drop(self.listener);
-        if self.spec.layers.privileges {
+        let Common { layers, directories, .. } = self.common;
+        if layers.privileges {
             // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
             at("give up dumpability", sys::privileges::set_dumpable(false))?;
         }
-        let probes = check::probe(&self.spec.layers, self.directories)?;
-        Ok(SealReport { layers: self.spec.layers, landlock_abi: self.landlock_abi, probes })
+        let probes = check::probe(layers, directories)?;
+        Ok(SealReport { layers: *layers, landlock_abi: self.landlock_abi, probes })
     }
 }

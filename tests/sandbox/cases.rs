@@ -1,0 +1,53 @@
+//! Every listed case has a test, and every test of a case a listed one; the matrix holds all of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use migraine_tests::cases;
+
+/// Listed cases whose attack cannot be made yet: what it would be made through does not exist.
+const OPEN: &[u16] = &[53, 54, 55, 56, 58, 203];
+
+/// Where tests of cases may stand, below the folder of this crate.
+const FOLDERS: [&str; 2] = ["sandbox", "e2e"];
+
+fn folder(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The cases that tests are named after.
+fn tested() -> BTreeSet<u16> {
+    let files = FOLDERS.iter().flat_map(|name| fs::read_dir(folder(name)).expect("list a folder of tests"));
+    let sources: Vec<String> = files
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| fs::read_to_string(path).expect("read a test"))
+        .collect();
+    let lines = sources.iter().flat_map(|source| source.lines());
+    lines.filter_map(|line| cases::of_test(line.trim_start().strip_prefix("fn ")?.split('(').next()?)).collect()
+}
+
+#[test]
+fn every_listed_case_has_a_test() {
+    let (listed, tested): (BTreeSet<u16>, _) = (cases::all().into_keys().collect(), tested());
+    assert_eq!(listed.len(), 91);
+    let unknown: Vec<_> = tested.difference(&listed).collect();
+    assert!(unknown.is_empty(), "tests of cases that are not listed: {unknown:?}");
+    let missing: Vec<_> = listed.difference(&tested).filter(|case| !OPEN.contains(case)).collect();
+    assert!(missing.is_empty(), "no test is named after {missing:?}");
+}
+
+#[test]
+fn every_case_with_a_test_is_in_the_matrix() {
+    let matrix = fs::read_to_string(folder("sandbox/matrix.txt")).unwrap();
+    let number = |line: &str| cases::of_test(&line.split(' ').next()?.to_lowercase());
+    let shown: BTreeSet<u16> = matrix.lines().filter_map(number).collect();
+    assert_eq!(shown, tested());
+}
+
+#[test]
+fn exceptions_are_few_and_listed() {
+    let (listed, exceptions) = (cases::all(), cases::exceptions());
+    assert!(exceptions.iter().all(|(case, _)| listed.contains_key(case)), "{exceptions:?}");
+}

@@ -1,0 +1,44 @@
+//! What a plugin finds open, and what it can open of processes.
+
+use migraine_tests::arena::{Arena, On};
+use migraine_tests::attack::{Attack, Stops, check, everywhere};
+use migraine_tests::kernel;
+use migraine_tests::matrix::{COLUMNS, Rows};
+
+#[test]
+fn a008_only_agreed_descriptors_are_open() {
+    let expected = "0: device 1:3\n1: pipe\n2: pipe\n3: pipe\n4: pipe\n";
+    everywhere(|arena, _| {
+        assert_eq!(arena.run("fds", &[]).out, expected);
+        assert_eq!(arena.run("fds", &["one more"]).out, format!("{expected}5: device 1:5\n"));
+        let receives = arena.clone().with(&["--connects"]);
+        assert_eq!(receives.run("fds", &[]).out, format!("{expected}7: socket\n"));
+    });
+    let mut rows = Rows::of(8);
+    kernel::users().iter().for_each(|&user| rows.design("look at each descriptor", user, "as agreed"));
+    rows.settle();
+}
+
+// What a pipe's mode refuses, only root without a sandbox may.
+#[test]
+fn a010_pipes_cannot_be_turned_round() {
+    check(10, &[Attack::new("reopen", &[]).root().by(Stops::Spaces)]);
+}
+
+#[test]
+fn a011_procfs_shows_nothing() {
+    let mut rows = Rows::of(11);
+    for &user in kernel::users() {
+        let unprotected = Arena::new(On::Nothing, user).run("proc-files", &[]).out;
+        assert!(unprotected.contains("self/mem") && unprotected.contains("cpuinfo"), "{unprotected}");
+        for on in [On::All, On::Without("landlock"), On::Spaces] {
+            let arena = Arena::new(on, user);
+            assert_eq!(arena.run("proc-files", &[]).out, "", "{on:?}");
+            assert_eq!(arena.with(&["--copy"]).run("proc-files", &[]).out, "", "{on:?}");
+        }
+        let outcomes = COLUMNS.map(|on| Arena::new(on, user).run("proc-files", &[]).out);
+        let word = |found: &String| if found.is_empty() { "nothing" } else { "works" }.to_owned();
+        rows.layers("open files of procfs", user, &outcomes.each_ref().map(word));
+    }
+    rows.settle();
+}
