@@ -12,6 +12,8 @@ mod consent;
 mod directories;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
+/// A plugin sees the variables that it was granted, and no other.
+mod environment;
 /// Every kind of error has its exit code.
 mod exits;
 /// Hooks that fail, crash or hang do what their subscription says, and no more.

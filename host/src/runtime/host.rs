@@ -15,6 +15,7 @@ use migraine_plugin_api::{
 
 use super::admission::{Admitted, admit};
 use super::directories::Bases;
+use super::environment;
 use super::error::CallError;
 use super::launchers::Launchers;
 use super::services::{Data, Side, Voice};
@@ -244,7 +245,8 @@ impl Host {
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let mut side = self.side(plugin, &admitted.permissions, limits);
-        let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, limits, &mut side);
+        let environment = environment::granted(&admitted.permissions, std::env::vars_os());
+        let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create, environment }, limits, &mut side);
         if let Err(error) = loaded {
             drop(worker);
             self.forget_launcher(plugin, &error);

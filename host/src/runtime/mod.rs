@@ -6,6 +6,7 @@ mod admission;
 mod broker;
 mod dial;
 mod directories;
+mod environment;
 mod error;
 mod host;
 mod launchers;

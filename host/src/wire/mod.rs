@@ -13,4 +13,4 @@ pub use control::{
     Layers, LoadBy, Refused, Rlimits, ToLauncher, WorkerSpec,
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
-pub use message::{LoadBody, LoadFailure, LoadedBody, SealReport};
+pub use message::{LoadBody, LoadFailure, LoadedBody, SealReport, Variable};

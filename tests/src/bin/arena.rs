@@ -280,7 +280,7 @@ impl Arena {
         let pairs = config.iter().filter_map(|pair| pair.split_once('='));
         let config: BTreeMap<_, _> = pairs.map(|(key, text)| (key.to_owned(), text.into())).collect();
         let create = migraine_plugin_api::private::CreateBody { config, ..Default::default() };
-        let body = LoadBody { plugin: "arena".to_owned(), create };
+        let body = LoadBody { plugin: "arena".to_owned(), create, environment: Vec::new() };
         worker.load(&body, &CallLimits::default(), &mut Bare)?;
         Ok(worker)
     }
