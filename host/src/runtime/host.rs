@@ -157,7 +157,7 @@ impl Host {
         let mut invocation = Invocation::new(command, &[]);
         invocation.args = args;
         // For showing and for resolving names only: without it, the plugin still works.
-        invocation.working_directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        invocation.working_directory = self.settings.working_directory.clone().unwrap_or_else(|| "/".into());
         invocation.terminal_width = self.settings.columns.unwrap_or(invocation.terminal_width);
         invocation.stdout_is_terminal = self.writes_to_terminal();
         invocation
@@ -201,11 +201,10 @@ impl Host {
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
-        let denied = side.denied.is_some();
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
-                answer.map_err(|error| plugin_error(plugin, error, denied))
+                answer.map_err(|error| plugin_error(plugin, error))
             }
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
@@ -321,10 +320,10 @@ impl Host {
 
     fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
         let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
-        let wall = if request.is_hook {
-            wall::of_hook(self.settings.hook_timeout, granted)
-        } else {
-            wall::of_command(self.settings.command_timeout, granted)
+        let wall = match request.command {
+            None => wall::of_handler(self.settings.hook_timeout),
+            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, admitted.wall_cap),
+            Some(_) => wall::of_command(self.settings.command_timeout, granted, admitted.wall_cap),
         };
         CallLimits { wall, cpu: self.settings.cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
     }
@@ -342,7 +341,6 @@ impl Host {
             until: limits.wall.map(|wall| Instant::now() + wall),
             filter: None,
             connections: 0,
-            denied: None,
         }
     }
 }
@@ -369,10 +367,10 @@ fn sandbox(plugin: &PluginName, error: SandboxError) -> CallError {
     CallError::Sandbox { plugin: plugin.clone(), source: Box::new(error) }
 }
 
-fn plugin_error(plugin: &PluginName, error: PluginError, denied: bool) -> CallError {
+fn plugin_error(plugin: &PluginName, error: PluginError) -> CallError {
     let plugin = plugin.clone();
     match error.kind() {
         ErrorKind::Usage => CallError::Usage { plugin, error },
-        kind => CallError::Plugin { plugin, error, denied: denied && kind == ErrorKind::PermissionDenied },
+        _ => CallError::Plugin { plugin, error },
     }
 }

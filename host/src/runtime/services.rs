@@ -53,8 +53,6 @@ pub(super) struct Side<'a> {
     pub(super) filter: Option<TerminalFilter>,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
-    /// The last refusal of this call.
-    pub(super) denied: Option<String>,
 }
 
 impl HostSide for Side<'_> {
@@ -208,15 +206,14 @@ impl Side<'_> {
         }
     }
 
-    fn deny(&mut self, wanted: &Permission, service: &str) -> PluginError {
+    fn deny(&self, wanted: &Permission, service: &str) -> PluginError {
         let line = format!("`{service}` needs the permission {wanted}, which was not granted");
         self.denied(&wanted.to_string(), line)
     }
 
     /// Records a refusal; the plugin and the user learn what would change it.
-    fn denied(&mut self, wanted: &str, line: String) -> PluginError {
+    fn denied(&self, wanted: &str, line: String) -> PluginError {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
-        self.denied = Some(line.clone());
         PluginError::new(ErrorKind::PermissionDenied, line).with_help(format!(
             "if the plugin's manifest asks for it: migraine plugin enable {} --grant {wanted}",
             self.plugin
