@@ -17,6 +17,7 @@ use super::admission::{Admitted, admit};
 use super::directories::Bases;
 use super::environment;
 use super::error::CallError;
+use super::exec::Spent;
 use super::launchers::Launchers;
 use super::services::{Data, Side, Voice};
 use super::wall;
@@ -198,6 +199,7 @@ impl Host {
             variables: request.variables,
             stdin: request.stdin,
             filter: is_terminal.then(TerminalFilter::default),
+            caller: Some(worker.caller()),
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
@@ -243,7 +245,7 @@ impl Host {
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
-        let mut side = self.side(plugin, &admitted.permissions, limits);
+        let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, &admitted.permissions, limits) };
         let environment = environment::granted(&admitted.permissions, std::env::vars_os());
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create, environment }, limits, &mut side);
         if let Err(error) = loaded {
@@ -299,7 +301,7 @@ impl Host {
             let admitted = self.admitted.get(&plugin).cloned();
             let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
             let limits = CallLimits { wall: Some(GRACE), ..CallLimits::default() };
-            let mut side = self.side(&plugin, permissions, &limits);
+            let mut side = Side { caller: Some(worker.caller()), ..self.side(&plugin, permissions, &limits) };
             worker.dismiss(GRACE, &mut side);
         }
         self.launchers.clear();
@@ -341,6 +343,10 @@ impl Host {
             until: limits.wall.map(|wall| Instant::now() + wall),
             filter: None,
             connections: 0,
+            limits: *limits,
+            launchers: &self.launchers,
+            caller: None,
+            spent: Spent::new(),
         }
     }
 }

@@ -8,8 +8,10 @@ mod dial;
 mod directories;
 mod environment;
 mod error;
+mod exec;
 mod host;
 mod launchers;
+mod programs;
 mod services;
 mod wall;
 

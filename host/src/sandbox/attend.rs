@@ -18,6 +18,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::error::Death;
+use super::usage;
 use super::worker::{CPU_WINDOW, CallLimits};
 use crate::sys;
 use crate::wire::WorkerSpec;
@@ -60,6 +61,10 @@ pub(super) struct Watched {
     deadline: AtomicU64,
     /// Set from outside to end the call that runs.
     interrupted: OnceLock<&'static AtomicBool>,
+    /// The worker whose call this one runs for: it ends with that one.
+    on_behalf: OnceLock<Arc<Watched>>,
+    /// Whether it runs a program, whose processes all count.
+    runs_program: AtomicBool,
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     call: AtomicU32,
@@ -103,6 +108,8 @@ impl Watched {
             epoch: now,
             deadline: AtomicU64::new(0),
             interrupted: OnceLock::new(),
+            on_behalf: OnceLock::new(),
+            runs_program: AtomicBool::new(false),
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
             call: AtomicU32::new(0),
@@ -125,6 +132,12 @@ impl Watched {
         }
         let at = limits.wall.map_or(Duration::MAX, |wall| self.epoch.elapsed().saturating_add(wall));
         self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
+    }
+
+    /// It is about to run a program, for the call of another worker.
+    pub(super) fn run_for(&self, other: &Arc<Self>) {
+        self.runs_program.store(true, Ordering::Relaxed);
+        let _ = self.on_behalf.set(Arc::clone(other));
     }
 
     /// Writes to the caller's stream. While that waits for its reader, the plugin's time stands still.
@@ -202,6 +215,10 @@ impl Watched {
             self.kill(Some(Death::Interrupted));
             return true;
         }
+        if at != 0 && self.on_behalf.get().is_some_and(|other| other.gone_within(Duration::ZERO)) {
+            self.kill(Some(Death::Interrupted));
+            return true;
+        }
         let waits = writing != 0 && Duration::from_nanos(now.saturating_sub(writing)) >= SLOW_WRITE;
         if at != 0 && now >= at && !waits {
             self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
@@ -222,12 +239,15 @@ impl Watched {
             return;
         }
         used.looked = now;
+        let runs_program = self.runs_program.load(Ordering::Relaxed);
+        let resident_now = if runs_program { usage::resident_of_family(pid) } else { usage::resident(pid) };
         if let Some((resident, limit)) = self.memory
-            && resident_bytes(pid).is_some_and(|bytes| bytes > resident)
+            && resident_now.is_some_and(|bytes| bytes > resident)
         {
             self.kill(Some(Death::Memory(limit)));
         }
-        let Ok(cpu) = sys::clock::cpu_time(pid) else { return };
+        let cpu = if runs_program { usage::cpu_of_family(pid) } else { usage::cpu(pid) };
+        let Some(cpu) = cpu else { return };
         let window = if is_called { CPU_WINDOW } else { IDLE_WINDOW };
         if used.call != call || now.duration_since(used.since) >= window {
             // The first look at this call: what it used before is less than one tick per thread.
@@ -238,16 +258,6 @@ impl Watched {
             self.kill(Some(Death::Cpu(limit)));
         }
     }
-}
-
-/// Private memory of a process, swapped out or not (proc_pid_status(5)).
-fn resident_bytes(pid: i32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = |name: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
-    };
-    Some(kib("RssAnon:")?.saturating_add(kib("VmSwap:").unwrap_or_default()).saturating_mul(1024))
 }
 
 /// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.

@@ -4,10 +4,11 @@ mod attend;
 mod code;
 mod error;
 mod launcher;
+mod usage;
 mod worker;
 
 pub use attend::{Stray, StraySink};
 pub use code::seal_code;
 pub use error::{Death, SandboxError};
 pub use launcher::Launcher;
-pub use worker::{CPU_WINDOW, CallLimits, HostSide, Stream, Usage, Worker};
+pub use worker::{CPU_WINDOW, CallLimits, Caller, HostSide, Stream, Usage, Worker};

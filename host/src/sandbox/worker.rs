@@ -14,7 +14,8 @@ use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use crate::sys;
 use crate::wire::{
-    Ended, FrameReader, Header, Kind, LoadBody, LoadFailure, LoadedBody, SealReport, WireError, WorkerSpec, write_frame,
+    Ended, FrameReader, Header, Kind, LoadBody, LoadFailure, LoadedBody, RanBody, RunBody, SealReport, WireError,
+    WorkerSpec, write_frame,
 };
 
 /// Limits of one call, host calls included.
@@ -213,6 +214,33 @@ impl Worker {
         }
     }
 
+    /// A handle on this worker, for what is started in the course of its calls.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller(Arc::clone(&self.watched))
+    }
+
+    /// Runs a program to its end, in a worker for programs, which can do nothing more afterwards. What it prints goes where
+    /// the worker's stray output goes. It does not outlive the worker on whose behalf it runs.
+    ///
+    /// # Errors
+    /// A limit ended it, or the worker broke the protocol.
+    pub fn run(&mut self, body: &RunBody, caller: &Caller, limits: &CallLimits) -> Result<RanBody, SandboxError> {
+        let body = serde_json::to_vec(body).map_err(|error| SandboxError::Control(error.into()))?;
+        self.watched.run_for(&caller.0);
+        match self.exchange(Kind::Run, &body, b"", limits, &mut Nothing)? {
+            (Kind::Reply, body) => serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string())),
+            (kind, _) => Err(self.broken(format!("{kind:?} in answer to a run"))),
+        }
+    }
+
+    /// Ends the worker at once and waits until its processes are gone.
+    pub fn end(mut self) -> Option<Usage> {
+        self.watched.kill(None);
+        let _ = self.bury();
+        self.usage()
+    }
+
     /// Tells the plugin to end, waits at most `grace` for its own clean-up, and leaves the process to the end of the
     /// launcher, which follows: the kernel takes milliseconds to take a worker's namespaces apart.
     pub fn dismiss(mut self, grace: Duration, side: &mut dyn HostSide) {
@@ -231,6 +259,10 @@ impl Worker {
     pub fn shut_down(mut self, grace: Duration, side: &mut dyn HostSide) -> Option<Usage> {
         self.say_goodbye(grace, side);
         let _ = self.bury();
+        self.usage()
+    }
+
+    fn usage(&self) -> Option<Usage> {
         let ended = self.ended.as_ref()?;
         Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
     }
@@ -379,6 +411,39 @@ impl Drop for Worker {
             let _ = self.bury();
         }
     }
+}
+
+/// A worker whose call something is done for.
+#[derive(Clone)]
+pub struct Caller(Arc<Watched>);
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller").finish_non_exhaustive()
+    }
+}
+
+/// What a program may ask of the host.
+struct Nothing;
+
+impl HostSide for Nothing {
+    fn output(&mut self, _: Stream, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn log(&mut self, _: &[u8]) {}
+
+    fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
+        Err(no_host())
+    }
+
+    fn descriptor(&mut self, _: &str, _: &[u8]) -> Result<OwnedFd, PluginError> {
+        Err(no_host())
+    }
+}
+
+fn no_host() -> PluginError {
+    PluginError::new(ErrorKind::Unsupported, "a program has no host to ask")
 }
 
 /// Sends a descriptor to the worker; never waits for it.

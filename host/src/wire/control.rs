@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Programs;
+
 /// Which layers a worker seals itself with. Every product path uses [`Layers::ALL`]; tests switch single layers off to
 /// show that an attack works without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,15 +71,17 @@ pub struct LauncherSpec {
     pub load_by: Option<LoadBy>,
     /// What the workers see of the machine's tree; most have nothing.
     pub directories: Vec<Directory>,
+    /// What the workers may execute. Where they may, they see the system's own directories as well.
+    pub programs: Programs,
 }
 
 impl LauncherSpec {
-    /// Where the workers' scratch directory lies: out of the way of directories in `/tmp`, which it would hide.
+    /// Where the workers' scratch directory lies: out of the way of directories and programs in `/tmp`, which it would hide.
     #[must_use]
     pub fn scratch(&self) -> &'static str {
         let usual = "/tmp";
         let is_taken = self.directories.iter().any(|directory| directory.path.starts_with(Path::new(usual)));
-        if is_taken { "/dev/scratch" } else { usual }
+        if is_taken || self.programs.lie_in(Path::new(usual)) { "/dev/scratch" } else { usual }
     }
 }
 
@@ -114,6 +118,18 @@ impl Rlimits {
         scratch: 32 << 20,
         scratch_files: 4096,
     };
+
+    /// The defaults of a program and all that it starts: each process may have that much memory, the host looks at the sum.
+    pub const PROGRAM: Self = Self {
+        data: 256 << 20,
+        address_space: 4 << 30,
+        stack: 10 << 20,
+        descriptors: 64,
+        threads: 32,
+        file_size: 16 << 20,
+        scratch: 32 << 20,
+        scratch_files: 4096,
+    };
 }
 
 /// One worker to start.
@@ -131,8 +147,8 @@ pub struct WorkerSpec {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToLauncher {
-    /// Start a worker; beside travel, in this order: code, request pipe, reply pipe, standard output, standard error and,
-    /// where it receives descriptors, the socket that they come over.
+    /// Start a worker; beside travel, in this order: code (or the standard input of a program), request pipe, reply pipe,
+    /// standard output, standard error and, where it receives descriptors, the socket that they come over.
     Spawn {
         /// The host's number for it.
         worker: u32,

@@ -7,6 +7,7 @@
 mod control;
 mod frame;
 mod message;
+mod program;
 
 pub use control::{
     CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec,
@@ -14,3 +15,4 @@ pub use control::{
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
 pub use message::{LoadBody, LoadFailure, LoadedBody, SealReport, Variable};
+pub use program::{PROGRAMS_MAX, Programs, RanBody, RunBody};

@@ -20,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::runtime::CallError;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
-use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
+use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Programs, Rlimits, WorkerSpec};
 use migraine_plugin_api::{ErrorKind, PluginError};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -239,6 +239,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         namespaces: layers.namespaces,
         load_by,
         directories: args.directories(),
+        programs: Programs::None,
     })?);
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
     let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };

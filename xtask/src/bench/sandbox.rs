@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use migraine_host::package::open_library;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, Stream, Worker, seal_code};
 use migraine_host::trust::{KeySet, PublicKey, SecretKey, TrustedKey, judge};
-use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, Rlimits, WorkerSpec};
+use migraine_host::wire::{Kind, LauncherSpec, Layers, LoadBody, Programs, Rlimits, WorkerSpec};
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{CommandInfo, Context as HookContext, HookResult, PluginError, StepInfo, WorkflowInfo};
 
@@ -93,7 +93,12 @@ impl HostSide for Silent {
 }
 
 fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {
-    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None, directories: Vec::new() })?;
+    let launcher = Launcher::start(&LauncherSpec {
+        namespaces,
+        load_by: None,
+        directories: Vec::new(),
+        programs: Programs::None,
+    })?;
     launcher.ready()?;
     Ok(Arc::new(launcher))
 }

@@ -145,7 +145,7 @@ fn a_worker_that_spins_between_calls_is_ended() {
 #[test]
 fn resident_memory_is_limited() {
     let mut trial = Trial::new("sleep 60", quiet());
-    assert!(resident_bytes(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
+    assert!(usage::resident(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
     Arc::get_mut(&mut trial.watched).unwrap().memory = Some((1, 64 << 20));
     trial.watched.arm(1, &limits(10_000, 10_000));
     trial.watched.look();

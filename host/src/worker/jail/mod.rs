@@ -9,6 +9,7 @@ pub(super) mod limits;
 mod mounts;
 pub(super) mod root;
 pub(super) mod spaces;
+pub(super) mod system;
 
 use std::fmt;
 use std::io;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, LoadBy, SealReport, WorkerSpec};
+use crate::wire::{Directory, LoadBy, Programs, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(super) struct Common {
     pub(super) scratch: &'static str,
     /// What is shown of the machine's tree.
     pub(super) directories: Vec<Directory>,
+    /// What may be executed; where anything may, the workers run programs and no plugins.
+    pub(super) programs: Programs,
 }
 
 /// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.
@@ -73,6 +76,8 @@ pub(super) fn seal<'a>(
         // Mounts need the launcher's user namespace, so they come before the worker's own.
         root::mount_scratch(common.scratch, &spec.rlimits)?;
         match common.load_by {
+            // It loads no code.
+            _ if common.programs.are_run() => {}
             LoadBy::Copy => root::copy_code()?,
             LoadBy::Procfs => root::show_descriptors()?,
         }
@@ -97,13 +102,13 @@ pub(super) fn seal<'a>(
     // Last: it refuses what the steps above needed.
     let listener =
         if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(program))?) } else { None };
-    Ok(Sealing { spec: *spec, directories: &common.directories, landlock_abi, listener })
+    Ok(Sealing { spec: *spec, common, landlock_abi, listener })
 }
 
 /// A worker whose layers stand, but whose filter's listener the launcher has not fetched yet.
 pub(super) struct Sealing<'a> {
     spec: WorkerSpec,
-    directories: &'a [Directory],
+    common: &'a Common,
     landlock_abi: u32,
     pub(super) listener: Option<OwnedFd>,
 }
@@ -124,7 +129,7 @@ impl Sealing<'_> {
             // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
             at("give up dumpability", sys::privileges::set_dumpable(false))?;
         }
-        let probes = check::probe(&self.spec.layers, self.directories)?;
+        let probes = check::probe(&self.spec.layers, self.common)?;
         Ok(SealReport { layers: self.spec.layers, landlock_abi: self.landlock_abi, probes })
     }
 }

@@ -4,7 +4,7 @@
 use super::rules::{Action, Check, Group, calls};
 
 /// Set-user-id and set-group-id: on the machine a plugin's program would run as its owner, for everybody.
-const SET_IDS: u32 = 0o6000;
+pub(super) const SET_IDS: u32 = 0o6000;
 
 /// Added where a directory is writable.
 pub(super) const CHANGES: &[Group] = &[
