@@ -4,6 +4,7 @@ mod attend;
 mod code;
 mod error;
 mod launcher;
+mod run;
 mod usage;
 mod worker;
 
@@ -11,4 +12,5 @@ pub use attend::{Stray, StraySink};
 pub use code::seal_code;
 pub use error::{Death, SandboxError};
 pub use launcher::Launcher;
-pub use worker::{CPU_WINDOW, CallLimits, Caller, HostSide, Stream, Usage, Worker};
+pub use run::Caller;
+pub use worker::{CPU_WINDOW, CallLimits, HostSide, Stream, Usage, Worker};

@@ -37,7 +37,7 @@ pub(super) fn cpu_of_family(pid: i32) -> Option<Duration> {
 }
 
 /// A process and all below it. A child whose parent ended moves up to the first one, so none gets out.
-fn family(first: i32) -> Vec<i32> {
+pub(super) fn family(first: i32) -> Vec<i32> {
     let mut found = vec![first];
     let mut next = 0;
     while let Some(pid) = found.get(next).filter(|_| next < FAMILY_MAX) {

@@ -14,8 +14,7 @@ use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use crate::sys;
 use crate::wire::{
-    Ended, FrameReader, Header, Kind, LoadBody, LoadFailure, LoadedBody, RanBody, RunBody, SealReport, WireError,
-    WorkerSpec, write_frame,
+    Ended, FrameReader, Header, Kind, LoadBody, LoadFailure, LoadedBody, SealReport, WireError, WorkerSpec, write_frame,
 };
 
 /// Limits of one call, host calls included.
@@ -95,7 +94,7 @@ pub struct Worker {
     launcher: Arc<Launcher>,
     number: u32,
     memory: u64,
-    watched: Arc<Watched>,
+    pub(super) watched: Arc<Watched>,
     /// The attendant's key for it.
     key: u64,
     channel: Channel,
@@ -214,26 +213,6 @@ impl Worker {
         }
     }
 
-    /// A handle on this worker, for what is started in the course of its calls.
-    #[must_use]
-    pub fn caller(&self) -> Caller {
-        Caller(Arc::clone(&self.watched))
-    }
-
-    /// Runs a program to its end, in a worker for programs, which can do nothing more afterwards. What it prints goes where
-    /// the worker's stray output goes. It does not outlive the worker on whose behalf it runs.
-    ///
-    /// # Errors
-    /// A limit ended it, or the worker broke the protocol.
-    pub fn run(&mut self, body: &RunBody, caller: &Caller, limits: &CallLimits) -> Result<RanBody, SandboxError> {
-        let body = serde_json::to_vec(body).map_err(|error| SandboxError::Control(error.into()))?;
-        self.watched.run_for(&caller.0);
-        match self.exchange(Kind::Run, &body, b"", limits, &mut Nothing)? {
-            (Kind::Reply, body) => serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string())),
-            (kind, _) => Err(self.broken(format!("{kind:?} in answer to a run"))),
-        }
-    }
-
     /// Ends the worker at once and waits until its processes are gone.
     pub fn end(mut self) -> Option<Usage> {
         self.watched.kill(None);
@@ -267,7 +246,7 @@ impl Worker {
         Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
     }
 
-    fn exchange(
+    pub(super) fn exchange(
         &mut self,
         kind: Kind,
         body: &[u8],
@@ -370,7 +349,7 @@ impl Worker {
     }
 
     /// The worker broke the protocol.
-    fn broken(&mut self, why: String) -> SandboxError {
+    pub(super) fn broken(&mut self, why: String) -> SandboxError {
         self.watched.kill(Some(Death::Protocol(why)));
         self.died()
     }
@@ -411,39 +390,6 @@ impl Drop for Worker {
             let _ = self.bury();
         }
     }
-}
-
-/// A worker whose call something is done for.
-#[derive(Clone)]
-pub struct Caller(Arc<Watched>);
-
-impl std::fmt::Debug for Caller {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caller").finish_non_exhaustive()
-    }
-}
-
-/// What a program may ask of the host.
-struct Nothing;
-
-impl HostSide for Nothing {
-    fn output(&mut self, _: Stream, _: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn log(&mut self, _: &[u8]) {}
-
-    fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
-        Err(no_host())
-    }
-
-    fn descriptor(&mut self, _: &str, _: &[u8]) -> Result<OwnedFd, PluginError> {
-        Err(no_host())
-    }
-}
-
-fn no_host() -> PluginError {
-    PluginError::new(ErrorKind::Unsupported, "a program has no host to ask")
 }
 
 /// Sends a descriptor to the worker; never waits for it.

@@ -57,7 +57,7 @@ fn places() -> impl Iterator<Item = (&'static Path, Holds)> {
 /// Copies what programs see out of the machine's tree, in a mount namespace of the own; nothing where none are run.
 ///
 /// # Errors
-/// The kernel refuses one, or a program is reached through a symbolic link.
+/// The kernel refuses one.
 pub(in crate::worker) fn take(programs: &Programs) -> Result<Vec<Tree>, StepError> {
     let files = match programs {
         Programs::None => return Ok(Vec::new()),
@@ -70,7 +70,8 @@ pub(in crate::worker) fn take(programs: &Programs) -> Result<Vec<Tree>, StepErro
         _ => Use::Reading,
     };
     let system = places().map(|(path, holds)| copy(path, purpose(holds)));
-    let granted = files.iter().map(|file| copy(file, Use::Executing));
+    // One that lies where this process has no right to look is not there, and does not keep the others from running.
+    let granted = files.iter().filter_map(|file| copy(file, Use::Executing).ok().map(Ok));
     at("show the system's programs", system.chain(granted).collect())
 }
 
@@ -110,7 +111,7 @@ pub(super) fn readable() -> impl Iterator<Item = &'static Path> {
 pub(super) fn executable(programs: &Programs) -> Vec<PathBuf> {
     match programs {
         Programs::None => Vec::new(),
-        Programs::Only(files) => files.clone(),
+        Programs::Only(files) => files.iter().filter(|file| file.exists()).cloned().collect(),
         Programs::All => places().filter(|(_, holds)| *holds != Holds::Settings).map(|(path, _)| path.into()).collect(),
     }
 }
