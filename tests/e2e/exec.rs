@@ -10,7 +10,7 @@ use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
 use migraine_tests::package::remade;
 use migraine_tests::run::{PLAIN, User};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What the dynamic loader is on this machine.
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
@@ -130,8 +130,9 @@ fn only_granted_programs_run() {
 // covers: A201, for programs
 #[test]
 fn a_program_sees_granted_variables_alone() {
-    let base = ["LANG=C.UTF-8", "MIGRAINE_API=1.0", "PATH=/usr/bin:/bin", "RAYON_NUM_THREADS=2", "TMPDIR=/tmp"];
-    let base: Vec<&str> = base.into_iter().chain(["TOKIO_WORKER_THREADS=2", "TZ=UTC"]).collect();
+    let base = ["LANG=C.UTF-8", "MIGRAINE_API=1.0", "RAYON_NUM_THREADS=2", "TMPDIR=/tmp"];
+    let base: Vec<&str> =
+        base.into_iter().chain(["TOKIO_WORKER_THREADS=2", "TZ=UTC", "PATH=/usr/local/bin:/usr/bin:/bin"]).collect();
     let check = |permissions: &[&str], more: &[&str]| {
         let done = Bench::new(User::Root, permissions).exec(&["env"]);
         let mut lines: Vec<&str> = done.ends(0).out.lines().filter(|line| !line.starts_with("exit ")).collect();
@@ -235,6 +236,30 @@ fn a_program_sees_the_system_to_read_and_granted_directories() {
 }
 
 #[test]
+fn a_program_starts_where_it_is_told_and_reads_what_it_is_given() {
+    let bench = Bench::new(User::Root, &[]);
+    let folder = bench.directory("data");
+    let directory = format!("filesystem=read:{}", folder.display());
+    let bench = Bench::new(User::Root, &["exec=cat", "exec=sh", &directory]);
+    let ask = |body: &Value| bench.home.run(["plugin", "run", "reach", "ask", "exec", &body.to_string()]);
+    let answer = |body: &Value| -> Value { serde_json::from_str(&ask(body).ends(0).out).unwrap() };
+    let program = json!({"program": "cat", "args": ["file", "-"], "cwd": folder, "stdin": "given\n"});
+    assert_eq!(answer(&program), json!({"exit_code": 0, "stdout": "content\ngiven\n", "stderr": ""}));
+    let large = "x".repeat(100_000);
+    let program = json!({"program": "sh", "args": ["-c", "read line; echo ${#line}"], "stdin": large});
+    assert_eq!(answer(&program)["stdout"], "100000\n");
+    for (body, said) in [
+        (json!({"program": "cat", "cwd": "/usr"}), "a program starts in a granted directory, and `/usr` is none"),
+        (json!({"program": "cat", "cwd": folder.join("none")}), "`cat` cannot be started: No such file"),
+        (json!({"program": "cat", "args": ["a\0b"]}), "an argument of a program holds no NUL byte"),
+        (json!({"program": "cat", "shell": true}), "unknown field `shell`"),
+        (json!({}), "missing field `program`"),
+    ] {
+        ask(&body).ends(5).says(&["error[plugin_failed]", said]);
+    }
+}
+
+#[test]
 fn a_program_reaches_no_network() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -302,20 +327,21 @@ fn a_setuid_program_gives_no_rights() {
         return kernel::skip("a program of root's", "this is not root");
     }
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().canonicalize().unwrap().join("id");
-    fs::copy("/usr/bin/id", &program).unwrap();
-    for (path, mode) in [(folder.path(), 0o755), (&program, 0o4755)] {
+    let path = folder.path().canonicalize().unwrap();
+    let (program, secret) = (path.join("cat"), path.join("secret"));
+    fs::copy("/bin/cat", &program).unwrap();
+    fs::write(&secret, "root's own\n").unwrap();
+    for (path, mode) in [(&path, 0o755), (&program, 0o4755), (&secret, 0o600)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    let program = program.display().to_string();
-    let outside = User::Plain.command(Path::new(&program)).arg("-u").output().unwrap();
-    assert_eq!(outside.stdout, b"0\n", "outside it works");
-    everybody(|user| {
-        let bench = Bench::new(user, &[&format!("exec={program}")]);
-        let done = bench.exec(&[&program, "-u"]);
-        done.ends(0).says(&["exit 0\n"]);
-        assert_ne!(done.out.lines().next(), Some("0"), "{done:?}");
-    });
+    let outside = |program: &Path| User::Plain.command(program).arg(&secret).output().unwrap().stdout;
+    assert_eq!(outside(&program), b"root's own\n", "outside it works");
+    assert_eq!(outside(Path::new("/bin/cat")), b"", "for nobody else");
+    let [program, secret] = [program, secret].map(|path| path.display().to_string());
+    let directory = format!("filesystem=read:{}", path.display());
+    let bench = Bench::new(User::Plain, &[&format!("exec={program}"), &directory]);
+    let error = format!("{program}: {secret}: Permission denied\n");
+    is(&bench.exec(&[&program, &secret]), "", &error, 1);
 }
 
 #[test]

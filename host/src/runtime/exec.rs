@@ -17,7 +17,7 @@ use super::programs::{self, ProgramError};
 use super::services::Side;
 use crate::sandbox::{CPU_WINDOW, CallLimits, Death, SandboxError, Stray, StraySink, seal_code};
 use crate::text::safe_line;
-use crate::wire::{BODY_MAX, Directory, LauncherSpec, Layers, RanBody, Rlimits, RunBody, WorkerSpec};
+use crate::wire::{BODY_MAX, Directory, LauncherSpec, Layers, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
 
 /// What a plugin asks for.
 #[derive(Debug, Deserialize)]
@@ -69,13 +69,9 @@ impl Side<'_> {
         let judged = programs::judge(self.permissions, &spec.directories, &request.program);
         let file = judged.map_err(|error| self.refuse(&error))?;
         check(&request, &spec.directories)?;
-        let run = RunBody {
-            file,
-            name: request.program,
-            arguments: request.args,
-            directory: request.cwd,
-            environment: environment::granted(self.permissions, std::env::vars_os()),
-        };
+        let mut environment = environment::granted(self.permissions, std::env::vars_os());
+        environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
+        let run = RunBody { file, name: request.program, arguments: request.args, directory: request.cwd, environment };
         let (ran, output) = self.run(&run, &request.stdin, &spec).map_err(|error| {
             self.voice.granted(self.plugin, &format!("ran `{}`: {error}", run.file.display()));
             unrun(&name, &error)
@@ -110,23 +106,26 @@ impl Side<'_> {
         };
         let launcher = self.launchers.for_programs(self.plugin, spec)?;
         let (output, sink) = collector();
+        // No socket: the programs of a plugin stand in a network namespace of their own, in which nothing is.
         let worker = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::PROGRAM, receives_descriptors: false };
-        let mut worker = match launcher.spawn(&worker, &input, sink) {
-            Ok(worker) => worker,
-            Err(error) => {
-                if error.is_launcher_failure() {
-                    self.launchers.forget_programs(self.plugin);
-                }
-                return Err(error);
-            }
-        };
-        let ran = worker.run(run, caller, &limits);
-        self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);
+        let ran = launcher.spawn(&worker, &input, sink).and_then(|mut worker| {
+            let ran = worker.run(run, caller, &limits);
+            self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);
+            ran
+        });
+        let ran = ran.map_err(|error| match error {
+            // The limit is that of all programs of the call, not what those before have left of it.
+            SandboxError::Died(Death::Cpu(_)) => SandboxError::Died(Death::Cpu(self.limits.cpu)),
+            other => other,
+        });
+        if ran.as_ref().is_err_and(SandboxError::is_launcher_failure) {
+            self.launchers.forget_programs(self.plugin);
+        }
         let output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((ran?, output))
     }
 
-    fn refuse(&mut self, error: &ProgramError) -> PluginError {
+    fn refuse(&self, error: &ProgramError) -> PluginError {
         match error.missing() {
             Some(missing) => self.denied(&missing, error.to_string()),
             None if matches!(error, ProgramError::Name(_)) => invalid(&error.to_string()),
@@ -194,6 +193,9 @@ fn unrun(name: &str, error: &SandboxError) -> PluginError {
         SandboxError::Died(Death::Output(_)) => too_much(name),
         SandboxError::Died(Death::Interrupted) => {
             PluginError::new(ErrorKind::Cancelled, format!("the program `{name}` was interrupted"))
+        }
+        SandboxError::Died(death @ Death::Cpu(_)) => {
+            PluginError::failed(format!("the program `{name}`, with those before it in this call, {death}"))
         }
         SandboxError::Died(death) => PluginError::failed(format!("the program `{name}` {death}")),
         other => PluginError::failed(format!("the program `{name}` cannot be run: {other}")),

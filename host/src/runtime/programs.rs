@@ -14,6 +14,11 @@ use crate::wire::{Directory, PROGRAMS_MAX, Programs};
 
 /// Where names are looked up, in this order: never where the user's own PATH leads.
 const LOOKED_UP: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+/// The PATH of a program: what it starts by name is what a grant of that name opens.
+pub(super) fn search_path() -> String {
+    LOOKED_UP.join(":")
+}
+
 /// What a grant of all programs opens.
 const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
 /// How much of a file tells what it is: a page, as the kernel looks at it, and a program's table of segments.

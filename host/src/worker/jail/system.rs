@@ -16,13 +16,12 @@ use crate::wire::Programs;
 
 /// What is shown, and whether libraries are in it. A machine does not have all of them; `/bin` and its like are often
 /// links. Of `/etc`, only what the loader, the links of `/usr/bin` and encrypted connections need: not private keys.
-const SHOWN: [(&str, Holds); 22] = [
+const SHOWN: [(&str, Holds); 21] = [
     ("/usr", Holds::Programs),
     ("/usr/lib", Holds::Libraries),
     ("/usr/lib32", Holds::Libraries),
     ("/usr/lib64", Holds::Libraries),
     ("/usr/libx32", Holds::Libraries),
-    ("/usr/local", Holds::Programs),
     ("/usr/local/lib", Holds::Libraries),
     ("/usr/local/lib64", Holds::Libraries),
     ("/bin", Holds::Programs),
