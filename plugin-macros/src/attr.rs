@@ -120,7 +120,10 @@ impl BindArgs {
         syn::parenthesized!(content in meta.input);
         let event: LitStr = content.parse()?;
         if !content.peek(Token![=]) {
-            return Err(content.error("a bound command is written `bind(\"EVENT\" = \"COMMAND ...\")`"));
+            return Err(syn::Error::new(
+                event.span(),
+                "a bound command is written `bind(\"EVENT\" = \"COMMAND ...\")`",
+            ));
         }
         content.parse::<Token![=]>()?;
         let command = content.parse()?;

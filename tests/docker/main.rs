@@ -18,3 +18,5 @@ mod list;
 mod logs;
 /// What was not granted is refused, and what is not there is said.
 mod refused;
+/// Actions of workflows show what they deployed.
+mod workflow;

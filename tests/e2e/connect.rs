@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
-use migraine_tests::package::remade;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
-use serde_json::json;
 
 /// A server that sends everything back, each stream by a thread of its own, as long as the tests run.
 struct Echo {
@@ -62,14 +60,8 @@ impl Echo {
 
 /// A home with the plugin, granted these endpoints.
 fn granted(scopes: &[&str]) -> Home {
-    let home = Home::new();
     let permissions: Vec<String> = scopes.iter().map(|scope| format!("network={scope}")).collect();
-    let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
-    let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
-    line.extend(permissions.iter().flat_map(|permission| ["--grant", permission.as_str()]));
-    home.ok(&line);
-    assert_eq!(home.status("reach"), "enabled");
-    home
+    Home::granting("reach", &permissions)
 }
 
 /// Runs a command of the plugin.

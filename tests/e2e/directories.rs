@@ -5,20 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use migraine_tests::home::{Done, Home};
-use migraine_tests::package::remade;
-use serde_json::json;
 use tempfile::TempDir;
 
 /// A home with the plugin, granted these directories.
 fn granted(scopes: &[&str]) -> Home {
-    let home = Home::new();
     let permissions: Vec<String> = scopes.iter().map(|scope| format!("filesystem={scope}")).collect();
-    let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
-    let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
-    line.extend(permissions.iter().flat_map(|permission| ["--grant", permission.as_str()]));
-    home.ok(&line);
-    assert_eq!(home.status("reach"), "enabled");
-    home
+    Home::granting("reach", &permissions)
 }
 
 fn reach(home: &Home, command: &str, path: &Path) -> Done {

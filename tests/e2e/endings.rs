@@ -95,3 +95,18 @@ fn nothing_survives_the_program() {
         assert!(code.is_some_and(|code| code > 128), "{signal}: {code:?}");
     }
 }
+
+#[test]
+fn what_a_call_used_is_told() {
+    let home = Home::new();
+    home.install(&plugin("hostile"));
+    let done = home.run(["--verbose", "plugin", "run", "hostile", "burn", "200"]);
+    let line = done.ends(0).err.lines().find(|line| line.contains("CPU time")).expect("a line about the call");
+    let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [wall, cpu, peak, bytes_in, ..] = numbers[..] else { panic!("{line}") };
+    assert!(wall >= 0.2 && (0.2..10.0).contains(&cpu) && peak > 500.0 && bytes_in > 20.0, "{line}");
+    // It is counted for each call, also for one that ended badly.
+    let spun = home.run(["--verbose", "plugin", "run", "--timeout", "1", "hostile", "spin"]);
+    spun.ends(124).says(&["CPU time"]);
+    home.run(["plugin", "run", "hostile", "quiet"]).ends(0).never_says(&["CPU time"]);
+}

@@ -111,6 +111,7 @@ fn floods_are_cut() {
         ending("flood-stderr", "limit_output", "1024 KiB"),
         ending("overprint", "limit_output", "1024 KiB"),
         ending("flood-log", "limit_calls", "1000 host calls").options(&["--services", "1000"]),
+        ending("flood-log", "limit_output", "logged more than 1024 KiB").options(&["--wall", "30000"]),
         ending("many-calls", "limit_calls", "1000 host calls").options(&["--services", "1000"]),
     ]);
 }

@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use migraine_host::trust::{Keyring, SecretKey, TrustedKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::package::{Parcel, key};
+use crate::package::{Parcel, key, remade};
 use crate::run::User;
 use crate::{artifacts, run};
 
@@ -128,6 +128,15 @@ impl Home {
         command
     }
 
+    /// The product itself, for a run that is sent signals; nothing looks at what it leaves behind.
+    #[must_use]
+    pub fn product<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(artifacts::migraine());
+        command.args(args);
+        self.settle(&mut command);
+        command
+    }
+
     pub(crate) fn settle(&self, command: &mut Command) {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("SHELL", "/bin/sh").env("LANG", "C");
         command.env("MIGRAINE_HOME", self.path()).env("HOME", self.folder.path().join("user"));
@@ -182,6 +191,21 @@ impl Home {
     pub fn install(&self, parcel: &Parcel) {
         self.ok(&["plugin", "install", parcel.typed(), "--yes"]);
         assert_eq!(self.status(&parcel.name), "enabled");
+    }
+
+    /// A home with a plugin of the fixtures that asks for these permissions, granted all of them.
+    ///
+    /// # Panics
+    /// It cannot be installed or enabled.
+    #[must_use]
+    pub fn granting(package: &str, permissions: &[String]) -> Self {
+        let home = Self::new();
+        let parcel = remade(package, &json!({"permissions": permissions, "config": {}}));
+        let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
+        line.extend(permissions.iter().flat_map(|permission| ["--grant", permission.as_str()]));
+        home.ok(&line);
+        assert_eq!(home.status(package), "enabled");
+        home
     }
 
     /// How a plugin stands.

@@ -30,7 +30,8 @@ pub struct DockerManager;
     permissions("network=unix:{{config.docker_socket}}", "filesystem=read:*"),
     config(docker_socket = "/var/run/docker.sock", default_registry = "docker.io"),
     dependencies("docker", "docker-socket"),
-    install_requires("docker CLI tools", "Docker daemon running")
+    install_requires("docker CLI tools", "Docker daemon running"),
+    bind("workflow:post-deploy" = "docker-logs --container {{container_name}}")
 )]
 impl DockerManager {
     /// List running Docker containers
@@ -48,7 +49,7 @@ impl DockerManager {
     /// Build Docker image from context
     ///
     /// The context is a granted directory; what its .dockerignore excludes is not sent.
-    #[command]
+    #[command(timeout = none)]
     fn docker_build_image(
         &self,
         ctx: &mut CommandContext,
@@ -67,7 +68,8 @@ impl DockerManager {
     /// Deploy container to Docker
     ///
     /// An image that is not here yet is pulled, by a name without a registry from `default_registry`.
-    #[command]
+    /// That may take ten minutes.
+    #[command(timeout = 600)]
     fn docker_deploy(
         &self,
         ctx: &mut CommandContext,
@@ -85,7 +87,7 @@ impl DockerManager {
     }
 
     /// Get logs from container
-    #[command]
+    #[command(timeout = none)]
     fn docker_logs(
         &self,
         ctx: &mut CommandContext,

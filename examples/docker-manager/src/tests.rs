@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use migraine_plugin_api::testing::Bench;
-use migraine_plugin_api::{ErrorKind, Manifest, Plugin as _};
+use migraine_plugin_api::{ErrorKind, Manifest, Plugin as _, Timeout};
 use serde_json::{Value, json};
 
 use super::*;
@@ -79,7 +79,7 @@ fn granted(bench: Bench<DockerManager>, directory: &Path) -> Bench<DockerManager
     bench.grant(format!("filesystem=read:{}", directory.display()).parse().unwrap())
 }
 
-// covers: S77, S78, S79, S81, S82, S83, S85, S86, S88
+// covers: S77, S78, S79, S81, S82, S83, S85, S86, S87, S88
 #[test]
 fn the_manifest_is_that_of_the_reference() {
     let manifest: Manifest = serde_json::from_str(DockerManager::MANIFEST).unwrap();
@@ -104,6 +104,11 @@ fn the_manifest_is_that_of_the_reference() {
     assert_eq!(manifest.config["docker_socket"], "/var/run/docker.sock");
     assert_eq!(manifest.config["default_registry"], "docker.io");
     assert_eq!(manifest.dependencies, ["docker", "docker-socket"]);
+    let hooks: Vec<_> = manifest.hooks.iter().map(|hook| (hook.event.as_str(), hook.command.as_deref())).collect();
+    assert_eq!(hooks, [("workflow:post-deploy", Some("docker-logs --container {{container_name}}"))]);
+    // What takes as long as the daemon, a registry or a container takes.
+    let limits: Vec<_> = manifest.commands.iter().map(|command| command.timeout).collect();
+    assert_eq!(limits, [None, Some(Timeout::None), Some(Timeout::Seconds(600)), Some(Timeout::None)]);
     assert_eq!(manifest.install_requires, ["docker CLI tools", "Docker daemon running"]);
 }
 

@@ -18,11 +18,6 @@ use crate::policy::{Access, DirectoryScope, Endpoint, EndpointScope, Name, addre
 
 /// How long one connection may take, where the call has that long.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections that one call may ask for. When one that was passed is closed cannot be seen from here, so those that are
-/// open are not counted; the worker's own limit of descriptors bounds them, and this one bounds what a call can put on the
-/// other end.
-pub(super) const CONNECTIONS_MAX: u32 = 1024;
-
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {

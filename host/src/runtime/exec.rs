@@ -15,6 +15,7 @@ use serde_json::json;
 use super::environment;
 use super::programs::{self, ProgramError};
 use super::services::Side;
+use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CPU_WINDOW, CallLimits, Death, SandboxError, Stray, StraySink, seal_code};
 use crate::text::safe_line;
 use crate::wire::{BODY_MAX, Directory, LauncherSpec, Layers, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
@@ -100,7 +101,7 @@ impl Side<'_> {
         let input = standard_input(stdin).map_err(SandboxError::Start)?;
         let limits = CallLimits {
             // The rest of the call; nothing of it is left where it has just ended.
-            wall: self.until.map(|until| until.saturating_duration_since(Instant::now())),
+            wall: self.until.map(Deadline::left),
             cpu: self.spent.left(self.limits.cpu),
             ..self.limits
         };

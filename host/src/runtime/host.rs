@@ -1,83 +1,34 @@
 //! The `Host`: one object through which an application calls its plugins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{
-    Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError, Timeout,
-};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
 
 use super::admission::{Admitted, admit};
-use super::directories::Bases;
+use super::directories::places;
 use super::environment;
 use super::error::CallError;
 use super::exec::Spent;
 use super::launchers::Launchers;
-use super::services::{Data, Side, Voice};
+use super::services::{Data, Side};
+use super::settings::Settings;
+use super::spec::worker_spec;
 use super::wall;
 use crate::ids::PluginName;
+use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, LoadBody};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
 /// How long a plugin may take to shut down.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// How plugins are run.
-#[derive(Clone)]
-pub struct Settings {
-    /// Wall clock of one command, the plugin's start included, instead of the one it was granted or else 30 s.
-    pub command_timeout: Option<Timeout>,
-    /// Wall clock of one hook, the plugin's start included, instead of 30 s. A hook that runs a command has the time
-    /// that the command was granted where that is longer.
-    pub hook_timeout: Option<Timeout>,
-    /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
-    pub cpu: Duration,
-    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
-    pub user_home: Option<PathBuf>,
-    /// What relative paths in a grant begin at; the default is where the program was when this was made.
-    pub working_directory: Option<PathBuf>,
-    /// Ends the running call when it is set; whoever runs plugins clears it.
-    pub interrupted: Option<&'static AtomicBool>,
-    /// Whether standard output holds a report, so that commands print on standard error.
-    pub stdout_is_taken: bool,
-    /// Columns of the caller's terminal, if there is one.
-    pub columns: Option<u16>,
-    /// Where stray output, log lines and refusals go.
-    pub voice: Arc<dyn Voice>,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("command_timeout", &self.command_timeout).finish_non_exhaustive()
-    }
-}
-
-impl Settings {
-    /// The defaults.
-    pub fn new(voice: Arc<dyn Voice>) -> Self {
-        Self {
-            command_timeout: None,
-            hook_timeout: None,
-            cpu: CallLimits::default().cpu,
-            user_home: std::env::home_dir(),
-            working_directory: std::env::current_dir().ok(),
-            interrupted: None,
-            stdout_is_taken: false,
-            columns: None,
-            voice,
-        }
-    }
-}
 
 /// One call of a plugin.
 struct Request<'a> {
@@ -110,12 +61,12 @@ impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
     pub fn new(home: Home, settings: Settings) -> Self {
-        let bases = Bases::new(settings.user_home.as_deref(), home.path(), settings.working_directory.as_deref());
+        let places = places(settings.user_home.as_deref(), home.path());
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(bases),
+            launchers: Launchers::new(places),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -188,12 +139,15 @@ impl Host {
     }
 
     fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
-        let started = Instant::now();
+        let started = awake::now();
         let admitted = self.admit(plugin)?;
         let limits = &self.limits(request, &admitted);
         let mut worker = self.take_worker(plugin, limits)?;
         // One deadline: a start that takes long leaves less for the call.
-        let rest = CallLimits { wall: limits.wall.map(|wall| wall.saturating_sub(started.elapsed())), ..*limits };
+        let rest = CallLimits {
+            wall: limits.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started))),
+            ..*limits
+        };
         let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
             variables: request.variables,
@@ -203,6 +157,7 @@ impl Host {
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
+        self.settings.voice.used(plugin, &worker.usage());
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
@@ -240,8 +195,7 @@ impl Host {
         if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
-        let receives_descriptors = admitted.permissions.iter().any(|held| held.kind() == PermissionKind::Network);
-        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors };
+        let spec = worker_spec(&admitted.permissions);
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
@@ -340,7 +294,7 @@ impl Host {
             variables: None,
             stdin: false,
             stdout_is_taken: self.settings.stdout_is_taken,
-            until: limits.wall.map(|wall| Instant::now() + wall),
+            until: limits.wall.map(Deadline::after),
             filter: None,
             connections: 0,
             limits: *limits,

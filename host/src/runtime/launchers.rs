@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use migraine_plugin_api::Permission;
 
-use super::directories::{Bases, granted};
+use super::directories::granted;
 use super::programs;
 use crate::ids::PluginName;
+use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
 use crate::wire::{Directory, LauncherSpec, Programs};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]
 pub(super) struct Launchers {
-    bases: Bases,
+    places: Places,
     shared: Option<Arc<Launcher>>,
     /// With the directories that each was started for.
     own: BTreeMap<PluginName, (Vec<Directory>, Arc<Launcher>)>,
@@ -25,8 +26,8 @@ pub(super) struct Launchers {
 }
 
 impl Launchers {
-    pub(super) fn new(bases: Bases) -> Self {
-        Self { bases, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
+    pub(super) fn new(places: Places) -> Self {
+        Self { places, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
     }
 
     /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
@@ -35,7 +36,7 @@ impl Launchers {
     /// # Errors
     /// A grant names what no plugin may have, or the process cannot be started.
     pub(super) fn get(&mut self, plugin: &PluginName, grants: &[Permission]) -> Result<Arc<Launcher>, SandboxError> {
-        let directories = granted(grants, &self.bases)?;
+        let directories = granted(grants, &self.places)?;
         let running = match self.own.get(plugin) {
             Some((shown, launcher)) if *shown == directories => Some(launcher),
             // Started for grants that were changed meanwhile.
@@ -61,7 +62,7 @@ impl Launchers {
     /// # Errors
     /// A grant names what no plugin may have.
     pub(super) fn of_programs(&self, grants: &[Permission]) -> Result<LauncherSpec, SandboxError> {
-        let directories = granted(grants, &self.bases)?;
+        let directories = granted(grants, &self.places)?;
         let programs = programs::granted(grants, &directories);
         Ok(LauncherSpec { namespaces: true, load_by: None, directories, programs })
     }

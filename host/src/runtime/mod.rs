@@ -13,8 +13,12 @@ mod host;
 mod launchers;
 mod programs;
 mod services;
-mod wall;
+mod settings;
+mod spec;
+pub mod wall;
 
 pub use error::CallError;
-pub use host::{Host, Settings};
+pub use host::Host;
 pub use services::Voice;
+pub use settings::Settings;
+pub use spec::worker_spec;

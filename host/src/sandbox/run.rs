@@ -8,7 +8,8 @@ use std::sync::Arc;
 use migraine_plugin_api::{ErrorKind, PluginError};
 
 use super::attend::Watched;
-use super::error::SandboxError;
+use super::cgroup::Group;
+use super::error::{Death, SandboxError};
 use super::worker::{CallLimits, HostSide, Stream, Worker};
 use crate::wire::{Kind, RanBody, RunBody};
 
@@ -37,7 +38,13 @@ impl Worker {
     pub fn run(&mut self, body: &RunBody, caller: &Caller, limits: &CallLimits) -> Result<RanBody, SandboxError> {
         let body = serde_json::to_vec(body).map_err(|error| SandboxError::Control(error.into()))?;
         self.watched.run_for(&caller.0);
-        match self.exchange(Kind::Run, &body, b"", limits, &mut Nothing)? {
+        let ended = self.exchange(Kind::Run, &body, b"", limits, &mut Nothing)?;
+        if self.group.as_ref().is_some_and(Group::ran_out_of_memory) {
+            // The kernel ends the largest of its processes: the program then says little of why it failed.
+            self.watched.kill(Some(Death::Memory(self.rlimits.data)));
+            return Err(self.died());
+        }
+        match ended {
             (Kind::Reply, body) => serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string())),
             (kind, _) => Err(self.broken(format!("{kind:?} in answer to a run"))),
         }

@@ -1,111 +1,35 @@
-//! What processes use, as procfs and their clocks say (proc_pid_stat(5), proc_pid_status(5)).
+//! What a call used, for whoever asks and for a record of calls.
 
-use std::fs;
+use std::fmt;
 use std::time::Duration;
 
-use nix::unistd::{SysconfVar, sysconf};
-
-use crate::sys;
-
-/// More processes than any run may have: a list that changes while it is read must end.
-const FAMILY_MAX: usize = 1024;
-
-/// Private memory of a process in bytes, swapped out or not.
-pub(super) fn resident(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = |name: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
-    };
-    Some(kib("RssAnon:")?.saturating_add(kib("VmSwap:").unwrap_or_default()).saturating_mul(1024))
+/// What one call used. Open descriptors are not among it: only the worker itself could count them, and it is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallUsage {
+    /// From the request to the answer, the host's own work for it included.
+    pub wall: Duration,
+    /// CPU time of all threads since it was last asked for, the time between calls included.
+    pub cpu: Duration,
+    /// Peak resident memory of the worker so far, in KiB; of a handler's call, as it was last looked at.
+    pub peak_kib: u64,
+    /// Bytes of the request and of what the host answered to the plugin's own calls.
+    pub bytes_in: u64,
+    /// Bytes of output, log lines, host calls and the answer.
+    pub bytes_out: u64,
+    /// Host calls and log lines.
+    pub services: u64,
 }
 
-/// CPU time of a process, all threads included.
-pub(super) fn cpu(pid: i32) -> Option<Duration> {
-    sys::clock::cpu_time(pid).ok()
+/// A length in memory as a count of bytes.
+pub(super) fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// Private memory of a process and of all below it, in bytes.
-pub(super) fn resident_of_family(pid: i32) -> Option<u64> {
-    Some(family(pid).into_iter().filter_map(resident).fold(0, u64::saturating_add))
-}
-
-/// CPU time of a process, of all below it, and of those that ended and were waited for.
-pub(super) fn cpu_of_family(pid: i32) -> Option<Duration> {
-    let all = family(pid).into_iter().filter_map(|pid| Some(cpu(pid)? + of_ended_children(pid)?));
-    Some(all.fold(Duration::ZERO, Duration::saturating_add))
-}
-
-/// A process and all below it. A child whose parent ended moves up to the first one, so none gets out.
-pub(super) fn family(first: i32) -> Vec<i32> {
-    let mut found = vec![first];
-    let mut next = 0;
-    while let Some(pid) = found.get(next).filter(|_| next < FAMILY_MAX) {
-        found.extend(children(*pid));
-        next += 1;
-    }
-    found
-}
-
-/// The children of all threads of a process.
-fn children(pid: i32) -> Vec<i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
-}
-
-fn of_ended_children(pid: i32) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything; cutime and cstime are the 14th and 15th words after it.
-    let mut words = stat.rsplit_once(')')?.1.split_whitespace().skip(13);
-    let ticks: u64 = words.next()?.parse::<u64>().ok()? + words.next()?.parse::<u64>().ok()?;
-    let per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
-    Some(Duration::from_millis(ticks.saturating_mul(1000) / u64::try_from(per_second).ok()?.max(1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{BufRead as _, BufReader};
-    use std::process::{Child, Command, Stdio};
-
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
-
-    use super::*;
-
-    /// A shell that has printed a line, and its number.
-    fn started(script: &str) -> (Child, i32) {
-        let mut command = Command::new("sh");
-        let child = command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        (child, pid)
-    }
-
-    fn end(mut child: Child) {
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
-
-    #[test]
-    fn a_family_is_counted_with_those_that_ended() {
-        let spin = "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'";
-        let (child, pid) = started(&format!("{spin}; echo; read line"));
-        assert!(cpu_of_family(pid).unwrap() > cpu(pid).unwrap() + Duration::from_millis(20));
-        end(child);
-    }
-
-    #[test]
-    fn grandchildren_are_found() {
-        let (child, pid) = started("sh -c 'sleep 100 & echo; wait' & read line");
-        let found = family(pid);
-        assert_eq!(found.len(), 3, "{found:?}");
-        assert!(resident_of_family(pid).unwrap() > resident(pid).unwrap());
-        for pid in &found[1..] {
-            kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
-        }
-        end(child);
+impl fmt::Display for CallUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wall, cpu, peak_kib, bytes_in, bytes_out, services } = self;
+        let (wall, cpu) = (wall.as_secs_f64(), cpu.as_secs_f64());
+        write!(f, "{wall:.3} s, {cpu:.3} s of CPU time, {peak_kib} KiB of memory at most, ")?;
+        write!(f, "{bytes_in} bytes in, {bytes_out} bytes out, {services} host calls")
     }
 }

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::jail::Sealing;
 use super::numbers;
 use crate::sys;
-use crate::wire::{FrameReader, Header, Kind, RanBody, RunBody, Variable, write_frame};
+use crate::wire::{FrameReader, Header, Kind, RanBody, RunBody, SealReport, Variable, write_frame};
 
 /// Runs one program; the value is the exit code. Every exit but the one after the reply is an error to the host, which
 /// sees the channel end.
@@ -28,17 +28,20 @@ pub(super) fn main(sealing: Sealing<'_>) -> i32 {
             return 73;
         }
     };
-    let Ok(report) = serde_json::to_vec(&report) else { return 74 };
     match serve(&report) {
         Ok(()) => 0,
         Err(_) => 76,
     }
 }
 
-fn serve(report: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(report: &SealReport) -> Result<(), Box<dyn std::error::Error>> {
     let (mut requests, mut replies) = (FrameReader::new(own(numbers::REQUESTS)?), own(numbers::REPLIES)?);
     let input = own(numbers::CODE)?;
-    write_frame(&mut replies, Header::new(Kind::Sealed, 0), report, b"")?;
+    write_frame(&mut replies, Header::new(Kind::Sealed, 0), &serde_json::to_vec(report)?, b"")?;
+    // The host has learnt which act it was; nothing may follow.
+    if report.breach().is_some() {
+        return Err("the sandbox does not hold".into());
+    }
     let frame = requests.next_frame()?;
     if frame.header.kind != Kind::Run {
         return Err("the host asked for something else".into());

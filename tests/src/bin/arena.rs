@@ -55,12 +55,18 @@ struct Args {
     /// Starts this many idle workers of the same library first, and asks them afterwards whether they live.
     #[arg(long, default_value_t = 0)]
     idle: usize,
+    /// Calls this command on each idle worker before the real one.
+    #[arg(long)]
+    idle_call: Option<String>,
     /// Configuration of the idle workers, KEY=TEXT.
     #[arg(long)]
     idle_config: Vec<String>,
     /// Calls the hook with an event of this name instead of the command.
     #[arg(long)]
     hook: bool,
+    /// Calls the command this many times, as long as it succeeds.
+    #[arg(long, default_value_t = 1)]
+    times: u64,
     /// Calls this command on the same worker afterwards.
     #[arg(long)]
     again: Option<String>,
@@ -79,6 +85,9 @@ struct Args {
     /// A directory that the workers may change.
     #[arg(long)]
     write: Vec<PathBuf>,
+    /// Prints what limits memory and processes.
+    #[arg(long)]
+    limited_by: bool,
     /// Prints the seal, the worker's status and maps as the host sees them, and the host's own maps.
     #[arg(long)]
     facts: bool,
@@ -169,11 +178,14 @@ fn main() -> anyhow::Result<()> {
     };
     io::stdout().flush()?;
     let (processes, zombies) = left_behind();
+    let groups = own_groups();
     wait_for(|| count("/proc/self/fd") <= before);
     let descriptors = count("/proc/self/fd") - before;
     let peak = memory("VmHWM:");
     // What a plugin printed may have ended without a line break.
-    eprintln!("\nleft: {processes} processes, {zombies} zombies, {descriptors} descriptors; peak {peak} KiB");
+    eprintln!(
+        "\nleft: {processes} processes, {zombies} zombies, {descriptors} descriptors, {groups} groups; peak {peak} KiB"
+    );
     finish(outcome?)
 }
 
@@ -249,7 +261,15 @@ fn run(args: &Args) -> Result<i32, Failure> {
     }
     let mut idle: Vec<Worker> =
         (0..args.idle).map(|_| arena.worker(&args.idle_config)).collect::<Result<_, Failure>>()?;
+    if let Some(command) = &args.idle_call {
+        for worker in &mut idle {
+            tell(&call(worker, args, command, &[]));
+        }
+    }
     let mut worker = arena.worker(&args.config)?;
+    if args.limited_by {
+        println!("limited by {}, grouped: {}", arena.launcher.limited_by(), worker.is_grouped());
+    }
     if args.facts {
         facts(&worker)?;
     }
@@ -258,7 +278,12 @@ fn run(args: &Args) -> Result<i32, Failure> {
             idle.iter().chain([&worker]).filter_map(Worker::pid).map(|p| p.to_string()).collect();
         eprintln!("pids: {} {} {}", std::process::id(), children().join(" "), workers.join(" "));
     }
-    let outcome = call(&mut worker, args, &args.command, &args.args);
+    let mut outcome = call(&mut worker, args, &args.command, &args.args);
+    for _ in 1..args.times {
+        if matches!(outcome, Ok(Ok(_))) {
+            outcome = call(&mut worker, args, &args.command, &args.args);
+        }
+    }
     let mut code = tell(&outcome);
     if let (Some(again), true) = (&args.again, outcome.is_ok()) {
         code = tell(&call(&mut worker, args, again, &[]));
@@ -379,6 +404,11 @@ fn memory_of(pid: &str, field: &str) -> i64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Control groups that this process made.
+fn own_groups() -> usize {
+    migraine_tests::kernel::groups().iter().filter(|group| group.pid == std::process::id()).count()
 }
 
 /// Processes that live a second later, ended then, and ended ones that nobody had waited for.

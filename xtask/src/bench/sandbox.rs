@@ -206,6 +206,7 @@ fn hook_row(project: &Project, name: &'static str, output: usize, target: f64, a
         let body = serde_json::to_vec(&context)?;
         let raw = context.output.as_deref().unwrap_or_default();
         let reply = worker.call(Kind::Hook, &body, raw, &limits, &mut Silent)??;
+        let _ = worker.usage();
         let result: HookResult = serde_json::from_slice(&reply)?;
         if result.success { Ok(()) } else { bail!("the hook failed") }
     };

@@ -48,6 +48,10 @@ impl Drop for Trial {
     }
 }
 
+fn start() -> Attendant {
+    Attendant::start(File::open("/dev/null").unwrap().into(), Arc::new(Groups::new())).unwrap()
+}
+
 fn quiet() -> StraySink {
     Arc::new(|_| {})
 }
@@ -120,7 +124,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
             inner.wait();
         }),
     );
-    let attendant = Attendant::start().unwrap();
+    let attendant = start();
     attendant.add(&trial.watched).unwrap();
     trial.err.write_all(b"blocks").unwrap();
     std::thread::sleep(Duration::from_millis(50));
@@ -134,7 +138,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
 #[test]
 fn a_worker_that_spins_between_calls_is_ended() {
     let trial = Trial::new("while :; do :; done", quiet());
-    let attendant = Attendant::start().unwrap();
+    let attendant = start();
     attendant.add(&trial.watched).unwrap();
     trial.watched.arm(1, &limits(10_000, 100));
     trial.watched.disarm();
@@ -146,7 +150,7 @@ fn a_worker_that_spins_between_calls_is_ended() {
 #[test]
 fn resident_memory_is_limited() {
     let mut trial = Trial::new("sleep 60", quiet());
-    assert!(usage::resident(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
+    assert!(trial.watched.look_at_memory(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
     Arc::get_mut(&mut trial.watched).unwrap().memory = Some((1, 64 << 20));
     trial.watched.arm(1, &limits(10_000, 10_000));
     trial.watched.look();
@@ -201,7 +205,7 @@ fn all_processes_of_a_program_count() {
     let pid = trial.watched.pid().unwrap();
     let limit = Duration::from_millis(200);
     let look_until = |used: Duration| {
-        while usage::cpu_of_family(pid).unwrap() < used {
+        while family::cpu(pid).unwrap() < used {
             std::thread::sleep(Duration::from_millis(5));
         }
         trial.watched.look()
@@ -213,9 +217,9 @@ fn all_processes_of_a_program_count() {
     trial.watched.run_for(&caller.watched);
     trial.watched.arm(2, &CallLimits { cpu: limit, ..endless() });
     trial.watched.look();
-    let family = usage::family(pid);
-    look_until(usage::cpu_of_family(pid).unwrap() + limit);
-    for pid in &family[1..] {
+    let members = family::members(pid);
+    look_until(family::cpu(pid).unwrap() + limit);
+    for pid in &members[1..] {
         kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
     }
     assert_eq!(trial.watched.cause(), Some(Death::Cpu(limit)));

@@ -1,93 +1,129 @@
 //! The self-check: attributes are asked for, and forbidden acts are tried, before the plugin is near. Nothing here reads
 //! /proc: what it shows could be another's.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::resource::{Resource, getrlimit};
+
 use super::{Common, StepError, at};
 use crate::sys;
-use crate::wire::{Directory, Layers};
+use crate::wire::{Directory, Layer, Layers, Probe};
 
 /// A name that nobody uses.
 const PROBE: &str = ".migraine-probe";
 
-/// Whether something is there that every machine has and no grant leads to.
-fn sees_ungranted(common: &Common) -> bool {
-    let granted = |path: &Path| {
-        let shows = |directory: &Directory| directory.path.starts_with(path) || path.starts_with(&directory.path);
-        common.directories.iter().any(shows) || common.programs.lie_in(path)
+/// What every machine has, those places left out that a grant leads to or through.
+fn ungranted(common: &Common) -> impl Iterator<Item = &'static str> {
+    let granted = |path: &str| {
+        let shows = |shown: &Directory| shown.path.starts_with(path) || Path::new(path).starts_with(&shown.path);
+        common.directories.iter().any(shows) || common.programs.lie_in(Path::new(path))
     };
-    let everywhere: &[&str] = if common.programs.are_run() {
-        &["/etc/passwd", "/etc/group", "/sys", "/var"]
-    } else {
-        &["/etc", "/usr", "/sys"]
-    };
-    everywhere.iter().map(Path::new).any(|path| !granted(path) && fs::symlink_metadata(path).is_ok())
+    let runs_programs = common.programs.are_run();
+    let everywhere: &[&str] =
+        if runs_programs { &["/etc/passwd", "/etc/group", "/var", "/sys"] } else { &["/etc", "/usr", "/sys"] };
+    everywhere.iter().copied().filter(move |path| !granted(path))
 }
 
 /// Tries to run what was written to the scratch directory, which the working directory is.
-fn can_run_own() -> io::Result<bool> {
+fn run_own() -> io::Result<()> {
     File::create_new(PROBE)?.set_permissions(fs::Permissions::from_mode(0o700))?;
-    let is_started = Command::new(Path::new(".").join(PROBE)).spawn().is_ok();
+    let started = Command::new(Path::new(".").join(PROBE)).spawn();
     fs::remove_file(PROBE)?;
-    Ok(is_started)
+    started.map(drop)
 }
 
 /// Tries to make a file; one that was there is left alone.
-fn can_create(path: &Path) -> bool {
-    let is_made = File::create_new(path).is_ok();
-    if is_made {
-        let _ = fs::remove_file(path);
-    }
-    is_made
+fn create(path: &Path) -> io::Result<()> {
+    File::create_new(path)?;
+    let _ = fs::remove_file(path);
+    Ok(())
 }
 
-/// Tries what must fail and returns the names of what was tried.
+/// What was tried so far.
+struct Tried(Vec<Probe>);
+
+impl Tried {
+    /// An act that must end in an error.
+    fn act<T>(&mut self, layer: Layer, act: &str, ended: io::Result<T>) {
+        let (refused, outcome) = match ended {
+            Ok(_) => (false, "it worked".to_owned()),
+            Err(error) => (true, name_of(&error)),
+        };
+        self.0.push(Probe { layer, act: act.to_owned(), outcome, refused });
+    }
+
+    /// An attribute that stands for the acts it rules out.
+    fn attribute(&mut self, layer: Layer, act: &str, read: impl Display, refused: bool) {
+        self.0.push(Probe { layer, act: act.to_owned(), outcome: read.to_string(), refused });
+    }
+}
+
+/// As errno(3) writes it.
+fn name_of(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |number| format!("{:?}", Errno::from_raw(number)))
+}
+
+/// Tries what must be refused, and says what came of each.
 ///
 /// # Errors
-/// Something that must fail did not, or an attribute is not as it must be.
-pub(super) fn probe(layers: &Layers, common: &Common) -> Result<Vec<String>, StepError> {
-    let directories = &common.directories;
-    let mut tried = Vec::new();
-    let mut must = |name: &'static str, holds: bool| {
-        tried.push(name.to_owned());
-        let outcome = if holds { Ok(()) } else { Err(io::Error::other("the sandbox does not hold")) };
-        at(name, outcome)
-    };
+/// An attribute cannot be read.
+pub(super) fn probe(layers: &Layers, common: &Common) -> Result<Vec<Probe>, StepError> {
+    let (directories, programs) = (&common.directories, &common.programs);
+    let mut tried = Tried(Vec::new());
     let (no_new_privileges, seccomp, dumpable) = at("read attributes", sys::privileges::attributes())?;
     if layers.privileges {
-        must("no capability is left", at("read capabilities", sys::privileges::has_no_capabilities())?)?;
-        must("no new privileges", no_new_privileges == 1)?;
-        must("not dumpable", dumpable == 0)?;
+        let none = at("read capabilities", sys::privileges::has_no_capabilities())?;
+        tried.attribute(Layer::Privileges, "hold a capability", if none { "none is left" } else { "some are" }, none);
+        let named = format!("no_new_privs is {no_new_privileges}");
+        tried.attribute(Layer::Privileges, "gain rights from a program", named, no_new_privileges == 1);
+        let named = format!("dumpable is {dumpable}");
+        tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
     }
     if layers.namespaces {
-        must("not user id 0", !nix::unistd::getuid().is_root() && !nix::unistd::geteuid().is_root())?;
-        must("pid 1 of an own namespace", std::process::id() == 1)?;
-        must("the host's files do not exist", !sees_ungranted(common))?;
-    }
-    if layers.namespaces || layers.landlock {
-        must("the root cannot be listed or written", File::create("/probe").is_err())?;
-    }
-    if (layers.namespaces || layers.landlock) && directories.iter().any(|directory| !directory.writable) {
-        let refuse = |directory: &Directory| directory.writable || !can_create(&directory.path.join(PROBE));
-        must("a directory to read refuses changes", directories.iter().all(refuse))?;
-    }
-    if layers.landlock {
-        must("nothing outside the scratch can be read", fs::read_dir("/").is_err())?;
-    }
-    if common.programs.are_run() {
-        must("nothing that was written can be run", !at("write a file", can_run_own())?)?;
-    }
-    if layers.seccomp {
-        must("system calls are filtered", seccomp == 2)?;
-        must("no socket can be made", std::net::UdpSocket::bind("127.0.0.1:0").is_err())?;
-        must("no namespace can be made", nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err())?;
-        if !common.programs.are_run() {
-            must("no program can be started", Command::new("/proc/self/exe").spawn().is_err())?;
+        let (own, effective) = (nix::unistd::getuid(), nix::unistd::geteuid());
+        let other = !own.is_root() && !effective.is_root();
+        tried.attribute(Layer::Namespaces, "be user id 0", format!("user id {own}"), other);
+        let pid = std::process::id();
+        tried.attribute(Layer::Namespaces, "see other processes", format!("process id {pid}"), pid == 1);
+        for path in ungranted(common) {
+            tried.act(Layer::Namespaces, &format!("look at {path}"), fs::symlink_metadata(path));
         }
     }
-    Ok(tried)
+    if layers.namespaces || layers.landlock {
+        let layer = if layers.namespaces { Layer::Namespaces } else { Layer::Landlock };
+        tried.act(layer, "write into the root", File::create("/probe"));
+        for directory in directories.iter().filter(|directory| !directory.writable) {
+            tried.act(layer, "change a directory to read", create(&directory.path.join(PROBE)));
+        }
+    }
+    if layers.rlimits {
+        let (descriptors, _) = at("read limits", getrlimit(Resource::RLIMIT_NOFILE))?;
+        let beyond = FcntlArg::F_DUPFD_CLOEXEC(i32::try_from(descriptors).unwrap_or(i32::MAX));
+        let copied = fcntl(io::stdin(), beyond).map_err(io::Error::from);
+        tried.act(Layer::Rlimits, "open one descriptor too many", copied);
+    }
+    if layers.landlock {
+        tried.act(Layer::Landlock, "list the root", fs::read_dir("/"));
+    }
+    if programs.are_run() {
+        tried.act(Layer::Landlock, "run what was written", run_own());
+    }
+    if layers.seccomp {
+        let named = format!("mode {seccomp}");
+        tried.attribute(Layer::Seccomp, "make unfiltered system calls", named, seccomp == 2);
+        tried.act(Layer::Seccomp, "make a socket", std::net::UdpSocket::bind("127.0.0.1:0"));
+        let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(io::Error::from);
+        tried.act(Layer::Seccomp, "make a namespace", unshared);
+        if !programs.are_run() {
+            tried.act(Layer::Seccomp, "start a program", Command::new("/proc/self/exe").spawn());
+        }
+    }
+    Ok(tried.0)
 }
