@@ -32,6 +32,13 @@ pub fn safe_line(text: &str) -> String {
     display_safe(text, LINE_CELLS)
 }
 
+/// [`display_safe`] without a cut: for what is consented to, whose end counts as much as its beginning. What is read of a
+/// manifest is limited already.
+#[must_use]
+pub fn safe_whole(text: &str) -> String {
+    display_safe(text, usize::MAX)
+}
+
 fn needs_escape(character: char) -> bool {
     character.is_control() || is_invisible(character)
 }
@@ -127,10 +134,12 @@ fn step(state: FilterState, byte: u8, kept: &mut Vec<u8>) -> FilterState {
         (FilterState::Csi(_) | FilterState::CsiDropped, _) => FilterState::Text,
         (FilterState::C1, 0x80..=0x9f) => FilterState::Text,
         (FilterState::C1, 0xc2) => FilterState::C1,
-        (FilterState::C1, _) => {
-            kept.push(0xc2);
-            step(FilterState::Text, byte, kept)
+        (FilterState::C1, 0xa0..=0xbf) => {
+            kept.extend_from_slice(&[0xc2, byte]);
+            FilterState::Text
         }
+        // A first byte that stands alone is no text; passed on, it would make a control of what follows it in the end.
+        (FilterState::C1, _) => step(FilterState::Text, byte, kept),
         (FilterState::Text, 0xc2) => FilterState::C1,
         (FilterState::Text, b'\n' | b'\t' | b'\r') => {
             kept.push(byte);
@@ -177,5 +186,9 @@ mod tests {
         check(b"a\x07\x08\x7f\x0eb", b"ab");
         check(b"a\x1b(0b", b"ab");
         check(b"\x1b[?1;2m", b"");
+        // What is dropped between two bytes must not join them to a control.
+        check(b"a\xc2\x07\x9b6nb", b"a\x9b6nb");
+        check(b"a\xc2\x1b[2J\x9b6nb", b"a\x9b6nb");
+        check(b"a\xc2\xc2\xa9b\xc2", "a\u{a9}b".as_bytes());
     }
 }

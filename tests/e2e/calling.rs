@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use migraine_tests::home::{Done, Home};
 use migraine_tests::package::plugin;
-use migraine_tests::terminal::converse;
+use migraine_tests::terminal::{converse, watch_errors};
 use serde_json::{Value, json};
 
 const WAYS: [&[&str]; 3] = [&["plugin", "run"], &["plugin", "execute"], &["plugin"]];
@@ -161,4 +161,21 @@ fn control_sequences_are_the_plugins_own_affair_except_on_a_terminal() {
     assert!(home.ok(&["plugin", "hello-world", "greet", escape]).out.contains('\u{1b}'));
     let done = converse(&home, &["plugin", "hello-world", "greet", escape], &[], &[]);
     assert!(done.code == 0 && !done.out.contains('\u{1b}') && done.out.contains("Ada!"), "{done:?}");
+}
+
+// covers: A197
+#[test]
+fn no_stream_and_no_event_is_a_way_past_the_terminals_filter() {
+    let home = with_hooks();
+    home.ok(&["plugin", "config", "hooks", "set", "behave", r#"{"pre-workflow": "escape"}"#]);
+    home.write("w.yaml", "name: x\nsteps: [{name: a, command: 'true'}]");
+    let command = ["plugin", "hooks", "escape"];
+    let raw = home.ok(&command);
+    assert!(raw.out.contains("\u{1b}[6n") && raw.err.contains("\u{1b}[6n"), "{raw:?}");
+    for args in [&command[..], &["run", "./w.yaml"]] {
+        for (done, times) in [(converse(&home, args, &[], &[]), 2), (watch_errors(&home, args), 1)] {
+            let is_safe = !done.out.contains(['\u{1b}', '\u{9b}', '\u{7}']);
+            assert!(done.code == 0 && is_safe && done.out.matches("asked").count() == times, "{args:?}: {done:?}");
+        }
+    }
 }

@@ -39,6 +39,23 @@ fn nobody_asked_means_not_enabled() {
     assert_eq!((home.status("hooks").as_str(), grants(&home)), ("enabled", json!(["task_read"])));
 }
 
+// covers: A195
+#[test]
+fn what_is_asked_for_is_shown_to_its_end_and_with_its_danger() {
+    let home = Home::new();
+    let host = format!("api.example.com.{}.evil.example:443", ["a"; 100].join("."));
+    let pattern = format!("^cargo {}|.*", "(build|test)".repeat(30));
+    let permissions = [format!("network={host}"), "network=unix:/run/docker.sock".to_owned()];
+    let hooks = json!([{"event": "post-command", "handler": "seen", "pattern": pattern}]);
+    let parcel = remade("hooks", &json!({"permissions": permissions, "hooks": hooks}));
+    let (host, pattern) = (format!("connect to {host}"), format!("text matches `{pattern}`"));
+    let danger = "DANGEROUS: it reaches the Docker service, which controls this machine";
+    let done = home.run(["plugin", "install", parcel.typed()]);
+    done.ends(6).says(&[&host, &pattern, danger]);
+    let done = home.ok(&["plugin", "info", "hooks"]);
+    assert!(done.out.contains(".evil.example:443\n") && done.out.contains("|.*"), "{done:?}");
+}
+
 #[test]
 fn a_pipe_is_not_consent() {
     let home = Home::new();

@@ -22,11 +22,24 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// A question does not come, or the run does not end.
 #[must_use]
 pub fn converse(home: &Home, args: &[&str], environment: &[(&str, &str)], answers: &[(&str, &str)]) -> Done {
+    talk(home, &[], args, environment, answers)
+}
+
+/// As [`converse`], with standard output led away from the terminal.
+///
+/// # Panics
+/// The run does not end.
+#[must_use]
+pub fn watch_errors(home: &Home, args: &[&str]) -> Done {
+    talk(home, &["/bin/sh", "-c", "exec \"$0\" \"$@\" > /dev/null"], args, &[], &[])
+}
+
+fn talk(home: &Home, by: &[&str], args: &[&str], environment: &[(&str, &str)], answers: &[(&str, &str)]) -> Done {
     let size = nix::pty::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
     let pair = nix::pty::openpty(Some(&size), None).expect("open a terminal");
     let name = nix::unistd::ttyname(&pair.slave).expect("the terminal has a name");
     let mut command = Command::new(artifacts::attend());
-    command.arg("--terminal").arg(name).arg(artifacts::migraine()).args(args);
+    command.arg("--terminal").arg(name).args(by).arg(artifacts::migraine()).args(args);
     home.settle(&mut command);
     command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();

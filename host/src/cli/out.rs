@@ -10,8 +10,10 @@ use crate::code::Code;
 use crate::store::Status;
 use crate::text::display_safe;
 
-/// The most cells of one line of an error.
-const ERROR_CELLS: usize = 2000;
+/// The most cells of one line of what a plugin says meanwhile.
+const LINE_CELLS: usize = 2000;
+/// The most cells of one line of an error: more than any line has that consent is asked for, which must be seen whole.
+const ERROR_CELLS: usize = 32 * 1024;
 
 /// Writes results, warnings and errors.
 #[derive(Debug, Clone)]
@@ -101,15 +103,15 @@ impl Out {
     /// A warning on standard error. With JSON, reports hold the warnings.
     pub(super) fn warning(&self, text: &str) {
         if self.format == Format::Text {
-            self.error_line(&format!("warning: {}", safe(text)));
+            self.error_line(&format!("warning: {}", safe(text, LINE_CELLS)));
         }
     }
 
     /// What a plugin said besides its answers: a line for people, an object for programs.
     pub(super) fn aside(&self, plugin: &str, kind: &str, text: &str) {
         match self.format {
-            Format::Text if kind == "output" => self.error_line(&format!("[{plugin}] {}", safe(text))),
-            Format::Text => self.error_line(&format!("[{plugin}] {kind}: {}", safe(text))),
+            Format::Text if kind == "output" => self.error_line(&format!("[{plugin}] {}", safe(text, LINE_CELLS))),
+            Format::Text => self.error_line(&format!("[{plugin}] {kind}: {}", safe(text, LINE_CELLS))),
             Format::Json => self.error_line(&json!({"plugin": plugin, "kind": kind, "message": text}).to_string()),
         }
     }
@@ -131,14 +133,14 @@ impl Out {
             return;
         }
         match failure {
-            Failure::Usage(text) => self.error_line(&safe(text)),
-            _ => self.error_line(&format!("{}: {}", self.error_mark(code), safe(message))),
+            Failure::Usage(text) => self.error_line(&safe(text, ERROR_CELLS)),
+            _ => self.error_line(&format!("{}: {}", self.error_mark(code), safe(message, ERROR_CELLS))),
         }
         if let Some(help) = help {
-            self.error_line(&format!("  help: {}", safe(help)));
+            self.error_line(&format!("  help: {}", safe(help, ERROR_CELLS)));
         }
         if verbose && let Some(trace) = trace {
-            self.error_line(&safe(trace));
+            self.error_line(&safe(trace, LINE_CELLS));
         }
     }
 
@@ -154,6 +156,6 @@ impl Out {
 }
 
 /// Line by line safe on a terminal, whatever text went into it on its way.
-fn safe(text: &str) -> String {
-    text.lines().map(|line| display_safe(line, ERROR_CELLS)).collect::<Vec<_>>().join("\n")
+fn safe(text: &str, cells: usize) -> String {
+    text.lines().map(|line| display_safe(line, cells)).collect::<Vec<_>>().join("\n")
 }

@@ -9,8 +9,11 @@ use serde_json::Value;
 use super::ManageError;
 use super::directories::{Directories, permission};
 use crate::ids::PluginName;
-use crate::policy::{Access, Ask, Consent, Decisions, DirectoryScope, Grant, Item, Request, asks, decide, resolve};
+use crate::policy::{
+    Access, Ask, Consent, Decisions, DirectoryScope, Grant, Item, Request, asks, decide, opened, resolve,
+};
 use crate::store::{Entry, Trust};
+use crate::wire::DIRECTORIES_MAX;
 
 /// Asks a person. The plugin is not running, and nothing it wrote can answer.
 pub trait Prompt {
@@ -149,6 +152,11 @@ impl Consenting<'_> {
             shown.extend(rest);
             // A directory that was named just now can make a pair, which is then asked for as well.
             consent = decide(&asks, &Decisions { answered: &answered, ..said }).map_err(failed)?;
+        }
+        // Fewer than before are fine even where an older state holds too many: each can be taken back.
+        let (now, before) = (opened(&consent.granted).len(), before.map_or(0, |before| opened(&before.grants).len()));
+        if now > DIRECTORIES_MAX && now > before {
+            return Err(ManageError::TooManyDirectories { name: name.clone(), count: now });
         }
         let granted: Vec<PathBuf> =
             consent.granted.iter().filter_map(|granted| DirectoryScope::of(granted)?.directory).collect();

@@ -10,6 +10,7 @@ use crate::policy::{Ask, PolicyError};
 use crate::store::{Status, StoreError};
 use crate::text::safe_line;
 use crate::trust::TrustError;
+use crate::wire::DIRECTORIES_MAX;
 
 /// A verb that was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,14 @@ pub enum ManageError {
         path: PathBuf,
         /// Why.
         why: String,
+    },
+    /// More directories than a plugin can have.
+    #[error("{name} can have {DIRECTORIES_MAX} directories, and these would be {count}")]
+    TooManyDirectories {
+        /// The plugin.
+        name: PluginName,
+        /// How many.
+        count: usize,
     },
     /// A directory that was named is none.
     #[error("{} is no directory that can be granted: {source}", safe_line(&path.to_string_lossy()))]
@@ -96,7 +105,7 @@ pub enum ManageError {
         name: PluginName,
     },
     /// Something that the plugin asks for was not granted.
-    #[error("{name} is not enabled: it asks for what was not granted:{}", lines(missing))]
+    #[error("{name} asks for what was not granted:{}", lines(missing))]
     Consent {
         /// The plugin.
         name: PluginName,
@@ -181,7 +190,7 @@ fn because(reason: &str) -> String {
 
 fn lines(missing: &[Ask]) -> String {
     let line = |ask: &Ask| {
-        let danger = ask.danger.as_ref().map(|why| format!("\n    DANGEROUS: {why}")).unwrap_or_default();
+        let danger = ask.danger.as_ref().map(|why| format!("\n      DANGEROUS: {why}")).unwrap_or_default();
         format!("\n  {} ({}){danger}", ask.words, ask.item.flag())
     };
     missing.iter().map(line).collect()
@@ -196,7 +205,7 @@ impl Coded for ManageError {
             Self::Policy { source, .. } => source.code(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::File { .. } => Code::Io,
-            Self::Directory { .. } => Code::DirectoryRefused,
+            Self::Directory { .. } | Self::TooManyDirectories { .. } => Code::DirectoryRefused,
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
             Self::NoLibrary { .. } => Code::NotAPlugin,
@@ -228,6 +237,9 @@ impl Coded for ManageError {
             }
             Self::File { .. } => return None,
             Self::Directory { .. } => "name a directory that holds only what the plugin is to see".to_owned(),
+            Self::TooManyDirectories { name, .. } => format!(
+                "grant one that holds several of them, or take others back: migraine plugin revoke {name} filesystem"
+            ),
             Self::NoDirectory { .. } => {
                 "write the path of a directory that exists; `~` stands for nothing within quotes".to_owned()
             }

@@ -72,6 +72,18 @@ impl DirectoryScope {
     }
 }
 
+/// The directories that permissions open: each once, and none that lies in another one with the same right. A permission
+/// without a directory opens none by itself.
+#[must_use]
+pub fn opened(permissions: &[Permission]) -> Vec<DirectoryScope> {
+    let mut scopes: Vec<DirectoryScope> = permissions.iter().filter_map(DirectoryScope::of).collect();
+    scopes.retain(|scope| scope.directory.is_some());
+    scopes.sort();
+    scopes.dedup();
+    let is_more = |scope: &&DirectoryScope| !scopes.iter().any(|other| other != *scope && other.covers(scope));
+    scopes.iter().filter(is_more).cloned().collect()
+}
+
 /// Whether a permission asks for directories that the user is to name.
 #[must_use]
 pub fn is_open(permission: &Permission) -> bool {

@@ -228,6 +228,11 @@ fn words_are_plain_and_safe() {
     );
     assert_eq!(words("hook=post-command~a\n\u{1b}[2J").matches(['\n', '\u{1b}']).count(), 0);
     assert_eq!(words("exec=\u{202e}evil"), "run the program \\u{202e}evil");
+    // The end decides whom it is about.
+    let host = format!("api.example.com.{}.evil.example:443", ["a"; 100].join("."));
+    assert_eq!(words(&format!("network={host}")), format!("connect to {host}"));
+    let pattern = format!("^cargo {}|.*", "(build|test)".repeat(30));
+    assert!(words(&format!("hook=post-command~{pattern}")).contains(&format!("`{pattern}`")));
     let flag = Item::Permission("exec=$(reboot) it's".parse().unwrap()).flag();
     assert_eq!(flag, r"--grant 'exec=$(reboot) it'\''s'");
 }

@@ -7,7 +7,7 @@ use super::endpoint::EndpointScope;
 use super::grant::Grant;
 use super::{Ask, Consent};
 use crate::bound::BoundCommand;
-use crate::text::safe_line;
+use crate::text::safe_whole;
 
 /// What a plugin may do now, in the order of what it asked for.
 #[must_use]
@@ -42,14 +42,14 @@ pub(super) fn permission(permission: &Permission, written: Option<&str>) -> Stri
         PermissionKind::Network => return network(permission.scope()),
         PermissionKind::Filesystem => return directory(permission, written),
         PermissionKind::EnvVars => match permission.scope() {
-            Some(name) => return format!("see the environment variable {}", safe_line(name)),
+            Some(name) => return format!("see the environment variable {}", safe_whole(name)),
             None => "see every environment variable",
         },
         PermissionKind::Exec => match permission.scope() {
-            Some(program) => return format!("run the program {}", safe_line(program)),
+            Some(program) => return format!("run the program {}", safe_whole(program)),
             None => "run any program",
         },
-        _ => return format!("use the permission {}", safe_line(&permission.to_string())),
+        _ => return format!("use the permission {}", safe_whole(&permission.to_string())),
     };
     text.to_owned()
 }
@@ -58,22 +58,22 @@ fn network(scope: Option<&str>) -> String {
     let Some(scope) = scope else { return "connect to any host and port".to_owned() };
     let socket = scope.parse::<EndpointScope>().ok().and_then(|scope| scope.socket().map(ToOwned::to_owned));
     match socket {
-        Some(path) => format!("connect to the socket {}", safe_line(&path.to_string_lossy())),
-        None => format!("connect to {}", safe_line(scope)),
+        Some(path) => format!("connect to the socket {}", safe_whole(&path.to_string_lossy())),
+        None => format!("connect to {}", safe_whole(scope)),
     }
 }
 
 fn directory(permission: &Permission, written: Option<&str>) -> String {
     let Some(DirectoryScope { access, directory }) = DirectoryScope::of(permission) else {
-        return format!("use the permission {}", safe_line(&permission.to_string()));
+        return format!("use the permission {}", safe_whole(&permission.to_string()));
     };
-    let Some(directory) = directory.map(|directory| safe_line(&directory.to_string_lossy())) else {
+    let Some(directory) = directory.map(|directory| safe_whole(&directory.to_string_lossy())) else {
         return match access {
             Access::Read => "read the files of directories that you name".to_owned(),
             Access::Write => "read and change the files of directories that you name".to_owned(),
         };
     };
-    let place = written.map_or_else(|| directory.clone(), |written| format!("{} ({directory})", safe_line(written)));
+    let place = written.map_or_else(|| directory.clone(), |written| format!("{} ({directory})", safe_whole(written)));
     match access {
         Access::Read => format!("read files in {place}"),
         Access::Write => format!("read and change files in {place}"),
@@ -81,7 +81,7 @@ fn directory(permission: &Permission, written: Option<&str>) -> String {
 }
 
 pub(super) fn timeout(command: &str, timeout: Timeout) -> String {
-    let command = safe_line(command);
+    let command = safe_whole(command);
     match timeout {
         Timeout::None => format!("run `{command}` for as long as it likes"),
         Timeout::Seconds(seconds) => format!("run `{command}` for up to {}", duration(seconds)),
@@ -126,7 +126,7 @@ pub(super) fn hook(event: &str, pattern: Option<&str>) -> String {
         (Some((sees, _)), _) => sees.to_owned(),
         (None, Some((Moment::Before, action))) => format!("know when the action `{action}` is about to start"),
         (None, Some((Moment::After, action))) => format!("know when the action `{action}` has ended"),
-        (None, None) => format!("be told of every event `{}`", safe_line(event)),
+        (None, None) => format!("be told of every event `{}`", safe_whole(event)),
     };
     narrowed(&text, pattern)
 }
@@ -137,14 +137,14 @@ pub(super) fn bound(event: &str, pattern: Option<&str>, command: &str) -> String
         (Some((_, when)), _) => when.to_owned(),
         (None, Some((Moment::Before, action))) => format!("before the action `{action}`"),
         (None, Some((Moment::After, action))) => format!("after the action `{action}`"),
-        (None, None) => format!("at every event `{}`", safe_line(event)),
+        (None, None) => format!("at every event `{}`", safe_whole(event)),
     };
     let variables = BoundCommand::parse(command).map(|command| variables_of(&command)).unwrap_or_default();
-    format!("run its command `{}` {}{variables}", safe_line(command), narrowed(&when, pattern))
+    format!("run its command `{}` {}{variables}", safe_whole(command), narrowed(&when, pattern))
 }
 
 fn variables_of(command: &BoundCommand) -> String {
-    let names: Vec<String> = command.variables().into_iter().map(|name| format!("`{}`", safe_line(name))).collect();
+    let names: Vec<String> = command.variables().into_iter().map(|name| format!("`{}`", safe_whole(name))).collect();
     match names.as_slice() {
         [] => String::new(),
         [one] => format!(", with the workflow's variable {one}"),
@@ -160,14 +160,14 @@ enum Moment {
 /// The action that an event of a workflow's action is about, safe to show.
 fn action(event: &str) -> Option<(Moment, String)> {
     let name = event.strip_prefix("workflow:")?;
-    let before = name.strip_prefix("pre-").map(|action| (Moment::Before, safe_line(action)));
-    before.or_else(|| name.strip_prefix("post-").map(|action| (Moment::After, safe_line(action))))
+    let before = name.strip_prefix("pre-").map(|action| (Moment::Before, safe_whole(action)));
+    before.or_else(|| name.strip_prefix("post-").map(|action| (Moment::After, safe_whole(action))))
 }
 
 /// The pattern narrows which commands are meant, so it stands right after them where there is a place for it.
 fn narrowed(text: &str, pattern: Option<&str>) -> String {
     let of_commands = text.contains("{}");
-    match pattern.map(safe_line) {
+    match pattern.map(safe_whole) {
         Some(pattern) if of_commands => text.replacen("{}", &format!(" whose text matches `{pattern}`"), 1),
         Some(pattern) => format!("{text}, where the command's text matches `{pattern}`"),
         None if of_commands => text.replacen("{}", "", 1),

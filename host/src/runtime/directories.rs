@@ -4,7 +4,7 @@ use std::path::Path;
 
 use migraine_plugin_api::Permission;
 
-use crate::policy::{Access, DirectoryScope, Places, refused_root};
+use crate::policy::{Access, Places, opened, refused_root};
 use crate::sandbox::SandboxError;
 use crate::wire::{DIRECTORIES_MAX, Directory};
 
@@ -15,23 +15,15 @@ pub(super) fn places(user_home: Option<&Path>, store: &Path) -> Places {
     Places { home: user_home.map(real), store: real(store) }
 }
 
-/// The directories that grants open: each once, and none that lies in another one with the same right. A grant without a
-/// directory opens none by itself.
+/// The directories that grants open, as [`opened`] has them.
 ///
 /// # Errors
 /// A grant names what no plugin may have, which an older state or another home directory can make of it; or there are too
 /// many.
 pub(super) fn granted(grants: &[Permission], places: &Places) -> Result<Vec<Directory>, SandboxError> {
-    let mut scopes: Vec<DirectoryScope> = grants.iter().filter_map(DirectoryScope::of).collect();
-    scopes.sort();
-    scopes.dedup();
-    let is_more = |scope: &&DirectoryScope| {
-        let named = |other: &&DirectoryScope| other.directory.is_some() && other != scope;
-        !scopes.iter().filter(named).any(|other| other.covers(scope))
-    };
     let mut found = Vec::new();
-    for scope in scopes.iter().filter(is_more) {
-        let Some(path) = scope.directory.clone() else { continue };
+    for scope in opened(grants) {
+        let Some(path) = scope.directory else { continue };
         let refused = match refused_root(&path, places) {
             Some(why) => Some(format!("no plugin may have it: {why}")),
             None if found.len() == DIRECTORIES_MAX => {
@@ -51,7 +43,7 @@ pub(super) fn granted(grants: &[Permission], places: &Places) -> Result<Vec<Dire
 mod tests {
     use super::*;
 
-    fn opened(grants: &[&str]) -> Result<Vec<(String, bool)>, String> {
+    fn shown(grants: &[&str]) -> Result<Vec<(String, bool)>, String> {
         let places = places(Some(Path::new("/nowhere/alice")), Path::new("/nowhere/store"));
         let grants: Vec<Permission> = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let found = granted(&grants, &places).map_err(|error| error.to_string())?;
@@ -62,7 +54,7 @@ mod tests {
     fn grants_become_directories() {
         let check = |grants: &[&str], expected: &[(&str, bool)]| {
             let expected: Vec<_> = expected.iter().map(|(path, writable)| ((*path).to_owned(), *writable)).collect();
-            assert_eq!(opened(grants), Ok(expected), "{grants:?}");
+            assert_eq!(shown(grants), Ok(expected), "{grants:?}");
         };
         check(&["filesystem", "filesystem=read:*", "network", "task_read"], &[]);
         check(&["filesystem", "filesystem=read:/srv/b"], &[("/srv/b", false)]);
@@ -82,7 +74,7 @@ mod tests {
             ("filesystem=write:/nowhere/store/plugins", "kept there"),
             ("filesystem=read:/proc/1", "processes"),
         ] {
-            let error = opened(&[grant]).unwrap_err();
+            let error = shown(&[grant]).unwrap_err();
             assert!(error.contains(word), "{grant}: {error}");
         }
     }
@@ -91,7 +83,7 @@ mod tests {
     fn only_so_many_are_given() {
         let texts: Vec<String> = (10..=10 + DIRECTORIES_MAX).map(|n| format!("filesystem=read:/srv/{n}")).collect();
         let grants: Vec<&str> = texts.iter().map(String::as_str).collect();
-        assert_eq!(opened(&grants[1..]).unwrap().len(), DIRECTORIES_MAX);
-        assert!(opened(&grants).unwrap_err().contains("`/srv/26`"));
+        assert_eq!(shown(&grants[1..]).unwrap().len(), DIRECTORIES_MAX);
+        assert!(shown(&grants).unwrap_err().contains("`/srv/26`"));
     }
 }

@@ -14,7 +14,7 @@ use super::environment;
 use super::error::CallError;
 use super::exec::Spent;
 use super::launchers::Launchers;
-use super::services::{Data, Side};
+use super::services::{Data, Filters, Side};
 use super::settings::Settings;
 use super::spec::worker_spec;
 use super::wall;
@@ -22,7 +22,6 @@ use crate::ids::PluginName;
 use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
-use crate::text::TerminalFilter;
 use crate::wire::{Kind, LoadBody};
 
 /// Breakdowns in one run after which a plugin is quarantined.
@@ -148,11 +147,9 @@ impl Host {
             wall: limits.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started))),
             ..*limits
         };
-        let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
             variables: request.variables,
             stdin: request.stdin,
-            filter: is_terminal.then(TerminalFilter::default),
             caller: Some(worker.caller()),
             ..self.side(plugin, &admitted.permissions, &rest)
         };
@@ -295,7 +292,7 @@ impl Host {
             stdin: false,
             stdout_is_taken: self.settings.stdout_is_taken,
             until: limits.wall.map(Deadline::after),
-            filter: None,
+            filters: Filters::default(),
             connections: 0,
             limits: *limits,
             launchers: &self.launchers,

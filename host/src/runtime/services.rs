@@ -1,8 +1,9 @@
 //! The host's own services: what a running call may ask for, and how each request is judged.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,24 @@ const STDIN_SLICE: Duration = Duration::from_millis(100);
 /// The database of plugin state, opened at the first request.
 pub(super) type Data = OnceCell<PluginData>;
 
+/// For each of this process's standard streams, once it was written to: its filter, if it is a terminal. Whatever a call
+/// is for, a plugin can send output; most send none, and are not asked for.
+#[derive(Default)]
+pub(super) struct Filters {
+    out: Option<Option<TerminalFilter>>,
+    err: Option<Option<TerminalFilter>>,
+}
+
+impl Filters {
+    fn out(&mut self) -> Option<&mut TerminalFilter> {
+        self.out.get_or_insert_with(|| io::stdout().is_terminal().then(TerminalFilter::default)).as_mut()
+    }
+
+    fn err(&mut self) -> Option<&mut TerminalFilter> {
+        self.err.get_or_insert_with(|| io::stderr().is_terminal().then(TerminalFilter::default)).as_mut()
+    }
+}
+
 /// The host's side of one call.
 pub(super) struct Side<'a> {
     pub(super) plugin: &'a PluginName,
@@ -59,8 +78,7 @@ pub(super) struct Side<'a> {
     pub(super) stdout_is_taken: bool,
     /// When the call ends at the latest, if there is such a time.
     pub(super) until: Option<Deadline>,
-    /// Set when standard output is a terminal.
-    pub(super) filter: Option<TerminalFilter>,
+    pub(super) filters: Filters,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
     /// The limits of the call.
@@ -74,21 +92,15 @@ pub(super) struct Side<'a> {
 
 impl HostSide for Side<'_> {
     fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let filtered;
-        let bytes = match &mut self.filter {
-            Some(filter) => {
-                filtered = filter.pass(bytes);
-                &filtered
-            }
-            None => bytes,
-        };
-        match stream {
-            Stream::Out if !self.stdout_is_taken => {
-                let mut out = io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
-            }
-            Stream::Out | Stream::Err => io::stderr().lock().write_all(bytes),
+        let to_out = matches!(stream, Stream::Out) && !self.stdout_is_taken;
+        let filter = if to_out { self.filters.out() } else { self.filters.err() };
+        let bytes = filter.map_or(Cow::Borrowed(bytes), |filter| Cow::Owned(filter.pass(bytes)));
+        if to_out {
+            let mut out = io::stdout().lock();
+            out.write_all(&bytes)?;
+            out.flush()
+        } else {
+            io::stderr().lock().write_all(&bytes)
         }
     }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -97,7 +97,7 @@ impl Groups {
         group.ok()
     }
 
-    /// Workers cannot join: no more are made.
+    /// Makes no more, and removes the spare one: workers cannot join, or the program ends.
     pub(super) fn give_up(&self) {
         *locked(&self.state) = State::Unavailable;
     }
@@ -188,16 +188,30 @@ fn started(pid: u32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
 }
 
-/// Removes the groups of programs that are gone; one that still holds a process stays.
+/// Removes the groups of programs that are gone; one that still holds a process stays. Beside this process's own group
+/// too: each login has one of its own.
 fn collect_stale(place: &Place, this: &Owner) {
     for parent in &place.parents {
-        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            let owner = entry.file_name().to_str().and_then(Owner::of);
-            if owner.is_some_and(|owner| owner.is_gone(this)) {
-                let _ = fs::remove_dir(entry.path());
-            }
+        collect_in(parent, this);
+        for beside in parent.parent().map(groups_in).unwrap_or_default() {
+            collect_in(&beside, this);
         }
     }
+}
+
+fn collect_in(directory: &Path, this: &Owner) {
+    for group in groups_in(directory) {
+        let owner = group.file_name().and_then(|name| Owner::of(name.to_str()?));
+        if owner.is_some_and(|owner| owner.is_gone(this)) {
+            let _ = fs::remove_dir(group);
+        }
+    }
+}
+
+/// The groups directly below one; its other files are the kernel's.
+fn groups_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }
 
 /// One worker's group; removed when it is dropped, after its processes.

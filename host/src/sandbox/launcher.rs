@@ -130,6 +130,7 @@ impl Launcher {
     pub fn leave(&self) {
         self.locked().left = true;
         self.attendant.leave();
+        self.groups.give_up();
     }
 
     /// Waits until the launcher stands in its namespaces; says how workers will open their code.

@@ -6,7 +6,7 @@ use crate::cli::{Failure, Session};
 use crate::manage::{self, EnableReport};
 use crate::policy::Grant;
 use crate::store::Status;
-use crate::text::safe_line;
+use crate::text::safe_whole;
 
 pub(super) fn enable(name: &str, consent: &ConsentArgs, session: &Session) -> Result<(), Failure> {
     let (name, home) = (plugin_name(name)?, session.home()?);
@@ -40,7 +40,7 @@ pub(super) fn revoke(name: &str, grants: &[Grant], session: &Session) -> Result<
     session.out.report(&report, |report| {
         let text = format!("Grants of plugin '{name}' taken back successfully\n");
         let lines = |head: &str, texts: &[String]| {
-            texts.iter().map(|text| format!("  {head:<9}{}\n", safe_line(text))).collect::<String>()
+            texts.iter().map(|text| format!("  {head:<9}{}\n", safe_whole(text))).collect::<String>()
         };
         let status = format!("  status   {}\n", report.status);
         session.out.done(&text) + &lines("revoked", &report.revoked) + &lines("may", &report.granted) + &status

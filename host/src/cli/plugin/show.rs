@@ -7,7 +7,7 @@ use migraine_plugin_api::Timeout;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, PluginInfo, Rules, Signature};
 use crate::store::Trust;
-use crate::text::safe_line;
+use crate::text::{safe_line, safe_whole};
 
 pub(super) fn info(target: &Path, session: &Session) -> Result<(), Failure> {
     let report = manage::info(&session.home()?, target)?;
@@ -61,10 +61,10 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
         line("installed", installed_at);
     }
     for permission in &plugin.permissions {
-        line("asks for", &safe_line(&permission.to_string()));
+        line("asks for", &safe_whole(&permission.to_string()));
     }
     for permission in &plugin.grants {
-        line("granted", &safe_line(&permission.to_string()));
+        line("granted", &safe_whole(&permission.to_string()));
     }
     if let Some(Rules { can, cannot, limits }) = &plugin.rules {
         can.iter().for_each(|words| line("can", words));
@@ -74,7 +74,7 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     for hook in &plugin.hooks {
         let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();
         let runs = hook.command.as_ref().map(|command| format!(" runs `{command}`")).unwrap_or_default();
-        line("hook", &safe_line(&format!("{}{pattern}{runs}, priority {}", hook.event, hook.priority)));
+        line("hook", &safe_whole(&format!("{}{pattern}{runs}, priority {}", hook.event, hook.priority)));
     }
     for (key, value) in &plugin.config {
         line("config", &safe_line(&format!("{key} = {value}")));

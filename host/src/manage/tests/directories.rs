@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 use crate::policy::Access;
+use crate::wire::DIRECTORIES_MAX;
 
 impl Bench {
     fn user(&self) -> PathBuf {
@@ -52,6 +53,20 @@ fn a_plugin_gets_the_directories_that_are_named() {
     bench.install(&bench.built("1.1.0", r#","permissions":["filesystem=read:*"]"#), &[]).unwrap();
     assert_eq!((bench.grants(), bench.status()), (vec![read(&x), read(&y)], Status::Enabled));
     assert_eq!(code(bench.enable(&[&format!("filesystem=write:{x}")])), Code::ValueInvalid);
+}
+
+#[test]
+fn no_more_directories_are_granted_than_a_plugin_can_have() {
+    let bench = bench();
+    bench.install(&bench.built("1.0.0", r#","permissions":["filesystem"]"#), &[]).unwrap();
+    let grants: Vec<String> = (0..=DIRECTORIES_MAX).map(|at| read(&bench.made(&format!("d{at}")))).collect();
+    let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
+    let error = bench.enable(&grants).unwrap_err();
+    assert_eq!((error.code(), bench.grants().len()), (Code::DirectoryRefused, 0), "{error}");
+    bench.enable(&grants[1..]).unwrap();
+    assert_eq!(code(bench.enable(&grants[..1])), Code::DirectoryRefused);
+    // One that is inside of another adds none.
+    bench.enable(&[&read(&bench.made("d5/inner"))]).unwrap();
 }
 
 #[test]

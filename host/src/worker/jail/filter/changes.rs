@@ -1,10 +1,7 @@
 //! What is added for workers that may change files in granted directories. Where is decided by the mounts and by Landlock;
 //! but Landlock knows nothing of modes and times, so these take a file that is open already.
 
-use super::rules::{Action, Check, Group, calls};
-
-/// Set-user-id and set-group-id: on the machine a plugin's program would run as its owner, for everybody.
-pub(super) const SET_IDS: u32 = 0o6000;
+use super::rules::{Action, Check, Group, SET_IDS, calls};
 
 /// Added where a directory is writable.
 pub(super) const CHANGES: &[Group] = &[

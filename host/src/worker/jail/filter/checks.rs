@@ -1,6 +1,6 @@
 //! Compiles the rules on arguments.
 
-use super::rules::{Action, Check, FCNTL};
+use super::rules::{Action, Check, FCNTL, SET_IDS};
 use super::{EPERM, EQUAL, HAS_BIT, Instruction, MASK, RETURN, high_word, jump, low_word, statement, verdict};
 
 /// prctl(2) options that loosen nothing.
@@ -44,6 +44,15 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
         Check::CountedMemory => counted_memory(),
         Check::OneOf(argument, values) => one_of(argument, values),
         Check::NoBits(argument, bits) => vec![low_word(argument), jump(HAS_BIT, bits, 0, 1), refuse, allow],
+        Check::PlainFile { flags, mode } => vec![
+            low_word(flags),
+            // Without these the mode is not looked at, and may be anything.
+            jump(HAS_BIT, bits(libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)), 0, 3),
+            low_word(mode),
+            jump(HAS_BIT, SET_IDS, 0, 1),
+            refuse,
+            allow,
+        ],
         Check::Null(argument) => {
             vec![low_word(argument), jump(EQUAL, 0, 0, 3), high_word(argument), jump(EQUAL, 0, 0, 1), allow, refuse]
         }

@@ -3,8 +3,7 @@
 //!
 //! Not here: a socket of any kind, execveat(2), which runs what has no name, and whatever the base refuses to plugins.
 
-use super::changes::SET_IDS;
-use super::rules::{Action, Check, Group, calls};
+use super::rules::{Action, Check, Group, SET_IDS, calls};
 
 /// Added where programs are run; a call that the base lists as well is decided here.
 pub(super) const PROGRAMS: &[Group] = &[

@@ -34,6 +34,8 @@ pub(super) enum Check {
     OneOf(u8, &'static [u32]),
     /// The low word of an argument has none of these bits.
     NoBits(u8, u32),
+    /// open(2), by the places of its flags and its mode: a new file is neither set-user-id nor set-group-id.
+    PlainFile { flags: u8, mode: u8 },
     /// A pointer that points nowhere.
     Null(u8),
     /// fcntl(2): locks are granted without a lock, and the commands listed pass.
@@ -96,6 +98,9 @@ const IOCTL: &[u32] = &[
 
 /// sendto(2) flags.
 const SEND_FLAGS: u32 = (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_MORE | libc::MSG_EOR).cast_unsigned();
+
+/// Set-user-id and set-group-id: on the machine a plugin's program would run as its owner, for everybody.
+pub(super) const SET_IDS: u32 = 0o6000;
 
 /// personality(2): the usual one, and the question.
 const PERSONALITY: &[u32] = &[0, 0xffff_ffff];
@@ -207,11 +212,35 @@ pub(super) const BASE: &[Group] = &[
         reason: "the scratch directory; the mount namespace and Landlock decide where",
         action: Action::Allow,
         calls: calls![
-            SYS_open SYS_openat SYS_openat2 SYS_creat SYS_stat SYS_fstat SYS_lstat SYS_newfstatat SYS_statx SYS_access
+            SYS_stat SYS_fstat SYS_lstat SYS_newfstatat SYS_statx SYS_access
             SYS_faccessat SYS_faccessat2 SYS_readlink SYS_readlinkat SYS_getdents64 SYS_getcwd SYS_chdir SYS_fchdir
             SYS_mkdir SYS_mkdirat SYS_rmdir SYS_unlink SYS_unlinkat SYS_rename SYS_renameat SYS_renameat2 SYS_ftruncate
             SYS_fallocate SYS_fsync SYS_fdatasync SYS_statfs SYS_fstatfs SYS_umask SYS_fadvise64
         ],
+    },
+    Group {
+        name: "opening",
+        reason: "a file that is set-user-id from its creation on waits, still empty, for root to fill it",
+        action: Action::Check(Check::PlainFile { flags: 1, mode: 2 }),
+        calls: calls![SYS_open],
+    },
+    Group {
+        name: "opening from a directory",
+        reason: "as above",
+        action: Action::Check(Check::PlainFile { flags: 2, mode: 3 }),
+        calls: calls![SYS_openat],
+    },
+    Group {
+        name: "creating",
+        reason: "as above",
+        action: Action::Check(Check::NoBits(1, SET_IDS)),
+        calls: calls![SYS_creat],
+    },
+    Group {
+        name: "opening by a record",
+        reason: "the mode lies behind a pointer; libraries fall back to openat",
+        action: Action::Errno(libc::ENOSYS),
+        calls: calls![SYS_openat2],
     },
     Group {
         name: "file locks",
