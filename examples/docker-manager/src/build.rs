@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Sender, channel};
 
 use crate::arguments::ImageName;
 use crate::context::BuildContext;
-use crate::errors::lift;
+use crate::errors::{lift, printable};
 use crate::grants::absolute;
 use crate::transport::Daemon;
 
@@ -64,7 +64,8 @@ impl Build {
         match archived {
             Ok(skipped) => {
                 for path in skipped {
-                    writeln!(ctx.err(), "docker-manager: {} is left out: no file, directory or link", path.display())?;
+                    let path = printable(&path.to_string_lossy());
+                    writeln!(ctx.err(), "docker-manager: {path} is left out: no file, directory or link")?;
                 }
                 built
             }

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use migraine_plugin_api::{CommandContext, PluginError};
 
 use crate::arguments::{ContainerName, ImageName, Publish};
-use crate::errors::lift;
+use crate::errors::{lift, printable};
 use crate::list::ID_SHOWN;
 use crate::transport::Daemon;
 
@@ -50,7 +50,7 @@ impl Deploy {
             Ok::<_, PluginError>((id, name))
         })?;
         let id: String = id.chars().take(ID_SHOWN).collect();
-        writeln!(ctx.out(), "{id}\t{name}")?;
+        writeln!(ctx.out(), "{}\t{}", printable(&id), printable(&name))?;
         Ok(())
     }
 

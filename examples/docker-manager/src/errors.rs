@@ -12,6 +12,9 @@ pub(crate) fn lift(doing: &str, error: Error) -> PluginError {
             Some(error) => return error.clone(),
             None => err.to_string(),
         },
+        Error::DockerResponseServerError { status_code, message } if message.trim().is_empty() => {
+            format!("the daemon gave no reason (HTTP status {status_code})")
+        }
         Error::DockerResponseServerError { message, .. } => message,
         Error::DockerStreamError { error } => error,
         Error::HyperResponseError { .. } => format!("the daemon's answer broke off: {}", chain(&error)),
@@ -48,6 +51,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
+/// What the daemon or a file is called, without anything that could begin a line or a column of its own.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().flat_map(|char| if char.is_control() { char.escape_default().collect() } else { vec![char] }).collect()
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -68,6 +76,8 @@ mod tests {
     fn every_failure_is_one_line() {
         let error = Error::DockerResponseServerError { status_code: 404, message: "No such\n container: x\n".into() };
         assert_eq!(lift("cannot start", error).message(), "cannot start: No such container: x");
+        let silent = Error::DockerResponseServerError { status_code: 301, message: String::new() };
+        assert_eq!(lift("cannot start", silent).message(), "cannot start: the daemon gave no reason (HTTP status 301)");
         let nobody = PluginError::failed("nobody answers at `unix:/x.sock`: No such file or directory");
         let away = unconnected("unix:/x.sock", nobody);
         assert_eq!(away.message(), "no Docker daemon answers at unix:/x.sock: No such file or directory");

@@ -8,7 +8,7 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use migraine_plugin_api::PluginError;
 
-use crate::errors::lift;
+use crate::errors::{lift, printable};
 
 const HEADING: &str = "CONTAINER ID\tIMAGE\t\tSTATUS\t\tNAMES\n";
 /// Characters of an id that are shown.
@@ -29,10 +29,10 @@ pub(crate) async fn run(docker: &Docker, all: bool, out: &mut impl Write) -> Res
 fn render(containers: &[ContainerSummary]) -> String {
     let mut text = HEADING.to_owned();
     for container in containers {
-        let part = |value: &Option<String>| value.clone().unwrap_or_default();
+        let part = |value: &Option<String>| printable(value.as_deref().unwrap_or_default());
         // The daemon writes each name with a slash before it; nobody types it.
-        let names: Vec<&str> =
-            container.names.iter().flatten().map(|name| name.strip_prefix('/').unwrap_or(name)).collect();
+        let names: Vec<String> =
+            container.names.iter().flatten().map(|name| printable(name.strip_prefix('/').unwrap_or(name))).collect();
         let id: String = part(&container.id).chars().take(ID_SHOWN).collect();
         let _ = writeln!(text, "{id}\t{}\t{}\t{}", part(&container.image), part(&container.status), names.join(","));
     }
@@ -55,5 +55,17 @@ mod tests {
         let text = render(&[container]);
         assert_eq!(text, "CONTAINER ID\tIMAGE\t\tSTATUS\t\tNAMES\n0123456789ab\tweb:1\tUp 2 seconds\tweb,db/web\n");
         assert_eq!(render(&[]), HEADING);
+    }
+
+    #[test]
+    fn a_name_makes_no_row_of_its_own() {
+        let container = ContainerSummary {
+            id: Some("\u{1b}[2J".to_owned()),
+            image: Some("web\nfake\timage".to_owned()),
+            names: Some(vec!["/a\r".to_owned()]),
+            ..ContainerSummary::default()
+        };
+        let text = render(&[container]);
+        assert_eq!(text.strip_prefix(HEADING), Some("\\u{1b}[2J\tweb\\nfake\\timage\t\ta\\r\n"));
     }
 }
