@@ -205,8 +205,17 @@ impl Host {
 
     /// Runs a granted program to its end, in a sandbox of its own; needs `exec`.
     ///
+    /// `program` is a name, looked up in `/usr/local/bin`, `/usr/bin` and `/bin`, or an absolute path; no shell comes
+    /// between. It sees the system's programs and libraries and the plugin's granted directories, each at its own path,
+    /// the plugin's environment variables, and no network. It starts other programs only where they are granted as well; a
+    /// script needs its interpreter. All of its processes end with it, and with the call that runs it.
+    ///
+    /// A request of its own, by [`call`](Self::call), can also say where it starts and what it reads: service `exec`, body
+    /// `{"program": …, "args": […], "cwd": "/a/granted/directory", "stdin": "text"}`.
+    ///
     /// # Errors
-    /// The program is not granted or cannot be started.
+    /// The program is not granted ([`ErrorKind::PermissionDenied`]), cannot be started, prints more than 1 MiB or breaks
+    /// another limit ([`ErrorKind::Failed`]). An exit code other than 0 is no error.
     pub fn exec(&self, program: &str, args: &[&str]) -> Result<ExecOutput, PluginError> {
         let body = serde_json::json!({"program": program, "args": args});
         Ok(serde_json::from_slice(&self.services.call("exec", body.to_string().as_bytes())?)?)

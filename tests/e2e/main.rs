@@ -18,6 +18,10 @@ mod directories;
 mod doctor;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
+/// A plugin sees the variables that it was granted, and no other.
+mod environment;
+/// A program runs for a plugin that was granted it, in a sandbox of its own.
+mod exec;
 /// Every kind of error has its exit code.
 mod exits;
 /// Hooks that fail, crash or hang do what their subscription says, and no more.

@@ -1,12 +1,17 @@
 //! Every system call number by itself: the set that passes is written down for each profile of the filter, and changes
 //! only on purpose.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use migraine_tests::arena::{Arena, On};
 use migraine_tests::attack::{self, Attack, Stops};
+use migraine_tests::home::Home;
 use migraine_tests::kernel;
+use migraine_tests::package::remade;
 use migraine_tests::run::User;
+use serde_json::json;
 
 /// Numbers that reach the kernel from a plugin without permissions, one a line.
 const GOLDEN: &str = include_str!("sweep.txt");
@@ -15,6 +20,8 @@ const WITH_STREAMS: &str = include_str!("sweep-streams.txt");
 /// Numbers that reach it besides from a plugin with a directory that it may change; fchmod cannot be told from a refusal,
 /// since descriptor 0 belongs to nobody here.
 const WITH_CHANGES: &str = include_str!("sweep-changes.txt");
+/// Numbers that reach it besides from a program of the system.
+const OF_PROGRAMS: &str = include_str!("sweep-programs.txt");
 const NUMBERS: u64 = 600;
 /// uretprobe and uprobe: newer kernels answer them before any filter, with a signal unless a probe of the kernel's own
 /// stands there.
@@ -41,19 +48,66 @@ fn a025_a_writable_directory_opens_only_what_it_needs() {
     check(&[GOLDEN, WITH_CHANGES], &["--write", "/var/tmp"]);
 }
 
+// A25, for programs of the system
+#[test]
+fn programs_have_only_what_is_listed() {
+    if !Path::new("/usr/bin/perl").exists() {
+        return kernel::skip("the calls of programs", "there is no perl");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let directory = format!("filesystem=write:{}", folder.display());
+    let home = Home::new();
+    let parcel = remade("reach", &json!({"permissions": ["exec=perl", directory], "config": {}}));
+    let grants = ["--yes", "--grant", "filesystem", "--grant", "filesystem+exec"];
+    home.ok(&[&["plugin", "install", parcel.typed()], &grants[..]].concat());
+    let script = SWEEP.replace("END", &NUMBERS.to_string());
+    let mut found: BTreeMap<u64, String> = BTreeMap::new();
+    // A call that no plugin may make ends the whole run; the next one goes on after it.
+    while let Some(next) = found.last_key_value().map_or(Some(0), |(last, _)| (last + 1 < NUMBERS).then_some(last + 1))
+    {
+        let script = script.replace("FIRST", &next.to_string());
+        let words = ["plugin", "run", "reach", "exec", "perl", "--", "-e", &script, folder.to_str().unwrap()];
+        let done = home.run(words);
+        assert!(done.code == 0 || done.err.contains("which no plugin may make"), "{done:?}");
+        let list = fs::read_to_string(folder.join("list")).unwrap();
+        let lines = list.lines().map(|line| line.split_once(' ').unwrap());
+        found.extend(lines.map(|(number, how)| (number.parse::<u64>().unwrap(), how.to_owned())));
+    }
+    let passed = found.into_iter().filter(|(_, how)| how == "passed").map(|(number, _)| number);
+    compare(&[GOLDEN, WITH_CHANGES, OF_PROGRAMS], passed.collect(), "a program");
+}
+
+/// Makes each call in a process of its own, and writes down what became of it.
+const SWEEP: &str = r#"
+    open(LIST, ">", "$ARGV[0]/list");
+    select(LIST);
+    $| = 1;
+    for $number (FIRST .. END - 1) {
+        print "$number made\n";
+        if (!($child = fork())) {
+            alarm(1);
+            $refused = syscall($number, 0, 0, 0, 0, 0, 0) == -1 && ($! == 1 || $! == 38);
+            exit($refused ? 7 : 0);
+        }
+        waitpid($child, 0);
+        print "$number ", ($? == 7 << 8 ? "refused" : "passed"), "\n";
+    }
+"#;
+
 fn check(lists: &[&str], options: &[&str]) {
+    for &user in kernel::users() {
+        compare(lists, sweep(user, options), &format!("{user:?}"));
+    }
+}
+
+fn compare(lists: &[&str], mut passed: BTreeSet<u64>, who: &str) {
     let lines = lists.iter().flat_map(|list| list.lines());
     let expected: BTreeSet<u64> = lines.filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
-    for &user in kernel::users() {
-        let mut passed = sweep(user, options);
-        passed.retain(|number| !UNFILTERED.contains(number));
-        let more: Vec<_> = passed.difference(&expected).collect();
-        let fewer: Vec<_> = expected.difference(&passed).collect();
-        assert!(
-            more.is_empty() && fewer.is_empty(),
-            "as {user:?}: passes and is not listed {more:?}, and back {fewer:?}"
-        );
-    }
+    passed.retain(|number| !UNFILTERED.contains(number));
+    let more: Vec<_> = passed.difference(&expected).collect();
+    let fewer: Vec<_> = expected.difference(&passed).collect();
+    assert!(more.is_empty() && fewer.is_empty(), "as {who}: passes and is not listed {more:?}, and back {fewer:?}");
 }
 
 /// Numbers whose outcome differs from what the filter answers by itself: EPERM, ENOSYS, or the end of the worker.

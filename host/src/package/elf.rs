@@ -92,6 +92,16 @@ pub fn inspect(library: &[u8]) -> Result<ElfFacts, PackageError> {
     Ok(ElfFacts { manifest, needed, imports: read_imports(sections, library)? })
 }
 
+/// Where a program of the system names what loads it: offset and length in the file. `head` is the file's beginning;
+/// nothing where it loads itself, or is no program.
+#[must_use]
+pub fn interpreter(head: &[u8]) -> Option<(u64, u64)> {
+    let header = Header::parse(head).ok()?;
+    let segments = header.program_headers(LE, head).ok()?;
+    let names = segments.iter().find(|segment| segment.p_type(LE) == elf::PT_INTERP)?;
+    Some((names.p_offset(LE), names.p_filesz(LE)))
+}
+
 fn refuse<T>(reason: &str) -> Result<T, PackageError> {
     Err(PackageError::Elf { reason: reason.to_owned() })
 }

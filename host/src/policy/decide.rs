@@ -6,6 +6,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 
 use super::cover::covers;
 use super::directory::{DirectoryScope, is_open};
+use super::variable::refused_variable;
 use super::{Ask, Grant, Item, PolicyError};
 
 /// What the user has said so far. Directories are absolute and canonical.
@@ -45,8 +46,8 @@ impl Consent {
 /// Matches what is asked with what was said.
 ///
 /// # Errors
-/// A grant that the plugin does not ask for, or one of all directories: most likely a mistake, and never something to
-/// pass over.
+/// A grant that the plugin does not ask for, one of all directories, or one of a variable that no plugin may see: most
+/// likely a mistake, and never something to pass over.
 pub fn decide(asks: &[Ask], decisions: &Decisions<'_>) -> Result<Consent, PolicyError> {
     for grant in decisions.grants {
         check_grant(grant, asks)?;
@@ -98,6 +99,11 @@ fn check_grant(grant: &Grant, asks: &[Ask]) -> Result<(), PolicyError> {
             // The bare kind still stands for all directories that the manifest itself names.
             let all_named = permission.scope().is_none() && asks.iter().all(|ask| ask.open().is_none());
             if all_named { Ok(()) } else { Err(PolicyError::NameDirectory { grant: grant.to_string() }) }
+        }
+        // A manifest that asks for every variable can be granted one by name.
+        Grant::Permission(permission) if permission.kind() == PermissionKind::EnvVars => {
+            let refused = permission.scope().and_then(refused_variable);
+            refused.map_or(Ok(()), |why| Err(PolicyError::Variable { grant: grant.to_string(), why }))
         }
         _ => Ok(()),
     }

@@ -13,6 +13,7 @@ mod item;
 mod scope;
 mod template;
 mod time;
+mod variable;
 mod words;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use item::Item;
 pub use scope::scope_findings;
 pub use template::{resolve, used_keys};
 pub use time::wall;
+pub use variable::{refused_variable, sees_variable};
 pub use words::granted_words;
 
 use crate::code::{Code, Coded};
@@ -59,6 +61,14 @@ pub enum PolicyError {
         /// The grant.
         grant: String,
     },
+    /// A variable that no plugin may see was granted.
+    #[error("`{grant}` cannot be granted: {why}")]
+    Variable {
+        /// The grant.
+        grant: String,
+        /// Why.
+        why: &'static str,
+    },
     /// A scope has not the form of its kind, or names a configuration key that cannot be filled in.
     #[error("the permission `{permission}` is not valid: {why}")]
     Scope {
@@ -72,7 +82,9 @@ pub enum PolicyError {
 impl Coded for PolicyError {
     fn code(&self) -> Code {
         match self {
-            Self::Syntax { .. } | Self::NotAsked { .. } | Self::NameDirectory { .. } => Code::ValueInvalid,
+            Self::Syntax { .. } | Self::NotAsked { .. } | Self::NameDirectory { .. } | Self::Variable { .. } => {
+                Code::ValueInvalid
+            }
             Self::Scope { .. } => Code::ManifestInvalid,
         }
     }
@@ -89,7 +101,7 @@ impl Coded for PolicyError {
             Self::NameDirectory { .. } => {
                 Some("name each directory: --grant filesystem=read:DIR or --grant filesystem=write:DIR".to_owned())
             }
-            Self::Scope { .. } => None,
+            Self::Variable { .. } | Self::Scope { .. } => None,
         }
     }
 }

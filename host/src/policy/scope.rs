@@ -7,6 +7,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 use super::directory::DirectoryScope;
 use super::endpoint::EndpointScope;
 use super::template::has_placeholder;
+use super::variable;
 
 /// What is wrong with the scopes of a manifest, one line each. A scope that takes a value from the configuration is
 /// checked once it is filled in ([`super::resolve`]).
@@ -28,7 +29,7 @@ pub(super) fn check(permission: &Permission) -> Result<(), String> {
             Some(directory) => check_directory(&directory).map_err(str::to_owned),
             None => Ok(()),
         },
-        PermissionKind::EnvVars => check_variable(scope).map_err(str::to_owned),
+        PermissionKind::EnvVars => variable::check(scope).map_err(str::to_owned),
         PermissionKind::Exec => check_program(scope).map_err(str::to_owned),
         _ => Ok(()),
     }
@@ -47,14 +48,6 @@ fn check_directory(directory: &Path) -> Result<(), &'static str> {
         return Err("a directory is named without `..`");
     }
     Ok(())
-}
-
-fn check_variable(name: &str) -> Result<(), &'static str> {
-    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    if starts && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Ok(());
-    }
-    Err("a variable has letters, digits and `_`, and no digit at its start")
 }
 
 fn check_program(program: &str) -> Result<(), &'static str> {
@@ -100,6 +93,8 @@ mod tests {
             ("env_vars=*", false),
             ("env_vars=AWS_*", false),
             ("env_vars=1A", false),
+            ("env_vars=LD_PRELOAD", false),
+            ("env_vars=PATH", false),
             ("exec=git", true),
             ("exec=/usr/bin/git", true),
             ("exec=git status", false),

@@ -10,7 +10,9 @@ use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission
 
 use super::admission::{Admitted, admit};
 use super::directories::places;
+use super::environment;
 use super::error::CallError;
+use super::exec::Spent;
 use super::launchers::Launchers;
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
@@ -148,6 +150,7 @@ impl Host {
         let mut side = Side {
             variables: request.variables,
             stdin: request.stdin,
+            caller: Some(worker.caller()),
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
@@ -193,8 +196,9 @@ impl Host {
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
-        let mut side = self.side(plugin, &admitted.permissions, limits);
-        let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create }, limits, &mut side);
+        let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, &admitted.permissions, limits) };
+        let environment = environment::granted(&admitted.permissions, std::env::vars_os());
+        let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create, environment }, limits, &mut side);
         if let Err(error) = loaded {
             drop(worker);
             self.forget_launcher(plugin, &error);
@@ -249,7 +253,7 @@ impl Host {
             let admitted = self.admitted.get(&plugin).cloned();
             let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
             let limits = CallLimits { wall: Some(GRACE), ..CallLimits::default() };
-            let mut side = self.side(&plugin, permissions, &limits);
+            let mut side = Side { caller: Some(worker.caller()), ..self.side(&plugin, permissions, &limits) };
             worker.dismiss(GRACE, &mut side);
         }
         self.launchers.clear();
@@ -291,6 +295,10 @@ impl Host {
             until: limits.wall.map(Deadline::after),
             filters: Filters::default(),
             connections: 0,
+            limits: *limits,
+            launchers: &self.launchers,
+            caller: None,
+            spent: Spent::new(),
         }
     }
 }

@@ -1,15 +1,18 @@
-//! The launchers of a host: one that most plugins share, and one for each plugin that was granted directories.
+//! The launchers of a host: one that most plugins share, one for each plugin that was granted directories, and one for the
+//! programs of each plugin that runs some.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migraine_plugin_api::Permission;
 
 use super::directories::granted;
+use super::programs;
 use crate::ids::PluginName;
 use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
-use crate::wire::{Directory, LauncherSpec};
+use crate::wire::{Directory, LauncherSpec, Programs};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]
@@ -18,11 +21,13 @@ pub(super) struct Launchers {
     shared: Option<Arc<Launcher>>,
     /// With the directories that each was started for.
     own: BTreeMap<PluginName, (Vec<Directory>, Arc<Launcher>)>,
+    /// With what each was started for. A running call starts them.
+    programs: RefCell<BTreeMap<PluginName, (LauncherSpec, Arc<Launcher>)>>,
 }
 
 impl Launchers {
     pub(super) fn new(places: Places) -> Self {
-        Self { places, shared: None, own: BTreeMap::new() }
+        Self { places, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
     }
 
     /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
@@ -52,6 +57,35 @@ impl Launchers {
         Ok(launcher)
     }
 
+    /// What the programs of a plugin with these grants see and may execute.
+    ///
+    /// # Errors
+    /// A grant names what no plugin may have.
+    pub(super) fn of_programs(&self, grants: &[Permission]) -> Result<LauncherSpec, SandboxError> {
+        let directories = granted(grants, &self.places)?;
+        let programs = programs::granted(grants, &directories);
+        Ok(LauncherSpec { directories, programs, ..LauncherSpec::default() })
+    }
+
+    /// The launcher for the programs of a plugin.
+    ///
+    /// # Errors
+    /// The process cannot be started.
+    pub(super) fn for_programs(&self, plugin: &PluginName, spec: &LauncherSpec) -> Result<Arc<Launcher>, SandboxError> {
+        let mut all = self.programs.borrow_mut();
+        if let Some((_, launcher)) = all.get(plugin).filter(|(running, _)| running == spec) {
+            return Ok(Arc::clone(launcher));
+        }
+        let launcher = Arc::new(Launcher::start(spec)?);
+        all.insert(plugin.clone(), (spec.clone(), Arc::clone(&launcher)));
+        Ok(launcher)
+    }
+
+    /// Gives up the launcher for the programs of a plugin, which failed.
+    pub(super) fn forget_programs(&self, plugin: &PluginName) {
+        self.programs.borrow_mut().remove(plugin);
+    }
+
     /// Whether a plugin has a launcher of its own.
     pub(super) fn has_own(&self, plugin: &PluginName) -> bool {
         self.own.contains_key(plugin)
@@ -67,11 +101,13 @@ impl Launchers {
     /// As [`Launcher::leave`], for all.
     pub(super) fn leave(&self) {
         self.own.values().map(|(_, launcher)| launcher).chain(&self.shared).for_each(|launcher| launcher.leave());
+        self.programs.borrow().values().for_each(|(_, launcher)| launcher.leave());
     }
 
     /// Lets go of all; each ends with its last worker.
     pub(super) fn clear(&mut self) {
         self.own.clear();
+        self.programs.borrow_mut().clear();
         self.shared = None;
     }
 }

@@ -11,11 +11,13 @@ use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, Plugi
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::broker;
+use super::exec::Spent;
+use super::launchers::Launchers;
 use crate::controls::{Check, makes};
 use crate::ids::PluginName;
 use crate::policy::{Endpoint, EndpointError};
 use crate::sandbox::awake::Deadline;
-use crate::sandbox::{CallUsage, HostSide, Stream};
+use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream};
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
 use crate::wire::Limits;
@@ -80,6 +82,13 @@ pub(super) struct Side<'a> {
     pub(super) filters: Filters,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
+    /// The limits of the call.
+    pub(super) limits: CallLimits,
+    pub(super) launchers: &'a Launchers,
+    /// The worker that is called, once it is there.
+    pub(super) caller: Option<Caller>,
+    /// What programs have used in this call.
+    pub(super) spent: Spent,
 }
 
 impl HostSide for Side<'_> {
@@ -122,7 +131,7 @@ impl HostSide for Side<'_> {
             "connect" => {
                 Err(PluginError::new(ErrorKind::Unsupported, "`connect` answers with a descriptor: ask for one"))
             }
-            "exec" => self.guarded(PermissionKind::Exec, &program(body)?, "exec"),
+            "exec" => self.exec(body),
             other => Err(unknown(other)),
         }
     }
@@ -192,18 +201,6 @@ impl Side<'_> {
         Ok(piece)
     }
 
-    /// Services that a permission opens. Without the grant the plugin learns what is missing; with it, it learns that
-    /// this version has no such service, and can fall back.
-    fn guarded(&mut self, kind: PermissionKind, scope: &str, service: &str) -> Result<Vec<u8>, PluginError> {
-        let wanted =
-            Permission::scoped(kind, scope).map_err(|e| PluginError::new(ErrorKind::Invalid, e.to_string()))?;
-        if self.permissions.iter().any(|held| held.covers(&wanted)) {
-            let message = format!("this version of migraine does not offer `{service}` to plugins");
-            return Err(PluginError::new(ErrorKind::Unsupported, message));
-        }
-        Err(self.deny(&wanted, service))
-    }
-
     fn connect(&mut self, asked: &str) -> Result<OwnedFd, PluginError> {
         let invalid = |error: EndpointError| {
             PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", safe_line(asked)))
@@ -239,7 +236,7 @@ impl Side<'_> {
     }
 
     /// Records a refusal; the plugin and the user learn what would change it.
-    fn denied(&self, wanted: &str, line: String) -> PluginError {
+    pub(super) fn denied(&self, wanted: &str, line: String) -> PluginError {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
         PluginError::new(ErrorKind::PermissionDenied, line).with_help(format!(
             "if the plugin's manifest asks for it: migraine plugin enable {} --grant {wanted}",
@@ -250,12 +247,6 @@ impl Side<'_> {
 
 fn text(body: &[u8]) -> Result<&str, PluginError> {
     std::str::from_utf8(body).map_err(|_| PluginError::new(ErrorKind::Invalid, "the request is not UTF-8 text"))
-}
-
-fn program(body: &[u8]) -> Result<String, PluginError> {
-    let value: serde_json::Value = serde_json::from_slice(body)?;
-    let name = value.get("program").and_then(serde_json::Value::as_str);
-    name.map(str::to_owned).ok_or_else(|| PluginError::new(ErrorKind::Invalid, "the request names no program"))
 }
 
 fn unknown(service: &str) -> PluginError {

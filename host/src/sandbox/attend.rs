@@ -21,6 +21,7 @@ use nix::sys::socket::{MsgFlags, send};
 use super::awake;
 use super::cgroup::Groups;
 use super::error::Death;
+use super::family;
 use super::worker::CallLimits;
 use crate::controls::{Check, makes};
 use crate::sys;
@@ -63,6 +64,10 @@ pub(super) struct Watched {
     deadline: AtomicU64,
     /// Set from outside to end the call that runs.
     interrupted: OnceLock<&'static AtomicBool>,
+    /// The worker whose call this one runs for: it ends with that one.
+    on_behalf: OnceLock<Arc<Watched>>,
+    /// Whether it runs a program, whose processes all count.
+    runs_program: AtomicBool,
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     call: AtomicU32,
@@ -119,6 +124,8 @@ impl Watched {
             pid: OnceLock::new(),
             deadline: AtomicU64::new(0),
             interrupted: OnceLock::new(),
+            on_behalf: OnceLock::new(),
+            runs_program: AtomicBool::new(false),
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
             call: AtomicU32::new(0),
@@ -142,6 +149,12 @@ impl Watched {
         }
         let at = limits.wall.map_or(Duration::MAX, |wall| awake::now().saturating_add(wall));
         self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
+    }
+
+    /// It is about to run a program, for the call of another worker.
+    pub(super) fn run_for(&self, other: &Arc<Self>) {
+        self.runs_program.store(true, Ordering::Relaxed);
+        let _ = self.on_behalf.set(Arc::clone(other));
     }
 
     /// Writes to the caller's stream. While that waits for its reader, the plugin's time stands still.
@@ -214,6 +227,10 @@ impl Watched {
             self.kill(Some(Death::Interrupted));
             return true;
         }
+        if at != 0 && self.on_behalf.get().is_some_and(|other| other.gone_within(Duration::ZERO)) {
+            self.kill(Some(Death::Interrupted));
+            return true;
+        }
         let waits = writing != 0 && Duration::from_nanos(now.saturating_sub(writing)) >= SLOW_WRITE;
         if at != 0 && now >= at && !waits && makes(Check::Deadline) {
             self.kill(Some(Death::Time(Duration::from_millis(self.wall_ms.load(Ordering::Relaxed)))));
@@ -255,12 +272,16 @@ impl Watched {
             return;
         }
         used.looked = now;
+        let runs_program = self.runs_program.load(Ordering::Relaxed);
+        let look = |pid| self.look_at_memory(pid);
+        let resident_now = if runs_program { Some(family::resident(pid, look)) } else { look(pid) };
         if let Some((resident, limit)) = self.memory
-            && self.look_at_memory(pid).is_some_and(|bytes| bytes > resident)
+            && resident_now.is_some_and(|bytes| bytes > resident)
         {
             self.kill(Some(Death::Memory(limit)));
         }
-        let Ok(cpu) = sys::clock::cpu_time(pid) else { return };
+        let cpu = if runs_program { family::cpu(pid) } else { self.cpu_time() };
+        let Some(cpu) = cpu else { return };
         let window = if is_called { CPU_WINDOW } else { IDLE_WINDOW };
         if used.call != call || now.duration_since(used.since) >= window {
             // The first look at this call: what it used before is less than one tick per thread.

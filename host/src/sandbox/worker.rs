@@ -105,12 +105,12 @@ pub(super) struct Channel {
 pub struct Worker {
     launcher: Arc<Launcher>,
     number: u32,
-    rlimits: Rlimits,
+    pub(super) rlimits: Rlimits,
     /// Removed after the process, whose handle the launcher holds.
-    group: Option<Group>,
+    pub(super) group: Option<Group>,
     /// Processes that the group had refused when somebody last asked.
     refused: u64,
-    watched: Arc<Watched>,
+    pub(super) watched: Arc<Watched>,
     /// The attendant's key for it.
     key: u64,
     channel: Channel,
@@ -287,6 +287,13 @@ impl Worker {
         refused > std::mem::replace(&mut self.refused, refused)
     }
 
+    /// Ends the worker at once and waits until its processes are gone.
+    pub fn end(mut self) -> Option<Usage> {
+        self.watched.kill(None);
+        let _ = self.bury();
+        self.until_end()
+    }
+
     /// Tells the plugin to end, waits at most `grace` for its own clean-up, and leaves the process to the end of the
     /// launcher, which follows: the kernel takes milliseconds to take a worker's namespaces apart.
     pub fn dismiss(mut self, grace: Duration, side: &mut dyn HostSide) {
@@ -305,11 +312,15 @@ impl Worker {
     pub fn shut_down(mut self, grace: Duration, side: &mut dyn HostSide) -> Option<Usage> {
         self.say_goodbye(grace, side);
         let _ = self.bury();
+        self.until_end()
+    }
+
+    fn until_end(&self) -> Option<Usage> {
         let ended = self.ended.as_ref()?;
         Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
     }
 
-    fn exchange(
+    pub(super) fn exchange(
         &mut self,
         kind: Kind,
         body: &[u8],
@@ -425,12 +436,12 @@ impl Worker {
     }
 
     /// The worker broke the protocol.
-    fn broken(&mut self, why: String) -> SandboxError {
+    pub(super) fn broken(&mut self, why: String) -> SandboxError {
         self.watched.kill(Some(Death::Protocol(why)));
         self.died()
     }
 
-    fn died(&mut self) -> SandboxError {
+    pub(super) fn died(&mut self) -> SandboxError {
         self.bury().map_or_else(|error| error, SandboxError::Died)
     }
 

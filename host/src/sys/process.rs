@@ -42,6 +42,13 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Sets a variable of the environment of this process, which must have one thread.
+#[expect(clippy::disallowed_methods, reason = "a worker before its plugin: there is no other thread")]
+pub(crate) fn set_variable(name: &str, value: &std::ffi::OsStr) {
+    // SAFETY: setenv(3) must not run beside another thread that reads the environment; the callers have one thread.
+    unsafe { std::env::set_var(name, value) };
+}
+
 /// A handle on this process itself (pidfd_open(2)).
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Programs;
 use super::limits::Rlimits;
 
 /// Which layers a worker seals itself with: all of them, but where [`LauncherSpec::layers`] can be told otherwise.
@@ -74,6 +75,8 @@ pub struct LauncherSpec {
     pub load_by: Option<LoadBy>,
     /// What the workers see of the machine's tree; most have nothing.
     pub directories: Vec<Directory>,
+    /// What the workers may execute. Where they may, they see the system's own directories as well.
+    pub programs: Programs,
     /// The layers that stand.
     #[cfg(feature = "attack-controls")]
     #[serde(rename = "attack_controls_layers")]
@@ -92,12 +95,12 @@ impl LauncherSpec {
         layers
     }
 
-    /// Where the workers' scratch directory lies: out of the way of directories in `/tmp`, which it would hide.
+    /// Where the workers' scratch directory lies: out of the way of directories and programs in `/tmp`, which it would hide.
     #[must_use]
     pub fn scratch(&self) -> &'static str {
         let usual = "/tmp";
         let is_taken = self.directories.iter().any(|directory| directory.path.starts_with(Path::new(usual)));
-        if is_taken { "/dev/scratch" } else { usual }
+        if is_taken || self.programs.lie_in(Path::new(usual)) { "/dev/scratch" } else { usual }
     }
 }
 
@@ -114,8 +117,9 @@ pub struct WorkerSpec {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToLauncher {
-    /// Start a worker; beside travel, in this order: code, request pipe, reply pipe, standard output, standard error and,
-    /// where it receives descriptors, the socket that they come over; last the doors of its control group.
+    /// Start a worker; beside travel, in this order: code (or the standard input of a program), request pipe, reply pipe,
+    /// standard output, standard error and, where it receives descriptors, the socket that they come over; last the doors
+    /// of its control group.
     Spawn {
         /// The host's number for it.
         worker: u32,

@@ -82,4 +82,7 @@ impl Rlimits {
     };
     /// The defaults of a script: interpreters need memory before the first line runs.
     pub const SCRIPT: Self = Self { data: 256 << 20, stack: 10 << 20, ..Self::NATIVE };
+    /// A program of the system and all that it starts. Programs are written for machines without such limits: they open
+    /// files, fork, and reserve address space.
+    pub const PROGRAM: Self = Self { address_space: 4 << 30, descriptors: 64, threads: 32, ..Self::SCRIPT };
 }

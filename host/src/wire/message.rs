@@ -1,7 +1,19 @@
 //! Bodies of the frames that the worker itself understands; the others pass through to the plugin.
 
+use std::ffi::OsString;
+
 use migraine_plugin_api::private::CreateBody;
 use serde::{Deserialize, Serialize};
+
+/// An environment variable of the user. It travels in frames alone: every process of the user can read the environment
+/// that a process was started with (proc_pid_environ(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value, which need not be text.
+    pub value: OsString,
+}
 
 /// What a worker is told after it is sealed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -10,6 +22,8 @@ pub struct LoadBody {
     pub plugin: String,
     /// What the plugin's constructor receives.
     pub create: CreateBody,
+    /// Variables that are added to the worker's environment.
+    pub environment: Vec<Variable>,
 }
 
 /// What a worker reports when the plugin object exists.

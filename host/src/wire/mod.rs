@@ -8,6 +8,7 @@ mod control;
 mod frame;
 mod limits;
 mod message;
+mod program;
 
 pub use control::{
     CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FailedStep, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX,
@@ -15,4 +16,5 @@ pub use control::{
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
 pub use limits::{CPU_WINDOW, Limits, Rlimits, STRAY_MAX, WALL, WALL_SECONDS};
-pub use message::{Layer, LoadBody, LoadFailure, LoadedBody, Probe, SealReport};
+pub use message::{Layer, LoadBody, LoadFailure, LoadedBody, Probe, SealReport, Variable};
+pub use program::{PROGRAMS_MAX, Programs, RanBody, RunBody};

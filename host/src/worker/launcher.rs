@@ -15,7 +15,7 @@ use super::absence::Absence;
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::{self, Common, Report, StepError, at};
-use super::{numbers, serve};
+use super::{numbers, program, serve};
 use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
@@ -81,7 +81,7 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
-    for library in SYSTEM_LIBRARIES {
+    for library in SYSTEM_LIBRARIES.iter().filter(|_| !spec.programs.are_run()) {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
     }
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
@@ -89,7 +89,9 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         let trees = jail::directories::take_as_root(&spec.directories)?;
         jail::spaces::leave_root()?;
         jail::spaces::enter_all()?;
-        let trees = trees.map_or_else(|| jail::directories::take(&spec.directories), Ok)?;
+        let mut trees = trees.map_or_else(|| jail::directories::take(&spec.directories), Ok)?;
+        // After the directories: where both show a place, it is the system's that is seen.
+        trees.extend(jail::system::take(&spec.programs)?);
         // A sibling of this process, so that the host stays its parent and can reap it; pid 1 of the new namespace, so
         // that it can mount procfs and its end takes every worker along.
         match at("clone into the pid namespace", clone(libc::CLONE_PARENT))? {
@@ -98,7 +100,7 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         }
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
-        load_by = jail::root::enter(spec.load_by, spec.scratch(), &trees)?;
+        load_by = jail::root::enter(spec, &trees)?;
         jail::spaces::rename_host()?;
     }
     // What a plugin makes in the caller's directories is as private as what the caller makes.
@@ -140,7 +142,8 @@ impl Launcher {
     fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec) -> Self {
         // What most workers need is ready before the first is asked for.
         let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
-        let common = Common { layers: spec.layers(), load_by, scratch: spec.scratch(), directories: spec.directories };
+        let (layers, scratch) = (spec.layers(), spec.scratch());
+        let common = Common { layers, load_by, scratch, directories: spec.directories, programs: spec.programs };
         Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 
@@ -241,7 +244,7 @@ impl Launcher {
         if self.common.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
-        let profile = Profile::of(&spec, &self.common.directories);
+        let profile = Profile::of(&spec, &self.common.directories, &self.common.programs);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match at("clone the worker", clone(flags))? {
             Cloned::Child => become_worker(spec, &self.common, program, (fds, doors), mouth),
@@ -328,6 +331,7 @@ fn become_worker(
         }
     });
     match outcome {
+        Ok(sealing) if common.programs.are_run() => exit_now(program::main(sealing)),
         Ok(sealing) => exit_now(serve::main(sealing, common.load_by)),
         Err(_) => exit_now(71),
     }

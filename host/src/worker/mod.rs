@@ -1,10 +1,11 @@
-//! The worker's program: the launcher that makes workers, the jail they seal themselves in, the loader and the loop that
-//! serves calls. Runs in processes of its own; the host process only ever calls [`enter`].
+//! The worker's program: the launcher that makes workers, the jail they seal themselves in, the loader, the loop that
+//! serves calls, and the keeper of programs that are run for a plugin. Runs in processes of its own; the host process only ever calls [`enter`].
 
 mod absence;
 mod jail;
 mod launcher;
 mod loader;
+mod program;
 mod serve;
 
 /// Becomes the launcher if this process was started as one; returns at once otherwise.
@@ -25,7 +26,7 @@ mod numbers {
     pub(super) const REQUESTS: RawFd = 3;
     /// Frames to the host.
     pub(super) const REPLIES: RawFd = 4;
-    /// The verified bytes; closed once they are loaded.
+    /// The verified bytes, closed once they are loaded; or the standard input of a program.
     pub(super) const CODE: RawFd = 5;
     /// The launcher's ear while the worker seals itself; closed before the plugin is near.
     pub(super) const REPORT: RawFd = 6;

@@ -15,7 +15,9 @@ use migraine_plugin_api::{ErrorKind, PluginError};
 use super::jail::Sealing;
 use super::{loader, numbers};
 use crate::sys;
-use crate::wire::{Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, WireError, write_frame};
+use crate::wire::{
+    Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, Variable, WireError, write_frame,
+};
 
 /// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
 /// sees the channel end.
@@ -239,6 +241,10 @@ fn load(channel: &Arc<Channel>, code: &Path, body: &[u8]) -> Result<(PluginObjec
     use crate::wire::LoadFailure;
     let failed = |error: String| LoadFailure::Library { message: error };
     let body: LoadBody = serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?;
+    // Before the library is opened: its constructors may start threads, and they see the environment already.
+    for Variable { name, value } in &body.environment {
+        sys::process::set_variable(name, value);
+    }
     let loaded = loader::open(code);
     // The library is mapped, or never will be: the plugin's code must not find its own file open.
     drop(sys::fd::take_inherited(numbers::CODE));

@@ -20,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::runtime::CallError;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
-use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
+use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Programs, Rlimits, WorkerSpec};
 use migraine_plugin_api::{ErrorKind, PluginError};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -249,6 +249,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         load_by: args.copy.then_some(LoadBy::Copy),
         directories: args.directories(),
         layers: args.layers(),
+        programs: Programs::None,
     })?);
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
     let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
@@ -303,7 +304,7 @@ impl Arena {
         let pairs = config.iter().filter_map(|pair| pair.split_once('='));
         let config: BTreeMap<_, _> = pairs.map(|(key, text)| (key.to_owned(), text.into())).collect();
         let create = migraine_plugin_api::private::CreateBody { config, ..Default::default() };
-        let body = LoadBody { plugin: "arena".to_owned(), create };
+        let body = LoadBody { plugin: "arena".to_owned(), create, environment: Vec::new() };
         worker.load(&body, &CallLimits::default(), &mut Bare)?;
         Ok(worker)
     }

@@ -104,7 +104,7 @@ fn spawn(launcher: &Arc<Launcher>, code: &OwnedFd) -> Result<Worker> {
 }
 
 fn load(worker: &mut Worker) -> Result<()> {
-    let body = LoadBody { plugin: "bench".to_owned(), create: CreateBody::default() };
+    let body = LoadBody { plugin: "bench".to_owned(), create: CreateBody::default(), environment: Vec::new() };
     worker.load(&body, &CallLimits::default(), &mut Silent)?;
     Ok(())
 }

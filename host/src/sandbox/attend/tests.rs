@@ -5,7 +5,8 @@ use std::process::{Child, Command};
 use std::sync::Barrier;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::pipe2;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, pipe2};
 
 use super::*;
 use crate::wire::{Layers, Rlimits};
@@ -195,4 +196,44 @@ fn cpu_time_is_counted_anew_in_each_window_of_a_call() {
     }
     look_after(limit);
     assert_eq!(trial.watched.cause(), Some(Death::Cpu(limit)));
+}
+
+// A58: what a program starts is counted with it.
+#[test]
+fn all_processes_of_a_program_count() {
+    let (caller, trial) = (Trial::new("sleep 60", quiet()), Trial::new("sh -c 'while :; do :; done' & wait", quiet()));
+    let pid = trial.watched.pid().unwrap();
+    let limit = Duration::from_millis(200);
+    let look_until = |used: Duration| {
+        while family::cpu(pid).unwrap() < used {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        trial.watched.look()
+    };
+    trial.watched.arm(1, &CallLimits { cpu: limit, ..endless() });
+    look_until(limit * 2);
+    look_until(limit * 4);
+    assert_eq!(trial.watched.cause(), None, "of a plugin, only its own process counts");
+    trial.watched.run_for(&caller.watched);
+    trial.watched.arm(2, &CallLimits { cpu: limit, ..endless() });
+    trial.watched.look();
+    let members = family::members(pid);
+    look_until(family::cpu(pid).unwrap() + limit);
+    for pid in &members[1..] {
+        kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
+    }
+    assert_eq!(trial.watched.cause(), Some(Death::Cpu(limit)));
+}
+
+#[test]
+fn a_program_ends_with_the_worker_that_asked_for_it() {
+    let (caller, trial) = (Trial::new("sleep 60", quiet()), Trial::new("sleep 60", quiet()));
+    trial.watched.run_for(&caller.watched);
+    trial.watched.arm(1, &endless());
+    trial.watched.look();
+    assert_eq!(trial.watched.cause(), None);
+    caller.watched.kill(None);
+    assert!(caller.watched.gone_within(Duration::from_secs(20)));
+    trial.watched.look();
+    assert_eq!(trial.watched.cause(), Some(Death::Interrupted));
 }

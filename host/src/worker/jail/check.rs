@@ -4,23 +4,39 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::{StepError, at};
+use super::{Common, StepError, at};
 use crate::sys;
-use crate::wire::{Directory, Layer, Layers, Probe};
+use crate::wire::{Directory, Layer, Probe};
 
 /// A name that nobody uses.
 const PROBE: &str = ".migraine-probe";
 
-/// Directories that every machine has, those that a grant leads through left out.
-fn ungranted(directories: &[Directory]) -> impl Iterator<Item = &'static str> {
-    let granted = |path: &str| directories.iter().any(|directory| directory.path.starts_with(path));
-    ["/etc", "/usr", "/sys"].into_iter().filter(move |path| !granted(path))
+/// What every machine has, those places left out that a grant leads to or through.
+fn ungranted(common: &Common) -> impl Iterator<Item = &'static str> {
+    let granted = |path: &str| {
+        let shows = |shown: &Directory| shown.path.starts_with(path) || Path::new(path).starts_with(&shown.path);
+        common.directories.iter().any(shows) || common.programs.lie_in(Path::new(path))
+    };
+    let runs_programs = common.programs.are_run();
+    let everywhere: &[&str] =
+        if runs_programs { &["/etc/passwd", "/etc/group", "/var", "/sys"] } else { &["/etc", "/usr", "/sys"] };
+    everywhere.iter().copied().filter(move |path| !granted(path))
+}
+
+/// Tries to run what was written to the scratch directory, which the working directory is.
+fn run_own() -> io::Result<()> {
+    File::create_new(PROBE)?.set_permissions(fs::Permissions::from_mode(0o700))?;
+    let started = Command::new(Path::new(".").join(PROBE)).spawn();
+    fs::remove_file(PROBE)?;
+    started.map(drop)
 }
 
 /// Tries to make a file; one that was there is left alone.
@@ -58,7 +74,8 @@ fn name_of(error: &io::Error) -> String {
 ///
 /// # Errors
 /// An attribute cannot be read.
-pub(super) fn probe(layers: &Layers, directories: &[Directory]) -> Result<Vec<Probe>, StepError> {
+pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
+    let Common { layers, directories, programs, .. } = common;
     let mut tried = Tried(Vec::new());
     let (no_new_privileges, seccomp, dumpable) = at("read attributes", sys::privileges::attributes())?;
     if layers.privileges {
@@ -75,7 +92,7 @@ pub(super) fn probe(layers: &Layers, directories: &[Directory]) -> Result<Vec<Pr
         tried.attribute(Layer::Namespaces, "be user id 0", format!("user id {own}"), other);
         let pid = std::process::id();
         tried.attribute(Layer::Namespaces, "see other processes", format!("process id {pid}"), pid == 1);
-        for path in ungranted(directories) {
+        for path in ungranted(common) {
             tried.act(Layer::Namespaces, &format!("look at {path}"), fs::symlink_metadata(path));
         }
     }
@@ -95,13 +112,18 @@ pub(super) fn probe(layers: &Layers, directories: &[Directory]) -> Result<Vec<Pr
     if layers.landlock {
         tried.act(Layer::Landlock, "list the root", fs::read_dir("/"));
     }
+    if programs.are_run() {
+        tried.act(Layer::Landlock, "run what was written", run_own());
+    }
     if layers.seccomp {
         let named = format!("mode {seccomp}");
         tried.attribute(Layer::Seccomp, "make unfiltered system calls", named, seccomp == 2);
         tried.act(Layer::Seccomp, "make a socket", std::net::UdpSocket::bind("127.0.0.1:0"));
         let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(io::Error::from);
         tried.act(Layer::Seccomp, "make a namespace", unshared);
-        tried.act(Layer::Seccomp, "start a program", std::process::Command::new("/proc/self/exe").spawn());
+        if !programs.are_run() {
+            tried.act(Layer::Seccomp, "start a program", Command::new("/proc/self/exe").spawn());
+        }
     }
     Ok(tried.0)
 }

@@ -2,7 +2,7 @@
 //! can be mounted after the pivot, so a launcher takes exactly these before it.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::fcntl::AT_FDCWD;
 
 use super::{StepError, at, mounts, spaces};
-use crate::sys::mount::{mount_setattr, move_mount, open_directory, open_tree};
+use crate::sys::mount::{Use, mount_setattr, move_mount, open_directory, open_file, open_tree};
 use crate::wire::Directory;
 
 /// Interfaces to the kernel that look like files: no grant of a directory means these.
@@ -75,10 +75,11 @@ impl From<DirectoryError> for TakeError {
     }
 }
 
-/// A detached copy of a directory and what is mounted below, with its final attributes.
+/// A detached copy of a directory or file and what is mounted below, with its final attributes.
 pub(in crate::worker) struct Tree {
-    path: PathBuf,
-    tree: OwnedFd,
+    pub(super) path: PathBuf,
+    pub(super) tree: OwnedFd,
+    pub(super) is_file: bool,
 }
 
 /// As [`take`], for root, before it gives its id up: afterwards its files could not be read. `None` when there is nothing
@@ -116,8 +117,9 @@ fn copy(directory: &Directory, ids: Option<&OwnedFd>) -> Result<Tree, DirectoryE
         return Err(DirectoryError::new(path, &reason));
     }
     let tree = open_directory(AT_FDCWD, path).and_then(|opened| open_tree(opened.as_fd(), true)).map_err(failed)?;
-    match mount_setattr(&tree, directory.writable, ids) {
-        Ok(()) => Ok(Tree { path: path.clone(), tree }),
+    let purpose = if directory.writable { Use::Changing } else { Use::Reading };
+    match mount_setattr(&tree, purpose, ids) {
+        Ok(()) => Ok(Tree { path: path.clone(), tree, is_file: false }),
         Err(error) if ids.is_some() && matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => {
             let kinds = without_id_maps(path, &seen, ids);
             let reason = format!("its file system shows root's files to nobody else ({kinds})");
@@ -141,7 +143,7 @@ fn without_id_maps(path: &Path, seen: &[mounts::Mount], ids: Option<&OwnedFd>) -
     let refuses = |mount: &&mounts::Mount| {
         let place = if mount.point.starts_with(path) { &mount.point } else { path };
         let alone = open_directory(AT_FDCWD, place).and_then(|opened| open_tree(opened.as_fd(), false));
-        alone.is_ok_and(|tree| mount_setattr(&tree, false, ids).is_err())
+        alone.is_ok_and(|tree| mount_setattr(&tree, Use::Reading, ids).is_err())
     };
     let names = seen.iter().filter(refuses).map(|mount| format!("{} at `{}`", mount.kind, mount.point.display()));
     names.collect::<Vec<_>>().join(", ")
@@ -161,7 +163,7 @@ pub(super) fn count_names(trees: &[Tree]) -> usize {
     trees.iter().map(|tree| tree.path.components().count()).sum()
 }
 
-/// Attaches directories at their own paths below `root`, before the pivot.
+/// Attaches trees at their own paths below `root`, before the pivot. Of two with one path the later one is seen.
 ///
 /// # Errors
 /// A mount point cannot be made, or an outer directory does not hold an inner one any more.
@@ -170,19 +172,29 @@ pub(super) fn attach(trees: &[Tree], root: &Path) -> Result<(), TakeError> {
     let mut ordered: Vec<&Tree> = trees.iter().collect();
     // One inside of another is attached after it, so that it lies on it.
     ordered.sort_by(|one, other| one.path.cmp(&other.path));
-    for Tree { path, tree } in ordered {
+    for Tree { path, tree, is_file } in ordered {
         let inner = path.strip_prefix("/").unwrap_or(path);
         let is_inside = |other: &Tree| other.path != *path && path.starts_with(&other.path);
         if !trees.iter().any(is_inside) {
-            at("make a directory's place", fs::create_dir_all(root.join(inner)))?;
+            at("make a mount point", make_place(&root.join(inner), *is_file))?;
         }
         // What an outer directory holds may have changed since it was copied: a link must not lead elsewhere.
-        let target = open_directory(below.as_fd(), inner);
+        let target = open_file(below.as_fd(), inner);
         target
             .and_then(|target| move_mount(tree, &target))
             .map_err(|error| DirectoryError::new(path, &explain(&error)))?;
     }
     Ok(())
+}
+
+fn make_place(path: &Path, is_file: bool) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if is_file => {
+            fs::create_dir_all(parent)?;
+            File::options().create(true).append(true).open(path).map(drop)
+        }
+        _ => fs::create_dir_all(path),
+    }
 }
 
 /// Opens a directory where workers see it.

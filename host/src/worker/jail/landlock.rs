@@ -1,13 +1,14 @@
 //! Landlock (landlock(7)): the second lock on the doors that the mount and net namespaces close, and it must hold alone.
 
 use std::io;
+use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd, Ruleset,
-    RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd,
+    Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 
-use super::{Common, StepError, at, directories, root};
+use super::{Common, StepError, at, directories, root, system};
 use crate::sys;
 use crate::wire::LoadBy;
 
@@ -16,7 +17,8 @@ const LEAST: ABI = ABI::V3;
 /// The newest version whose rights are named here; an older kernel gets all that it knows.
 const NEWEST: ABI = ABI::V6;
 
-/// Denies every right that this kernel knows, but for the scratch directory, the granted ones and three devices.
+/// Denies every right that this kernel knows, but for the scratch directory, the granted ones and three devices. Programs
+/// may also read the system's directories and execute what was granted.
 ///
 /// # Errors
 /// The kernel's Landlock is missing, switched off or too old; a granted directory is gone.
@@ -63,7 +65,15 @@ fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Err
         let rights = if directory.writable { change } else { read };
         ruleset = ruleset.add_rule(PathBeneath::new(directories::open(directory)?, rights))?;
     }
-    if own_root && common.load_by == LoadBy::Copy {
+    if common.programs.are_run() {
+        for path in system::readable() {
+            ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, readable(path, read)))?;
+        }
+        for path in system::executable(&common.programs) {
+            let rights = readable(&path, read) | AccessFs::Execute;
+            ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, rights))?;
+        }
+    } else if own_root && common.load_by == LoadBy::Copy {
         // The dynamic loader opens it by path; its mount is read-only.
         ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::CODE_COPY)?, AccessFs::ReadFile))?;
     }
@@ -82,4 +92,9 @@ fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Err
         LandlockStatus::Available { effective_abi, .. } => Ok(u32::try_from(effective_abi as i32)?),
         other => Err(format!("{other:?}").into()),
     }
+}
+
+/// A rule for a file names no right that only directories have.
+fn readable(path: &Path, directory: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
+    if path.is_dir() { directory } else { AccessFs::ReadFile.into() }
 }

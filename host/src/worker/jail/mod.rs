@@ -9,6 +9,7 @@ pub(super) mod limits;
 mod mounts;
 pub(super) mod root;
 pub(super) mod spaces;
+pub(super) mod system;
 
 use std::fmt;
 use std::io;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, FailedStep, Layers, LoadBy, SealReport, WorkerSpec};
+use crate::wire::{Directory, FailedStep, Layers, LoadBy, Programs, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub(super) struct Common {
     pub(super) scratch: &'static str,
     /// What is shown of the machine's tree.
     pub(super) directories: Vec<Directory>,
+    /// What may be executed; where anything may, the workers run programs and no plugins.
+    pub(super) programs: Programs,
 }
 
 /// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.
@@ -81,6 +84,8 @@ pub(super) fn seal<'a>(
         // Mounts need the launcher's user namespace, so they come before the worker's own.
         root::mount_scratch(common.scratch, &spec.rlimits)?;
         match common.load_by {
+            // It loads no code.
+            _ if common.programs.are_run() => {}
             LoadBy::Copy => root::copy_code()?,
             LoadBy::Procfs => root::show_descriptors()?,
         }
@@ -129,12 +134,11 @@ impl Sealing<'_> {
     /// A step failed.
     pub(super) fn finish(self) -> Result<SealReport, StepError> {
         drop(self.listener);
-        let Common { layers, directories, .. } = self.common;
-        if layers.privileges {
+        if self.common.layers.privileges {
             // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
             at("give up dumpability", sys::privileges::set_dumpable(false))?;
         }
-        let probes = check::probe(layers, directories)?;
-        Ok(SealReport { layers: *layers, landlock_abi: self.landlock_abi, probes })
+        let probes = check::probe(self.common)?;
+        Ok(SealReport { layers: self.common.layers, landlock_abi: self.landlock_abi, probes })
     }
 }

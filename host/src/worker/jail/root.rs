@@ -1,5 +1,5 @@
-//! The private root: a read-only tmpfs that holds nothing of the host but three harmless devices and the directories that
-//! were granted (pivot_root(2)).
+//! The private root: a read-only tmpfs that holds nothing of the host but three harmless devices, the directories that were
+//! granted and, for programs, those of the system (pivot_root(2)).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,9 +10,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
 use super::directories::{self, TakeError, Tree};
-use super::{StepError, at};
+use super::{StepError, at, system};
 use crate::sys;
-use crate::wire::{LoadBy, Rlimits};
+use crate::wire::{LauncherSpec, LoadBy, Rlimits};
 use crate::worker::numbers;
 
 /// Where a worker finds its code: among its descriptors, or as a copy of its own. No granted directory lies in `/dev`.
@@ -28,7 +28,9 @@ const CARRIERS: [&str; 4] = ["/tmp", "/run", "/mnt", "/proc"];
 ///
 /// # Errors
 /// The first mount that failed, or a directory that could not be attached.
-pub(in crate::worker) fn enter(forced: Option<LoadBy>, scratch: &str, trees: &[Tree]) -> Result<LoadBy, TakeError> {
+pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<LoadBy, TakeError> {
+    let forced = spec.load_by;
+    let links = if spec.programs.are_run() { at("read the system's links", system::links())? } else { Vec::new() };
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     // Nothing that is mounted from here on may reach the host's tree.
     at(
@@ -36,11 +38,11 @@ pub(in crate::worker) fn enter(forced: Option<LoadBy>, scratch: &str, trees: &[T
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>),
     )?;
     let carrier = CARRIERS.iter().find(|path| Path::new(path).is_dir()).copied().unwrap_or("/");
-    let options = format!("mode=0755,size=64k,nr_inodes={}", 32 + directories::count_names(trees));
+    let options = format!("mode=0755,size=64k,nr_inodes={}", 32 + links.len() + directories::count_names(trees));
     at("mount the root", mount(Some("tmpfs"), carrier, Some("tmpfs"), quiet, Some(options.as_str())))?;
     let host_devices = Path::new("/dev");
     let new = |name: &str| Path::new(carrier).join(name.trim_start_matches('/'));
-    for directory in ["/proc", CODE, scratch] {
+    for directory in ["/proc", CODE, spec.scratch()] {
         at("make the root's directories", fs::create_dir_all(new(directory)))?;
     }
     for device in DEVICES {
@@ -49,8 +51,11 @@ pub(in crate::worker) fn enter(forced: Option<LoadBy>, scratch: &str, trees: &[T
         let source = host_devices.join(device);
         at("bind the root's devices", mount(Some(&source), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>))?;
     }
+    at("make the system's links", system::make_links(&links, Path::new(carrier)))?;
     directories::attach(trees, Path::new(carrier))?;
     let load_by = match forced {
+        // A program would see its own descriptors' names there, and the host program's path in the launcher's.
+        _ if spec.programs.are_run() => LoadBy::Copy,
         Some(LoadBy::Copy) => LoadBy::Copy,
         // Before the pivot: afterwards no visible procfs is left that the kernel could compare with.
         _ => mount_proc(&new("proc")),

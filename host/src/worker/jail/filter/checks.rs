@@ -16,6 +16,22 @@ const PRCTL: &[u32] = &[
     libc::PR_SET_TIMERSLACK as u32,
 ];
 
+/// clone(2) flags that make more than a thread or a process of the same namespaces.
+const SPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_PTRACE
+    | libc::CLONE_PARENT
+    | libc::CLONE_PIDFD)
+    .cast_unsigned();
+
+/// arch_prctl(2) of asm/prctl.h: ARCH_SET_FS and ARCH_GET_FS, and ARCH_CET_STATUS, which the dynamic loader asks for.
+const ARCH_PRCTL: &[u32] = &[0x1002, 0x1003, 0x3001];
+
 /// Blocks that end in a verdict; each is entered at its first instruction.
 pub(super) fn checked(check: Check) -> Vec<Instruction> {
     let allow = statement(RETURN, verdict(Action::Allow));
@@ -23,6 +39,8 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
     let bits = |flags: i32| flags.cast_unsigned();
     match check {
         Check::ThreadOnly => thread_only(),
+        Check::NoSpaces => vec![low_word(0), jump(HAS_BIT, SPACES, 0, 1), refuse, allow],
+        Check::ThreadPointer => one_of(0, ARCH_PRCTL),
         Check::CountedMemory => counted_memory(),
         Check::OneOf(argument, values) => one_of(argument, values),
         Check::NoBits(argument, bits) => vec![low_word(argument), jump(HAS_BIT, bits, 0, 1), refuse, allow],
@@ -89,21 +107,9 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
 fn thread_only() -> Vec<Instruction> {
     let bits = |flags: i32| flags.cast_unsigned();
     let thread = bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND);
-    let spaces = bits(
-        libc::CLONE_NEWNS
-            | libc::CLONE_NEWCGROUP
-            | libc::CLONE_NEWUTS
-            | libc::CLONE_NEWIPC
-            | libc::CLONE_NEWUSER
-            | libc::CLONE_NEWPID
-            | libc::CLONE_NEWNET
-            | libc::CLONE_PTRACE
-            | libc::CLONE_PARENT
-            | libc::CLONE_PIDFD,
-    );
     vec![
         low_word(0),
-        jump(HAS_BIT, spaces, 3, 0),
+        jump(HAS_BIT, SPACES, 3, 0),
         statement(MASK, thread),
         jump(EQUAL, thread, 0, 1),
         statement(RETURN, verdict(Action::Allow)),

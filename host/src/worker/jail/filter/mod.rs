@@ -10,16 +10,18 @@
 
 mod changes;
 mod checks;
+mod programs;
 mod rules;
 mod sockets;
 
 use changes::CHANGES;
 use checks::checked;
+use programs::PROGRAMS;
 use rules::{Action, BASE, Group, NEWEST_KNOWN};
 use sockets::SOCKETS;
 
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, WorkerSpec};
+use crate::wire::{Directory, Programs, WorkerSpec};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the system call filter is written for x86_64; another architecture needs its own table");
@@ -44,26 +46,30 @@ const MASK: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 
 const EPERM: Action = Action::Errno(libc::EPERM);
 
-/// Which groups of rules stand in a worker's filter. The base always does; the others only add to it.
+/// Which groups of rules stand in a worker's filter. The base always does. A later group decides what an earlier one lists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Profile {
     /// Streams that the host has connected may arrive.
     sockets: bool,
-    /// A directory of the user is writable.
+    /// A directory of the user is writable, or programs are run.
     changes: bool,
+    /// It runs programs of the system and no plugin.
+    programs: bool,
 }
 
 impl Profile {
     /// What a worker needs.
-    pub(crate) fn of(spec: &WorkerSpec, directories: &[Directory]) -> Self {
-        let changes = directories.iter().any(|directory| directory.writable);
-        Self { sockets: spec.receives_descriptors, changes }
+    pub(crate) fn of(spec: &WorkerSpec, directories: &[Directory], programs: &Programs) -> Self {
+        let programs = programs.are_run();
+        let changes = programs || directories.iter().any(|directory| directory.writable);
+        Self { sockets: spec.receives_descriptors, changes, programs }
     }
 
     fn groups(self) -> impl Iterator<Item = &'static Group> {
         let sockets = if self.sockets { SOCKETS } else { &[] };
         let changes = if self.changes { CHANGES } else { &[] };
-        BASE.iter().chain(sockets).chain(changes)
+        let programs = if self.programs { PROGRAMS } else { &[] };
+        BASE.iter().chain(sockets).chain(changes).chain(programs)
     }
 }
 
@@ -83,7 +89,8 @@ pub(crate) fn compile(profile: Profile) -> Vec<Instruction> {
 
 /// The name of a call, or its number where no group lists it.
 pub(crate) fn call_name(number: i32) -> String {
-    let mut calls = BASE.iter().chain(SOCKETS).chain(CHANGES).flat_map(|group| group.calls);
+    let added = SOCKETS.iter().chain(CHANGES).chain(PROGRAMS);
+    let mut calls = BASE.iter().chain(added).flat_map(|group| group.calls);
     let listed = calls.find(|(_, listed)| *listed == libc::c_long::from(number));
     listed.map_or_else(|| format!("system call {number}"), |(name, _)| name.trim_start_matches("SYS_").to_owned())
 }

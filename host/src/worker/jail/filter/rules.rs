@@ -24,6 +24,10 @@ pub(super) enum Action {
 pub(super) enum Check {
     /// clone(2): threads only; no new namespace and no new process.
     ThreadOnly,
+    /// clone(2): threads and processes; no new namespace, and no child of another process.
+    NoSpaces,
+    /// arch_prctl(2): setting the thread pointer, and the questions of the dynamic loader.
+    ThreadPointer,
     /// mmap(2): executable memory comes from read-only file mappings alone, and no memory escapes RLIMIT_DATA.
     CountedMemory,
     /// The low word of an argument must be one of these.

@@ -41,8 +41,10 @@ fn answer_with_sockets(number: libc::c_long, args: [u64; 6]) -> u32 {
     run(&compile(SOCKETS_TOO), ARCH, u32::try_from(number).unwrap(), args)
 }
 
-const SOCKETS_TOO: Profile = Profile { sockets: true, changes: false };
-const EVERYTHING: Profile = Profile { sockets: true, changes: true };
+const SOCKETS_TOO: Profile = Profile { sockets: true, changes: false, programs: false };
+/// All that a plugin can have.
+const EVERYTHING: Profile = Profile { sockets: true, changes: true, programs: false };
+const PROGRAM: Profile = Profile { sockets: false, changes: true, programs: true };
 
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
@@ -68,6 +70,61 @@ fn no_call_is_listed_twice() {
     for (name, number) in EVERYTHING.groups().flat_map(|group| group.calls) {
         assert!(seen.insert(number), "{name} is in two groups");
     }
+}
+
+#[test]
+fn programs_have_what_is_added_for_them_and_what_it_replaces() {
+    let base: std::collections::BTreeSet<_> =
+        BASE.iter().flat_map(|group| group.calls).map(|(name, _)| *name).collect();
+    let mut replaced = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    let program = compile(PROGRAM);
+    for group in PROGRAMS {
+        assert!(!group.reason.is_empty(), "{} needs a reason", group.name);
+        for (name, number) in group.calls {
+            assert!(seen.insert(name), "{name} is in two groups");
+            replaced.extend(base.contains(name).then_some(*name));
+            if !matches!(group.action, Action::Check(_)) {
+                let answer = run(&program, ARCH, u32::try_from(*number).unwrap(), [0; 6]);
+                assert_eq!(answer, verdict(group.action), "{name} in {}", group.name);
+            }
+        }
+    }
+    assert_eq!(replaced, ["SYS_clone"]);
+}
+
+#[test]
+fn programs_make_processes_and_no_namespaces() {
+    let program = compile(PROGRAM);
+    let bits = |flags: i32| u64::from(flags.cast_unsigned());
+    let child = bits(libc::SIGCHLD);
+    for (name, number, args, passes) in [
+        ("fork", libc::SYS_clone, [child, 0, 0, 0, 0, 0], true),
+        ("spawn", libc::SYS_clone, [child | bits(libc::CLONE_VM | libc::CLONE_VFORK), 0, 0, 0, 0, 0], true),
+        ("thread", libc::SYS_clone, [bits(libc::CLONE_VM | libc::CLONE_THREAD), 0, 0, 0, 0, 0], true),
+        ("user namespace", libc::SYS_clone, [child | bits(libc::CLONE_NEWUSER), 0, 0, 0, 0, 0], false),
+        ("net namespace", libc::SYS_clone, [child | bits(libc::CLONE_NEWNET), 0, 0, 0, 0, 0], false),
+        ("another's child", libc::SYS_clone, [child | bits(libc::CLONE_PARENT), 0, 0, 0, 0, 0], false),
+        ("execve", libc::SYS_execve, [0x1000; 6], true),
+        ("execveat", libc::SYS_execveat, [3, 0x1000, 0, 0, 0x1000, 0], false),
+        ("memfd_create", libc::SYS_memfd_create, [0x1000, 0, 0, 0, 0, 0], false),
+        ("thread pointer", libc::SYS_arch_prctl, [0x1002, 0x1000, 0, 0, 0, 0], true),
+        ("cpuid faults", libc::SYS_arch_prctl, [0x1012, 0, 0, 0, 0, 0], false),
+        ("mode", libc::SYS_chmod, [0x1000, 0o755, 0, 0, 0, 0], true),
+        ("set-user-id", libc::SYS_chmod, [0x1000, 0o4755, 0, 0, 0, 0], false),
+        ("set-group-id from a directory", libc::SYS_fchmodat, [3, 0x1000, 0o2755, 0, 0, 0], false),
+        ("set-user-id of an open file", libc::SYS_fchmod, [3, 0o4755, 0, 0, 0, 0], false),
+        ("owner", libc::SYS_chown, [0x1000, 0, 0, 0, 0, 0], false),
+        ("symbolic link", libc::SYS_symlink, [0x1000, 0x1000, 0, 0, 0, 0], false),
+        ("device", libc::SYS_mknod, [0x1000, 0, 0, 0, 0, 0], false),
+        ("socket", libc::SYS_socket, [2, 1, 0, 0, 0, 0], false),
+        ("jit", libc::SYS_mprotect, [0, 4096, bits(libc::PROT_READ | libc::PROT_EXEC), 0, 0, 0], false),
+        ("unshare", libc::SYS_unshare, [0; 6], false),
+    ] {
+        let expected = if passes { libc::SECCOMP_RET_ALLOW } else { REFUSED };
+        assert_eq!(run(&program, ARCH, u32::try_from(number).unwrap(), args), expected, "{name}");
+    }
+    assert_eq!(run(&program, ARCH, u32::try_from(libc::SYS_ptrace).unwrap(), [0; 6]), libc::SECCOMP_RET_USER_NOTIF);
 }
 
 #[test]
@@ -217,7 +274,7 @@ fn streams_keep_their_other_end() {
 
 #[test]
 fn changes_give_nobody_an_identity_and_name_no_path() {
-    let profile = compile(Profile { sockets: false, changes: true });
+    let profile = compile(Profile { changes: true, ..Profile::default() });
     let high = 1_u64 << 40;
     for (name, number, args, passes) in [
         ("truncate", libc::SYS_truncate, [0x1000, 0, 0, 0, 0, 0], true),

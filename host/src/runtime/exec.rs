@@ -1,0 +1,254 @@
+//! Programs that are run for a plugin: each in a sandbox of its own, with the same directories and limits of its own, within
+//! the call that asks for it.
+
+use std::fs::File;
+use std::io::{self, Seek as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use migraine_plugin_api::{ErrorKind, PluginError};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::environment;
+use super::programs::{self, ProgramError};
+use super::services::Side;
+use crate::sandbox::awake::Deadline;
+use crate::sandbox::{CPU_WINDOW, CallLimits, Death, SandboxError, Stray, StraySink, seal_code};
+use crate::text::safe_line;
+use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
+
+/// What a plugin asks for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// A name or an absolute path.
+    program: String,
+    #[serde(default)]
+    args: Vec<String>,
+    /// A granted directory, or one below it; the scratch directory otherwise.
+    #[serde(default)]
+    cwd: Option<PathBuf>,
+    /// What the program reads; nothing otherwise.
+    #[serde(default)]
+    stdin: String,
+}
+
+/// CPU time that the programs of one call have used in the current window.
+#[derive(Debug)]
+pub(super) struct Spent {
+    since: Instant,
+    cpu: Duration,
+}
+
+impl Spent {
+    pub(super) fn new() -> Self {
+        Self { since: Instant::now(), cpu: Duration::ZERO }
+    }
+
+    /// What is left of a limit. A new window begins with all of it.
+    fn left(&mut self, limit: Duration) -> Duration {
+        if self.since.elapsed() >= CPU_WINDOW {
+            *self = Self::new();
+        }
+        limit.saturating_sub(self.cpu)
+    }
+}
+
+/// Standard output and standard error.
+type Output = Arc<Mutex<[Vec<u8>; 2]>>;
+
+impl Side<'_> {
+    /// Runs a program to its end.
+    pub(super) fn exec(&mut self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
+        let request: Request = serde_json::from_slice(body)
+            .map_err(|error| invalid(&format!("the request to run a program cannot be read: {error}")))?;
+        let name = safe_line(&request.program);
+        let spec = self.launchers.of_programs(self.permissions).map_err(|error| unrun(&name, &error))?;
+        let judged = programs::judge(self.permissions, &spec.directories, &request.program);
+        let file = judged.map_err(|error| self.refuse(&error))?;
+        check(&request, &spec.directories)?;
+        let mut environment = environment::granted(self.permissions, std::env::vars_os());
+        environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
+        let run = RunBody { file, name: request.program, arguments: request.args, directory: request.cwd, environment };
+        let (ran, output) = self.run(&run, &request.stdin, &spec).map_err(|error| {
+            self.voice.granted(self.plugin, &format!("ran `{}`: {error}", run.file.display()));
+            unrun(&name, &error)
+        })?;
+        let code = match ran {
+            RanBody::Exited(code) => code,
+            RanBody::Signalled(signal) => 128 + signal,
+            RanBody::NotStarted(number) => {
+                let error = io::Error::from_raw_os_error(number);
+                self.voice.granted(self.plugin, &format!("tried to run `{}`: {error}", run.file.display()));
+                let help = "a program runs with few rights: everybody must be able to execute it, and its interpreter";
+                return Err(PluginError::failed(format!("`{name}` cannot be started: {error}")).with_help(help));
+            }
+        };
+        self.voice.granted(self.plugin, &format!("ran `{}`: exit {code}", run.file.display()));
+        answer(&name, code, &output)
+    }
+
+    fn run(
+        &mut self,
+        run: &RunBody,
+        stdin: &str,
+        spec: &LauncherSpec,
+    ) -> Result<(RanBody, [Vec<u8>; 2]), SandboxError> {
+        let caller = self.caller.as_ref().ok_or(SandboxError::Died(Death::Silent))?;
+        let input = standard_input(stdin).map_err(SandboxError::Start)?;
+        let limits = CallLimits {
+            // The rest of the call; nothing of it is left where it has just ended.
+            wall: self.until.map(Deadline::left),
+            cpu: self.spent.left(self.limits.cpu),
+            ..self.limits
+        };
+        let launcher = self.launchers.for_programs(self.plugin, spec)?;
+        let (output, sink) = collector();
+        // No socket: the programs of a plugin stand in a network namespace of their own, in which nothing is.
+        let worker = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false };
+        let ran = launcher.spawn(&worker, &input, sink).and_then(|mut worker| {
+            let ran = worker.run(run, caller, &limits);
+            self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);
+            ran
+        });
+        let ran = ran.map_err(|error| match error {
+            // The limit is that of all programs of the call, not what those before have left of it.
+            SandboxError::Died(Death::Cpu(_)) => SandboxError::Died(Death::Cpu(self.limits.cpu)),
+            other => other,
+        });
+        if ran.as_ref().is_err_and(SandboxError::is_launcher_failure) {
+            self.launchers.forget_programs(self.plugin);
+        }
+        let output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok((ran?, output))
+    }
+
+    fn refuse(&self, error: &ProgramError) -> PluginError {
+        match error.missing() {
+            Some(missing) => self.denied(&missing, error.to_string()),
+            None if matches!(error, ProgramError::Name(_)) => invalid(&error.to_string()),
+            None => PluginError::failed(error.to_string()),
+        }
+    }
+}
+
+fn invalid(message: &str) -> PluginError {
+    PluginError::new(ErrorKind::Invalid, message)
+}
+
+/// What the kernel or the sandbox would refuse with less to say.
+fn check(request: &Request, directories: &[Directory]) -> Result<(), PluginError> {
+    if request.args.iter().any(|argument| argument.contains('\0')) {
+        return Err(invalid("an argument of a program holds no NUL byte"));
+    }
+    let is_shown = |path: &Path| directories.iter().any(|directory| path.starts_with(&directory.path));
+    match &request.cwd {
+        Some(path) if !is_shown(path) => {
+            let path = safe_line(&path.to_string_lossy());
+            Err(invalid(&format!("a program starts in a granted directory, and `{path}` is none"))
+                .with_help("leave `cwd` out: it then starts in an empty directory of its own"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file with a text to read, from its beginning.
+fn standard_input(text: &str) -> io::Result<OwnedFd> {
+    let mut file = File::from(seal_code(text.as_bytes())?);
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// Where the output of a program is collected.
+fn collector() -> (Output, StraySink) {
+    let output = Output::default();
+    let kept = Arc::clone(&output);
+    let sink = move |stray: Stray<'_>| {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept[usize::from(stray.is_stderr)].extend_from_slice(stray.bytes);
+    };
+    (output, Arc::new(sink))
+}
+
+/// The body of `ExecOutput`.
+fn answer(name: &str, exit_code: i32, output: &[Vec<u8>; 2]) -> Result<Vec<u8>, PluginError> {
+    let [stdout, stderr] = output.each_ref().map(|bytes| String::from_utf8_lossy(bytes));
+    let body = serde_json::to_vec(&json!({"exit_code": exit_code, "stdout": stdout, "stderr": stderr}))?;
+    if body.len() > BODY_MAX {
+        return Err(too_much(name));
+    }
+    Ok(body)
+}
+
+fn too_much(name: &str) -> PluginError {
+    PluginError::failed(format!("the output of `{name}` is larger than its limit of {} KiB", BODY_MAX >> 10))
+        .with_help("ask the program for less, or let it write to a file in a granted directory")
+}
+
+/// Why a run has no output.
+fn unrun(name: &str, error: &SandboxError) -> PluginError {
+    match error {
+        SandboxError::Died(Death::Output(_)) => too_much(name),
+        SandboxError::Died(Death::Interrupted) => {
+            PluginError::new(ErrorKind::Cancelled, format!("the program `{name}` was interrupted"))
+        }
+        SandboxError::Died(death @ Death::Cpu(_)) => {
+            PluginError::failed(format!("the program `{name}`, with those before it in this call, {death}"))
+        }
+        SandboxError::Died(death) => PluginError::failed(format!("the program `{name}` {death}")),
+        other => PluginError::failed(format!("the program `{name}` cannot be run: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_time_of_a_call_is_shared_by_its_programs() {
+        let limit = Duration::from_secs(10);
+        let mut spent = Spent::new();
+        spent.cpu += Duration::from_secs(4);
+        assert_eq!(spent.left(limit), Duration::from_secs(6));
+        spent.cpu += Duration::from_secs(7);
+        assert_eq!(spent.left(limit), Duration::ZERO);
+        spent.since -= CPU_WINDOW;
+        assert_eq!(spent.left(limit), limit);
+    }
+
+    #[test]
+    fn an_answer_fits_into_a_message() {
+        let of = |byte: u8, length: usize| answer("x", 0, &[vec![byte; length], Vec::new()]);
+        assert_eq!(of(b'y', 3).unwrap(), br#"{"exit_code":0,"stderr":"","stdout":"yyy"}"#);
+        assert!(of(b'y', BODY_MAX - 100).is_ok());
+        // A control byte takes six in a message.
+        for (byte, length) in [(b'y', BODY_MAX), (1, BODY_MAX / 6)] {
+            let error = of(byte, length).unwrap_err();
+            assert!(error.message().contains("limit of 1024 KiB"), "{error}");
+        }
+        assert_eq!(
+            answer("x", 1, &[vec![0xff], Vec::new()]).unwrap(),
+            "{\"exit_code\":1,\"stderr\":\"\",\"stdout\":\"\u{fffd}\"}".as_bytes()
+        );
+    }
+
+    #[test]
+    fn a_request_is_read_strictly() {
+        let read = |text: &str| serde_json::from_str::<Request>(text).is_ok();
+        assert!(read(r#"{"program":"env"}"#));
+        assert!(read(r#"{"program":"env","args":["-0"],"cwd":"/srv","stdin":"x"}"#));
+        for text in [r#"{"args":[]}"#, r#"{"program":"env","shell":true}"#, r#"{"program":"env","args":"-0"}"#] {
+            assert!(!read(text), "{text}");
+        }
+        let directories = [Directory { path: "/srv/data".into(), writable: false }];
+        for (cwd, allowed) in [("/srv/data", true), ("/srv/data/x", true), ("/srv", false), ("data", false)] {
+            let request = serde_json::from_value(json!({"program": "env", "cwd": cwd})).unwrap();
+            assert_eq!(check(&request, &directories).is_ok(), allowed, "{cwd}");
+        }
+        let request = serde_json::from_value(json!({"program": "env", "args": ["a\0b"]})).unwrap();
+        assert!(check(&request, &[]).is_err());
+    }
+}
