@@ -41,7 +41,7 @@ impl Launchers {
         if let Some(launcher) = running {
             return Ok(Arc::clone(launcher));
         }
-        let spec = LauncherSpec { namespaces: true, load_by: None, directories };
+        let spec = LauncherSpec { namespaces: true, load_by: None, directories, listens: false };
         let launcher = Arc::new(Launcher::start(&spec)?);
         if spec.directories.is_empty() {
             self.shared = Some(Arc::clone(&launcher));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -70,6 +71,7 @@ struct Control {
 struct Ready {
     load_by: LoadBy,
     pidfd: OwnedFd,
+    listener: Option<TcpListener>,
 }
 
 impl Launcher {
@@ -133,6 +135,16 @@ impl Launcher {
     /// The sandbox cannot be built on this machine.
     pub fn ready(&self) -> Result<LoadBy, SandboxError> {
         self.locked().await_ready()
+    }
+
+    /// Waits as [`Launcher::ready`] and gives out the socket that listens inside, once.
+    ///
+    /// # Errors
+    /// The sandbox cannot be built on this machine.
+    pub fn take_listener(&self) -> Result<Option<TcpListener>, SandboxError> {
+        let mut control = self.locked();
+        control.await_ready()?;
+        Ok(control.ready.as_mut().and_then(|ready| ready.listener.take()))
     }
 
     /// Starts a worker and waits until it is sealed.
@@ -273,8 +285,9 @@ impl Control {
         let gone = || SandboxError::LauncherGone("a message came without its descriptor".to_owned());
         match serde_json::from_slice(&body).map_err(|error| lost(error.into()))? {
             FromLauncher::Ready { load_by } => {
-                let pidfd = fds.pop().ok_or_else(gone)?;
-                self.ready = Some(Ready { load_by, pidfd });
+                let mut fds = fds.into_iter();
+                let pidfd = fds.next().ok_or_else(gone)?;
+                self.ready = Some(Ready { load_by, pidfd, listener: fds.next().map(TcpListener::from) });
                 Ok(Heard::Nothing)
             }
             FromLauncher::Unavailable { step, reason } => {

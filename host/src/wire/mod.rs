@@ -10,7 +10,7 @@ mod message;
 
 pub use control::{
     CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec,
-    Layers, LoadBy, Refused, Rlimits, ToLauncher, WorkerSpec,
+    Layers, LoadBy, PROXY_PORT, Refused, Rlimits, ToLauncher, WorkerSpec,
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
 pub use message::{LoadBody, LoadFailure, LoadedBody, SealReport};

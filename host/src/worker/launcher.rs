@@ -84,6 +84,7 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     for library in SYSTEM_LIBRARIES {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
     }
+    let mut listener = None;
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
     if spec.namespaces {
         let trees = jail::directories::take_as_root(&spec.directories)?;
@@ -100,11 +101,15 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         at("setsid", nix::unistd::setsid().map(drop))?;
         load_by = jail::root::enter(spec.load_by, spec.scratch(), &trees)?;
         jail::spaces::rename_host()?;
+        if spec.listens {
+            listener = Some(jail::network::listen()?);
+        }
     }
     // What a plugin makes in the caller's directories is as private as what the caller makes.
     nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
-    at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
+    let fds: Vec<BorrowedFd<'_>> = [&own].into_iter().chain(&listener).map(OwnedFd::as_fd).collect();
+    at("report to the host", say(control, &FromLauncher::Ready { load_by }, &fds))?;
     Ok(load_by)
 }
 

@@ -239,6 +239,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         namespaces: layers.namespaces,
         load_by,
         directories: args.directories(),
+        listens: false,
     })?);
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
     let spec = WorkerSpec { layers, rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };

@@ -93,7 +93,8 @@ impl HostSide for Silent {
 }
 
 fn launcher(namespaces: bool) -> Result<Arc<Launcher>> {
-    let launcher = Launcher::start(&LauncherSpec { namespaces, load_by: None, directories: Vec::new() })?;
+    let launcher =
+        Launcher::start(&LauncherSpec { namespaces, load_by: None, directories: Vec::new(), listens: false })?;
     launcher.ready()?;
     Ok(Arc::new(launcher))
 }

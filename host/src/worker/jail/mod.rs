@@ -7,6 +7,7 @@ pub(super) mod filter;
 mod landlock;
 pub(super) mod limits;
 mod mounts;
+pub(super) mod network;
 pub(super) mod root;
 pub(super) mod spaces;
 
