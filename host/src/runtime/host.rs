@@ -20,6 +20,7 @@ use super::launchers::Launchers;
 use super::services::{Data, Side, Voice};
 use super::wall;
 use crate::ids::PluginName;
+use crate::policy::Endpoint;
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
@@ -50,6 +51,9 @@ pub struct Settings {
     pub stdout_is_taken: bool,
     /// Columns of the caller's terminal, if there is one.
     pub columns: Option<u16>,
+    /// The proxy through which plugins are connected to public addresses; the default is none. Never taken from this
+    /// program's environment: a plugin's way out is the user's explicit choice.
+    pub upstream_proxy: Option<Endpoint>,
     /// Where stray output, log lines and refusals go.
     pub voice: Arc<dyn Voice>,
 }
@@ -72,6 +76,7 @@ impl Settings {
             interrupted: None,
             stdout_is_taken: false,
             columns: None,
+            upstream_proxy: None,
             voice,
         }
     }
@@ -339,6 +344,7 @@ impl Host {
             stdout_is_taken: self.settings.stdout_is_taken,
             until: limits.wall.map(|wall| Instant::now() + wall),
             filter: None,
+            upstream: self.settings.upstream_proxy.as_ref(),
             connections: 0,
             denied: None,
         }

@@ -9,9 +9,12 @@ mod directories;
 mod error;
 mod host;
 mod launchers;
+mod proxy;
 mod services;
+mod upstream;
 mod wall;
 
 pub use error::CallError;
 pub use host::{Host, Settings};
+pub use proxy::{Gate, Limits, Proxy, proxy_variables};
 pub use services::Voice;

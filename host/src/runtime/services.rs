@@ -9,7 +9,7 @@ use std::time::Instant;
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::broker::{self, CONNECTIONS_MAX};
+use super::broker::{self, CONNECTIONS_MAX, Route};
 use crate::ids::PluginName;
 use crate::policy::{Endpoint, EndpointError};
 use crate::sandbox::{HostSide, Stream};
@@ -51,6 +51,8 @@ pub(super) struct Side<'a> {
     pub(super) until: Option<Instant>,
     /// Set when standard output is a terminal.
     pub(super) filter: Option<TerminalFilter>,
+    /// The user's own proxy for plugins' connections.
+    pub(super) upstream: Option<&'a Endpoint>,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
     /// The last refusal of this call.
@@ -190,7 +192,8 @@ impl Side<'_> {
             let message = format!("a call may make {CONNECTIONS_MAX} connections, and these were made");
             return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
         }
-        match broker::connect(self.permissions, &endpoint, self.until) {
+        let route = Route { until: self.until, upstream: self.upstream, stop: None };
+        match broker::connect(self.permissions, &endpoint, route) {
             Ok(stream) => {
                 self.connections += 1;
                 self.voice.granted(self.plugin, &format!("connected to `{endpoint}`"));
@@ -217,11 +220,13 @@ impl Side<'_> {
     fn denied(&mut self, wanted: &str, line: String) -> PluginError {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
         self.denied = Some(line.clone());
-        PluginError::new(ErrorKind::PermissionDenied, line).with_help(format!(
-            "if the plugin's manifest asks for it: migraine plugin enable {} --grant {wanted}",
-            self.plugin
-        ))
+        PluginError::new(ErrorKind::PermissionDenied, line).with_help(how_to_grant(self.plugin, wanted))
     }
+}
+
+/// What the user can do about a permission that is missing.
+pub(super) fn how_to_grant(plugin: &PluginName, wanted: &str) -> String {
+    format!("if the plugin's manifest asks for it: migraine plugin enable {plugin} --grant {wanted}")
 }
 
 fn text(body: &[u8]) -> Result<&str, PluginError> {

@@ -11,6 +11,7 @@ use super::done;
 ///
 /// # Errors
 /// The caller may not administer the namespace.
+#[expect(clippy::cast_possible_truncation, reason = "the flag is the lowest bit")]
 pub(crate) fn raise_loopback() -> io::Result<()> {
     let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // SAFETY: all fields are integers, addresses of plain bytes, or a pointer that no call here reads; zeros are valid.
