@@ -23,7 +23,7 @@ use crate::wire::{Directory, LoadBy, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
-pub(super) struct StepError {
+pub(crate) struct StepError {
     pub(super) step: &'static str,
     pub(super) source: io::Error,
 }

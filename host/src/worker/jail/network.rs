@@ -13,7 +13,7 @@ use crate::wire::PROXY_PORT;
 ///
 /// # Errors
 /// The caller may not administer the namespace, or somebody in it has the port already.
-pub(in crate::worker) fn listen() -> Result<OwnedFd, StepError> {
+pub(crate) fn listen() -> Result<OwnedFd, StepError> {
     at("switch the loopback device on", sys::netdevice::raise_loopback())?;
     at("listen for the proxy", TcpListener::bind((Ipv4Addr::LOCALHOST, PROXY_PORT))).map(OwnedFd::from)
 }
