@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -220,33 +221,25 @@ fn permissions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Permiss
     read_permissions(&value).map_err(serde::de::Error::custom)
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum NameOr<T> {
-    Name(String),
-    Full(T),
-}
-
 fn commands<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CommandSpec>, D::Error> {
-    let items = Vec::<NameOr<CommandSpec>>::deserialize(deserializer)?;
-    Ok(items
-        .into_iter()
-        .map(|item| match item {
-            NameOr::Name(name) => CommandSpec::new(&name),
-            NameOr::Full(spec) => spec,
-        })
-        .collect())
+    names_or_objects(deserializer, CommandSpec::new)
 }
 
 fn hooks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HookSpec>, D::Error> {
-    let items = Vec::<NameOr<HookSpec>>::deserialize(deserializer)?;
-    Ok(items
-        .into_iter()
-        .map(|item| match item {
-            NameOr::Name(event) => HookSpec::new(&event),
-            NameOr::Full(spec) => spec,
-        })
-        .collect())
+    names_or_objects(deserializer, HookSpec::new)
+}
+
+/// Reads a list of names, of objects, or of both. Not by an untagged enum, whose errors say nothing.
+fn names_or_objects<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+    named: fn(&str) -> T,
+) -> Result<Vec<T>, D::Error> {
+    let items = Vec::<Value>::deserialize(deserializer)?;
+    let read = |item| match item {
+        Value::String(name) => Ok(named(&name)),
+        item => T::deserialize(item).map_err(serde::de::Error::custom),
+    };
+    items.into_iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 #![deny(missing_docs)]
 
 use migraine_plugin_api::testing::Bench;
-use migraine_plugin_api::{Context, ErrorKind, FailurePolicy, Manifest, Plugin, PluginError};
+use migraine_plugin_api::{Context, ErrorKind, FailurePolicy, Manifest, Plugin, PluginError, Timeout};
 use serde_json::json;
 
 mod full {
@@ -61,7 +61,9 @@ mod full {
         ),
         config(word = "default", n = 3, low = -2, ratio = 0.5, flag = true),
         dependencies("docker", "docker-socket"),
-        install_requires("a running Docker daemon")
+        install_requires("a running Docker daemon"),
+        bind("workflow:post-deploy" = "show --size={{size}} 'a place'"),
+        bind("pre_command" = "no-context", pattern = "^x", priority = 3, before("x"), on_failure = "fail", optional,)
     )]
     impl Full {
         const START: u32 = 0;
@@ -112,14 +114,14 @@ mod full {
             self.calls += 10;
         }
 
-        #[command(stdin)]
+        #[command(stdin, timeout = 600)]
         fn r#loop(&self, host: &Host, ctx: &mut CommandContext) -> std::io::Result<()> {
             let mut text = String::new();
             ctx.stdin().read_to_string(&mut text)?;
             write!(ctx.out(), "{} {text} {}", self.calls, host.config().len())
         }
 
-        #[command]
+        #[command(timeout = none)]
         fn quiet(&self, ctx: &CommandContext, _ignored: Option<String>) -> Result<(), PluginError> {
             let mut text = String::new();
             ctx.stdin().read_to_string(&mut text)?;
@@ -278,6 +280,8 @@ fn commands_are_declared_with_help_and_usage() {
     assert_eq!(show.usage, usage);
     assert!(!show.stdin);
     assert!(manifest.command("loop").unwrap().stdin);
+    let timeouts = ["show", "loop", "quiet"].map(|name| manifest.command(name).unwrap().timeout);
+    assert_eq!(timeouts, [None, Some(Timeout::Seconds(600)), Some(Timeout::None)]);
     assert_eq!(manifest.command("quiet").unwrap().usage, "migraine plugin run every-feature quiet [IGNORED]");
 }
 
@@ -291,6 +295,8 @@ fn subscriptions_are_declared_one_per_attribute() {
         ("post_command", "after"),
         ("post-workflow", "nothing"),
         ("command-error", "io"),
+        ("workflow:post-deploy", ""),
+        ("pre_command", ""),
     ];
     assert_eq!(events, expected);
     let (first, second) = (&manifest.hooks[0], &manifest.hooks[1]);
@@ -299,6 +305,12 @@ fn subscriptions_are_declared_one_per_attribute() {
     assert_eq!((second.before.join(" "), second.after.join(" ")), ("x y".to_owned(), "z".to_owned()));
     assert_eq!((second.priority, second.on_failure, second.optional), (-1, FailurePolicy::Ignore, true));
     assert_eq!(manifest.hooks[2].on_failure, FailurePolicy::Warn);
+    let (plain, full) = (&manifest.hooks[5], &manifest.hooks[6]);
+    assert_eq!(plain.command.as_deref(), Some("show --size={{size}} 'a place'"));
+    assert_eq!((plain.priority, plain.on_failure), (0, FailurePolicy::Warn));
+    assert_eq!((full.command.as_deref(), full.pattern.as_deref()), (Some("no-context"), Some("^x")));
+    assert_eq!((full.priority, full.on_failure, full.optional), (3, FailurePolicy::Fail, true));
+    assert_eq!(full.before, ["x"]);
 }
 
 #[test]

@@ -20,6 +20,13 @@ pub(crate) struct PluginArgs {
     pub(crate) config: Vec<(Ident, Expr)>,
     pub(crate) dependencies: Vec<LitStr>,
     pub(crate) install_requires: Vec<LitStr>,
+    pub(crate) binds: Vec<BindArgs>,
+}
+
+/// One `bind("EVENT" = "COMMAND LINE", ...)`: a subscription that runs a command instead of a handler.
+pub(crate) struct BindArgs {
+    pub(crate) hook: HookArgs,
+    pub(crate) command: LitStr,
 }
 
 /// The arguments of `#[command(...)]`.
@@ -27,6 +34,7 @@ pub(crate) struct PluginArgs {
 pub(crate) struct CommandArgs {
     pub(crate) name: Option<LitStr>,
     pub(crate) stdin: bool,
+    pub(crate) timeout: Option<Expr>,
 }
 
 /// The arguments of one `#[hook(...)]`.
@@ -63,7 +71,7 @@ pub(crate) enum Long {
 impl PluginArgs {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        let known = ["name", "description", "permissions", "config", "dependencies", "install_requires"];
+        let known = ["name", "description", "permissions", "config", "dependencies", "install_requires", "bind"];
         let mut keys = Keys::new("plugin", &known);
         let mut read = |meta: ParseNestedMeta<'_>, errors: &mut Errors| {
             match keys.next(&meta, errors)?.as_deref() {
@@ -73,6 +81,10 @@ impl PluginArgs {
                 Some("config") => args.config = config(&meta)?,
                 Some("dependencies") => args.dependencies = texts(&meta)?,
                 Some("install_requires") => args.install_requires = texts(&meta)?,
+                Some("bind") => {
+                    keys.allow_again("bind");
+                    args.binds.push(BindArgs::parse(&meta, errors)?);
+                }
                 _ => {}
             }
             Ok(())
@@ -87,11 +99,12 @@ impl PluginArgs {
 impl CommandArgs {
     pub(crate) fn parse(attribute: &Attribute, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        let mut keys = Keys::new("command", &["name", "stdin"]);
+        let mut keys = Keys::new("command", &["name", "stdin", "timeout"]);
         nested(attribute, errors, |meta, errors| {
             match keys.next(&meta, errors)?.as_deref() {
                 Some("name") => args.name = Some(meta.value()?.parse()?),
                 Some("stdin") => args.stdin = true,
+                Some("timeout") => args.timeout = Some(meta.value()?.parse()?),
                 _ => {}
             }
             Ok(())
@@ -100,10 +113,39 @@ impl CommandArgs {
     }
 }
 
+impl BindArgs {
+    /// Reads what stands in the parentheses.
+    fn parse(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let content;
+        syn::parenthesized!(content in meta.input);
+        let event: LitStr = content.parse()?;
+        if !content.peek(Token![=]) {
+            return Err(syn::Error::new(
+                event.span(),
+                "a bound command is written `bind(\"EVENT\" = \"COMMAND ...\")`",
+            ));
+        }
+        content.parse::<Token![=]>()?;
+        let command = content.parse()?;
+        let mut hook = HookArgs::of(event.span());
+        hook.event = Some(event);
+        if !content.is_empty() {
+            content.parse::<Token![,]>()?;
+        }
+        let mut keys = Keys::new("bind", &HookArgs::OPTIONS);
+        let options = syn::meta::parser(|meta| hook.read(&mut keys, &meta, errors));
+        options.parse2(content.parse::<TokenStream>()?)?;
+        Ok(Self { hook, command })
+    }
+}
+
 impl HookArgs {
-    pub(crate) fn parse(attribute: &Attribute, errors: &mut Errors) -> Self {
-        let mut args = Self {
-            span: attribute.path().span(),
+    /// Everything but the event.
+    const OPTIONS: [&str; 6] = ["pattern", "priority", "before", "after", "on_failure", "optional"];
+
+    fn of(span: Span) -> Self {
+        Self {
+            span,
             is_read: true,
             event: None,
             pattern: None,
@@ -112,23 +154,28 @@ impl HookArgs {
             after: Vec::new(),
             on_failure: None,
             optional: false,
-        };
-        let known = ["event", "pattern", "priority", "before", "after", "on_failure", "optional"];
-        let mut keys = Keys::new("hook", &known);
-        let is_read = nested(attribute, errors, |meta, errors| {
-            match keys.next(&meta, errors)?.as_deref() {
-                Some("event") => args.event = Some(meta.value()?.parse()?),
-                Some("pattern") => args.pattern = Some(meta.value()?.parse()?),
-                Some("priority") => args.priority = Some(meta.value()?.parse()?),
-                Some("before") => args.before = texts(&meta)?,
-                Some("after") => args.after = texts(&meta)?,
-                Some("on_failure") => args.on_failure = Some(meta.value()?.parse()?),
-                Some("optional") => args.optional = true,
-                _ => {}
-            }
-            Ok(())
-        });
+        }
+    }
+
+    pub(crate) fn parse(attribute: &Attribute, errors: &mut Errors) -> Self {
+        let mut args = Self::of(attribute.path().span());
+        let mut keys = Keys::new("hook", &[&["event"][..], &Self::OPTIONS].concat());
+        let is_read = nested(attribute, errors, |meta, errors| args.read(&mut keys, &meta, errors));
         Self { is_read, ..args }
+    }
+
+    fn read(&mut self, keys: &mut Keys, meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<()> {
+        match keys.next(meta, errors)?.as_deref() {
+            Some("event") => self.event = Some(meta.value()?.parse()?),
+            Some("pattern") => self.pattern = Some(meta.value()?.parse()?),
+            Some("priority") => self.priority = Some(meta.value()?.parse()?),
+            Some("before") => self.before = texts(meta)?,
+            Some("after") => self.after = texts(meta)?,
+            Some("on_failure") => self.on_failure = Some(meta.value()?.parse()?),
+            Some("optional") => self.optional = true,
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -168,7 +215,8 @@ impl Keys {
         let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
         if !self.known.contains(&key.as_str()) {
             let known = self.known.join(", ");
-            errors.push(meta.path.span(), format!("unknown argument of `#[{}]`; known are {known}", self.of));
+            let of = if self.of == "bind" { "`bind(...)`".to_owned() } else { format!("`#[{}]`", self.of) };
+            errors.push(meta.path.span(), format!("unknown argument of {of}; known are {known}"));
         } else if self.seen.contains(&key) {
             errors.push(meta.path.span(), format!("`{key}` is given twice"));
         } else {
@@ -177,6 +225,11 @@ impl Keys {
         }
         skip_value(meta.input)?;
         Ok(None)
+    }
+
+    /// Lets a key that was given be given again.
+    fn allow_again(&mut self, key: &str) {
+        self.seen.retain(|seen| seen != key);
     }
 }
 

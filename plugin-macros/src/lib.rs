@@ -87,14 +87,56 @@ use proc_macro::TokenStream;
 /// | `config(key = literal, ...)` | configuration keys with their defaults: texts, numbers, booleans |
 /// | `dependencies("...", ...)` | programs and resources it needs on the machine |
 /// | `install_requires("...", ...)` | the same in words, for people |
+/// | `bind("EVENT" = "COMMAND ...")` | a hook that runs a command of the plugin; may be given several times |
+///
+/// A bound command is written as it would be typed after the plugin's name. It is split into words once, as a shell splits
+/// them and without a shell; then each `{{NAME}}` is filled in with that variable of the workflow. A value stays one literal
+/// piece of its word, whatever it holds. The hook fails where a variable has no value and where a value would begin a word
+/// with `-`, since it would be taken for an option: write `--name={{NAME}}`. No permission is needed for the variables that
+/// it names; the user consents to the command as it is written. What the command prints is shown as its own output. After
+/// the command, `bind` takes every argument of `#[hook]` but the event:
+///
+/// ```
+/// # use migraine_plugin_api::{Manifest, Plugin as _};
+/// use migraine_plugin_api::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Containers;
+///
+/// #[plugin(
+///     bind("workflow:post-deploy" = "logs --container={{container_name}} --lines 20"),
+///     bind("command-error" = "logs --container={{container_name}}", pattern = "^docker", on_failure = "ignore")
+/// )]
+/// impl Containers {
+///     /// Print what a container said
+///     #[command(timeout = none)]
+///     fn logs(&self, ctx: &CommandContext, #[arg(long)] container: String, #[arg(long)] lines: Option<u32>) {
+///         // ...
+///     }
+/// }
+/// # let manifest: Manifest = serde_json::from_str(Containers::MANIFEST).unwrap();
+/// # assert_eq!(manifest.hooks[0].command.as_deref(), Some("logs --container={{container_name}} --lines 20"));
+/// # assert_eq!(manifest.hooks[1].pattern.as_deref(), Some("^docker"));
+/// # assert_eq!(manifest.commands[0].timeout, Some(migraine_plugin_api::Timeout::None));
+/// ```
 ///
 /// # `#[command]`
 ///
 /// A method with `&mut self` or `&self`, then, if wanted, `ctx: &mut CommandContext` and `host: &Host`, then the arguments
 /// of the command line. It returns nothing, `Result<(), PluginError>`, or a `Result<(), E>` whose `E` converts into
 /// `PluginError`. The command is called like the method, with dashes; the first paragraph of the doc comment is its
-/// description. `#[command(name = "...")]` names it otherwise; `#[command(stdin)]` lets it read the caller's standard
-/// input.
+/// description.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `name = "..."` | it is called so instead |
+/// | `stdin` | it may read the caller's standard input |
+/// | `timeout = SECONDS`, `timeout = none` | wall clock instead of 30 seconds; `none` for no limit |
+///
+/// The user consents to a timeout, may cap it by the policy and may give another for one call. A hook that runs the command
+/// has that time too where it is longer than a hook's 30 seconds.
+///
+/// The arguments of the command line are those of the method:
 ///
 /// | argument | on the command line |
 /// |---|---|

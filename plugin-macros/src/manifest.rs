@@ -5,7 +5,7 @@ use std::env;
 use serde_json::{Map, Value, json};
 use syn::{Expr, Lit, LitStr, UnOp};
 
-use crate::ast::{Method, Plugin};
+use crate::ast::Plugin;
 use crate::attr::HookArgs;
 use crate::usage;
 
@@ -37,11 +37,18 @@ pub(crate) fn render(plugin: &Plugin, name: &str) -> String {
             if args.stdin {
                 entry["stdin"] = true.into();
             }
+            if let Some(timeout) = args.timeout.as_ref().and_then(timeout) {
+                entry["timeout"] = timeout;
+            }
             entry
         })
         .collect();
-    let hooks: Vec<Value> =
-        plugin.methods.iter().flat_map(|method| method.hooks().map(|hook| subscription(method, hook))).collect();
+    let handlers = plugin
+        .methods
+        .iter()
+        .flat_map(|method| method.hooks().map(|hook| subscription(hook, "handler", method.name())));
+    let binds = plugin.args.binds.iter().map(|bind| subscription(&bind.hook, "command", bind.command.value()));
+    let hooks: Vec<Value> = handlers.chain(binds).collect();
     let config: Map<String, Value> = plugin
         .args
         .config
@@ -94,10 +101,19 @@ pub(crate) fn priority(value: &Expr) -> Option<i32> {
     i32::try_from(literal(value)?.as_i64()?).ok()
 }
 
-fn subscription(method: &Method, hook: &HookArgs) -> Value {
+/// A timeout, if the expression is one.
+pub(crate) fn timeout(value: &Expr) -> Option<Value> {
+    match value {
+        Expr::Path(path) if path.path.is_ident("none") => Some("none".into()),
+        _ => u32::try_from(literal(value)?.as_i64()?).ok().filter(|&seconds| seconds > 0).map(Value::from),
+    }
+}
+
+/// A subscription and what it calls: a `handler` or a `command`.
+fn subscription(hook: &HookArgs, called: &str, target: String) -> Value {
     let mut entry = Map::new();
     entry.insert("event".to_owned(), hook.event.as_ref().map(LitStr::value).into());
-    entry.insert("handler".to_owned(), method.name().into());
+    entry.insert(called.to_owned(), target.into());
     entry.insert("priority".to_owned(), hook.priority.as_ref().and_then(priority).unwrap_or(0).into());
     let policy = hook.on_failure.as_ref().map_or_else(|| "warn".to_owned(), LitStr::value);
     entry.insert("on_failure".to_owned(), policy.into());

@@ -1,5 +1,6 @@
 //! Every rule and every message. Nothing stops at the first error: an author sees all of them at once.
 
+mod bind;
 mod command;
 mod hook;
 mod pattern;
@@ -31,6 +32,7 @@ pub(crate) fn check(plugin: &Plugin, name: &str, errors: &mut Errors) {
     check_once(plugin, "init", |kind| matches!(kind, RoleKind::Init), errors);
     check_once(plugin, "shutdown", |kind| matches!(kind, RoleKind::Shutdown), errors);
     command::check_names(plugin, errors);
+    bind::check(plugin, errors);
 }
 
 /// `[a-z][a-z0-9-]*`, as the host wants names of plugins and commands.

@@ -2,13 +2,15 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says that it cannot go on")]
 
+/// A subscription runs a command of its plugin with the variables it names, and nothing else.
+mod bound;
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
 mod calling;
 /// A plugin is connected to the endpoints that it was granted, and to no other.
 mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
-/// Directories are named one by one, by the user.
+/// A plugin sees the directories that it was granted, and no others.
 mod directories;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
@@ -18,8 +20,12 @@ mod exits;
 mod failures;
 /// Plugins built when an API version was frozen still load and run.
 mod frozen;
+/// Directories are named one by one, by the user, and taken back.
+mod grants;
 /// Hooks are called in order, see what they may see and do what they may do.
 mod hooks;
+/// Everything that a manifest says is shown, of what is installed and of files.
+mod info;
 /// Every verb speaks JSON.
 mod json;
 /// Plugins come, change and go; their data and settings stay.
@@ -28,6 +34,8 @@ mod lifecycle;
 mod manage;
 /// What was changed after it was signed is refused.
 mod tamper;
+/// A call has the time that it was granted, and a signal ends it in any case.
+mod time;
 /// Who may sign what.
 mod trust;
 /// Workflows run, with variables, pre-checks and the events around each command.

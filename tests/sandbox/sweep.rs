@@ -11,6 +11,9 @@ use migraine_tests::run::User;
 const GOLDEN: &str = include_str!("sweep.txt");
 /// Numbers that reach it besides from a plugin to which the host passes streams.
 const WITH_STREAMS: &str = include_str!("sweep-streams.txt");
+/// Numbers that reach it besides from a plugin with a directory that it may change; fchmod cannot be told from a refusal,
+/// since descriptor 0 belongs to nobody here.
+const WITH_CHANGES: &str = include_str!("sweep-changes.txt");
 const NUMBERS: u64 = 600;
 /// uretprobe and uprobe: newer kernels answer them before any filter, with a signal unless a probe of the kernel's own
 /// stands there.
@@ -26,6 +29,12 @@ fn only_listed_numbers_reach_the_kernel() {
 #[test]
 fn streams_open_only_what_they_need() {
     check(&[GOLDEN, WITH_STREAMS], &["--connects"]);
+}
+
+// A25
+#[test]
+fn a_writable_directory_opens_only_what_it_needs() {
+    check(&[GOLDEN, WITH_CHANGES], &["--write", "/var/tmp"]);
 }
 
 fn check(lists: &[&str], options: &[&str]) {

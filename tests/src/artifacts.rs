@@ -21,6 +21,7 @@ const PACKAGES: &[&str] = &[
     "reach",
     "hello-world",
     "step-timer",
+    "docker-manager",
 ];
 
 /// Every program.

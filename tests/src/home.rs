@@ -15,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::package::{Parcel, key};
+use crate::run::User;
 use crate::{artifacts, run};
 
 /// The longest that any run may take.
@@ -24,6 +25,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
+    /// Whose it is, where that is not the caller.
+    user: Option<User>,
 }
 
 /// How a run ended.
@@ -47,6 +50,22 @@ impl Home {
         home
     }
 
+    /// A home of this user, who also runs the product in it.
+    ///
+    /// # Panics
+    /// It cannot be given away.
+    #[must_use]
+    pub fn of(user: User) -> Self {
+        let mut home = Self::new();
+        home.user = Some(user);
+        let mut everything = BTreeMap::new();
+        collect(home.folder.path(), &mut everything);
+        for path in everything.keys().map(PathBuf::as_path).chain([home.folder.path()]) {
+            user.give(path);
+        }
+        home
+    }
+
     /// A home that trusts nobody.
     ///
     /// # Panics
@@ -54,7 +73,7 @@ impl Home {
     #[must_use]
     pub fn bare() -> Self {
         let folder = tempfile::Builder::new().prefix("migraine-home-").tempdir().expect("make a directory");
-        let home = Self { folder };
+        let home = Self { folder, user: None };
         drop(migraine_host::store::Home::open(&home.path()).expect("make a home"));
         for folder in ["work", "user"] {
             fs::create_dir(home.folder.path().join(folder)).expect("make a directory");
@@ -92,13 +111,18 @@ impl Home {
         let path = self.work().join(name);
         fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("make a directory");
         fs::write(&path, text).expect("write a file");
+        if let Some(user) = self.user {
+            let made = path.ancestors().take_while(|made| *made != self.work());
+            made.for_each(|path| user.give(path));
+        }
         path
     }
 
     /// The product with these arguments, in a small fixed environment, without a terminal and without input.
     #[must_use]
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(artifacts::attend());
+        let attend = artifacts::attend();
+        let mut command = self.user.map_or_else(|| Command::new(attend), |user| user.command(attend));
         command.arg(artifacts::migraine()).args(args);
         self.settle(&mut command);
         command

@@ -25,6 +25,7 @@
 pub mod arena;
 pub mod artifacts;
 pub mod attack;
+pub mod docker;
 pub mod home;
 pub mod kernel;
 pub mod package;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -136,7 +137,10 @@ fn stripped(package: &str) -> Vec<u8> {
 
 impl Parcel {
     fn new(library: Vec<u8>, package: &str, key: &SecretKey) -> Self {
-        let folder = tempfile::Builder::new().prefix("migraine-parcel-").tempdir().expect("make a directory");
+        // Every user may read what an author hands out.
+        let open = fs::Permissions::from_mode(0o755);
+        let folder = tempfile::Builder::new().prefix("migraine-parcel-").permissions(open).tempdir();
+        let folder = folder.expect("make a directory");
         let file_name = format!("lib{}.so", package.replace('-', "_"));
         let path = folder.path().join(&file_name);
         fs::write(&path, &library).expect("write the library");

@@ -35,7 +35,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub no_capture: bool,
     /// The most time a plugin's hook may take, in seconds, or `none` [default: 30, or more where the hook runs a command
-    /// that was granted more]; a cap of the policy still holds
+    /// that was granted more, up to the policy's cap]
     #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     pub hook_timeout: Option<Timeout>,
 }

@@ -71,6 +71,24 @@ pub enum ManageError {
         /// What it holds, as grants.
         held: Vec<String>,
     },
+    /// A manifest without a library.
+    #[error("{} describes a plugin and holds no code to install", safe_line(&path.to_string_lossy()))]
+    NoLibrary {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// A directory without a manifest.
+    #[error("{} holds no plugin.yaml and no plugin.json", safe_line(&path.to_string_lossy()))]
+    NoManifest {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory with more than one manifest.
+    #[error("one of these must go, since only one manifest can count: {}", paths_line(paths))]
+    TwoManifests {
+        /// The manifests.
+        paths: Vec<PathBuf>,
+    },
     /// There is no such plugin.
     #[error("there is no plugin `{name}`")]
     NotFound {
@@ -145,6 +163,10 @@ pub enum ManageError {
     },
 }
 
+fn paths_line(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| safe_line(&path.to_string_lossy())).collect::<Vec<_>>().join(", ")
+}
+
 fn standing(status: Status) -> &'static str {
     match status {
         Status::Installed => "installed but not enabled",
@@ -173,6 +195,9 @@ impl Coded for ManageError {
             Self::Directory { .. } => Code::DirectoryRefused,
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
+            Self::NoLibrary { .. } => Code::NotAPlugin,
+            Self::NoManifest { .. } => Code::FileNotFound,
+            Self::TwoManifests { .. } => Code::ManifestInvalid,
             Self::NotFound { .. } => Code::PluginNotFound,
             Self::Consent { .. } => Code::ConsentRequired,
             Self::Rollback { .. } => Code::VersionRollback,
@@ -207,6 +232,16 @@ impl Coded for ManageError {
                 let held: Vec<String> = held.iter().map(|held| safe_line(held)).collect();
                 format!("it holds {}", held.join(", "))
             }
+            Self::NoLibrary { path } => {
+                let path = safe_line(&path.to_string_lossy());
+                format!(
+                    "look at it with `migraine plugin info {path}`; build its library and install that, or a package"
+                )
+            }
+            Self::NoManifest { .. } => {
+                "give a manifest, a .so file, a .mgp file or the name of an installed plugin".to_owned()
+            }
+            Self::TwoManifests { .. } => "name the one that is meant".to_owned(),
             Self::NotFound { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Consent { missing, command, .. } => {
                 format!("if you agree to all of it, run: {command}{}", flags(missing))

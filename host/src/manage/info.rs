@@ -1,18 +1,21 @@
 //! What is shown of a plugin: the fields of the reports, and `info`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use migraine_plugin_api::{HookSpec, Permission};
+use migraine_plugin_api::{CommandSpec, HookSpec, Manifest, Permission, Timeout};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ManageError;
+use super::source::{judged, open_file, unpacked};
 use super::usage::usage_line;
 use super::verify::judge_tree;
+use super::{ManageError, manifest_file};
+use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
+use crate::package::{Opened, elf, manifest};
 use crate::policy::Ask;
-use crate::store::{Entry, Home, Status, Trust};
+use crate::store::{Entry, Home, State, Status, Trust};
 
 /// Everything known of a plugin without running it. Texts of the author are not made safe to show.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,10 +28,19 @@ pub struct PluginInfo {
     pub status: Status,
     /// One line of the author's.
     pub description: String,
+    /// Who wrote it, as the manifest says; not in lists.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub author: String,
+    /// Its license, as the manifest says; not in lists.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub license: String,
     /// Its commands.
     pub commands: Vec<CommandInfo>,
     /// Programs and resources it says it needs.
     pub dependencies: Vec<String>,
+    /// The same in words; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub install_requires: Vec<String>,
     /// Its effective configuration.
     pub config: BTreeMap<String, Value>,
     /// Its subscriptions.
@@ -58,6 +70,24 @@ pub struct CommandInfo {
     pub description: String,
     /// A usage line.
     pub usage: String,
+    /// The wall clock that it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Timeout>,
+    /// The wall clock that it was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granted_timeout: Option<Timeout>,
+}
+
+impl CommandInfo {
+    fn of(name: &str, spec: &CommandSpec) -> Self {
+        Self {
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            usage: usage_line(name, spec),
+            timeout: spec.timeout,
+            granted_timeout: None,
+        }
+    }
 }
 
 /// Who vouches for a plugin.
@@ -106,17 +136,19 @@ impl MissingItem {
 impl PluginInfo {
     pub(super) fn installed(name: &PluginName, entry: &Entry) -> Self {
         let commands = entry.commands.iter().map(|spec| CommandInfo {
-            name: spec.name.clone(),
-            description: spec.description.clone(),
-            usage: usage_line(name.as_str(), spec),
+            granted_timeout: entry.timeout(&spec.name),
+            ..CommandInfo::of(name.as_str(), spec)
         });
         Self {
             name: name.to_string(),
             version: entry.version.to_string(),
             status: entry.status(),
             description: entry.description.clone(),
+            author: String::new(),
+            license: String::new(),
             commands: commands.collect(),
             dependencies: entry.dependencies.clone(),
+            install_requires: Vec::new(),
             config: entry.config(),
             hooks: entry.hooks.clone(),
             permissions: entry.asked.clone(),
@@ -136,8 +168,11 @@ impl PluginInfo {
             version: String::new(),
             status: Status::Error,
             description: String::new(),
+            author: String::new(),
+            license: String::new(),
             commands: Vec::new(),
             dependencies: Vec::new(),
+            install_requires: Vec::new(),
             config: BTreeMap::new(),
             hooks: Vec::new(),
             permissions: Vec::new(),
@@ -150,6 +185,22 @@ impl PluginInfo {
         }
     }
 
+    /// One that is not installed, as its manifest describes it.
+    pub(super) fn described_by(mut self, manifest: Manifest) -> Self {
+        self.commands = manifest.commands.iter().map(|spec| CommandInfo::of(&manifest.name, spec)).collect();
+        self.name = manifest.name;
+        self.version = manifest.version;
+        self.description = manifest.description;
+        self.author = manifest.author;
+        self.license = manifest.license;
+        self.dependencies = manifest.dependencies;
+        self.install_requires = manifest.install_requires;
+        self.config = manifest.config;
+        self.hooks = manifest.hooks;
+        self.permissions = manifest.permissions;
+        self
+    }
+
     pub(super) fn with_problem(mut self, problem: String) -> Self {
         self.status = Status::Error;
         self.problem = Some(problem);
@@ -157,17 +208,79 @@ impl PluginInfo {
     }
 }
 
-/// Everything known of an installed plugin; its files and its signature are checked.
+/// Everything known of an installed plugin, by its name, or of a file: a package, a library, a manifest, or a directory
+/// that holds a manifest. Files and signatures are checked.
 ///
 /// # Errors
-/// There is no such plugin, or the state cannot be read. A damaged plugin is no error but has the status `error`.
-pub fn info(home: &Home, name: &PluginName) -> Result<PluginInfo, ManageError> {
+/// There is no such plugin or file, the file is no plugin and no manifest, or the state cannot be read. A damaged or
+/// untrusted plugin is no error but has a problem.
+pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
     let state = home.read()?;
+    let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
+    match name {
+        // A file of that name in the working directory must be written `./NAME`.
+        Some(name) if state.plugins.contains_key(&name) || !target.exists() => of_installed(home, &state, &name),
+        _ => match manifest_file::find(target)? {
+            Some(path) => of_manifest(path),
+            None => Ok(look_inside(home, &state, target.to_owned(), open_file(target)?)),
+        },
+    }
+}
+
+fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
-    let shown = PluginInfo::installed(name, entry);
-    let checked = home.load(&entry.digest).map_err(ManageError::from).and_then(|tree| judge_tree(home, &state, &tree));
-    Ok(match checked {
-        Ok(_) => shown,
+    let mut shown = PluginInfo::installed(name, entry);
+    match verified_manifest(home, state, entry) {
+        Err(problem) => return Ok(shown.with_problem(problem.to_string())),
+        Ok(manifest) => {
+            shown.author = manifest.author;
+            shown.license = manifest.license;
+            shown.install_requires = manifest.install_requires;
+        }
+    }
+    Ok(shown)
+}
+
+/// Read only once the files were compared and the signature was judged.
+fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<Manifest, ManageError> {
+    let tree = home.load(&entry.digest)?;
+    judge_tree(home, state, &tree)?;
+    let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
+    let facts = elf::inspect(tree.library()).map_err(refused)?;
+    manifest::parse(&facts.manifest).map_err(refused)
+}
+
+fn of_manifest(path: PathBuf) -> Result<PluginInfo, ManageError> {
+    let manifest = manifest_file::read(&path)?;
+    let mut shown = PluginInfo::broken(String::new(), path, String::new()).described_by(manifest);
+    shown.status = Status::Discovered;
+    shown.problem = Some("it is a manifest alone, which describes a plugin and cannot be installed".to_owned());
+    Ok(shown)
+}
+
+/// A package or library that is not installed. The manifest is read only of what could be installed; of the rest no more
+/// than the index.
+pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Opened) -> PluginInfo {
+    let name = opened.index.name.to_string();
+    let file = path.clone();
+    let mut shown = PluginInfo::broken(name, path, String::new());
+    shown.version = opened.index.version.to_string();
+    shown.digest = Some(opened.digest());
+    shown.permissions.clone_from(&opened.index.permissions);
+    shown.status = Status::Discovered;
+    let trust = match judged(home, state, &opened, false) {
+        Ok(trust) => trust,
+        Err(refused) => {
+            shown.problem = Some(format!("{}: {refused}", refused.code()));
+            return shown;
+        }
+    };
+    shown.signature = Signature::from(&trust);
+    match unpacked(opened, &file) {
         Err(problem) => shown.with_problem(problem.to_string()),
-    })
+        Ok(package) => {
+            shown.problem = None;
+            shown.described_by(package.manifest)
+        }
+    }
 }

@@ -6,12 +6,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::ManageError;
-use super::info::{PluginInfo, Signature};
-use super::source::{Found, judged, scan, unpacked};
+use super::info::{PluginInfo, look_inside};
+use super::source::{Found, scan};
 use super::verify::judge_tree;
-use crate::code::Coded as _;
 use crate::ids::{Digest, PluginName};
-use crate::package::Opened;
 use crate::store::{Entry, Home, Problem, ProblemKind, State, Status};
 
 /// What is to be listed.
@@ -132,36 +130,6 @@ fn discovered(home: &Home, state: &State, found: Vec<Found>) -> Vec<PluginInfo> 
     }
     shown.sort_by(|one, other| one.name.cmp(&other.name));
     shown
-}
-
-/// The manifest is read only of what could be installed; of the rest no more than the index.
-fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Opened) -> PluginInfo {
-    let name = opened.index.name.to_string();
-    let file = path.clone();
-    let mut shown = PluginInfo::broken(name, path, String::new());
-    shown.version = opened.index.version.to_string();
-    shown.digest = Some(opened.digest());
-    shown.permissions.clone_from(&opened.index.permissions);
-    shown.status = Status::Discovered;
-    let trust = match judged(home, state, &opened, false) {
-        Ok(trust) => trust,
-        Err(refused) => {
-            shown.problem = Some(format!("{}: {refused}", refused.code()));
-            return shown;
-        }
-    };
-    shown.signature = Signature::from(&trust);
-    match unpacked(opened, &file) {
-        Err(problem) => shown.with_problem(problem.to_string()),
-        Ok(package) => {
-            shown.problem = None;
-            shown.description = package.manifest.description;
-            shown.dependencies = package.manifest.dependencies;
-            shown.config = package.manifest.config;
-            shown.hooks = package.manifest.hooks;
-            shown
-        }
-    }
 }
 
 /// Checks every installed plugin's files and signature, records what is wrong or right again, and scans the plugins

@@ -10,6 +10,7 @@ mod error;
 mod info;
 mod install;
 mod list;
+mod manifest_file;
 mod revoke;
 mod source;
 mod uninstall;

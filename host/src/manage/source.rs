@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::ManageError;
+use super::{ManageError, manifest_file};
 use crate::ids::{Digest, PluginName};
 use crate::package::{
     INDEX_MAX, Opened, PACKAGE_MAX, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
@@ -16,6 +16,7 @@ use crate::trust::{Keyring, Trusted, judge};
 
 /// Opens a package or a library with the signature beside it. Nothing but index and signature was looked at.
 pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
+    manifest_file::refuse(path)?;
     let refused = |source| ManageError::Package { path: path.to_owned(), source };
     let is_library = path.extension().is_some_and(|extension| extension == "so");
     let bytes = read(path, usize::try_from(UNPACKED_MAX).unwrap_or(usize::MAX))?;
@@ -38,7 +39,8 @@ pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
     open_library(bytes, sidecar.as_deref(), &name).map_err(refused)
 }
 
-fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
+/// Reads a regular file of at most so many bytes.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
     let failed = |source| ManageError::File { path: path.to_owned(), source };
     // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;

@@ -85,11 +85,11 @@ impl Bench {
     }
 
     fn status(&self) -> Status {
-        info(&self.home, &demo()).unwrap().status
+        info(&self.home, Path::new("demo")).unwrap().status
     }
 
     fn grants(&self) -> Vec<String> {
-        info(&self.home, &demo()).unwrap().grants.iter().map(ToString::to_string).collect()
+        info(&self.home, Path::new("demo")).unwrap().grants.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -120,7 +120,7 @@ fn a_plugin_comes_and_goes() {
     PluginData::open(&bench.home).unwrap().put(&demo(), "k", b"v").unwrap();
     uninstall(&bench.home, &demo(), false).unwrap();
     assert_eq!(code(uninstall(&bench.home, &demo(), false)), Code::PluginNotFound);
-    assert_eq!(code(info(&bench.home, &demo())), Code::PluginNotFound);
+    assert_eq!(code(info(&bench.home, Path::new("demo"))), Code::PluginNotFound);
     bench.install(&path.with_file_name("demo.mgp"), &[]).unwrap();
     let data = || PluginData::open(&bench.home).unwrap().get(&demo(), "k").unwrap();
     assert!(data().is_some(), "data survives");
@@ -156,7 +156,7 @@ fn a_new_version_must_not_want_more_in_silence() {
     let error = bench.install(&more, &[]).unwrap_err();
     assert_eq!(error.code(), Code::ConsentRequired);
     assert!(error.help().unwrap().ends_with("libdemo.so --yes"), "{:?}", error.help());
-    assert_eq!(info(&bench.home, &demo()).unwrap().version, "1.0.0");
+    assert_eq!(info(&bench.home, Path::new("demo")).unwrap().version, "1.0.0");
     let report = bench.install(&more, &["task_write"]).unwrap();
     assert_eq!((report.status, report.replaced), (Status::Enabled, Some("1.0.0".parse().unwrap())));
     let older = bench.built("1.5.0", "");
@@ -213,7 +213,7 @@ fn what_is_not_trusted_is_refused_and_leaves_nothing() {
     assert!(bench.home.read().unwrap().plugins.is_empty());
     // The exception is for this file alone, and it is shown.
     bench.install(&good, &["--allow-unsigned"]).unwrap();
-    assert_eq!(info(&bench.home, &demo()).unwrap().signature, Signature::Unsigned);
+    assert_eq!(info(&bench.home, Path::new("demo")).unwrap().signature, Signature::Unsigned);
     assert_eq!(verify(&bench.home, &good).unwrap().trust, crate::store::Trust::Unsigned);
     let other = bench.built("1.2.0", "");
     fs::remove_file(other.with_extension("so.sig")).unwrap();
@@ -244,7 +244,7 @@ fn one_broken_plugin_does_not_hide_the_others() {
     let request = ListRequest { status: Some(Status::Discovered), ..ListRequest::default() };
     assert_eq!(list(&bench.home, &request).unwrap().plugins.len(), 1);
     // A damaged tree is an error of that plugin, found by a refresh and cured by an install.
-    let digest = info(&bench.home, &demo()).unwrap().digest.unwrap();
+    let digest = info(&bench.home, Path::new("demo")).unwrap().digest.unwrap();
     let tree = bench.home.path().join("store").join(digest.to_string());
     let library = tree.join("files/libdemo.so");
     let permissions = |path: &Path, mode| {
@@ -298,7 +298,7 @@ fn configuration_is_checked_against_the_manifest() {
     let newer = bench.built("2.0.0", r#","config":{"number":0,"flag":"now text"}"#);
     let report = bench.install(&newer, &[]).unwrap();
     assert_eq!(report.dropped_config, ["flag", "socket"]);
-    assert_eq!(info(&bench.home, &demo()).unwrap().config["number"], 2.5);
+    assert_eq!(info(&bench.home, Path::new("demo")).unwrap().config["number"], 2.5);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use migraine_plugin_api::{CommandSpec, HookSpec, Manifest, Permission};
 use serde_json::Value;
 
 use super::index::VERSION_MAX;
-use super::{FileEntry, Index, MANIFEST_MAX, PackageError, TARGET, limit};
+use super::{FileEntry, Index, MANIFEST_MAX, PackageError, TARGET, limit, yaml};
+use crate::bound::BoundCommand;
 use crate::ids::PluginName;
 
 /// The name under which a package carries a readable copy of its manifest.
@@ -32,8 +33,30 @@ pub fn parse(text: &[u8]) -> Result<Manifest, PackageError> {
         return Err(limit("the manifest", "256 KiB"));
     }
     // serde_json stops at 128 levels, so depth needs no check of its own.
-    let mut manifest: Manifest =
-        serde_json::from_slice(text).map_err(|error| PackageError::Manifest { findings: vec![error.to_string()] })?;
+    checked(serde_json::from_slice(text).map_err(|error| one_finding(error.to_string()))?)
+}
+
+/// Reads a manifest from YAML and checks it. Sections that hold nothing are as if they were absent.
+///
+/// # Errors
+/// As [`parse`]; also YAML that says what JSON cannot.
+pub fn parse_yaml(text: &[u8]) -> Result<Manifest, PackageError> {
+    if text.len() > MANIFEST_MAX {
+        return Err(limit("the manifest", "256 KiB"));
+    }
+    let text = std::str::from_utf8(text).map_err(|error| one_finding(error.to_string()))?;
+    let mut value = yaml::read(text).map_err(one_finding)?;
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|_, value| !value.is_null());
+    }
+    checked(serde_json::from_value(value).map_err(|error| one_finding(error.to_string()))?)
+}
+
+fn one_finding(finding: String) -> PackageError {
+    PackageError::Manifest { findings: vec![finding] }
+}
+
+fn checked(mut manifest: Manifest) -> Result<Manifest, PackageError> {
     manifest.permissions.sort();
     manifest.permissions.dedup();
     validate(&manifest)?;
@@ -57,7 +80,7 @@ pub fn validate(manifest: &Manifest) -> Result<(), PackageError> {
     check_commands(&manifest.commands, &mut findings);
     findings.cap("hooks", manifest.hooks.len());
     for (at, hook) in manifest.hooks.iter().take(ITEMS_MAX).enumerate() {
-        check_hook(at, hook, &mut findings);
+        check_hook(at, hook, &manifest.commands, &mut findings);
     }
     check_config(manifest, &mut findings);
     let mut findings = findings.0;
@@ -82,11 +105,10 @@ pub(super) fn index_of(
     entry: &str,
     mut files: Vec<FileEntry>,
 ) -> Result<Index, PackageError> {
-    let finding = |error: String| PackageError::Manifest { findings: vec![error] };
     files.sort_by(|one, other| one.path.cmp(&other.path));
     let index = Index {
-        name: manifest.name.parse().map_err(|error: crate::ids::ParseIdError| finding(error.to_string()))?,
-        version: manifest.version.parse().map_err(|error: semver::Error| finding(error.to_string()))?,
+        name: manifest.name.parse().map_err(|error: crate::ids::ParseIdError| one_finding(error.to_string()))?,
+        version: manifest.version.parse().map_err(|error: semver::Error| one_finding(error.to_string()))?,
         api: manifest.api_version,
         created: created.to_owned(),
         entry: entry.to_owned(),
@@ -158,7 +180,7 @@ fn check_commands(commands: &[CommandSpec], findings: &mut Findings) {
     }
 }
 
-fn check_hook(at: usize, hook: &HookSpec, findings: &mut Findings) {
+fn check_hook(at: usize, hook: &HookSpec, commands: &[CommandSpec], findings: &mut Findings) {
     let event = hook.event.escape_debug();
     let scoped = hook.event.split_once(':');
     let (group, name) = scoped.map_or((None, hook.event.as_str()), |(group, name)| (Some(group), name));
@@ -185,6 +207,26 @@ fn check_hook(at: usize, hook: &HookSpec, findings: &mut Findings) {
         }
     }
     findings.text("hooks: a handler", &hook.handler);
+    if let Some(command) = &hook.command {
+        check_bound(at, hook, command, commands, findings);
+    }
+}
+
+fn check_bound(at: usize, hook: &HookSpec, command: &str, commands: &[CommandSpec], findings: &mut Findings) {
+    if !hook.handler.is_empty() {
+        findings.add(format!("hooks[{at}]: it has a handler and a command; only one of them can be called"));
+    }
+    match BoundCommand::parse(command) {
+        Err(why) => {
+            let shown: String = command.chars().take(80).collect();
+            findings.add(format!("hooks[{at}]: the command `{}` is refused: {why}", shown.escape_debug()));
+        }
+        Ok(bound) if !commands.iter().any(|spec| spec.name == bound.command()) => {
+            let name: String = bound.command().chars().take(80).collect();
+            findings.add(format!("hooks[{at}]: the plugin has no command `{}`", name.escape_debug()));
+        }
+        Ok(_) => {}
+    }
 }
 
 fn check_config(manifest: &Manifest, findings: &mut Findings) {

@@ -17,6 +17,7 @@ mod opened;
 pub mod path;
 pub mod sidecar;
 mod signature;
+mod yaml;
 
 pub use elf::ElfFacts;
 pub use error::PackageError;

@@ -12,14 +12,13 @@ pub fn wall(
     asked: Option<Timeout>,
     default: Duration,
     cap: Option<Duration>,
-    chosen: Option<Duration>,
+    chosen: Option<Timeout>,
 ) -> Option<Duration> {
-    let granted = match asked {
+    let wanted = match chosen.or(asked) {
         Some(Timeout::None) => None,
         Some(Timeout::Seconds(seconds)) => Some(Duration::from_secs(u64::from(seconds))),
         None => Some(default),
     };
-    let wanted = chosen.or(granted);
     match (wanted, cap) {
         (Some(wanted), Some(cap)) => Some(wanted.min(cap)),
         (wanted, cap) => wanted.or(cap),
@@ -51,8 +50,10 @@ mod tests {
             (Some(5), None, Some(600), Some(600)),
             (Some(5), Some(60), Some(600), Some(60)),
             (None, Some(60), Some(7), Some(7)),
+            (Some(5), None, Some(0), None),
+            (Some(5), Some(60), Some(0), Some(60)),
         ] {
-            let found = wall(asked(asks), Duration::from_secs(30), seconds(cap), seconds(chosen));
+            let found = wall(asked(asks), Duration::from_secs(30), seconds(cap), asked(chosen));
             assert_eq!(found, seconds(expected), "asks {asks:?} cap {cap:?} chosen {chosen:?}");
         }
     }

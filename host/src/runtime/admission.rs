@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub(super) struct Admitted {
     pub(super) permissions: Vec<Permission>,
     /// The wall clock that commands were granted.
     pub(super) timeouts: BTreeMap<String, Timeout>,
+    /// The most wall clock of a command that the policy allows.
+    pub(super) wall_cap: Option<Duration>,
     pub(super) unsigned: bool,
 }
 
@@ -58,7 +61,12 @@ pub(super) fn admit(
         code: seal_code(tree.library()).map_err(sandbox)?,
         config: entry.config(),
         permissions: entry.grants.clone(),
-        timeouts: entry.commands.iter().filter_map(|spec| Some((spec.name.clone(), spec.timeout?))).collect(),
+        timeouts: entry
+            .commands
+            .iter()
+            .filter_map(|spec| Some((spec.name.clone(), entry.timeout(&spec.name)?)))
+            .collect(),
+        wall_cap: home.policy().map_err(store)?.command_wall(),
         unsigned: verdict == Trusted::Unsigned,
     })
 }

@@ -63,8 +63,6 @@ pub enum CallError {
         plugin: PluginName,
         /// Its words.
         error: PluginError,
-        /// Whether the host had refused a permission during the call and the plugin ended with that refusal.
-        denied: bool,
     },
     /// The command line was wrong; the text is the plugin's usage.
     #[error("{}", multiline(error.message()))]
@@ -144,7 +142,8 @@ impl Coded for CallError {
             Self::Store { source, .. } => source.code(),
             Self::Trust { source, .. } => source.code(),
             Self::Sandbox { source, .. } => source.code(),
-            Self::Plugin { denied: true, .. } => Code::PermissionDenied,
+            // A refusal of the host that the plugin passed on, or its own words on a directory that it does not see.
+            Self::Plugin { error, .. } if error.kind() == ErrorKind::PermissionDenied => Code::PermissionDenied,
             Self::Plugin { error, .. } if error.kind() == ErrorKind::Panic => Code::PluginPanicked,
             Self::Plugin { .. } => Code::PluginFailed,
             Self::Usage { .. } => Code::Usage,

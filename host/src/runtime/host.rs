@@ -1,26 +1,21 @@
 //! The `Host`: one object through which an application calls its plugins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{
-    Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError, Timeout,
-};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
 
 use super::admission::{Admitted, admit};
-use super::directories::Bases;
+use super::directories::places;
 use super::error::CallError;
 use super::launchers::Launchers;
-use super::services::{Data, Side, Voice};
+use super::services::{Data, Side};
+use super::settings::Settings;
 use super::wall;
 use crate::ids::PluginName;
-use crate::policy::Endpoint;
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
@@ -30,57 +25,6 @@ use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
 const BREAKDOWNS: u32 = 3;
 /// How long a plugin may take to shut down.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// How plugins are run.
-#[derive(Clone)]
-pub struct Settings {
-    /// Wall clock of one command, the plugin's start included, instead of the one it was granted or else 30 s.
-    pub command_timeout: Option<Timeout>,
-    /// Wall clock of one hook, the plugin's start included, instead of 30 s. A hook that runs a command has the time
-    /// that the command was granted where that is longer.
-    pub hook_timeout: Option<Timeout>,
-    /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
-    pub cpu: Duration,
-    /// The user's home directory: what `~` in a grant means, and what no grant may open; the default is the user's own.
-    pub user_home: Option<PathBuf>,
-    /// What relative paths in a grant begin at; the default is where the program was when this was made.
-    pub working_directory: Option<PathBuf>,
-    /// Ends the running call when it is set; whoever runs plugins clears it.
-    pub interrupted: Option<&'static AtomicBool>,
-    /// Whether standard output holds a report, so that commands print on standard error.
-    pub stdout_is_taken: bool,
-    /// Columns of the caller's terminal, if there is one.
-    pub columns: Option<u16>,
-    /// The proxy through which plugins are connected to public addresses; the default is none. Never taken from this
-    /// program's environment: a plugin's way out is the user's explicit choice.
-    pub upstream_proxy: Option<Endpoint>,
-    /// Where stray output, log lines and refusals go.
-    pub voice: Arc<dyn Voice>,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("command_timeout", &self.command_timeout).finish_non_exhaustive()
-    }
-}
-
-impl Settings {
-    /// The defaults.
-    pub fn new(voice: Arc<dyn Voice>) -> Self {
-        Self {
-            command_timeout: None,
-            hook_timeout: None,
-            cpu: CallLimits::default().cpu,
-            user_home: std::env::home_dir(),
-            working_directory: std::env::current_dir().ok(),
-            interrupted: None,
-            stdout_is_taken: false,
-            columns: None,
-            upstream_proxy: None,
-            voice,
-        }
-    }
-}
 
 /// One call of a plugin.
 struct Request<'a> {
@@ -113,12 +57,12 @@ impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
     pub fn new(home: Home, settings: Settings) -> Self {
-        let bases = Bases::new(settings.user_home.as_deref(), home.path(), settings.working_directory.as_deref());
+        let places = places(settings.user_home.as_deref(), home.path());
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(bases),
+            launchers: Launchers::new(places),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -161,7 +105,7 @@ impl Host {
         let mut invocation = Invocation::new(command, &[]);
         invocation.args = args;
         // For showing and for resolving names only: without it, the plugin still works.
-        invocation.working_directory = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        invocation.working_directory = self.settings.working_directory.clone().unwrap_or_else(|| "/".into());
         invocation.terminal_width = self.settings.columns.unwrap_or(invocation.terminal_width);
         invocation.stdout_is_terminal = self.writes_to_terminal();
         invocation
@@ -205,11 +149,10 @@ impl Host {
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
-        let denied = side.denied.is_some();
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
-                answer.map_err(|error| plugin_error(plugin, error, denied))
+                answer.map_err(|error| plugin_error(plugin, error))
             }
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
@@ -324,10 +267,10 @@ impl Host {
 
     fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
         let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
-        let wall = if request.is_hook {
-            wall::of_hook(self.settings.hook_timeout, granted)
-        } else {
-            wall::of_command(self.settings.command_timeout, granted)
+        let wall = match request.command {
+            None => wall::of_handler(self.settings.hook_timeout),
+            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, admitted.wall_cap),
+            Some(_) => wall::of_command(self.settings.command_timeout, granted, admitted.wall_cap),
         };
         CallLimits { wall, cpu: self.settings.cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
     }
@@ -346,7 +289,6 @@ impl Host {
             filter: None,
             upstream: self.settings.upstream_proxy.as_ref(),
             connections: 0,
-            denied: None,
         }
     }
 }
@@ -373,10 +315,10 @@ fn sandbox(plugin: &PluginName, error: SandboxError) -> CallError {
     CallError::Sandbox { plugin: plugin.clone(), source: Box::new(error) }
 }
 
-fn plugin_error(plugin: &PluginName, error: PluginError, denied: bool) -> CallError {
+fn plugin_error(plugin: &PluginName, error: PluginError) -> CallError {
     let plugin = plugin.clone();
     match error.kind() {
         ErrorKind::Usage => CallError::Usage { plugin, error },
-        kind => CallError::Plugin { plugin, error, denied: denied && kind == ErrorKind::PermissionDenied },
+        _ => CallError::Plugin { plugin, error },
     }
 }

@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use migraine_plugin_api::Permission;
 
-use super::directories::{Bases, granted};
+use super::directories::granted;
 use crate::ids::PluginName;
+use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
 use crate::wire::{Directory, LauncherSpec};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]
 pub(super) struct Launchers {
-    bases: Bases,
+    places: Places,
     shared: Option<Arc<Launcher>>,
     /// With the directories that each was started for.
     own: BTreeMap<PluginName, (Vec<Directory>, Arc<Launcher>)>,
 }
 
 impl Launchers {
-    pub(super) fn new(bases: Bases) -> Self {
-        Self { bases, shared: None, own: BTreeMap::new() }
+    pub(super) fn new(places: Places) -> Self {
+        Self { places, shared: None, own: BTreeMap::new() }
     }
 
     /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
@@ -30,7 +31,7 @@ impl Launchers {
     /// # Errors
     /// A grant names what no plugin may have, or the process cannot be started.
     pub(super) fn get(&mut self, plugin: &PluginName, grants: &[Permission]) -> Result<Arc<Launcher>, SandboxError> {
-        let directories = granted(grants, &self.bases)?;
+        let directories = granted(grants, &self.places)?;
         let running = match self.own.get(plugin) {
             Some((shown, launcher)) if *shown == directories => Some(launcher),
             // Started for grants that were changed meanwhile.

@@ -11,10 +11,12 @@ mod host;
 mod launchers;
 mod proxy;
 mod services;
+mod settings;
 mod upstream;
 mod wall;
 
 pub use error::CallError;
-pub use host::{Host, Settings};
+pub use host::Host;
 pub use proxy::{Gate, Limits, Proxy, proxy_variables};
 pub use services::Voice;
+pub use settings::Settings;

@@ -55,8 +55,6 @@ pub(super) struct Side<'a> {
     pub(super) upstream: Option<&'a Endpoint>,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
-    /// The last refusal of this call.
-    pub(super) denied: Option<String>,
 }
 
 impl HostSide for Side<'_> {
@@ -211,15 +209,14 @@ impl Side<'_> {
         }
     }
 
-    fn deny(&mut self, wanted: &Permission, service: &str) -> PluginError {
+    fn deny(&self, wanted: &Permission, service: &str) -> PluginError {
         let line = format!("`{service}` needs the permission {wanted}, which was not granted");
         self.denied(&wanted.to_string(), line)
     }
 
     /// Records a refusal; the plugin and the user learn what would change it.
-    fn denied(&mut self, wanted: &str, line: String) -> PluginError {
+    fn denied(&self, wanted: &str, line: String) -> PluginError {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
-        self.denied = Some(line.clone());
         PluginError::new(ErrorKind::PermissionDenied, line).with_help(how_to_grant(self.plugin, wanted))
     }
 }

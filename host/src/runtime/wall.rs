@@ -4,29 +4,26 @@ use std::time::Duration;
 
 use migraine_plugin_api::Timeout;
 
-/// The wall clock of a call for which nobody said anything.
-const DEFAULT: Duration = Duration::from_secs(30);
+use crate::policy::wall;
 
-/// The wall clock of a command: what the user gave for this run, else what the command was granted, else the default.
-pub(super) fn of_command(given: Option<Timeout>, granted: Option<Timeout>) -> Option<Duration> {
-    given.or(granted).map_or(Some(DEFAULT), duration)
+/// Seconds of a call for which nobody said anything.
+const DEFAULT_SECONDS: u32 = 30;
+const DEFAULT: Duration = Duration::new(DEFAULT_SECONDS as u64, 0);
+
+/// The wall clock of a command that was typed.
+pub(super) fn of_command(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
+    wall(granted, DEFAULT, cap, chosen)
 }
 
-/// The wall clock of a hook: what the user gave for this run, else the default. A hook that runs a command which was
-/// granted more than that has the command's; one that was granted less is not cut short for it.
-pub(super) fn of_hook(given: Option<Timeout>, granted: Option<Timeout>) -> Option<Duration> {
-    match (given, granted) {
-        (Some(given), _) => duration(given),
-        (None, Some(granted)) => duration(granted).map(|granted| granted.max(DEFAULT)),
-        (None, None) => Some(DEFAULT),
-    }
+/// The wall clock of a command that an event leads to: that of a hook, or what the command was granted where that is
+/// more. One that was granted less is not cut short for it: the workflow waits for a hook's time anyway.
+pub(super) fn of_bound(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
+    wall(granted.map(|granted| granted.max(Timeout::Seconds(DEFAULT_SECONDS))), DEFAULT, cap, chosen)
 }
 
-fn duration(timeout: Timeout) -> Option<Duration> {
-    match timeout {
-        Timeout::Seconds(seconds) => Some(Duration::from_secs(seconds.into())),
-        Timeout::None => None,
-    }
+/// The wall clock of a hook's handler. The policy caps commands alone.
+pub(super) fn of_handler(chosen: Option<Timeout>) -> Option<Duration> {
+    wall(None, DEFAULT, None, chosen)
 }
 
 #[cfg(test)]
@@ -34,20 +31,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_user_then_the_grant_then_the_default() {
-        let seconds = |seconds| Some(Timeout::Seconds(seconds));
-        let wall = |seconds| Some(Duration::from_secs(seconds));
-        let none = Some(Timeout::None);
-        for (given, granted, command, hook) in [
-            (None, None, wall(30), wall(30)),
-            (None, seconds(5), wall(5), wall(30)),
-            (None, seconds(600), wall(600), wall(600)),
-            (None, none, None, None),
-            (seconds(1), none, wall(1), wall(1)),
-            (none, seconds(5), None, None),
-            (seconds(u32::MAX), None, wall(u32::MAX.into()), wall(u32::MAX.into())),
+    fn a_hook_has_its_own_time_or_its_commands() {
+        let (seconds, wall) = (Timeout::Seconds, |seconds: u32| Some(Duration::from_secs(seconds.into())));
+        for (chosen, granted, cap, command, bound) in [
+            (None, None, None, wall(30), wall(30)),
+            (None, Some(seconds(5)), None, wall(5), wall(30)),
+            (None, Some(seconds(600)), None, wall(600), wall(600)),
+            (None, Some(Timeout::None), None, None, None),
+            (None, Some(Timeout::None), Some(60), wall(60), wall(60)),
+            (None, Some(seconds(5)), Some(10), wall(5), wall(10)),
+            (Some(seconds(1)), Some(Timeout::None), None, wall(1), wall(1)),
+            (Some(Timeout::None), Some(seconds(5)), Some(60), wall(60), wall(60)),
+            (Some(seconds(u32::MAX)), None, None, wall(u32::MAX), wall(u32::MAX)),
         ] {
-            assert_eq!((of_command(given, granted), of_hook(given, granted)), (command, hook), "{given:?} {granted:?}");
+            let cap = cap.map(Duration::from_secs);
+            let found = (of_command(chosen, granted, cap), of_bound(chosen, granted, cap));
+            assert_eq!(found, (command, bound), "{chosen:?} {granted:?} {cap:?}");
         }
+        assert_eq!((of_handler(None), of_handler(Some(Timeout::None))), (wall(30), None));
     }
 }

@@ -228,7 +228,7 @@ impl Launcher {
         if self.namespaces && spec.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
-        let profile = Profile::of(&spec);
+        let profile = Profile::of(&spec, &self.common.directories);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match clone(flags).map_err(|error| text("clone the worker", &error))? {
             Cloned::Child => become_worker(&spec, &self.common, program, fds, mouth),

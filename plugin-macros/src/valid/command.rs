@@ -9,9 +9,11 @@ use super::{is_kebab, refuse_arg};
 use crate::ast::{Method, Param, ParamKind, Plugin, Shape, Taken, last_segment};
 use crate::attr::Long;
 use crate::error::Errors;
+use crate::manifest;
 
 pub(super) fn check(method: &Method, errors: &mut Errors) {
     check_name(method, errors);
+    check_timeout(method, errors);
     check_helpers(method, errors);
     for param in &method.params {
         if let ParamKind::Value(shape, ty) = &param.kind {
@@ -41,6 +43,14 @@ fn check_name(method: &Method, errors: &mut Errors) {
         let span = args.name.as_ref().map_or_else(|| method.ident.span(), LitStr::span);
         let rule = "a lower-case letter, then up to 62 lower-case letters, digits and dashes";
         errors.push(span, format!("`{}` is not a command name: {rule}", name.escape_debug()));
+    }
+}
+
+fn check_timeout(method: &Method, errors: &mut Errors) {
+    if let Some(timeout) = method.command().and_then(|args| args.timeout.as_ref())
+        && manifest::timeout(timeout).is_none()
+    {
+        errors.push_on(timeout, "a timeout is a whole number of seconds, at least 1, or `none`");
     }
 }
 

@@ -40,7 +40,7 @@ fn check_params(method: &Method, errors: &mut Errors) {
     }
 }
 
-fn check_subscription(hook: &HookArgs, errors: &mut Errors) {
+pub(super) fn check_subscription(hook: &HookArgs, errors: &mut Errors) {
     match &hook.event {
         None if hook.is_read => errors.push(hook.span, "a hook names its event: `#[hook(event = \"post-command\")]`"),
         Some(event) if !is_event(&event.value()) => {

@@ -193,7 +193,7 @@ fn tell(outcome: &Result<Result<Vec<u8>, PluginError>, SandboxError>) -> i32 {
         Ok(Err(error)) => {
             // As the product reports it.
             let plugin = "arena".parse().expect("a valid name");
-            let error = CallError::Plugin { plugin, error: error.clone(), denied: false };
+            let error = CallError::Plugin { plugin, error: error.clone() };
             let text: String = error.to_string().chars().take(500).collect();
             println!("{}: {text}", error.code());
             i32::from(error.code().exit().number())

@@ -1,5 +1,8 @@
 //! The programs that the checks need, and how the missing ones are installed.
 
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,6 +18,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("bwrap", "bubblewrap"),
     ("setpriv", "util-linux"),
+    ("ip", "iproute2"),
+    // Other clients and daemons of the machine are not what the tests know.
+    ("/usr/sbin/dockerd", "docker.io"),
     ("python3", "python3"),
     ("git", "git"),
 ];
@@ -51,7 +57,41 @@ pub(super) fn install() -> Result<()> {
     }
     ui::say(format!("$ apt-get update && {command}"));
     cmd::run(apt().arg("update"))?;
+    let _quiet = Quiet::new(Path::new(SERVICE_POLICY))?;
     cmd::run(apt().args(["install", "-y", "--no-install-recommends"]).args(&missing))
+}
+
+/// What Debian's packages ask before they start their services: 101 means no.
+const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// While this lives, no package starts a service: the tests need a Docker daemon's program, not the machine's daemon.
+struct Quiet<'a>(Option<&'a Path>);
+
+impl<'a> Quiet<'a> {
+    /// A machine that has a policy keeps it.
+    fn new(policy: &'a Path) -> Result<Self> {
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o755).open(policy);
+        match made {
+            Ok(mut file) => {
+                let quiet = Self(Some(policy));
+                file.write_all(b"#!/bin/sh\nexit 101\n")
+                    .with_context(|| format!("cannot write {}", policy.display()))?;
+                Ok(quiet)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Self(None)),
+            Err(error) => Err(error).with_context(|| format!("cannot make {}", policy.display())),
+        }
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        if let Some(policy) = self.0
+            && let Err(error) = fs::remove_file(policy)
+        {
+            ui::warn(format!("cannot remove {}: {error}; services will not start", policy.display()));
+        }
+    }
 }
 
 /// Makes sure that cargo-deny is there.
@@ -93,12 +133,25 @@ fn apt() -> Command {
 /// The owner of our own /proc entry is the effective user.
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn services_stay_quiet_only_while_packages_are_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy-rc.d");
+        let quiet = Quiet::new(&policy).unwrap();
+        assert_eq!(Command::new(&policy).status().unwrap().code(), Some(101));
+        drop(quiet);
+        assert!(!policy.exists());
+        fs::write(&policy, "own").unwrap();
+        drop(Quiet::new(&policy).unwrap());
+        assert_eq!(fs::read_to_string(&policy).unwrap(), "own");
+    }
 
     #[test]
     fn only_what_is_missing_is_named() {

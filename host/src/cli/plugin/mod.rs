@@ -41,8 +41,8 @@ enum PluginVerb {
     List(ListArgs),
     /// Show everything known of a plugin
     Info {
-        /// The plugin
-        name: String,
+        /// The name of an installed plugin, a `.mgp` file, a `.so` file, a manifest, or a directory that holds one
+        target: PathBuf,
     },
     /// Let a plugin run
     Enable {
@@ -204,7 +204,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
     match args.verb {
         PluginVerb::Install(args) => install::run(args, session),
         PluginVerb::List(args) => list::run(&args, session),
-        PluginVerb::Info { name } => show::info(&name, session),
+        PluginVerb::Info { target } => show::info(&target, session),
         PluginVerb::Enable { name, consent } => change::enable(&name, &consent, session),
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
         PluginVerb::Disable { name } => change::disable(&name, session),

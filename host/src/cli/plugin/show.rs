@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use crate::cli::session::plugin_name;
+use migraine_plugin_api::Timeout;
+
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, PluginInfo, Signature};
 use crate::store::Trust;
 use crate::text::safe_line;
 
-pub(super) fn info(name: &str, session: &Session) -> Result<(), Failure> {
-    let report = manage::info(&session.home()?, &plugin_name(name)?)?;
+pub(super) fn info(target: &Path, session: &Session) -> Result<(), Failure> {
+    let report = manage::info(&session.home()?, target)?;
     session.out.report(&report, |report| text(report, &session.out))
 }
 
@@ -50,6 +51,9 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
         Signature::NotTrusted => "not trusted".to_owned(),
     };
     line("signature", &signature);
+    if let Some(path) = &plugin.path {
+        line("file", &safe_line(&path.to_string_lossy()));
+    }
     if let Some(digest) = &plugin.digest {
         line("digest", &digest.to_string());
     }
@@ -64,7 +68,8 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     }
     for hook in &plugin.hooks {
         let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();
-        line("hook", &safe_line(&format!("{}{pattern}, priority {}", hook.event, hook.priority)));
+        let runs = hook.command.as_ref().map(|command| format!(" runs `{command}`")).unwrap_or_default();
+        line("hook", &safe_line(&format!("{}{pattern}{runs}, priority {}", hook.event, hook.priority)));
     }
     for (key, value) in &plugin.config {
         line("config", &safe_line(&format!("{key} = {value}")));
@@ -72,10 +77,34 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     for dependency in &plugin.dependencies {
         line("needs", &format!("\"{}\"", safe_line(dependency)));
     }
+    for requirement in &plugin.install_requires {
+        line("requires", &format!("\"{}\"", safe_line(requirement)));
+    }
+    for (head, text) in [("author", &plugin.author), ("license", &plugin.license)] {
+        if !text.is_empty() {
+            line(head, &format!("\"{}\"", safe_line(text)));
+        }
+    }
     line("description", &format!("\"{}\"", safe_line(&plugin.description)));
     for command in &plugin.commands {
         line("command", &format!("{}: \"{}\"", safe_line(&command.name), safe_line(&command.description)));
         line("", &safe_line(&command.usage));
+        if let Some(asked) = command.timeout {
+            line("", &time_limit(asked, command.granted_timeout, plugin.installed_at.is_some()));
+        }
     }
     text
+}
+
+fn time_limit(asked: Timeout, granted: Option<Timeout>, is_installed: bool) -> String {
+    let words = |timeout| match timeout {
+        Timeout::Seconds(seconds) => format!("{seconds} seconds"),
+        Timeout::None => "no time limit".to_owned(),
+    };
+    match granted {
+        _ if !is_installed => format!("asks for {}", words(asked)),
+        Some(granted) if granted == asked => format!("asks for {}: granted", words(asked)),
+        Some(granted) => format!("asks for {}: granted {}", words(asked), words(granted)),
+        None => format!("asks for {}: not granted", words(asked)),
+    }
 }

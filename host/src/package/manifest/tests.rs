@@ -56,6 +56,23 @@ fn fields_follow_their_grammar() {
     check(r#""hooks":[{"event":"pre-command","pattern":"(\\w{100}){100}"}]"#, Some("the pattern"));
     check(&format!(r#""hooks":[{{"event":"pre-command","pattern":"{}"}}]"#, "a".repeat(2000)), Some("more than 1024"));
     check(r#""hooks":[{"event":"pre-command","before":["../x"]}]"#, Some("hooks[0].before"));
+    check(r#""commands":["a"],"hooks":[{"event":"workflow:post-deploy","command":"a --b '{{c}} d'"}]"#, None);
+    for (hook, part) in [
+        (r#""command":"b --b {{c}}""#, "hooks[0]: the plugin has no command `b`"),
+        (r#""command":"a","handler":"a""#, "a handler and a command"),
+        (r#""command":"a 'b""#, "is refused: a quote"),
+        (r#""command":"a {{b""#, "is refused"),
+        (r#""command":"{{a}}""#, "is refused"),
+        (r#""command":"""#, "is refused"),
+        (r#""command":["a"]"#, "expected a string"),
+    ] {
+        check(&format!(r#""commands":["a"],"hooks":[{{"event":"post-command",{hook}}}]"#), Some(part));
+    }
+    check(r#""commands":[{"name":"a","timeout":600},{"name":"b","timeout":"none"}]"#, None);
+    for timeout in ["0", "-1", "1.5", "\"600\"", "\"None\"", "4294967296", "true", "null"] {
+        let expected = if timeout == "null" { None } else { Some("a timeout is a number of seconds or `none`") };
+        check(&format!(r#""commands":[{{"name":"a","timeout":{timeout}}}]"#), expected);
+    }
     check(r#""config":{"a.b-c_d":1,"x":"y","z":null,"f":true}"#, None);
     check(r#""config":{"a":[1]}"#, Some("is a list or a map"));
     check(r#""config":{"a":{}}"#, Some("is a list or a map"));

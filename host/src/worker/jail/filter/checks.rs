@@ -22,34 +22,13 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
     let refuse = statement(RETURN, verdict(EPERM));
     let bits = |flags: i32| flags.cast_unsigned();
     match check {
-        Check::ThreadOnly => {
-            let thread = bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND);
-            let spaces = bits(
-                libc::CLONE_NEWNS
-                    | libc::CLONE_NEWCGROUP
-                    | libc::CLONE_NEWUTS
-                    | libc::CLONE_NEWIPC
-                    | libc::CLONE_NEWUSER
-                    | libc::CLONE_NEWPID
-                    | libc::CLONE_NEWNET
-                    | libc::CLONE_PTRACE
-                    | libc::CLONE_PARENT
-                    | libc::CLONE_PIDFD,
-            );
-            vec![
-                low_word(0),
-                jump(HAS_BIT, spaces, 3, 0),
-                statement(MASK, thread),
-                jump(EQUAL, thread, 0, 1),
-                allow,
-                refuse,
-            ]
-        }
+        Check::ThreadOnly => thread_only(),
         Check::CountedMemory => counted_memory(),
-        Check::NeverExecutable => {
-            vec![low_word(2), jump(HAS_BIT, bits(libc::PROT_EXEC), 0, 1), refuse, allow]
-        }
         Check::OneOf(argument, values) => one_of(argument, values),
+        Check::NoBits(argument, bits) => vec![low_word(argument), jump(HAS_BIT, bits, 0, 1), refuse, allow],
+        Check::Null(argument) => {
+            vec![low_word(argument), jump(EQUAL, 0, 0, 3), high_word(argument), jump(EQUAL, 0, 0, 1), allow, refuse]
+        }
         Check::OwnDescriptor => {
             let granted = statement(RETURN, verdict(Action::Errno(0)));
             let mut program = vec![
@@ -95,6 +74,32 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
             program
         }
     }
+}
+
+/// clone(2) of a thread: no new namespace and no new process.
+fn thread_only() -> Vec<Instruction> {
+    let bits = |flags: i32| flags.cast_unsigned();
+    let thread = bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND);
+    let spaces = bits(
+        libc::CLONE_NEWNS
+            | libc::CLONE_NEWCGROUP
+            | libc::CLONE_NEWUTS
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWUSER
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWNET
+            | libc::CLONE_PTRACE
+            | libc::CLONE_PARENT
+            | libc::CLONE_PIDFD,
+    );
+    vec![
+        low_word(0),
+        jump(HAS_BIT, spaces, 3, 0),
+        statement(MASK, thread),
+        jump(EQUAL, thread, 0, 1),
+        statement(RETURN, verdict(Action::Allow)),
+        statement(RETURN, verdict(EPERM)),
+    ]
 }
 
 /// mmap(2) without mappings that RLIMIT_DATA does not count and without code that could be written.

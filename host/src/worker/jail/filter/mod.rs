@@ -8,16 +8,18 @@
     reason = "constants of the kernel's interface, each smaller than its field"
 )]
 
+mod changes;
 mod checks;
 mod rules;
 mod sockets;
 
+use changes::CHANGES;
 use checks::checked;
 use rules::{Action, BASE, Group, NEWEST_KNOWN};
 use sockets::SOCKETS;
 
 use crate::sys::seccomp::Instruction;
-use crate::wire::WorkerSpec;
+use crate::wire::{Directory, WorkerSpec};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the system call filter is written for x86_64; another architecture needs its own table");
@@ -47,17 +49,21 @@ const EPERM: Action = Action::Errno(libc::EPERM);
 pub(crate) struct Profile {
     /// Streams that the host has connected may arrive.
     sockets: bool,
+    /// A directory of the user is writable.
+    changes: bool,
 }
 
 impl Profile {
     /// What a worker needs.
-    pub(crate) fn of(spec: &WorkerSpec) -> Self {
-        Self { sockets: spec.receives_descriptors }
+    pub(crate) fn of(spec: &WorkerSpec, directories: &[Directory]) -> Self {
+        let changes = directories.iter().any(|directory| directory.writable);
+        Self { sockets: spec.receives_descriptors, changes }
     }
 
     fn groups(self) -> impl Iterator<Item = &'static Group> {
         let sockets = if self.sockets { SOCKETS } else { &[] };
-        BASE.iter().chain(sockets)
+        let changes = if self.changes { CHANGES } else { &[] };
+        BASE.iter().chain(sockets).chain(changes)
     }
 }
 
@@ -77,7 +83,7 @@ pub(crate) fn compile(profile: Profile) -> Vec<Instruction> {
 
 /// The name of a call, or its number where no group lists it.
 pub(crate) fn call_name(number: i32) -> String {
-    let mut calls = BASE.iter().chain(SOCKETS).flat_map(|group| group.calls);
+    let mut calls = BASE.iter().chain(SOCKETS).chain(CHANGES).flat_map(|group| group.calls);
     let listed = calls.find(|(_, listed)| *listed == libc::c_long::from(number));
     listed.map_or_else(|| format!("system call {number}"), |(name, _)| name.trim_start_matches("SYS_").to_owned())
 }

@@ -26,10 +26,12 @@ pub(super) enum Check {
     ThreadOnly,
     /// mmap(2): executable memory comes from read-only file mappings alone, and no memory escapes RLIMIT_DATA.
     CountedMemory,
-    /// mprotect(2): nothing becomes executable afterwards.
-    NeverExecutable,
     /// The low word of an argument must be one of these.
     OneOf(u8, &'static [u32]),
+    /// The low word of an argument has none of these bits.
+    NoBits(u8, u32),
+    /// A pointer that points nowhere.
+    Null(u8),
     /// fcntl(2): locks are granted without a lock, and the commands listed pass.
     OwnDescriptor,
     /// prlimit64(2): reading the own limits.
@@ -112,7 +114,7 @@ pub(super) const BASE: &[Group] = &[
     Group {
         name: "protection",
         reason: "relocation and guard pages need mprotect; nothing needs to turn data into code",
-        action: Action::Check(Check::NeverExecutable),
+        action: Action::Check(Check::NoBits(2, libc::PROT_EXEC as u32)),
         calls: calls![SYS_mprotect SYS_pkey_mprotect],
     },
     Group {

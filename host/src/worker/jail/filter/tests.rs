@@ -41,21 +41,23 @@ fn answer_with_sockets(number: libc::c_long, args: [u64; 6]) -> u32 {
     run(&compile(SOCKETS_TOO), ARCH, u32::try_from(number).unwrap(), args)
 }
 
-const SOCKETS_TOO: Profile = Profile { sockets: true };
+const SOCKETS_TOO: Profile = Profile { sockets: true, changes: false };
+const EVERYTHING: Profile = Profile { sockets: true, changes: true };
 
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 #[test]
 fn every_listed_call_has_its_groups_action() {
-    for group in SOCKETS_TOO.groups() {
+    for group in EVERYTHING.groups() {
         assert!(!group.reason.is_empty(), "{} needs a reason", group.name);
         for (name, number) in group.calls {
             let expected = match group.action {
                 Action::Check(_) => continue,
                 plain => verdict(plain),
             };
-            assert_eq!(answer_with_sockets(*number, [0; 6]), expected, "{name} in {}", group.name);
+            let answer = run(&compile(EVERYTHING), ARCH, u32::try_from(*number).unwrap(), [0; 6]);
+            assert_eq!(answer, expected, "{name} in {}", group.name);
         }
     }
 }
@@ -63,7 +65,7 @@ fn every_listed_call_has_its_groups_action() {
 #[test]
 fn no_call_is_listed_twice() {
     let mut seen = std::collections::BTreeSet::new();
-    for (name, number) in SOCKETS_TOO.groups().flat_map(|group| group.calls) {
+    for (name, number) in EVERYTHING.groups().flat_map(|group| group.calls) {
         assert!(seen.insert(number), "{name} is in two groups");
     }
 }
@@ -213,6 +215,29 @@ fn streams_keep_their_other_end() {
     }
 }
 
+#[test]
+fn changes_give_nobody_an_identity_and_name_no_path() {
+    let profile = compile(Profile { sockets: false, changes: true });
+    let high = 1_u64 << 40;
+    for (name, number, args, passes) in [
+        ("truncate", libc::SYS_truncate, [0x1000, 0, 0, 0, 0, 0], true),
+        ("mode of an open file", libc::SYS_fchmod, [3, 0o755, 0, 0, 0, 0], true),
+        ("set-user-id", libc::SYS_fchmod, [3, 0o4755, 0, 0, 0, 0], false),
+        ("set-group-id with a high bit", libc::SYS_fchmod, [3, high | 0o2755, 0, 0, 0, 0], false),
+        ("mode by path", libc::SYS_chmod, [0x1000, 0o755, 0, 0, 0, 0], false),
+        ("mode by path from a directory", libc::SYS_fchmodat, [3, 0x1000, 0o755, 0, 0, 0], false),
+        ("times of an open file", libc::SYS_utimensat, [3, 0, 0x1000, 0, 0, 0], true),
+        ("times by path", libc::SYS_utimensat, [3, 0x1000, 0x1000, 0, 0, 0], false),
+        ("times by path above 4 GiB", libc::SYS_utimensat, [3, high, 0x1000, 0, 0, 0], false),
+        ("owner of an open file", libc::SYS_fchown, [3, 0, 0, 0, 0, 0], false),
+        ("symbolic link", libc::SYS_symlink, [0x1000, 0x1000, 0, 0, 0, 0], false),
+    ] {
+        let expected = if passes { libc::SECCOMP_RET_ALLOW } else { REFUSED };
+        assert_eq!(run(&profile, ARCH, u32::try_from(number).unwrap(), args), expected, "{name}");
+        assert_eq!(answer(number, args), REFUSED, "{name}, without a writable directory");
+    }
+}
+
 // A56: a lock on a device file of the machine is a channel to other plugins and stops other programs.
 #[test]
 fn no_lock_is_taken_outside() {
@@ -225,7 +250,7 @@ fn no_lock_is_taken_outside() {
 
 #[test]
 fn the_program_is_short_and_every_path_is() {
-    for (profile, most) in [(Profile::default(), 460), (SOCKETS_TOO, 500)] {
+    for (profile, most) in [(Profile::default(), 460), (SOCKETS_TOO, 500), (EVERYTHING, 540)] {
         let program = compile(profile);
         assert!(program.len() < most, "{profile:?}: {} instructions", program.len());
     }

@@ -1,0 +1,12 @@
+//! No command at all.
+use migraine_plugin_api::prelude::*;
+
+struct P;
+
+#[plugin(bind("post-command" = " "))]
+impl P {
+    #[command]
+    fn go(&self) {}
+}
+
+fn main() {}
