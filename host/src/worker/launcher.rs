@@ -143,7 +143,9 @@ impl Launcher {
     fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec) -> Self {
         // What most workers need is ready before the first is asked for.
         let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
-        let common = Common { load_by, scratch: spec.scratch(), directories: spec.directories };
+        // Without namespaces the workers' network is the machine's own.
+        let listens = spec.listens && spec.namespaces;
+        let common = Common { load_by, scratch: spec.scratch(), directories: spec.directories, listens };
         Self { control, common, namespaces: spec.namespaces, filters, workers: BTreeMap::new() }
     }
 
@@ -228,7 +230,7 @@ impl Launcher {
         if self.namespaces && spec.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
-        let profile = Profile::of(&spec, &self.common.directories);
+        let profile = Profile::of(&spec, &self.common.directories, self.common.listens);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match clone(flags).map_err(|error| text("clone the worker", &error))? {
             Cloned::Child => become_worker(&spec, &self.common, program, fds, mouth),

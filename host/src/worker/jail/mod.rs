@@ -56,6 +56,8 @@ pub(super) struct Common {
     pub(super) scratch: &'static str,
     /// What is shown of the machine's tree.
     pub(super) directories: Vec<Directory>,
+    /// Whether the proxy is reached in their network namespace.
+    pub(super) listens: bool,
 }
 
 /// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.

@@ -10,11 +10,13 @@
 
 mod changes;
 mod checks;
+mod network;
 mod rules;
 mod sockets;
 
 use changes::CHANGES;
 use checks::checked;
+use network::NETWORK;
 use rules::{Action, BASE, Group, NEWEST_KNOWN};
 use sockets::SOCKETS;
 
@@ -51,19 +53,24 @@ pub(crate) struct Profile {
     sockets: bool,
     /// A directory of the user is writable.
     changes: bool,
+    /// It makes sockets of its own, in a network namespace that holds nothing but the way to the proxy.
+    network: bool,
 }
 
 impl Profile {
     /// What a worker needs.
-    pub(crate) fn of(spec: &WorkerSpec, directories: &[Directory]) -> Self {
+    pub(crate) fn of(spec: &WorkerSpec, directories: &[Directory], listens: bool) -> Self {
         let changes = directories.iter().any(|directory| directory.writable);
-        Self { sockets: spec.receives_descriptors, changes }
+        // Never both: a stream of the machine's own network could be pointed elsewhere by connect(2).
+        let network = listens && !spec.receives_descriptors;
+        Self { sockets: spec.receives_descriptors, changes, network }
     }
 
     fn groups(self) -> impl Iterator<Item = &'static Group> {
         let sockets = if self.sockets { SOCKETS } else { &[] };
         let changes = if self.changes { CHANGES } else { &[] };
-        BASE.iter().chain(sockets).chain(changes)
+        let network = if self.network { NETWORK } else { &[] };
+        BASE.iter().chain(sockets).chain(changes).chain(network)
     }
 }
 
@@ -83,7 +90,7 @@ pub(crate) fn compile(profile: Profile) -> Vec<Instruction> {
 
 /// The name of a call, or its number where no group lists it.
 pub(crate) fn call_name(number: i32) -> String {
-    let mut calls = BASE.iter().chain(SOCKETS).chain(CHANGES).flat_map(|group| group.calls);
+    let mut calls = BASE.iter().chain(SOCKETS).chain(CHANGES).chain(NETWORK).flat_map(|group| group.calls);
     let listed = calls.find(|(_, listed)| *listed == libc::c_long::from(number));
     listed.map_or_else(|| format!("system call {number}"), |(name, _)| name.trim_start_matches("SYS_").to_owned())
 }
