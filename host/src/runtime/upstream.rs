@@ -86,3 +86,68 @@ fn answer(stream: &mut TcpStream, patience: Patience<'_>) -> io::Result<Vec<u8>>
     }
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn soon() -> Patience<'static> {
+        Patience { until: Instant::now() + Duration::from_secs(10), stop: None }
+    }
+
+    /// A proxy that gives one answer, and what it was asked.
+    fn proxy(answer: &'static [u8]) -> (Endpoint, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            stream.write_all(answer).unwrap();
+            String::from_utf8(head).unwrap()
+        });
+        (endpoint.parse().unwrap(), asked)
+    }
+
+    #[test]
+    fn the_judged_address_is_asked_for() {
+        let (at, asked) = proxy(b"HTTP/1.1 200 Connection established\r\nX: y\r\n\r\nthe server's own words");
+        let stream = tcp(&at, &["93.184.215.14:443".parse().unwrap()], soon()).unwrap();
+        let mut said = String::new();
+        TcpStream::from(stream).read_to_string(&mut said).unwrap();
+        assert_eq!(said, "the server's own words");
+        assert_eq!(asked.join().unwrap(), "CONNECT 93.184.215.14:443 HTTP/1.1\r\nHost: 93.184.215.14:443\r\n\r\n");
+    }
+
+    #[test]
+    fn what_is_not_public_is_not_behind_it() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody: Endpoint = "nobody.invalid:3128".parse().unwrap();
+        tcp(&nobody, &[server.local_addr().unwrap()], soon()).unwrap();
+        let error = tcp(&nobody, &["[2606:2800::1]:443".parse().unwrap()], soon()).unwrap_err();
+        assert!(error.to_string().starts_with("the proxy nobody.invalid:3128 cannot be reached: "), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_is_no_stream() {
+        for (answer, why) in [
+            (&b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"[..], "it answered 407"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "invalid HTTP version"),
+            (b"HTTP/1.1 200", "unexpected end of file"),
+        ] {
+            let (at, _asked) = proxy(answer);
+            let error = tcp(&at, &["93.184.215.14:443".parse().unwrap()], soon()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("by the proxy {at}: ")) && error.contains(why), "{error}");
+        }
+        let (at, _asked) = proxy(&[b'x'; 3 * HEAD_MAX]);
+        let error = tcp(&at, &["93.184.215.14:443".parse().unwrap()], soon()).unwrap_err().to_string();
+        assert!(error.contains("its answer is too large"), "{error}");
+    }
+}
