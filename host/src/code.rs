@@ -110,8 +110,8 @@ codes! {
     ProtocolError "protocol_error" Plugin "The plugin's process sent what the protocol does not allow.";
     SandboxViolation "sandbox_violation" Plugin "The plugin made a system call that no plugin may make.";
     LimitMemory "limit_memory" Plugin "The plugin reached its memory limit.";
-    LimitProcesses "limit_processes" Plugin "The plugin reached its limit of threads.";
-    LimitOutput "limit_output" Plugin "The plugin printed more on its own descriptors than allowed.";
+    LimitProcesses "limit_processes" Plugin "The plugin reached its limit of processes and threads.";
+    LimitOutput "limit_output" Plugin "The plugin printed or logged more than allowed.";
     LimitMessage "limit_message" Plugin "A message of the plugin was larger than allowed.";
     LimitCalls "limit_calls" Plugin "The plugin made more host calls than allowed.";
     LimitNetwork "limit_network" Plugin "The plugin reached a limit of its connections.";

@@ -11,7 +11,7 @@ fn the_socket_is_said_to_control_this_machine() {
     let home = Home::new();
     let parcel = plugin("docker-manager");
     let done = home.run(["plugin", "install", parcel.typed(), "--yes"]);
-    done.ends(6).says(&["consent_required", "--grant network=unix:/var/run/docker.sock"]);
+    done.ends(6).says(&["consent_required", "--grant network=unix:/var/run/docker.sock", WARNING]);
     assert_eq!(home.status("docker-manager"), "installed", "agreeing to everything is not agreeing to this");
     let home = Home::new();
     let answers = [

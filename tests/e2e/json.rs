@@ -64,12 +64,18 @@ fn shown(home: &Home, parcel: &Parcel) {
     let info = home.json(&["plugin", "info", &parcel.name]);
     let mut listed = info.clone();
     // These are not in the state, which is all that a list looks at.
-    for only_info in ["author", "license"] {
+    for only_info in ["author", "license", "rules"] {
         assert!(listed.as_object_mut().unwrap().remove(only_info).is_some(), "{only_info}");
     }
     assert_eq!(list["plugins"], json!([listed]));
     has(&info, &["name", "version", "description", "commands", "dependencies", "config"]);
     has(&info, &["status", "hooks", "permissions", "grants", "signature", "digest", "installed_at", "problem"]);
+    has(&info["rules"], &["can", "cannot", "limits"]);
+    has(&info["rules"]["limits"][0], &["what", "most"]);
+    let can = info["rules"]["can"].as_array().unwrap();
+    assert!(can.contains(&json!("see the variables of every workflow that runs")), "{can:?}");
+    let text = home.ok(&["plugin", "info", &parcel.name]);
+    text.says(&["  can          see the variables of every", "  cannot       see any of your files", "memory: 64 MiB"]);
     for command in info["commands"].as_array().unwrap() {
         has(command, &["name", "description", "usage"]);
         assert!(command["usage"].as_str().unwrap().starts_with("migraine plugin run hooks"), "{command}");

@@ -12,6 +12,8 @@ mod connect;
 mod consent;
 /// A plugin sees the directories that it was granted, and no others.
 mod directories;
+/// The machine is examined, and what is missing is named.
+mod doctor;
 /// Every way to end has its code, its exit code and its reason.
 mod endings;
 /// Every kind of error has its exit code.
@@ -32,6 +34,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// A program that is stopped keeps its plugins and loses no time.
+mod suspend;
 /// What was changed after it was signed is refused.
 mod tamper;
 /// A call has the time that it was granted, and a signal ends it in any case.

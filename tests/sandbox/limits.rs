@@ -43,6 +43,32 @@ fn descriptors_and_threads_are_bounded_and_enough() {
     }
 }
 
+// A57, A65: root can make control groups on every machine that the suites run on.
+#[test]
+fn groups_are_used_where_they_can_be_made() {
+    for &user in kernel::users() {
+        let grouped = kernel::has_groups(user);
+        assert!(grouped || user != User::Root || !kernel::enforced(), "root has no control groups here");
+        for copy in [&[][..], &["--copy"]] {
+            let arena = Arena::new(On::All, user).with(copy).with(&["--limited-by"]);
+            let outcome = arena.run("thread-bomb", &[]);
+            if grouped {
+                let says =
+                    "limit_processes: it reached its limit of 8 processes and threads: cannot start a thread after";
+                assert!(outcome.last().starts_with(says), "{outcome:?}");
+                assert!(
+                    outcome.out.contains("limited by a control group") || outcome.out.contains("limited by control")
+                );
+            } else {
+                assert!(outcome.last().starts_with("plugin_failed: "), "{outcome:?}");
+                assert!(outcome.out.contains("limited by RLIMIT_DATA"), "{outcome:?}");
+            }
+        }
+        let free = Arena::new(On::Without("rlimits"), user).run("thread-bomb", &[]);
+        assert_eq!(free.code, 0, "{free:?}");
+    }
+}
+
 // A64: threads are counted for each worker by itself.
 #[test]
 fn idle_workers_do_not_starve_another() {
@@ -57,6 +83,18 @@ fn idle_workers_do_not_starve_another() {
     // Without a namespace of their own, the count is the user's: that is what the namespace is for.
     let shared = Arena::new(On::Only("rlimits"), User::Plain).with(&["--idle", "9"]).run("threads", &["4"]);
     assert!(shared.out.contains("threads: refused EAGAIN"), "{shared:?}");
+}
+
+// A60: a warm worker does not die of its age, and one call has no more than its own time.
+#[test]
+fn cpu_time_is_counted_for_each_call() {
+    everywhere(|arena, _| {
+        let limited = arena.clone().with(&["--cpu", "500", "--wall", "30000"]);
+        let warm = limited.clone().with(&["--times", "12"]).run("burn", &["100"]);
+        assert_eq!(warm.code, 0, "{warm:?}");
+        let outcome = limited.with(&["--times", "2"]).run("burn", &["700"]);
+        assert_eq!(outcome.last(), "limit_cpu: it used more CPU time than its limit of 0.5 s");
+    });
 }
 
 // A63: the user's other programs can still start processes.

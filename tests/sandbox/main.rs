@@ -14,5 +14,6 @@ mod memory;
 mod network;
 mod processes;
 mod roots;
+mod suspend;
 mod sweep;
 mod teardown;

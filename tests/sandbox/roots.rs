@@ -273,7 +273,7 @@ fn the_worker_tries_that_a_directory_is_read_only() {
     everywhere(|arena, user| {
         let tree = Tree::new(user, "/tmp");
         let seal = |option| tree.arena(arena, &[(option, "in")]).with(&["--facts"]).run("quiet", &[]).out;
-        let probe = "a directory to read refuses changes";
+        let probe = "change a directory to read";
         assert!(seal("--read").contains(probe));
         assert!(!seal("--write").contains(probe));
     });

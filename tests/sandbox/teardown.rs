@@ -41,6 +41,32 @@ fn an_unused_launcher_is_collected() {
     }
 }
 
+// A78: a host that was killed cannot remove its groups; the next run does.
+#[test]
+fn the_next_run_removes_the_groups_of_a_killed_one() {
+    for &user in kernel::users() {
+        if !kernel::has_groups(user) {
+            continue;
+        }
+        let arena = Arena::new(On::All, user).with(&["--idle", "1", "--pids", "--wall", "60000"]);
+        let mut child = arena.command("sleep", &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let made = |pid| kernel::groups().into_iter().filter(|group| group.pid == pid).count();
+        let host = child.id();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(made(host) >= 2, "there is nothing to collect: {:?}", kernel::groups());
+        for pid in line.split_whitespace().filter_map(|word| word.parse().ok()) {
+            while is_running(pid) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        assert_eq!(Arena::new(On::All, user).run("quiet", &[]).code, 0);
+        assert_eq!(made(host), 0, "{:?}", kernel::groups());
+    }
+}
+
 // A79
 #[test]
 fn a_killed_host_takes_everything_along() {

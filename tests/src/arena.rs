@@ -132,8 +132,8 @@ impl Arena {
             .split(|letter: char| !letter.is_ascii_digit() && letter != '-')
             .filter_map(|word| word.parse().ok())
             .collect();
-        let [left, zombies, descriptors, peak_kib] = numbers[..] else { panic!("not four numbers: {err}") };
-        assert_eq!(descriptors, 0, "{self:?} {command} leaked: {err}");
+        let [left, zombies, descriptors, groups, peak_kib] = numbers[..] else { panic!("not five numbers: {err}") };
+        assert_eq!((descriptors, groups), (0, 0), "{self:?} {command} leaked: {err}");
         Outcome { code, out, err, took, left, zombies, peak_kib }
     }
 }

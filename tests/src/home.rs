@@ -128,6 +128,15 @@ impl Home {
         command
     }
 
+    /// The product itself, for a run that is sent signals; nothing looks at what it leaves behind.
+    #[must_use]
+    pub fn product<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(artifacts::migraine());
+        command.args(args);
+        self.settle(&mut command);
+        command
+    }
+
     pub(crate) fn settle(&self, command: &mut Command) {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("SHELL", "/bin/sh").env("LANG", "C");
         command.env("MIGRAINE_HOME", self.path()).env("HOME", self.folder.path().join("user"));

@@ -131,7 +131,18 @@ impl Drop for Background {
 /// Whether a process exists and is more than an entry that waits for its parent.
 #[must_use]
 pub fn is_running(pid: i32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z')
+}
+
+/// Whether a process is stopped (SIGSTOP).
+#[must_use]
+pub fn is_stopped(pid: i32) -> bool {
+    state(pid) == Some('T')
+}
+
+/// The letter of proc_pid_status(5).
+fn state(pid: i32) -> Option<char> {
     let mut status = String::new();
-    let read = File::open(format!("/proc/{pid}/status")).and_then(|mut file| file.read_to_string(&mut status));
-    read.is_ok() && !status.lines().any(|line| line.starts_with("State:") && line.contains('Z'))
+    File::open(format!("/proc/{pid}/status")).and_then(|mut file| file.read_to_string(&mut status)).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("State:"))?.trim().chars().next()
 }

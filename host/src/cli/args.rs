@@ -49,6 +49,8 @@ pub(super) enum Verb {
     /// Make signing keys and say which ones are trusted
     #[command(arg_required_else_help = true)]
     Key(KeyArgs),
+    /// Say whether plugins can run on this machine, and if not, why and what to do
+    Doctor,
 }
 
 /// A limit of time: seconds, or `none`.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod doctor;
 mod failure;
 mod key;
 mod out;
@@ -56,6 +57,7 @@ fn act(verb: Verb, session: &Session) -> Result<(), Failure> {
         Verb::Run(args) => workflow::run(&args, session),
         Verb::Plugin(args) => plugin::run(args, session),
         Verb::Key(args) => key::run(args, session),
+        Verb::Doctor => doctor::run(session),
     }
 }
 

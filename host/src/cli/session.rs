@@ -54,6 +54,11 @@ impl Session {
         }
     }
 
+    /// Where the home directory is; it is not opened.
+    pub(super) fn place(&self) -> Result<&Path, &StoreError> {
+        self.home.as_deref()
+    }
+
     /// Writes how a verb ended; the result is what the process ends with.
     #[must_use]
     pub fn finish(&self, done: Result<(), Failure>) -> Exit {

@@ -8,6 +8,7 @@ use migraine_plugin_api::LogLevel;
 use super::Out;
 use crate::ids::PluginName;
 use crate::runtime::Voice;
+use crate::sandbox::CallUsage;
 
 /// The longest line that is kept back for its end, in bytes.
 const LINE_MAX: usize = 4096;
@@ -55,6 +56,12 @@ impl Voice for Aside {
 
     fn audit(&self, plugin: &PluginName, message: &str) {
         self.out.aside(plugin.as_str(), "host", message);
+    }
+
+    fn used(&self, plugin: &PluginName, usage: &CallUsage) {
+        if self.verbose {
+            self.out.aside(plugin.as_str(), "used", &usage.to_string());
+        }
     }
 
     fn granted(&self, plugin: &PluginName, message: &str) {

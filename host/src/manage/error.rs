@@ -180,7 +180,11 @@ fn because(reason: &str) -> String {
 }
 
 fn lines(missing: &[Ask]) -> String {
-    missing.iter().map(|ask| format!("\n  {} ({})", ask.words, ask.item.flag())).collect()
+    let line = |ask: &Ask| {
+        let danger = ask.danger.as_ref().map(|why| format!("\n    DANGEROUS: {why}")).unwrap_or_default();
+        format!("\n  {} ({}){danger}", ask.words, ask.item.flag())
+    };
+    missing.iter().map(line).collect()
 }
 
 impl Coded for ManageError {

@@ -7,6 +7,7 @@ use migraine_plugin_api::{CommandSpec, HookSpec, Manifest, Permission, Timeout};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::rules::Rules;
 use super::source::{judged, open_file, unpacked};
 use super::usage::usage_line;
 use super::verify::judge_tree;
@@ -49,6 +50,9 @@ pub struct PluginInfo {
     pub permissions: Vec<Permission>,
     /// What it was granted.
     pub grants: Vec<Permission>,
+    /// What that means; only `info` of an installed plugin says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Rules>,
     /// Who vouches for it.
     pub signature: Signature,
     /// The digest of its index.
@@ -153,6 +157,7 @@ impl PluginInfo {
             hooks: entry.hooks.clone(),
             permissions: entry.asked.clone(),
             grants: entry.grants.clone(),
+            rules: None,
             signature: Signature::from(&entry.trust),
             digest: Some(entry.digest),
             installed_at: Some(entry.installed_at.clone()),
@@ -177,6 +182,7 @@ impl PluginInfo {
             hooks: Vec::new(),
             permissions: Vec::new(),
             grants: Vec::new(),
+            rules: None,
             signature: Signature::NotTrusted,
             digest: None,
             installed_at: None,
@@ -212,8 +218,8 @@ impl PluginInfo {
 /// that holds a manifest. Files and signatures are checked.
 ///
 /// # Errors
-/// There is no such plugin or file, the file is no plugin and no manifest, or the state cannot be read. A damaged or
-/// untrusted plugin is no error but has a problem.
+/// There is no such plugin or file, the file is no plugin and no manifest, or the state or a policy file cannot be read.
+/// A damaged or untrusted plugin is no error but has a problem.
 pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
     let state = home.read()?;
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
@@ -230,6 +236,7 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let mut shown = PluginInfo::installed(name, entry);
+    shown.rules = Some(Rules::of(entry, &home.policy()?));
     match verified_manifest(home, state, entry) {
         Err(problem) => return Ok(shown.with_problem(problem.to_string())),
         Ok(manifest) => {

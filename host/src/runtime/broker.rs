@@ -17,19 +17,16 @@ use nix::sys::stat::Mode;
 use super::dial::{self, Patience};
 use super::upstream;
 use crate::policy::{Access, DirectoryScope, Endpoint, EndpointScope, Name, address_allowed, endpoints};
+use crate::sandbox::awake::Deadline;
 
 /// How long one connection may take, where the call has that long.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections that one call may ask for. When one that was passed is closed cannot be seen from here, so those that are
-/// open are not counted; the worker's own limit of descriptors bounds them, and this one bounds what a call can put on the
-/// other end.
-pub(super) const CONNECTIONS_MAX: u32 = 1024;
 
 /// How connections are made, whatever is connected to.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Route<'a> {
     /// When nobody needs the connection any more, if there is such a time.
-    pub(super) until: Option<Instant>,
+    pub(super) until: Option<Deadline>,
     /// Set by another thread when nobody needs it any more.
     pub(super) stop: Option<&'a AtomicBool>,
     /// The user's own proxy, through which public addresses are reached.
@@ -133,8 +130,8 @@ pub(super) fn connect(
     if !scopes.iter().any(|scope| scope.allows(endpoint)) {
         return Err(ConnectError::NotGranted(endpoint.clone()));
     }
-    let until = Instant::now() + PATIENCE;
-    let patience = Patience { until: route.until.map_or(until, |end| end.min(until)), stop: route.stop };
+    let left = route.until.map_or(PATIENCE, |until| until.left().min(PATIENCE));
+    let patience = Patience { until: Instant::now() + left, stop: route.stop };
     match endpoint {
         Endpoint::Unix(path) => {
             let socket = socket_file(permissions, endpoint, path)?;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
 
 use super::admission::{Admitted, admit};
 use super::directories::places;
@@ -14,12 +14,14 @@ use super::error::CallError;
 use super::launchers::Launchers;
 use super::services::{Data, Side};
 use super::settings::Settings;
+use super::spec::worker_spec;
 use super::wall;
 use crate::ids::PluginName;
+use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::text::TerminalFilter;
-use crate::wire::{Kind, Layers, LoadBody, Rlimits, WorkerSpec};
+use crate::wire::{Kind, LoadBody};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -135,12 +137,15 @@ impl Host {
     }
 
     fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
-        let started = Instant::now();
+        let started = awake::now();
         let admitted = self.admit(plugin)?;
         let limits = &self.limits(request, &admitted);
         let mut worker = self.take_worker(plugin, limits)?;
         // One deadline: a start that takes long leaves less for the call.
-        let rest = CallLimits { wall: limits.wall.map(|wall| wall.saturating_sub(started.elapsed())), ..*limits };
+        let rest = CallLimits {
+            wall: limits.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started))),
+            ..*limits
+        };
         let is_terminal = request.kind == Kind::Command && self.writes_to_terminal();
         let mut side = Side {
             variables: request.variables,
@@ -149,6 +154,7 @@ impl Host {
             ..self.side(plugin, &admitted.permissions, &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
+        self.settings.voice.used(plugin, &worker.usage());
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
@@ -186,8 +192,7 @@ impl Host {
         if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
-        let receives_descriptors = admitted.permissions.iter().any(|held| held.kind() == PermissionKind::Network);
-        let spec = WorkerSpec { layers: Layers::ALL, rlimits: Rlimits::NATIVE, receives_descriptors };
+        let spec = worker_spec(&admitted.permissions);
         let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
@@ -285,7 +290,7 @@ impl Host {
             variables: None,
             stdin: false,
             stdout_is_taken: self.settings.stdout_is_taken,
-            until: limits.wall.map(|wall| Instant::now() + wall),
+            until: limits.wall.map(Deadline::after),
             filter: None,
             upstream: self.settings.upstream_proxy.as_ref(),
             connections: 0,

@@ -12,11 +12,13 @@ mod launchers;
 mod proxy;
 mod services;
 mod settings;
+mod spec;
 mod upstream;
-mod wall;
+pub mod wall;
 
 pub use error::CallError;
 pub use host::Host;
-pub use proxy::{Gate, Limits, Proxy, proxy_variables};
+pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;
+pub use spec::worker_spec;

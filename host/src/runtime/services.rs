@@ -4,17 +4,19 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::Duration;
 
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::broker::{self, CONNECTIONS_MAX, Route};
+use super::broker::{self, Route};
 use crate::ids::PluginName;
 use crate::policy::{Endpoint, EndpointError};
-use crate::sandbox::{HostSide, Stream};
+use crate::sandbox::awake::Deadline;
+use crate::sandbox::{CallUsage, HostSide, Stream};
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
+use crate::wire::Limits;
 
 /// Where what plugins say besides their answers goes. Texts are raw: whoever shows them makes them safe.
 pub trait Voice: Send + Sync {
@@ -29,7 +31,13 @@ pub trait Voice: Send + Sync {
 
     /// Something that the host did for the plugin since a permission allows it.
     fn granted(&self, plugin: &PluginName, message: &str);
+
+    /// What a call used, however it ended.
+    fn used(&self, plugin: &PluginName, usage: &CallUsage);
 }
+
+/// How long a wait for standard input lasts before the deadline is looked at.
+const STDIN_SLICE: Duration = Duration::from_millis(100);
 
 /// The database of plugin state, opened at the first request.
 pub(super) type Data = OnceCell<PluginData>;
@@ -48,7 +56,7 @@ pub(super) struct Side<'a> {
     /// Whether standard output is not for commands.
     pub(super) stdout_is_taken: bool,
     /// When the call ends at the latest, if there is such a time.
-    pub(super) until: Option<Instant>,
+    pub(super) until: Option<Deadline>,
     /// Set when standard output is a terminal.
     pub(super) filter: Option<TerminalFilter>,
     /// The user's own proxy for plugins' connections.
@@ -157,10 +165,14 @@ impl Side<'_> {
         let most: usize = text(body)?.parse().map_err(|_| PluginError::new(ErrorKind::Invalid, "not a size"))?;
         // Not through std's buffer: what it reads ahead poll(2) would not see.
         let input = io::stdin();
-        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        let timeout = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-        if poll(&mut fds, timeout).unwrap_or_default() == 0 {
+        // In slices: the kernel's time goes on while this process is stopped.
+        let slice = PollTimeout::try_from(STDIN_SLICE).unwrap_or(PollTimeout::ZERO);
+        let mut ready = poll(&mut fds, slice);
+        while ready == Ok(0) && self.until.is_none_or(|until| until.left() > Duration::ZERO) {
+            ready = poll(&mut fds, slice);
+        }
+        if ready.unwrap_or_default() == 0 {
             return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
         }
         let mut piece = vec![0; most.clamp(1, 64 * 1024)];
@@ -186,8 +198,9 @@ impl Side<'_> {
             PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", safe_line(asked)))
         };
         let endpoint: Endpoint = asked.parse().map_err(invalid)?;
-        if self.connections >= CONNECTIONS_MAX {
-            let message = format!("a call may make {CONNECTIONS_MAX} connections, and these were made");
+        let most = Limits::NATIVE.connections;
+        if self.connections >= most {
+            let message = format!("a call may make {most} connections, and these were made");
             return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
         }
         let route = Route { until: self.until, upstream: self.upstream, stop: None };

@@ -5,25 +5,25 @@ use std::time::Duration;
 use migraine_plugin_api::Timeout;
 
 use crate::policy::wall;
-
-/// Seconds of a call for which nobody said anything.
-const DEFAULT_SECONDS: u32 = 30;
-const DEFAULT: Duration = Duration::new(DEFAULT_SECONDS as u64, 0);
+use crate::wire::{WALL, WALL_SECONDS};
 
 /// The wall clock of a command that was typed.
-pub(super) fn of_command(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
-    wall(granted, DEFAULT, cap, chosen)
+#[must_use]
+pub fn of_command(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
+    wall(granted, WALL, cap, chosen)
 }
 
 /// The wall clock of a command that an event leads to: that of a hook, or what the command was granted where that is
 /// more. One that was granted less is not cut short for it: the workflow waits for a hook's time anyway.
-pub(super) fn of_bound(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
-    wall(granted.map(|granted| granted.max(Timeout::Seconds(DEFAULT_SECONDS))), DEFAULT, cap, chosen)
+#[must_use]
+pub fn of_bound(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
+    wall(granted.map(|granted| granted.max(Timeout::Seconds(WALL_SECONDS))), WALL, cap, chosen)
 }
 
 /// The wall clock of a hook's handler. The policy caps commands alone.
-pub(super) fn of_handler(chosen: Option<Timeout>) -> Option<Duration> {
-    wall(None, DEFAULT, None, chosen)
+#[must_use]
+pub fn of_handler(chosen: Option<Timeout>) -> Option<Duration> {
+    wall(None, WALL, None, chosen)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -16,11 +16,14 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{MsgFlags, send};
 
+use super::awake;
+use super::cgroup::Groups;
 use super::error::Death;
-use super::worker::{CPU_WINDOW, CallLimits};
+use super::worker::CallLimits;
 use crate::sys;
-use crate::wire::WorkerSpec;
+use crate::wire::{CPU_WINDOW, STRAY_MAX, ToLauncher, WorkerSpec};
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
@@ -28,6 +31,8 @@ const TICK: Duration = Duration::from_millis(20);
 const IDLE_TICKS: u32 = 50;
 /// How often the thread looks at a worker that nobody calls: it may keep threads, but not burn the machine.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
+/// How often the launcher is told, while there are workers. It takes three such times for a stop.
+const TELL: Duration = Duration::from_secs(1);
 /// A worker that nobody calls may use the CPU time of one call in each such window.
 const IDLE_WINDOW: Duration = Duration::from_secs(60);
 /// A write to the caller's stream that takes longer waits for its reader, which is not the plugin's time. Quicker ones
@@ -35,8 +40,6 @@ const IDLE_WINDOW: Duration = Duration::from_secs(60);
 const SLOW_WRITE: Duration = Duration::from_millis(1);
 /// Memory beside `RLIMIT_DATA` that a worker touches without being a hog: relocated pages of the libraries.
 const RELOCATED: u64 = 16 << 20;
-/// What a plugin may print on each of its own descriptors during one call, in bytes.
-pub(super) const STRAY_MAX: u64 = 1024 * 1024;
 
 /// A piece of what a plugin printed on its own descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,19 +58,20 @@ pub(super) struct Watched {
     pub(super) pidfd: OwnedFd,
     /// The pid in the host's namespace, for the CPU clock; looked up at the first look that needs it.
     pid: OnceLock<Option<i32>>,
-    epoch: Instant,
-    /// Nanoseconds since `epoch`; 0 while no call runs, [`u64::MAX`] for a call without a limit.
+    /// Nanoseconds on the clock of [`awake`]; 0 while no call runs, [`u64::MAX`] for a call without a limit.
     deadline: AtomicU64,
     /// Set from outside to end the call that runs.
     interrupted: OnceLock<&'static AtomicBool>,
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     call: AtomicU32,
-    /// Nanoseconds since `epoch` at which the caller began to write output; 0 while it does not.
+    /// Nanoseconds on the same clock at which the caller began to write output; 0 while it does not.
     writing: AtomicU64,
     cause: Mutex<Option<Death>>,
     stray: Mutex<StrayPipes>,
     used: Mutex<Used>,
+    /// Peak resident memory in KiB, as it was last looked at.
+    peak_kib: AtomicU64,
     /// The limit of resident memory and of `RLIMIT_DATA`, in bytes; none where limits are off.
     memory: Option<(u64, u64)>,
 }
@@ -92,6 +96,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Nanoseconds on the clock of [`awake`], never 0.
+fn now() -> u64 {
+    u64::try_from(awake::now().as_nanos()).unwrap_or(u64::MAX).max(1)
+}
+
 impl Watched {
     pub(super) fn new(pidfd: OwnedFd, out: File, err: File, sink: StraySink, spec: &WorkerSpec) -> Self {
         let now = Instant::now();
@@ -100,7 +109,6 @@ impl Watched {
         Self {
             pidfd,
             pid: OnceLock::new(),
-            epoch: now,
             deadline: AtomicU64::new(0),
             interrupted: OnceLock::new(),
             wall_ms: AtomicU64::new(0),
@@ -110,6 +118,7 @@ impl Watched {
             cause: Mutex::new(None),
             stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], call: 0, sink }),
             used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
+            peak_kib: AtomicU64::new(0),
             memory: spec.layers.rlimits.then_some((resident, limits.data)),
         }
     }
@@ -123,16 +132,16 @@ impl Watched {
         if let Some(flag) = limits.interrupted {
             let _ = self.interrupted.set(flag);
         }
-        let at = limits.wall.map_or(Duration::MAX, |wall| self.epoch.elapsed().saturating_add(wall));
+        let at = limits.wall.map_or(Duration::MAX, |wall| awake::now().saturating_add(wall));
         self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
     }
 
     /// Writes to the caller's stream. While that waits for its reader, the plugin's time stands still.
     pub(super) fn write<T>(&self, work: impl FnOnce() -> T) -> T {
-        let began = self.now();
+        let began = now();
         self.writing.store(began, Ordering::SeqCst);
         let done = work();
-        let took = self.now() - began;
+        let took = now() - began;
         if Duration::from_nanos(took) >= SLOW_WRITE {
             let later = |at: u64| (at != 0).then(|| at.saturating_add(took));
             let _ = self.deadline.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
@@ -140,11 +149,6 @@ impl Watched {
         // After the new deadline stands: in between the call would be over its time.
         self.writing.store(0, Ordering::SeqCst);
         done
-    }
-
-    /// Nanoseconds since `epoch`, never 0.
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 
     /// The call is over.
@@ -197,7 +201,7 @@ impl Watched {
         // Before the deadline: a write that ends in between has moved it by then.
         let writing = self.writing.load(Ordering::SeqCst);
         let at = self.deadline.load(Ordering::SeqCst);
-        let now = self.now();
+        let now = now();
         if at != 0 && self.interrupted.get().is_some_and(|flag| flag.load(Ordering::SeqCst)) {
             self.kill(Some(Death::Interrupted));
             return true;
@@ -209,6 +213,27 @@ impl Watched {
         }
         self.look_at_usage(at != 0);
         at != 0
+    }
+
+    /// Private memory of the worker in bytes, swapped out or not; notes its peak.
+    fn look_at_memory(&self, pid: i32) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        self.peak_kib.fetch_max(kib(&status, "VmHWM:").unwrap_or_default(), Ordering::Relaxed);
+        let swapped = kib(&status, "VmSwap:").unwrap_or_default();
+        Some(kib(&status, "RssAnon:")?.saturating_add(swapped).saturating_mul(1024))
+    }
+
+    /// Peak resident memory in KiB; `is_fresh` looks once more.
+    pub(super) fn peak_kib(&self, is_fresh: bool) -> u64 {
+        if is_fresh && let Some(pid) = self.pid() {
+            self.look_at_memory(pid);
+        }
+        self.peak_kib.load(Ordering::Relaxed)
+    }
+
+    /// CPU time that the worker has used; nothing of one that is gone.
+    pub(super) fn cpu_time(&self) -> Option<Duration> {
+        sys::clock::cpu_time(self.pid()?).ok()
     }
 
     /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
@@ -223,7 +248,7 @@ impl Watched {
         }
         used.looked = now;
         if let Some((resident, limit)) = self.memory
-            && resident_bytes(pid).is_some_and(|bytes| bytes > resident)
+            && self.look_at_memory(pid).is_some_and(|bytes| bytes > resident)
         {
             self.kill(Some(Death::Memory(limit)));
         }
@@ -240,14 +265,10 @@ impl Watched {
     }
 }
 
-/// Private memory of a process, swapped out or not (proc_pid_status(5)).
-fn resident_bytes(pid: i32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = |name: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse().ok()
-    };
-    Some(kib("RssAnon:")?.saturating_add(kib("VmSwap:").unwrap_or_default()).saturating_mul(1024))
+/// A number of KiB in proc_pid_status(5).
+fn kib(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.
@@ -273,7 +294,6 @@ fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &
 
 /// The pid of a pidfd as this namespace sees it (pidfd_open(2), fdinfo).
 fn pid_behind(pidfd: &OwnedFd) -> Option<i32> {
-    use std::os::fd::AsRawFd as _;
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     let line = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     line.trim().parse().ok().filter(|&pid| pid > 0)
@@ -286,6 +306,11 @@ pub(super) struct Attendant {
 }
 
 struct Shared {
+    /// The launcher's control socket; only ever written here.
+    launcher: OwnedFd,
+    groups: Arc<Groups>,
+    /// Whether the next worker's control group is to be made.
+    wants_group: AtomicBool,
     list: Mutex<BTreeMap<u64, Arc<Watched>>>,
     next: AtomicU64,
     /// Whether the thread that looks rests between two idle looks, or for ever.
@@ -302,11 +327,15 @@ struct Shared {
 const END: u64 = 0;
 
 impl Attendant {
-    pub(super) fn start() -> io::Result<Self> {
+    /// Starts the threads; they tell the launcher, over its control socket, that this process is not stopped.
+    pub(super) fn start(launcher: OwnedFd, groups: Arc<Groups>) -> io::Result<Self> {
         let pipes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         pipes.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
         let shared = Arc::new(Shared {
+            launcher,
+            groups,
+            wants_group: AtomicBool::new(true),
             list: Mutex::default(),
             next: AtomicU64::new(END + 1),
             asleep: AtomicBool::new(false),
@@ -345,6 +374,14 @@ impl Attendant {
         self.shared.left.store(true, Ordering::SeqCst);
     }
 
+    /// A control group was taken: makes the next one, now or with the next look.
+    pub(super) fn prepare_group(&self) {
+        self.shared.wants_group.store(true, Ordering::SeqCst);
+        if let Some(looks) = self.threads.first() {
+            looks.thread().unpark();
+        }
+    }
+
     /// A call began: wakes the thread that looks, if it rests.
     pub(super) fn nudge(&self) {
         if self.shared.asleep.swap(false, Ordering::SeqCst)
@@ -372,9 +409,19 @@ impl Drop for Attendant {
 impl Shared {
     fn run(&self) {
         let mut idle = 0;
+        let mut told: Option<(Instant, u64)> = None;
         while !self.over.load(Ordering::SeqCst) {
+            if self.wants_group.swap(false, Ordering::SeqCst) {
+                self.groups.prepare();
+            }
             // A copy, so that a buried worker's handle can leave the list meanwhile.
             let all: Vec<_> = locked(&self.list).values().cloned().collect();
+            let cpu_ms = all.iter().map(|watched| watched.cpu_ms.load(Ordering::Relaxed)).max().unwrap_or_default();
+            let is_known = told.is_some_and(|(at, known)| known == cpu_ms && at.elapsed() < TELL);
+            if cpu_ms != 0 && !is_known {
+                self.tell(cpu_ms);
+                told = Some((Instant::now(), cpu_ms));
+            }
             let active = all.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
             if idle < IDLE_TICKS {
@@ -394,6 +441,13 @@ impl Shared {
             self.asleep.store(false, Ordering::SeqCst);
             idle = idle.min(IDLE_TICKS);
         }
+    }
+
+    /// Tells the launcher that somebody looks at its workers. A launcher that takes no message now hears the next one.
+    fn tell(&self, cpu_ms: u64) {
+        let Ok(message) = serde_json::to_vec(&ToLauncher::Awake { cpu_ms }) else { return };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let _ = send(self.launcher.as_raw_fd(), &message, flags);
     }
 
     fn drain(&self) {

@@ -5,9 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cure::{Settings, cure};
 use crate::code::{Code, Coded};
 use crate::text::display_safe;
-use crate::wire::{Ended, LoadFailure, Refused, WireError};
+use crate::wire::{BODY_MAX, Ended, FailedStep, LoadFailure, Refused, WireError};
 
 /// How a worker came to its end without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,17 @@ pub enum Death {
     Memory(u64),
     /// More printed on its own descriptors than allowed, in bytes.
     Output(u64),
+    /// More bytes logged in one call than allowed.
+    Log(u64),
     /// More host calls than allowed.
     Calls(u64),
+    /// Failed after a process or thread was refused it.
+    Processes {
+        /// How many it may have.
+        limit: u64,
+        /// How it failed.
+        said: String,
+    },
     /// An answer larger than a message may be.
     Message(String),
     /// A system call that no plugin may make.
@@ -48,6 +58,9 @@ impl Death {
         if let Some(refused) = &ended.refused {
             return Self::Refused(refused.clone());
         }
+        if let Some(limit) = ended.over_cpu_ms {
+            return Self::Cpu(Duration::from_millis(limit));
+        }
         // A memory hog ends by whatever its allocator does: the peak tells more than the signal.
         let at_limit = ended.max_rss_kib.saturating_mul(1024) >= memory / 10 * 9;
         match (ended.signal, ended.exit) {
@@ -66,7 +79,8 @@ impl Death {
             Self::Interrupted => Code::Interrupted,
             Self::Cpu(_) => Code::LimitCpu,
             Self::Memory(_) => Code::LimitMemory,
-            Self::Output(_) => Code::LimitOutput,
+            Self::Output(_) | Self::Log(_) => Code::LimitOutput,
+            Self::Processes { .. } => Code::LimitProcesses,
             Self::Calls(_) => Code::LimitCalls,
             Self::Message(_) => Code::LimitMessage,
             Self::Refused(_) | Self::ForeignCall => Code::SandboxViolation,
@@ -85,8 +99,10 @@ impl fmt::Display for Death {
             Self::Cpu(limit) => write!(f, "used more CPU time than its limit of {} s", limit.as_secs_f64()),
             Self::Memory(limit) => write!(f, "reached its memory limit of {} MiB", limit >> 20),
             Self::Output(limit) => write!(f, "printed more than {} KiB on its own descriptors", limit >> 10),
+            Self::Log(limit) => write!(f, "logged more than {} KiB in one call", limit >> 10),
+            Self::Processes { limit, said } => write!(f, "reached its limit of {limit} processes and threads: {said}"),
             Self::Calls(limit) => write!(f, "made more than {limit} host calls in one call"),
-            Self::Message(size) => write!(f, "answered with {size} bytes, more than a message may have"),
+            Self::Message(size) => write!(f, "answered with {size} bytes, more than the {BODY_MAX} of a message"),
             Self::Refused(call) => write!(f, "made the system call {}, which no plugin may make", call.name),
             Self::ForeignCall => f.write_str("made a system call of a foreign interface (32-bit or x32)"),
             Self::Signal(number) => write!(f, "crashed ({})", signal_name(*number)),
@@ -110,13 +126,8 @@ pub enum SandboxError {
     #[error("cannot start the sandbox launcher: {0}")]
     Start(#[source] io::Error),
     /// This machine does not let the sandbox be built.
-    #[error("this machine cannot run the sandbox: {step} failed: {reason}")]
-    Unavailable {
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
-    },
+    #[error("this machine cannot run the sandbox: {0}")]
+    Unavailable(FailedStep),
     /// A granted directory cannot be given to the plugin.
     #[error("the directory `{}` cannot be given to it: {reason}", display_safe(&directory.to_string_lossy(), 400))]
     Directory {
@@ -126,13 +137,8 @@ pub enum SandboxError {
         reason: String,
     },
     /// A worker could not seal itself.
-    #[error("the plugin's sandbox could not be closed: {step} failed: {reason}")]
-    NotSealed {
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
-    },
+    #[error("the plugin's sandbox could not be closed: {0}")]
+    NotSealed(FailedStep),
     /// A worker reported less than was asked for.
     #[error("the plugin's sandbox reports that a layer is missing")]
     LayerMissing,
@@ -168,11 +174,9 @@ fn load_line(failure: &LoadFailure) -> String {
 impl Coded for SandboxError {
     fn code(&self) -> Code {
         match self {
-            Self::Start(_)
-            | Self::Unavailable { .. }
-            | Self::NotSealed { .. }
-            | Self::LayerMissing
-            | Self::LauncherGone(_) => Code::SandboxUnavailable,
+            Self::Start(_) | Self::Unavailable(_) | Self::NotSealed(_) | Self::LayerMissing | Self::LauncherGone(_) => {
+                Code::SandboxUnavailable
+            }
             Self::Directory { .. } => Code::DirectoryRefused,
             Self::Control(_) | Self::Output(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
@@ -189,7 +193,7 @@ impl Coded for SandboxError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Unavailable { step, .. } | Self::NotSealed { step, .. } => Some(cure(step).to_owned()),
+            Self::Unavailable(failed) | Self::NotSealed(failed) => Some(cure(failed, &Settings::read())),
             Self::Directory { .. } => Some(
                 "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
                  `migraine plugin enable`"
@@ -206,27 +210,11 @@ impl Coded for SandboxError {
     }
 }
 
-/// What usually stands behind a step that failed.
-fn cure(step: &str) -> &'static str {
-    if step.contains("namespace") || step.contains("uid_map") || step.contains("gid_map") {
-        "user namespaces must be allowed: see the sysctls user.max_user_namespaces and \
-         kernel.apparmor_restrict_unprivileged_userns, or the container's profile"
-    } else if step.contains("mount") || step.contains("root") {
-        "the container's or AppArmor's profile must allow mounts inside a user namespace"
-    } else if step.contains("Landlock") {
-        "the kernel needs Landlock version 3 or newer, enabled in its lsm= list"
-    } else if step.contains("seccomp") {
-        "the kernel needs seccomp filters with user notification (Linux 5.0 or newer)"
-    } else {
-        "see SECURITY.md for what the sandbox needs of a machine"
-    }
-}
-
 impl SandboxError {
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Directory { .. } | Self::LauncherGone(_))
+        matches!(self, Self::Unavailable(_) | Self::Directory { .. } | Self::LauncherGone(_))
     }
 
     /// The long trace behind a one-line error, for `--verbose`.
@@ -244,7 +232,7 @@ mod tests {
     use super::*;
 
     fn ended(exit: Option<i32>, signal: Option<i32>, max_rss_kib: u64) -> Ended {
-        Ended { exit, signal, refused: None, max_rss_kib, cpu_us: 0 }
+        Ended { exit, signal, refused: None, over_cpu_ms: None, max_rss_kib, cpu_us: 0 }
     }
 
     #[test]
@@ -263,5 +251,8 @@ mod tests {
         let refused = Some(Refused { name: "ptrace".to_owned(), number: 101, args: [0; 6] });
         let death = Death::from_end(&Ended { refused, ..ended(None, Some(9), 2000) }, memory);
         assert_eq!(death.to_string(), "made the system call ptrace, which no plugin may make");
+        let over_cpu_ms = Some(300);
+        let death = Death::from_end(&Ended { over_cpu_ms, ..ended(None, Some(9), 2000) }, memory);
+        assert_eq!(death.to_string(), "used more CPU time than its limit of 0.3 s");
     }
 }

@@ -16,6 +16,7 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 
 use super::attend::{Attendant, StraySink, Watched};
+use super::cgroup::{Group, Groups, LimitedBy};
 use super::error::SandboxError;
 use super::worker::{Channel, Worker};
 use crate::sys;
@@ -44,6 +45,8 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 pub struct Launcher {
     control: Mutex<Control>,
     attendant: Attendant,
+    /// Last: what is left of them can be removed when the workers are gone.
+    groups: Arc<Groups>,
 }
 
 impl std::fmt::Debug for Launcher {
@@ -104,6 +107,9 @@ impl Launcher {
             .stderr(Stdio::null())
             .spawn()
             .map_err(SandboxError::Start)?;
+        let groups = Arc::new(Groups::new());
+        let attendant = ours.try_clone().and_then(|socket| Attendant::start(socket, Arc::clone(&groups)));
+        let attendant = attendant.map_err(SandboxError::Start)?;
         let control = Control {
             socket: ours,
             starter: Some(starter),
@@ -114,8 +120,7 @@ impl Launcher {
             patience: ANSWER_DEADLINE,
             ended: BTreeMap::new(),
         };
-        let attendant = Attendant::start().map_err(SandboxError::Start)?;
-        Ok(Self { control: Mutex::new(control), attendant })
+        Ok(Self { control: Mutex::new(control), attendant, groups })
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
@@ -137,14 +142,16 @@ impl Launcher {
         self.locked().await_ready()
     }
 
-    /// Waits as [`Launcher::ready`] and gives out the socket that listens inside, once.
+    /// Waits as [`Launcher::ready`]; another handle on the socket that listens inside, if one was asked for. Whoever serves
+    /// it serves one run: the launcher may have others after it.
     ///
     /// # Errors
-    /// The sandbox cannot be built on this machine.
-    pub fn take_listener(&self) -> Result<Option<TcpListener>, SandboxError> {
+    /// The sandbox cannot be built on this machine; this process has no descriptor left.
+    pub fn listener(&self) -> Result<Option<TcpListener>, SandboxError> {
         let mut control = self.locked();
         control.await_ready()?;
-        Ok(control.ready.as_mut().and_then(|ready| ready.listener.take()))
+        let listener = control.ready.as_ref().and_then(|ready| ready.listener.as_ref());
+        listener.map(TcpListener::try_clone).transpose().map_err(SandboxError::Control)
     }
 
     /// Starts a worker and waits until it is sealed.
@@ -169,14 +176,31 @@ impl Launcher {
         let mut fds = vec![code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
         let passing = if spec.receives_descriptors { Some(passing_pair()?) } else { None };
         fds.extend(passing.as_ref().map(|(_, theirs)| theirs.as_fd()));
-        let (number, pidfd) = self.locked().spawn(spec, &fds)?;
+        let group = if spec.layers.rlimits { self.groups.take(&spec.rlimits) } else { None };
+        let doors: Vec<_> = group.iter().flat_map(Group::doors).collect();
+        fds.extend(&doors);
+        let spawned = self.locked().spawn(spec, &fds, doors.len());
+        if group.is_some() {
+            self.attendant.prepare_group();
+        }
+        let Spawned { number, pidfd, is_grouped } = spawned?;
+        if group.is_some() && !is_grouped {
+            self.groups.give_up();
+        }
+        let group = group.filter(|_| is_grouped);
         let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
         let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
-        Worker::new(Arc::clone(self), number, spec, (watched, key), channel)
+        Worker::new(Arc::clone(self), number, spec, group, (watched, key), channel)
+    }
+
+    /// What limits memory and processes of the next worker.
+    #[must_use]
+    pub fn limited_by(&self) -> LimitedBy {
+        self.groups.limited_by()
     }
 
     pub(super) fn attendant(&self) -> &Attendant {
@@ -208,18 +232,25 @@ fn passing_pair() -> Result<(OwnedFd, OwnedFd), SandboxError> {
     Ok((ours, theirs))
 }
 
+/// A worker that runs.
+struct Spawned {
+    number: u32,
+    pidfd: OwnedFd,
+    is_grouped: bool,
+}
+
 /// What one message of the launcher was about, where somebody waits for it.
 enum Heard {
     Nothing,
-    Spawned(u32, OwnedFd),
+    Spawned(Spawned),
     NotSpawned(u32, SandboxError),
 }
 
 impl Heard {
     /// Nobody waits for this worker any more.
     fn give_up(self) {
-        if let Self::Spawned(_, pidfd) = self {
-            sys::process::kill(pidfd.as_fd());
+        if let Self::Spawned(spawned) = self {
+            sys::process::kill(spawned.pidfd.as_fd());
         }
     }
 }
@@ -232,18 +263,19 @@ impl Control {
         self.ready.as_ref().map(|ready| ready.load_by).ok_or_else(|| SandboxError::LauncherGone("no answer".to_owned()))
     }
 
-    fn spawn(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>]) -> Result<(u32, OwnedFd), SandboxError> {
+    /// `fds` as for [`ToLauncher::Spawn`], the last `doors` of them those of its group.
+    fn spawn(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>], doors: usize) -> Result<Spawned, SandboxError> {
         self.await_ready()?;
         self.collect_starter();
         let worker = self.next;
         self.next += 1;
-        let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec })
+        let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec, doors })
             .map_err(|error| SandboxError::Control(error.into()))?;
         let lost = |error: std::io::Error| SandboxError::LauncherGone(error.to_string());
         sys::fd::send(self.socket.as_fd(), &order, fds).map_err(lost)?;
         loop {
             match self.hear()? {
-                Heard::Spawned(number, pidfd) if number == worker => return Ok((worker, pidfd)),
+                Heard::Spawned(spawned) if spawned.number == worker => return Ok(spawned),
                 Heard::NotSpawned(number, error) if number == worker => return Err(error),
                 // The answer to an order whose caller gave up.
                 other => other.give_up(),
@@ -290,12 +322,12 @@ impl Control {
                 self.ready = Some(Ready { load_by, pidfd, listener: fds.next().map(TcpListener::from) });
                 Ok(Heard::Nothing)
             }
-            FromLauncher::Unavailable { step, reason } => {
+            FromLauncher::Unavailable { failed } => {
                 // It ends now; whichever process it was, nobody else would collect it.
                 if let Some(pidfd) = fds.pop() {
                     sys::process::await_end(&pidfd);
                 }
-                Err(SandboxError::Unavailable { step, reason })
+                Err(SandboxError::Unavailable(failed))
             }
             FromLauncher::NoDirectory { directory, reason } => {
                 if let Some(pidfd) = fds.pop() {
@@ -303,9 +335,11 @@ impl Control {
                 }
                 Err(SandboxError::Directory { directory, reason })
             }
-            FromLauncher::Spawned { worker } => Ok(Heard::Spawned(worker, fds.pop().ok_or_else(gone)?)),
-            FromLauncher::NotSpawned { worker, step, reason } => {
-                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed { step, reason }))
+            FromLauncher::Spawned { worker: number, is_grouped } => {
+                Ok(Heard::Spawned(Spawned { number, pidfd: fds.pop().ok_or_else(gone)?, is_grouped }))
+            }
+            FromLauncher::NotSpawned { worker, failed } => {
+                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed(failed)))
             }
             FromLauncher::Ended { worker, ended } => {
                 self.ended.insert(worker, ended);

@@ -1,13 +1,24 @@
 //! The host's handle on the sandbox: the launcher process, the workers it makes, one deadline per call, the end of each.
 
 mod attend;
+pub mod awake;
+mod cgroup;
 mod code;
+mod cure;
 mod error;
+mod examine;
 mod launcher;
+mod stage;
+mod usage;
 mod worker;
 
+pub use crate::wire::CPU_WINDOW;
 pub use attend::{Stray, StraySink};
+pub use cgroup::LimitedBy;
 pub use code::seal_code;
 pub use error::{Death, SandboxError};
+pub use examine::{Examination, Outcome, Step, examine};
 pub use launcher::Launcher;
-pub use worker::{CPU_WINDOW, CallLimits, HostSide, Stream, Usage, Worker};
+pub use stage::Stage;
+pub use usage::CallUsage;
+pub use worker::{CallLimits, HostSide, Stream, Usage, Worker};

@@ -5,16 +5,21 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use migraine_plugin_api::{ErrorKind, PluginError};
 
 use super::attend::Watched;
+use super::cgroup::Group;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
+use super::stage::SELF_CHECK;
+use super::usage::{CallUsage, length};
 use crate::sys;
+use crate::text::display_safe;
 use crate::wire::{
-    Ended, FrameReader, Header, Kind, LoadBody, LoadFailure, LoadedBody, SealReport, WireError, WorkerSpec, write_frame,
+    Ended, FailedStep, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL,
+    WireError, WorkerSpec, write_frame,
 };
 
 /// Limits of one call, host calls included.
@@ -22,20 +27,26 @@ use crate::wire::{
 pub struct CallLimits {
     /// Wall clock; none for a call that ends by itself or by `interrupted`.
     pub wall: Option<Duration>,
-    /// CPU time of the worker, all threads, in each [`CPU_WINDOW`] of the call.
+    /// CPU time of the worker, all threads, in each [`CPU_WINDOW`](crate::wire::CPU_WINDOW) of the call.
     pub cpu: Duration,
     /// Host calls and log lines.
     pub services: u64,
+    /// Bytes of log lines.
+    pub log: u64,
     /// Ends the call as soon as it is set.
     pub interrupted: Option<&'static AtomicBool>,
 }
 
-/// A call may use its CPU time anew in each such window: one that streams for hours must not die of its age.
-pub const CPU_WINDOW: Duration = Duration::from_secs(30);
+impl From<&Limits> for CallLimits {
+    fn from(limits: &Limits) -> Self {
+        let Limits { cpu, services, log, .. } = *limits;
+        Self { wall: Some(WALL), cpu, services, log, interrupted: None }
+    }
+}
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { wall: Some(Duration::from_secs(30)), cpu: Duration::from_secs(10), services: 100_000, interrupted: None }
+        Self::from(&Limits::NATIVE)
     }
 }
 
@@ -93,13 +104,20 @@ pub(super) struct Channel {
 pub struct Worker {
     launcher: Arc<Launcher>,
     number: u32,
-    memory: u64,
+    rlimits: Rlimits,
+    /// Removed after the process, whose handle the launcher holds.
+    group: Option<Group>,
+    /// Processes that the group had refused when somebody last asked.
+    refused: u64,
     watched: Arc<Watched>,
     /// The attendant's key for it.
     key: u64,
     channel: Channel,
     seal: SealReport,
     calls: u32,
+    usage: CallUsage,
+    /// CPU time at the end of the last call.
+    cpu: Duration,
     ended: Option<Ended>,
     dismissed: bool,
 }
@@ -116,20 +134,24 @@ impl Worker {
         launcher: Arc<Launcher>,
         number: u32,
         spec: &WorkerSpec,
+        group: Option<Group>,
         (watched, key): (Arc<Watched>, u64),
         channel: Channel,
     ) -> Result<Self, SandboxError> {
         let nothing = SealReport { layers: crate::wire::Layers::NONE, landlock_abi: 0, probes: Vec::new() };
-        let memory = spec.rlimits.data;
         let mut worker = Self {
             launcher,
             number,
-            memory,
+            rlimits: spec.rlimits,
+            group,
+            refused: 0,
             watched,
             key,
             channel,
             seal: nothing,
             calls: 0,
+            usage: CallUsage::default(),
+            cpu: Duration::ZERO,
             ended: None,
             dismissed: false,
         };
@@ -142,12 +164,18 @@ impl Worker {
         };
         worker.watched.disarm();
         match read {
-            Ok(Some(seal)) if seal.layers == spec.layers => worker.seal = seal,
+            Ok(Some(seal)) if seal.layers == spec.layers => {
+                if let Some(breach) = seal.breach() {
+                    let why = format!("it could {}: {}", breach.act, display_safe(&breach.outcome, 80));
+                    return Err(not_sealed(why));
+                }
+                worker.seal = seal;
+            }
             Ok(_) => return Err(SandboxError::LayerMissing),
             Err(_) => {
                 // No plugin code has run.
-                let reason = format!("the worker {}", worker.bury()?);
-                return Err(SandboxError::NotSealed { step: "the sandbox's self-check".to_owned(), reason });
+                let why = format!("the worker {}", worker.bury()?);
+                return Err(not_sealed(why));
             }
         }
         Ok(worker)
@@ -163,6 +191,26 @@ impl Worker {
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.watched.pid()
+    }
+
+    /// Has a worker that has loaded nothing make a system call that no plugin may make.
+    ///
+    /// # Errors
+    /// Its death, as it must be; or why there is none.
+    pub(super) fn provoke(&mut self, side: &mut dyn HostSide) -> Result<(), SandboxError> {
+        self.exchange(Kind::Provoke, b"", b"", &CallLimits::default(), side).map(drop)
+    }
+
+    /// Whether it stands in a control group.
+    #[must_use]
+    pub fn is_grouped(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// What the last call used.
+    #[must_use]
+    pub fn usage(&self) -> CallUsage {
+        self.usage
     }
 
     /// Loads the plugin.
@@ -201,16 +249,32 @@ impl Worker {
         match self.exchange(kind, body, raw, limits, side)? {
             (Kind::Reply, body) => Ok(Ok(body)),
             (Kind::Failed, body) => match serde_json::from_slice(&body) {
-                Ok(error) => Ok(Err(error)),
+                Ok(error) => self.failed(error).map(Err),
                 Err(error) => Err(self.broken(error.to_string())),
             },
             (Kind::Oversized, body) => {
                 let size = String::from_utf8_lossy(&body).into_owned();
-                self.watched.kill(Some(Death::Message(crate::text::display_safe(&size, 20))));
+                self.watched.kill(Some(Death::Message(display_safe(&size, 20))));
                 Err(self.died())
             }
             (kind, _) => Err(self.broken(format!("{kind:?} in answer to a call"))),
         }
+    }
+
+    /// A failure of the plugin's own, unless it had no processes or threads left for what it tried.
+    fn failed(&mut self, error: PluginError) -> Result<PluginError, SandboxError> {
+        if matches!(error.kind(), ErrorKind::Failed | ErrorKind::Panic) && self.was_refused_processes() {
+            let said = display_safe(error.message(), 200);
+            self.watched.kill(Some(Death::Processes { limit: self.rlimits.threads, said }));
+            return Err(self.died());
+        }
+        Ok(error)
+    }
+
+    /// Whether the group has refused a process or thread since this was last asked.
+    fn was_refused_processes(&mut self) -> bool {
+        let refused = self.group.as_ref().map_or(0, Group::refused_processes);
+        refused > std::mem::replace(&mut self.refused, refused)
     }
 
     /// Tells the plugin to end, waits at most `grace` for its own clean-up, and leaves the process to the end of the
@@ -245,6 +309,8 @@ impl Worker {
     ) -> Result<(Kind, Vec<u8>), SandboxError> {
         self.calls += 1;
         let call = self.calls;
+        let began = Instant::now();
+        self.usage = CallUsage { bytes_in: length(body.len() + raw.len()), ..CallUsage::default() };
         self.watched.arm(call, limits);
         self.launcher.attendant().nudge();
         let outcome = match write_frame(&mut self.channel.requests, Header::new(kind, call), body, raw) {
@@ -254,7 +320,9 @@ impl Worker {
         };
         // Before the output is passed on: the caller's slow terminal is not the plugin's time.
         self.watched.disarm();
-        if kind != Kind::Hook && kind != Kind::Echo {
+        let is_hot = kind == Kind::Hook || kind == Kind::Echo;
+        self.note_usage(began.elapsed(), !is_hot);
+        if !is_hot {
             // What a command printed on its own descriptors must be shown before its end is.
             self.watched.drain();
             if outcome.is_ok() && self.watched.cause().is_some() {
@@ -265,19 +333,30 @@ impl Worker {
         outcome
     }
 
+    fn note_usage(&mut self, wall: Duration, is_exact: bool) {
+        let ended = self.ended.as_ref();
+        let cpu = ended.map(|ended| Duration::from_micros(ended.cpu_us)).or_else(|| self.watched.cpu_time());
+        self.usage.wall = wall;
+        self.usage.peak_kib = ended.map_or_else(|| self.watched.peak_kib(is_exact), |ended| ended.max_rss_kib);
+        if let Some(cpu) = cpu {
+            self.usage.cpu = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
+        }
+    }
+
     fn listen(
         &mut self,
         call: u32,
         limits: &CallLimits,
         side: &mut dyn HostSide,
     ) -> Result<(Kind, Vec<u8>), SandboxError> {
-        let mut asked = 0;
+        let mut logged = 0;
         loop {
             let frame = match self.channel.replies.next_frame() {
                 Ok(frame) => frame,
                 Err(error) => return Err(self.lost(&error)),
             };
             let kind = frame.header.kind;
+            self.usage.bytes_out += length(frame.body.len());
             match kind {
                 Kind::Out | Kind::Err => {
                     let stream = if kind == Kind::Out { Stream::Out } else { Stream::Err };
@@ -287,14 +366,18 @@ impl Worker {
                     }
                 }
                 Kind::Log => {
-                    asked += 1;
-                    side.log(frame.body);
+                    self.usage.services += 1;
+                    logged += length(frame.body.len());
+                    if logged > limits.log {
+                        self.watched.kill(Some(Death::Log(limits.log)));
+                    } else {
+                        side.log(frame.body);
+                    }
                 }
                 _ if frame.header.call != call => return Err(self.broken(format!("{kind:?} for another call"))),
                 Kind::Service | Kind::Descriptor => {
-                    asked += 1;
-                    let length = usize::from(frame.header.extra);
-                    let parts = frame.body.split_at_checked(length);
+                    self.usage.services += 1;
+                    let parts = frame.body.split_at_checked(usize::from(frame.header.extra));
                     let Some((Ok(name), body)) = parts.map(|(name, body)| (std::str::from_utf8(name), body)) else {
                         return Err(self.broken("a host call without a name".to_owned()));
                     };
@@ -306,6 +389,7 @@ impl Worker {
                         side.descriptor(name, body).and_then(|fd| pass(passing, &fd)).map(|()| Vec::new())
                     };
                     let (kind, body) = answer(outcome);
+                    self.usage.bytes_in += length(body.len());
                     if let Err(WireError::TooLarge { .. }) =
                         write_frame(&mut self.channel.requests, Header::new(kind, call), &body, b"")
                     {
@@ -317,7 +401,7 @@ impl Worker {
                 }
                 other => return Err(self.broken(format!("an unexpected {other:?}"))),
             }
-            if asked > limits.services {
+            if self.usage.services > limits.services {
                 self.watched.kill(Some(Death::Calls(limits.services)));
             }
         }
@@ -347,6 +431,20 @@ impl Worker {
         self.bury().map_or_else(|error| error, SandboxError::Died)
     }
 
+    /// What the worker's group knows of an end that the process itself cannot explain.
+    fn explain(&mut self, death: Death) -> Death {
+        if !matches!(death, Death::Signal(_) | Death::Exited(_)) {
+            return death;
+        }
+        if self.group.as_ref().is_some_and(Group::ran_out_of_memory) {
+            return Death::Memory(self.rlimits.data);
+        }
+        if self.was_refused_processes() {
+            return Death::Processes { limit: self.rlimits.threads, said: format!("it {death}") };
+        }
+        death
+    }
+
     /// Makes sure that the worker is gone and says how it came to its end. When the launcher is gone, and took the worker
     /// along, the plugin is not to blame.
     fn bury(&mut self) -> Result<Death, SandboxError> {
@@ -363,7 +461,8 @@ impl Worker {
             self.watched.drain();
             self.launcher.attendant().remove(self.key);
         }
-        let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.memory));
+        let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.rlimits.data));
+        let reported = reported.map(|death| self.explain(death));
         match (self.watched.cause().or(reported), failure) {
             (Some(death), _) => Ok(death),
             (None, Some(error)) => Err(error),
@@ -379,6 +478,10 @@ impl Drop for Worker {
             let _ = self.bury();
         }
     }
+}
+
+fn not_sealed(reason: String) -> SandboxError {
+    SandboxError::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None })
 }
 
 /// Sends a descriptor to the worker; never waits for it.

@@ -5,6 +5,7 @@
 pub(crate) mod clock;
 pub(crate) mod dl;
 pub(crate) mod fd;
+pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod netdevice;
 pub(crate) mod privileges;

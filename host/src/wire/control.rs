@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::Rlimits;
+
 /// Which layers a worker seals itself with. Every product path uses [`Layers::ALL`]; tests switch single layers off to
 /// show that an attack works without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,41 +89,6 @@ impl LauncherSpec {
     }
 }
 
-/// Limits of one worker (setrlimit(2) names), sizes in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rlimits {
-    /// `RLIMIT_DATA`: heap and private writable memory.
-    pub data: u64,
-    /// `RLIMIT_AS`: a loose outer bound.
-    pub address_space: u64,
-    /// `RLIMIT_STACK`.
-    pub stack: u64,
-    /// `RLIMIT_NOFILE`, on top of the worker's own descriptors.
-    pub descriptors: u64,
-    /// `RLIMIT_NPROC`: threads.
-    pub threads: u64,
-    /// `RLIMIT_FSIZE`.
-    pub file_size: u64,
-    /// Size of the scratch directory.
-    pub scratch: u64,
-    /// Files in the scratch directory.
-    pub scratch_files: u64,
-}
-
-impl Rlimits {
-    /// The defaults of a native plugin.
-    pub const NATIVE: Self = Self {
-        data: 64 << 20,
-        address_space: 1 << 30,
-        stack: 8 << 20,
-        descriptors: 20,
-        threads: 8,
-        file_size: 16 << 20,
-        scratch: 32 << 20,
-        scratch_files: 4096,
-    };
-}
-
 /// One worker to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSpec {
@@ -138,12 +105,19 @@ pub struct WorkerSpec {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToLauncher {
     /// Start a worker; beside travel, in this order: code, request pipe, reply pipe, standard output, standard error and,
-    /// where it receives descriptors, the socket that they come over.
+    /// where it receives descriptors, the socket that they come over; last the doors of its control group.
     Spawn {
         /// The host's number for it.
         worker: u32,
         /// What it is.
         spec: WorkerSpec,
+        /// How many doors there are.
+        doors: usize,
+    },
+    /// The host runs and looks at its workers. While it is silent, which it is when it is stopped, the launcher looks.
+    Awake {
+        /// CPU time that each worker may use in each [`CPU_WINDOW`](super::CPU_WINDOW), in milliseconds.
+        cpu_ms: u64,
     },
 }
 
@@ -158,6 +132,18 @@ pub struct Refused {
     pub args: [u64; 6],
 }
 
+/// A step in the building of the sandbox that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{step} failed: {reason}")]
+pub struct FailedStep {
+    /// The step.
+    pub step: String,
+    /// The system's answer.
+    pub reason: String,
+    /// The number of that answer, where it has one (errno(3)).
+    pub errno: Option<i32>,
+}
+
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -167,6 +153,8 @@ pub struct Ended {
     pub signal: Option<i32>,
     /// The call it made that no plugin may make.
     pub refused: Option<Refused>,
+    /// The CPU time in milliseconds that it used up while the host was silent.
+    pub over_cpu_ms: Option<u64>,
     /// Peak resident memory in KiB.
     pub max_rss_kib: u64,
     /// CPU time in microseconds.
@@ -185,10 +173,8 @@ pub enum FromLauncher {
     },
     /// It cannot build the sandbox on this machine, and ends; beside travels its own pidfd, if there is one.
     Unavailable {
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
+        /// What failed.
+        failed: FailedStep,
     },
     /// A directory cannot be shown to workers, and it ends; beside travels its own pidfd, if there is one.
     NoDirectory {
@@ -201,15 +187,15 @@ pub enum FromLauncher {
     Spawned {
         /// Which one.
         worker: u32,
+        /// Whether it is in its control group.
+        is_grouped: bool,
     },
     /// A worker could not be started, or could not seal itself.
     NotSpawned {
         /// Which one.
         worker: u32,
-        /// The step that failed.
-        step: String,
-        /// The system's answer.
-        reason: String,
+        /// What failed.
+        failed: FailedStep,
     },
     /// A worker ended.
     Ended {

@@ -39,6 +39,7 @@ kinds! {
     Answer = 5 "To the worker: a host service answered.";
     Refusal = 6 "To the worker: a host service refused; the body is a `PluginError`.";
     Echo = 7 "To the worker: answer with the same body; measures the transport alone.";
+    Provoke = 8 "To the worker: make a system call that no plugin may make; only one that has loaded nothing does.";
     Sealed = 16 "From the worker: all layers are on; the body is a `SealReport`.";
     Loaded = 17 "From the worker: the plugin object exists; the body is a `LoadedBody`.";
     LoadFailed = 18 "From the worker: it does not; the body is a `LoadFailure`.";

@@ -54,6 +54,43 @@ pub struct SealReport {
     pub layers: super::Layers,
     /// The Landlock version of this kernel; 0 when the layer is off.
     pub landlock_abi: u32,
-    /// Forbidden acts that were tried and failed as they must.
-    pub probes: Vec<String>,
+    /// Forbidden acts that were tried, and what came of each.
+    pub probes: Vec<Probe>,
+}
+
+impl SealReport {
+    /// The first act that was not refused, if there is one.
+    #[must_use]
+    pub fn breach(&self) -> Option<&Probe> {
+        self.probes.iter().find(|probe| !probe.refused)
+    }
+}
+
+/// A part of the sandbox that forbids acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Namespaces and the private root.
+    Namespaces,
+    /// Resource limits.
+    Rlimits,
+    /// No capability, no new privileges, not dumpable.
+    Privileges,
+    /// Landlock.
+    Landlock,
+    /// The system call filter.
+    Seccomp,
+}
+
+/// A forbidden act that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The layer that must refuse it.
+    pub layer: Layer,
+    /// The act: a verb and what it is done to.
+    pub act: String,
+    /// What came of it: the name of an error, or the attribute that was read.
+    pub outcome: String,
+    /// Whether it was refused, as it must be.
+    pub refused: bool,
 }

@@ -6,11 +6,13 @@
 
 mod control;
 mod frame;
+mod limits;
 mod message;
 
 pub use control::{
-    CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec,
-    Layers, LoadBy, PROXY_PORT, Refused, Rlimits, ToLauncher, WorkerSpec,
+    CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FailedStep, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX,
+    LauncherSpec, Layers, LoadBy, PROXY_PORT, Refused, ToLauncher, WorkerSpec,
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
-pub use message::{LoadBody, LoadFailure, LoadedBody, SealReport};
+pub use limits::{CPU_WINDOW, Limits, ProxyLimits, Rlimits, STRAY_MAX, WALL, WALL_SECONDS};
+pub use message::{Layer, LoadBody, LoadFailure, LoadedBody, Probe, SealReport};

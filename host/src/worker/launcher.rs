@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
+use super::absence::Absence;
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::{self, Common, Report, StepError, at};
@@ -19,7 +20,8 @@ use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
 use crate::wire::{
-    CONTROL_MAX, Ended, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher, WorkerSpec,
+    CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher,
+    WorkerSpec,
 };
 
 /// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
@@ -68,9 +70,7 @@ fn hear_spec(control: &OwnedFd) -> io::Result<LauncherSpec> {
 
 fn complaint(error: TakeError) -> FromLauncher {
     match error {
-        TakeError::Step(StepError { step, source }) => {
-            FromLauncher::Unavailable { step: step.to_owned(), reason: source.to_string() }
-        }
+        TakeError::Step(error) => FromLauncher::Unavailable { failed: error.into() },
         TakeError::Directory(error) => FromLauncher::NoDirectory { directory: error.directory, reason: error.reason },
     }
 }
@@ -122,6 +122,7 @@ struct Running {
     pidfd: OwnedFd,
     listener: Option<OwnedFd>,
     refused: Option<Refused>,
+    over_cpu: Option<Duration>,
 }
 
 struct Launcher {
@@ -131,12 +132,14 @@ struct Launcher {
     /// Each compiled once, when the first worker needs it: a worker only installs it.
     filters: BTreeMap<Profile, Vec<Instruction>>,
     workers: BTreeMap<u32, Running>,
+    absence: Absence,
 }
 
 enum Event {
     Control,
     Ended(u32),
     Notified(u32),
+    Tick,
 }
 
 impl Launcher {
@@ -146,7 +149,14 @@ impl Launcher {
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && spec.namespaces;
         let common = Common { load_by, scratch: spec.scratch(), directories: spec.directories, listens };
-        Self { control, common, namespaces: spec.namespaces, filters, workers: BTreeMap::new() }
+        Self {
+            control,
+            common,
+            namespaces: spec.namespaces,
+            filters,
+            workers: BTreeMap::new(),
+            absence: Absence::new(),
+        }
     }
 
     fn run(mut self) -> i32 {
@@ -161,6 +171,10 @@ impl Launcher {
                     Event::Ended(worker) => self.reap(worker),
                     Event::Notified(worker) => {
                         self.refuse(worker);
+                        Ok(())
+                    }
+                    Event::Tick => {
+                        self.look();
                         Ok(())
                     }
                 };
@@ -184,8 +198,12 @@ impl Launcher {
             fds.push(PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN));
             meanings.push(Event::Ended(worker));
         }
-        if poll(&mut fds, PollTimeout::NONE).is_err() {
-            return Vec::new();
+        let idle = self.workers.is_empty();
+        let timeout = if idle { PollTimeout::NONE } else { timeout(Absence::TICK) };
+        match poll(&mut fds, timeout) {
+            Ok(0) => return vec![Event::Tick],
+            Ok(_) => {}
+            Err(_) => return Vec::new(),
         }
         let happened: Vec<PollFlags> = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect();
         meanings
@@ -206,41 +224,49 @@ impl Launcher {
         if body.is_empty() {
             return Ok(false);
         }
-        let ToLauncher::Spawn { worker, spec } = serde_json::from_slice(&body)?;
-        let message = match self.spawn(spec, fds) {
-            Ok(running) => {
-                say(&self.control, &FromLauncher::Spawned { worker }, &[running.pidfd.as_fd()])?;
+        self.absence.end();
+        let (worker, spec, doors) = match serde_json::from_slice(&body)? {
+            ToLauncher::Spawn { worker, spec, doors } => (worker, spec, doors),
+            ToLauncher::Awake { cpu_ms } => {
+                self.absence.allow(Duration::from_millis(cpu_ms));
+                return Ok(true);
+            }
+        };
+        let message = match self.spawn(spec, fds, doors) {
+            Ok((running, is_grouped)) => {
+                say(&self.control, &FromLauncher::Spawned { worker, is_grouped }, &[running.pidfd.as_fd()])?;
                 self.workers.insert(worker, running);
                 return Ok(true);
             }
-            Err((step, reason)) => FromLauncher::NotSpawned { worker, step, reason },
+            Err(failed) => FromLauncher::NotSpawned { worker, failed },
         };
         say(&self.control, &message, &[])?;
         Ok(true)
     }
 
-    fn spawn(&mut self, spec: WorkerSpec, fds: Vec<OwnedFd>) -> Result<Running, (String, String)> {
-        let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
-        if fds.len() != 5 + usize::from(spec.receives_descriptors) {
-            return Err(text("take the worker's descriptors", &"wrong number"));
+    /// The worker, and whether it is in its group, through whose doors the last descriptors lead.
+    fn spawn(&mut self, spec: WorkerSpec, mut fds: Vec<OwnedFd>, doors: usize) -> Result<(Running, bool), FailedStep> {
+        if fds.len() != 5 + usize::from(spec.receives_descriptors) + doors {
+            at("take the worker's descriptors", Err(io::Error::other("wrong number")))?;
         }
-        let (ear, mouth) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|error| text("make the worker's report socket", &error))?;
+        let doors = fds.split_off(fds.len() - doors);
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let (ear, mouth) = at("make the worker's report socket", pair)?;
         let mut flags = 0;
         if self.namespaces && spec.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
         let profile = Profile::of(&spec, &self.common.directories, self.common.listens);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
-        match clone(flags).map_err(|error| text("clone the worker", &error))? {
-            Cloned::Child => become_worker(&spec, &self.common, program, fds, mouth),
+        match at("clone the worker", clone(flags))? {
+            Cloned::Child => become_worker(spec, &self.common, program, (fds, doors), mouth),
             Cloned::Parent { pid, pidfd } => {
-                drop((fds, mouth));
-                let listener = await_seal(&pidfd, &ear).inspect_err(|_| {
+                drop((fds, doors, mouth));
+                let (listener, is_grouped) = await_seal(&pidfd, &ear).inspect_err(|_| {
                     sys::process::kill(pidfd.as_fd());
                     let _ = sys::process::reap(pid);
                 })?;
-                Ok(Running { pid, pidfd, listener, refused: None })
+                Ok((Running { pid, pidfd, listener, refused: None, over_cpu: None }, is_grouped))
             }
         }
     }
@@ -256,6 +282,16 @@ impl Launcher {
         sys::process::kill(running.pidfd.as_fd());
     }
 
+    /// Nothing happened for a while: the host may be stopped.
+    fn look(&mut self) {
+        for (&worker, running) in &mut self.workers {
+            if let Some(limit) = self.absence.look(worker, running.pid) {
+                running.over_cpu = Some(limit);
+                sys::process::kill(running.pidfd.as_fd());
+            }
+        }
+    }
+
     fn reap(&mut self, worker: u32) -> io::Result<()> {
         let Some(running) = self.workers.remove(&worker) else { return Ok(()) };
         let reaped = sys::process::reap(running.pid)?;
@@ -263,6 +299,7 @@ impl Launcher {
             exit: reaped.exit,
             signal: reaped.signal,
             refused: running.refused,
+            over_cpu_ms: running.over_cpu.and_then(|limit| u64::try_from(limit.as_millis()).ok()),
             max_rss_kib: reaped.max_rss_kib,
             cpu_us: reaped.cpu_us,
         };
@@ -271,12 +308,26 @@ impl Launcher {
 }
 
 /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
-fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fds: Vec<OwnedFd>, mouth: OwnedFd) -> ! {
+fn become_worker(
+    mut spec: WorkerSpec,
+    common: &Common,
+    program: &[Instruction],
+    (fds, doors): (Vec<OwnedFd>, Vec<OwnedFd>),
+    mouth: OwnedFd,
+) -> ! {
+    // First: what it uses from here on is counted. `0` is the process that writes (cgroups(7)).
+    let is_grouped = !doors.is_empty() && doors.iter().all(|door| nix::unistd::write(door, b"0").is_ok());
+    drop(doors);
+    if is_grouped {
+        // The group's own count comes first, since only it tells that something was refused.
+        spec.rlimits.threads += 1;
+    }
     let outcome = arrange(fds, mouth).and_then(|report| {
         let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
-        match jail::seal(spec, common, program) {
+        match jail::seal(&spec, common, program) {
             Ok(sealing) => {
-                tell(&Report::Sealed { listener: sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd) })?;
+                let listener = sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+                tell(&Report::Sealed { listener, is_grouped })?;
                 // read(2), since not every filter allows recvmsg(2).
                 let mut word = [0; 2];
                 match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
@@ -286,8 +337,8 @@ fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fd
                 }
             }
             Err(error) => {
-                tell(&Report::Failed { step: error.step.to_owned(), reason: error.source.to_string() })?;
-                Err(error)
+                tell(&Report::Failed(error.into()))?;
+                exit_now(71);
             }
         }
     });
@@ -300,27 +351,28 @@ fn become_worker(spec: &WorkerSpec, common: &Common, program: &[Instruction], fd
 /// How long a worker may take to seal itself. It runs no plugin code in that time; this only bounds a stuck kernel.
 const SEAL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Waits for the worker's filter and fetches its listener.
-fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<Option<OwnedFd>, (String, String)> {
-    let text = |step: &str, error: &dyn std::fmt::Display| (step.to_owned(), error.to_string());
-    let timeout = PollTimeout::try_from(SEAL_DEADLINE).unwrap_or(PollTimeout::MAX);
+fn timeout(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)
+}
+
+/// Waits for the worker's filter and fetches its listener; says also whether the worker is in its group.
+fn await_seal(pidfd: &OwnedFd, ear: &OwnedFd) -> Result<(Option<OwnedFd>, bool), FailedStep> {
+    let wait = "wait for the seal";
     let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut fds, timeout).map_err(|error| text("wait for the seal", &error))? == 0 {
-        return Err(text("wait for the seal", &"the worker did not answer"));
+    if at(wait, poll(&mut fds, timeout(SEAL_DEADLINE)))? == 0 {
+        at(wait, Err(io::Error::other("the worker did not answer")))?;
     }
-    let (body, _) = sys::fd::receive(ear.as_fd(), CONTROL_MAX).map_err(|error| text("wait for the seal", &error))?;
+    let (body, _) = at(wait, sys::fd::receive(ear.as_fd(), CONTROL_MAX))?;
     if body.is_empty() {
-        return Err(text("wait for the seal", &"the worker died"));
+        at(wait, Err(io::Error::other("the worker died")))?;
     }
-    match serde_json::from_slice(&body).map_err(|error| text("wait for the seal", &error))? {
-        Report::Failed { step, reason } => Err((step, reason)),
-        Report::Sealed { listener } => {
-            let listener = listener
-                .map(|number| sys::process::getfd(pidfd.as_fd(), number))
-                .transpose()
-                .map_err(|error| text("fetch the filter's listener", &error))?;
-            sys::fd::send(ear.as_fd(), b"go", &[]).map_err(|error| text("release the worker", &error))?;
-            Ok(listener)
+    match at(wait, serde_json::from_slice(&body))? {
+        Report::Failed(failed) => Err(failed),
+        Report::Sealed { listener, is_grouped } => {
+            let fetched = listener.map(|number| sys::process::getfd(pidfd.as_fd(), number)).transpose();
+            let listener = at("fetch the filter's listener", fetched)?;
+            at("release the worker", sys::fd::send(ear.as_fd(), b"go", &[]))?;
+            Ok((listener, is_grouped))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The worker's program: the launcher that makes workers, the jail they seal themselves in, the loader and the loop that
 //! serves calls. Runs in processes of its own; the host process only ever calls [`enter`].
 
+mod absence;
 mod jail;
 mod launcher;
 mod loader;

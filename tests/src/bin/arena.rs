@@ -20,9 +20,9 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::ids::PluginName;
-use migraine_host::runtime::{CallError, Gate, Limits, Proxy, Voice, proxy_variables};
-use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
-use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Rlimits, WorkerSpec};
+use migraine_host::runtime::{CallError, Gate, Proxy, Voice, proxy_variables};
+use migraine_host::sandbox::{CallLimits, CallUsage, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
+use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, ProxyLimits, Rlimits, WorkerSpec};
 use migraine_plugin_api::{ErrorKind, LogLevel, PluginError};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -69,6 +69,9 @@ struct Args {
     /// Calls the hook with an event of this name instead of the command.
     #[arg(long)]
     hook: bool,
+    /// Calls the command this many times, as long as it succeeds.
+    #[arg(long, default_value_t = 1)]
+    times: u64,
     /// Calls this command on the same worker afterwards.
     #[arg(long)]
     again: Option<String>,
@@ -87,6 +90,9 @@ struct Args {
     /// A directory that the workers may change.
     #[arg(long)]
     write: Vec<PathBuf>,
+    /// Prints what limits memory and processes.
+    #[arg(long)]
+    limited_by: bool,
     /// Prints the seal, the worker's status and maps as the host sees them, and the host's own maps.
     #[arg(long)]
     facts: bool,
@@ -177,11 +183,14 @@ fn main() -> anyhow::Result<()> {
     };
     io::stdout().flush()?;
     let (processes, zombies) = left_behind();
+    let groups = own_groups();
     wait_for(|| count("/proc/self/fd") <= before);
     let descriptors = count("/proc/self/fd") - before;
     let peak = memory("VmHWM:");
     // What a plugin printed may have ended without a line break.
-    eprintln!("\nleft: {processes} processes, {zombies} zombies, {descriptors} descriptors; peak {peak} KiB");
+    eprintln!(
+        "\nleft: {processes} processes, {zombies} zombies, {descriptors} descriptors, {groups} groups; peak {peak} KiB"
+    );
     finish(outcome?)
 }
 
@@ -261,6 +270,9 @@ fn run(args: &Args) -> Result<i32, Failure> {
     let mut idle: Vec<Worker> =
         (0..args.idle).map(|_| arena.worker(&args.idle_config)).collect::<Result<_, Failure>>()?;
     let mut worker = arena.worker(&args.config)?;
+    if args.limited_by {
+        println!("limited by {}, grouped: {}", arena.launcher.limited_by(), worker.is_grouped());
+    }
     if args.facts {
         facts(&worker)?;
     }
@@ -269,7 +281,12 @@ fn run(args: &Args) -> Result<i32, Failure> {
             idle.iter().chain([&worker]).filter_map(Worker::pid).map(|p| p.to_string()).collect();
         eprintln!("pids: {} {} {}", std::process::id(), children().join(" "), workers.join(" "));
     }
-    let outcome = call(&mut worker, args, &args.command, &args.args);
+    let mut outcome = call(&mut worker, args, &args.command, &args.args);
+    for _ in 1..args.times {
+        if matches!(outcome, Ok(Ok(_))) {
+            outcome = call(&mut worker, args, &args.command, &args.args);
+        }
+    }
     let mut code = tell(&outcome);
     if let (Some(again), true) = (&args.again, outcome.is_ok()) {
         code = tell(&call(&mut worker, args, again, &[]));
@@ -359,7 +376,7 @@ fn facts(worker: &Worker) -> anyhow::Result<()> {
 
 /// Runs the line with the proxy's variables; its end is the arena's.
 fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
-    let listener = launcher.take_listener()?.context("nothing listens inside")?;
+    let listener = launcher.listener()?.context("nothing listens inside")?;
     let own = fs::read_link("/proc/self/ns/net").context("read a link")?;
     // The process that started the launcher may be there still, without a namespace.
     let is_inside = |pid: &String| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|other| other != own);
@@ -367,7 +384,7 @@ fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let permissions = args.proxied.iter().map(|scope| format!("network={scope}").parse());
     let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
     let plugin = "arena".parse().context("a name")?;
-    let (voice, limits) = (Arc::new(Loud), Limits::default());
+    let (voice, limits) = (Arc::new(Loud), ProxyLimits::PROGRAM);
     let gate = Gate { plugin, permissions, voice, upstream: None, until: None, limits };
     let _proxy = Proxy::serve(listener, gate).context("serve the proxy")?;
     let mut inside = Command::new("nsenter");
@@ -381,6 +398,8 @@ struct Loud;
 
 impl Voice for Loud {
     fn stray(&self, _: &PluginName, _: bool, _: &[u8]) {}
+
+    fn used(&self, _: &PluginName, _: &CallUsage) {}
 
     fn log(&self, _: &PluginName, _: LogLevel, _: &str) {}
 
@@ -426,6 +445,11 @@ fn memory_of(pid: &str, field: &str) -> i64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Control groups that this process made.
+fn own_groups() -> usize {
+    migraine_tests::kernel::groups().iter().filter(|group| group.pid == std::process::id()).count()
 }
 
 /// Processes that live a second later, ended then, and ended ones that nobody had waited for.

@@ -5,7 +5,7 @@ use std::path::Path;
 use migraine_plugin_api::Timeout;
 
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{self, PluginInfo, Signature};
+use crate::manage::{self, PluginInfo, Rules, Signature};
 use crate::store::Trust;
 use crate::text::safe_line;
 
@@ -65,6 +65,11 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     }
     for permission in &plugin.grants {
         line("granted", &safe_line(&permission.to_string()));
+    }
+    if let Some(Rules { can, cannot, limits }) = &plugin.rules {
+        can.iter().for_each(|words| line("can", words));
+        cannot.iter().for_each(|words| line("cannot", words));
+        limits.iter().for_each(|limit| line("limit", &format!("{}: {}", limit.what, limit.most)));
     }
     for hook in &plugin.hooks {
         let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();

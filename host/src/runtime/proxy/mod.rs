@@ -18,17 +18,16 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use migraine_plugin_api::Permission;
 
 use self::stop::Stop;
-use super::broker::CONNECTIONS_MAX;
 use super::services::Voice;
 use crate::code::Code;
 use crate::ids::PluginName;
 use crate::policy::Endpoint;
-use crate::wire::PROXY_PORT;
+use crate::sandbox::awake::Deadline;
+use crate::wire::{PROXY_PORT, ProxyLimits};
 
 /// What a proxy judges by, and whom it tells.
 #[derive(Clone)]
@@ -42,47 +41,14 @@ pub struct Gate {
     /// The user's own proxy, through which public addresses are reached.
     pub upstream: Option<Endpoint>,
     /// When nobody is connected any more, if there is such a time.
-    pub until: Option<Instant>,
+    pub until: Option<Deadline>,
     /// What its clients may use.
-    pub limits: Limits,
+    pub limits: ProxyLimits,
 }
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gate").field("plugin", &self.plugin).finish_non_exhaustive()
-    }
-}
-
-/// What the clients of one proxy may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at a time. Each has a thread of the host.
-    pub open: usize,
-    /// Connections in all, as many as a plugin's own.
-    pub connections: u32,
-    /// Bytes of all connections, both ways: more than a tool's usual download, less than what fills a disk.
-    pub bytes: u64,
-    /// How long a connection may be silent.
-    pub idle: Duration,
-    /// How long a client may take to say what it wants.
-    pub request: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            open: 10,
-            connections: CONNECTIONS_MAX,
-            bytes: 1 << 30,
-            idle: Duration::from_secs(60),
-            request: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Limits {
-    fn spent(&self) -> String {
-        format!("a call may move {} MiB through the proxy, and these were moved", self.bytes >> 20)
     }
 }
 
@@ -106,11 +72,11 @@ impl Shared {
         let limits = &self.gate.limits;
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         let line = if asked >= limits.connections {
-            format!("a call may make {} connections through the proxy, and these were made", limits.connections)
+            format!("a program may make {} connections through the proxy, and these were made", limits.connections)
         } else if self.moved.load(Ordering::Relaxed) > limits.bytes {
-            limits.spent()
+            self.spent()
         } else if open >= limits.open {
-            format!("a call may have {} connections through the proxy at a time", limits.open)
+            format!("a program may have {} connections through the proxy at a time", limits.open)
         } else {
             return Ok(());
         };
@@ -119,6 +85,10 @@ impl Shared {
             self.audit(Code::LimitNetwork, &line);
         }
         Err(line)
+    }
+
+    fn spent(&self) -> String {
+        format!("a program may move {} MiB through the proxy, and these were moved", self.gate.limits.bytes >> 20)
     }
 
     fn audit(&self, code: Code, line: &str) {

@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
             End::TooMuch => {
                 self.shared.audit(
                     Code::LimitNetwork,
-                    &format!("the connection to `{endpoint}` was closed: {}", limits.spent()),
+                    &format!("the connection to `{endpoint}` was closed: {}", self.shared.spent()),
                 );
                 Ok(())
             }

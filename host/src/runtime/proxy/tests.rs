@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use migraine_plugin_api::{LogLevel, Permission};
 
-use super::{Gate, Limits, Proxy, proxy_variables};
+use super::{Gate, Proxy, proxy_variables};
 use crate::ids::PluginName;
 use crate::runtime::Voice;
-use crate::wire::PROXY_PORT;
+use crate::sandbox::CallUsage;
+use crate::wire::{PROXY_PORT, ProxyLimits};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,6 +45,8 @@ impl Records {
 impl Voice for Records {
     fn stray(&self, _: &PluginName, _: bool, _: &[u8]) {}
 
+    fn used(&self, _: &PluginName, _: &CallUsage) {}
+
     fn log(&self, _: &PluginName, _: LogLevel, _: &str) {}
 
     fn audit(&self, _: &PluginName, message: &str) {
@@ -63,10 +66,10 @@ struct Served {
 }
 
 fn serve(scopes: &[&str]) -> Served {
-    serve_within(scopes, Limits::default())
+    serve_within(scopes, ProxyLimits::PROGRAM)
 }
 
-fn serve_within(scopes: &[&str], limits: Limits) -> Served {
+fn serve_within(scopes: &[&str], limits: ProxyLimits) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let records = Arc::new(Records::default());
@@ -74,7 +77,7 @@ fn serve_within(scopes: &[&str], limits: Limits) -> Served {
     Served { proxy, at, records }
 }
 
-fn gate(scopes: &[&str], limits: Limits, records: &Arc<Records>) -> Gate {
+fn gate(scopes: &[&str], limits: ProxyLimits, records: &Arc<Records>) -> Gate {
     let permissions: Vec<Permission> = scopes.iter().map(|scope| format!("network={scope}").parse().unwrap()).collect();
     let voice = Arc::clone(records) as Arc<dyn Voice>;
     Gate { plugin: "reach".parse().unwrap(), permissions, voice, upstream: None, until: None, limits }

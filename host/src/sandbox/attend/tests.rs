@@ -47,6 +47,10 @@ impl Drop for Trial {
     }
 }
 
+fn start() -> Attendant {
+    Attendant::start(File::open("/dev/null").unwrap().into(), Arc::new(Groups::new())).unwrap()
+}
+
 fn quiet() -> StraySink {
     Arc::new(|_| {})
 }
@@ -119,7 +123,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
             inner.wait();
         }),
     );
-    let attendant = Attendant::start().unwrap();
+    let attendant = start();
     attendant.add(&trial.watched).unwrap();
     trial.err.write_all(b"blocks").unwrap();
     std::thread::sleep(Duration::from_millis(50));
@@ -133,7 +137,7 @@ fn a_blocked_sink_holds_up_no_deadline() {
 #[test]
 fn a_worker_that_spins_between_calls_is_ended() {
     let trial = Trial::new("while :; do :; done", quiet());
-    let attendant = Attendant::start().unwrap();
+    let attendant = start();
     attendant.add(&trial.watched).unwrap();
     trial.watched.arm(1, &limits(10_000, 100));
     trial.watched.disarm();
@@ -145,7 +149,7 @@ fn a_worker_that_spins_between_calls_is_ended() {
 #[test]
 fn resident_memory_is_limited() {
     let mut trial = Trial::new("sleep 60", quiet());
-    assert!(resident_bytes(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
+    assert!(trial.watched.look_at_memory(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
     Arc::get_mut(&mut trial.watched).unwrap().memory = Some((1, 64 << 20));
     trial.watched.arm(1, &limits(10_000, 10_000));
     trial.watched.look();

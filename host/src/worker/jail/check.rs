@@ -1,69 +1,107 @@
 //! The self-check: attributes are asked for, and forbidden acts are tried, before the plugin is near. Nothing here reads
 //! /proc: what it shows could be another's.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::resource::{Resource, getrlimit};
+
 use super::{StepError, at};
 use crate::sys;
-use crate::wire::{Directory, Layers};
+use crate::wire::{Directory, Layer, Layers, Probe};
 
 /// A name that nobody uses.
 const PROBE: &str = ".migraine-probe";
 
-/// Whether a directory is there that every machine has and no grant leads to.
-fn sees_ungranted(directories: &[Directory]) -> bool {
-    let granted = |path: &Path| directories.iter().any(|directory| directory.path.starts_with(path));
-    ["/etc", "/usr", "/sys"].map(Path::new).iter().any(|path| !granted(path) && fs::symlink_metadata(path).is_ok())
+/// Directories that every machine has, those that a grant leads through left out.
+fn ungranted(directories: &[Directory]) -> impl Iterator<Item = &'static str> {
+    let granted = |path: &str| directories.iter().any(|directory| directory.path.starts_with(path));
+    ["/etc", "/usr", "/sys"].into_iter().filter(move |path| !granted(path))
 }
 
 /// Tries to make a file; one that was there is left alone.
-fn can_create(path: &Path) -> bool {
-    let is_made = File::create_new(path).is_ok();
-    if is_made {
-        let _ = fs::remove_file(path);
-    }
-    is_made
+fn create(path: &Path) -> io::Result<()> {
+    File::create_new(path)?;
+    let _ = fs::remove_file(path);
+    Ok(())
 }
 
-/// Tries what must fail and returns the names of what was tried.
+/// What was tried so far.
+struct Tried(Vec<Probe>);
+
+impl Tried {
+    /// An act that must end in an error.
+    fn act<T>(&mut self, layer: Layer, act: &str, ended: io::Result<T>) {
+        let (refused, outcome) = match ended {
+            Ok(_) => (false, "it worked".to_owned()),
+            Err(error) => (true, name_of(&error)),
+        };
+        self.0.push(Probe { layer, act: act.to_owned(), outcome, refused });
+    }
+
+    /// An attribute that stands for the acts it rules out.
+    fn attribute(&mut self, layer: Layer, act: &str, read: impl Display, refused: bool) {
+        self.0.push(Probe { layer, act: act.to_owned(), outcome: read.to_string(), refused });
+    }
+}
+
+/// As errno(3) writes it.
+fn name_of(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |number| format!("{:?}", Errno::from_raw(number)))
+}
+
+/// Tries what must be refused, and says what came of each.
 ///
 /// # Errors
-/// Something that must fail did not, or an attribute is not as it must be.
-pub(super) fn probe(layers: &Layers, directories: &[Directory]) -> Result<Vec<String>, StepError> {
-    let mut tried = Vec::new();
-    let mut must = |name: &'static str, holds: bool| {
-        tried.push(name.to_owned());
-        let outcome = if holds { Ok(()) } else { Err(io::Error::other("the sandbox does not hold")) };
-        at(name, outcome)
-    };
+/// An attribute cannot be read.
+pub(super) fn probe(layers: &Layers, directories: &[Directory]) -> Result<Vec<Probe>, StepError> {
+    let mut tried = Tried(Vec::new());
     let (no_new_privileges, seccomp, dumpable) = at("read attributes", sys::privileges::attributes())?;
     if layers.privileges {
-        must("no capability is left", at("read capabilities", sys::privileges::has_no_capabilities())?)?;
-        must("no new privileges", no_new_privileges == 1)?;
-        must("not dumpable", dumpable == 0)?;
+        let none = at("read capabilities", sys::privileges::has_no_capabilities())?;
+        tried.attribute(Layer::Privileges, "hold a capability", if none { "none is left" } else { "some are" }, none);
+        let named = format!("no_new_privs is {no_new_privileges}");
+        tried.attribute(Layer::Privileges, "gain rights from a program", named, no_new_privileges == 1);
+        let named = format!("dumpable is {dumpable}");
+        tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
     }
     if layers.namespaces {
-        must("not user id 0", !nix::unistd::getuid().is_root() && !nix::unistd::geteuid().is_root())?;
-        must("pid 1 of an own namespace", std::process::id() == 1)?;
-        must("the host's files do not exist", !sees_ungranted(directories))?;
+        let (own, effective) = (nix::unistd::getuid(), nix::unistd::geteuid());
+        let other = !own.is_root() && !effective.is_root();
+        tried.attribute(Layer::Namespaces, "be user id 0", format!("user id {own}"), other);
+        let pid = std::process::id();
+        tried.attribute(Layer::Namespaces, "see other processes", format!("process id {pid}"), pid == 1);
+        for path in ungranted(directories) {
+            tried.act(Layer::Namespaces, &format!("look at {path}"), fs::symlink_metadata(path));
+        }
     }
     if layers.namespaces || layers.landlock {
-        must("the root cannot be listed or written", File::create("/probe").is_err())?;
+        let layer = if layers.namespaces { Layer::Namespaces } else { Layer::Landlock };
+        tried.act(layer, "write into the root", File::create("/probe"));
+        for directory in directories.iter().filter(|directory| !directory.writable) {
+            tried.act(layer, "change a directory to read", create(&directory.path.join(PROBE)));
+        }
     }
-    if (layers.namespaces || layers.landlock) && directories.iter().any(|directory| !directory.writable) {
-        let refuse = |directory: &Directory| directory.writable || !can_create(&directory.path.join(PROBE));
-        must("a directory to read refuses changes", directories.iter().all(refuse))?;
+    if layers.rlimits {
+        let (descriptors, _) = at("read limits", getrlimit(Resource::RLIMIT_NOFILE))?;
+        let beyond = FcntlArg::F_DUPFD_CLOEXEC(i32::try_from(descriptors).unwrap_or(i32::MAX));
+        let copied = fcntl(io::stdin(), beyond).map_err(io::Error::from);
+        tried.act(Layer::Rlimits, "open one descriptor too many", copied);
     }
     if layers.landlock {
-        must("nothing outside the scratch can be read", fs::read_dir("/").is_err())?;
+        tried.act(Layer::Landlock, "list the root", fs::read_dir("/"));
     }
     if layers.seccomp {
-        must("system calls are filtered", seccomp == 2)?;
-        must("no socket can be made", std::net::UdpSocket::bind("127.0.0.1:0").is_err())?;
-        must("no namespace can be made", nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).is_err())?;
-        must("no program can be started", std::process::Command::new("/proc/self/exe").spawn().is_err())?;
+        let named = format!("mode {seccomp}");
+        tried.attribute(Layer::Seccomp, "make unfiltered system calls", named, seccomp == 2);
+        tried.act(Layer::Seccomp, "make a socket", std::net::UdpSocket::bind("127.0.0.1:0"));
+        let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(io::Error::from);
+        tried.act(Layer::Seccomp, "make a namespace", unshared);
+        tried.act(Layer::Seccomp, "start a program", std::process::Command::new("/proc/self/exe").spawn());
     }
-    Ok(tried)
+    Ok(tried.0)
 }

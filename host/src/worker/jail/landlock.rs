@@ -8,6 +8,7 @@ use landlock::{
 };
 
 use super::{Common, StepError, at, directories, root};
+use crate::sys;
 use crate::wire::{LoadBy, PROXY_PORT};
 
 /// The oldest version that is enough: it knows truncate(2).
@@ -20,7 +21,19 @@ const NEWEST: ABI = ABI::V6;
 /// # Errors
 /// The kernel's Landlock is missing, switched off or too old; a granted directory is gone.
 pub(super) fn restrict(own_root: bool, common: &Common) -> Result<u32, StepError> {
-    at("restrict with Landlock", build(own_root, common).map_err(io::Error::other))
+    at("restrict with Landlock", build(own_root, common).map_err(|error| plain(error.as_ref())))
+}
+
+/// Why it failed, where the kernel's version of Landlock says more than the library does.
+fn plain(error: &(dyn std::error::Error + Send + Sync)) -> io::Error {
+    let least = LEAST as u32;
+    match sys::landlock::version() {
+        Err(error) => error,
+        Ok(version) if version < least => io::Error::other(format!(
+            "this kernel has version {version} of Landlock, and version {least} is the least that is enough"
+        )),
+        Ok(_) => io::Error::other(error.to_string()),
+    }
 }
 
 fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {

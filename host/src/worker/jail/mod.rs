@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, LoadBy, SealReport, WorkerSpec};
+use crate::wire::{Directory, FailedStep, LoadBy, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -34,6 +34,12 @@ impl fmt::Display for StepError {
     }
 }
 
+impl From<StepError> for FailedStep {
+    fn from(StepError { step, source }: StepError) -> Self {
+        Self { step: step.to_owned(), reason: source.to_string(), errno: source.raw_os_error() }
+    }
+}
+
 /// Names the step of an error.
 pub(super) fn at<T, E: Into<io::Error>>(step: &'static str, outcome: Result<T, E>) -> Result<T, StepError> {
     outcome.map_err(|source| StepError { step, source: source.into() })
@@ -43,10 +49,11 @@ pub(super) fn at<T, E: Into<io::Error>>(step: &'static str, outcome: Result<T, E
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Report {
-    /// The number of the filter's listener, to be fetched by the launcher; absent when the layer is off.
-    Sealed { listener: Option<i32> },
-    /// The step that failed, and why.
-    Failed { step: String, reason: String },
+    /// The number of the filter's listener, to be fetched by the launcher; absent when the layer is off. And whether the
+    /// worker is in its control group.
+    Sealed { listener: Option<i32>, is_grouped: bool },
+    /// It cannot.
+    Failed(FailedStep),
 }
 
 /// What all workers of one launcher have in common.
@@ -117,10 +124,11 @@ impl Sealing<'_> {
         self.spec.receives_descriptors
     }
 
-    /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail.
+    /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail. The report
+    /// says whether all of it did.
     ///
     /// # Errors
-    /// A forbidden act succeeded, or an attribute is not as it must be.
+    /// A step failed.
     pub(super) fn finish(self) -> Result<SealReport, StepError> {
         drop(self.listener);
         if self.spec.layers.privileges {

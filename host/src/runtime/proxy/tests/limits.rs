@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{Site, rest, serve, serve_within};
-use crate::runtime::proxy::Limits;
+use crate::wire::ProxyLimits;
 
 /// Long enough for a slow machine to do what must be done before it, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(500);
@@ -14,15 +14,18 @@ const SHORT: Duration = Duration::from_millis(500);
 #[test]
 fn the_eleventh_connection_is_refused() {
     let site = Site::start();
-    let served = serve_within(&[&site.by_name()], Limits { request: SHORT, ..Limits::default() });
+    let served = serve_within(&[&site.by_name()], ProxyLimits { request: SHORT, ..ProxyLimits::PROGRAM });
     let mut half_open: Vec<TcpStream> = (0..10).map(|_| served.connect()).collect();
     for stream in &mut half_open {
         stream.write_all(b"GET http").unwrap();
     }
     let refused = rest(&mut served.connect());
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    assert!(refused.contains("limit_network: a call may have 10 connections through the proxy at a time"), "{refused}");
-    served.records.hold("limit_network: a call may have 10 connections");
+    assert!(
+        refused.contains("limit_network: a program may have 10 connections through the proxy at a time"),
+        "{refused}"
+    );
+    served.records.hold("limit_network: a program may have 10 connections");
     // Those that say nothing lose their places.
     for stream in &mut half_open {
         assert_eq!(rest(stream), "");
@@ -33,7 +36,7 @@ fn the_eleventh_connection_is_refused() {
 // covers: A55
 #[test]
 fn a_thousand_half_open_connections_are_all_there_are() {
-    let served = serve_within(&["localhost:1"], Limits { connections: 1000, ..Limits::default() });
+    let served = serve_within(&["localhost:1"], ProxyLimits { connections: 1000, ..ProxyLimits::PROGRAM });
     let half_open: Vec<TcpStream> = (0..1000)
         .map(|index| {
             let mut stream = served.connect();
@@ -46,9 +49,9 @@ fn a_thousand_half_open_connections_are_all_there_are() {
     drop(half_open);
     for _ in 0..3 {
         let refused = rest(&mut served.connect());
-        assert!(refused.contains("limit_network: a call may make 1000 connections through the proxy"), "{refused}");
+        assert!(refused.contains("limit_network: a program may make 1000 connections through the proxy"), "{refused}");
     }
-    assert_eq!(served.records.count("a call may make 1000 connections"), 1);
+    assert_eq!(served.records.count("a program may make 1000 connections"), 1);
 }
 
 /// A server that does not stop sending, once it was asked anything.
@@ -70,15 +73,15 @@ fn endless() -> String {
 #[test]
 fn an_endless_answer_is_cut() {
     let endpoint = endless();
-    let served = serve_within(&[&endpoint], Limits { bytes: 8 << 20, ..Limits::default() });
+    let served = serve_within(&[&endpoint], ProxyLimits { bytes: 8 << 20, ..ProxyLimits::PROGRAM });
     let mut stream = served.connect();
     let url = format!("http://{endpoint}/");
     write!(stream, "GET {url} HTTP/1.0\r\n\r\n").unwrap();
     let got = rest(&mut stream).len();
     assert!((1 << 20..=8 << 20).contains(&got), "{got} bytes");
-    let line = "a call may move 8 MiB through the proxy, and these were moved";
+    let line = "a program may move 8 MiB through the proxy, and these were moved";
     served.records.hold(&format!("limit_network: the connection to `{endpoint}` was closed: {line}"));
-    // All of a call's connections together.
+    // All connections together.
     served.curl(&["--fail-with-body", &url]).failed(&["503", "limit_network", line]);
 }
 
@@ -87,7 +90,7 @@ fn an_endless_answer_is_cut() {
 fn a_silent_connection_is_closed() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("127.0.0.1:{}", silent.local_addr().unwrap().port());
-    let served = serve_within(&[&endpoint], Limits { idle: SHORT, ..Limits::default() });
+    let served = serve_within(&[&endpoint], ProxyLimits { idle: SHORT, ..ProxyLimits::PROGRAM });
     let said = served.says(format!("CONNECT {endpoint} HTTP/1.1\r\n\r\n").as_bytes());
     assert_eq!(said, "HTTP/1.1 200 Connection established\r\n\r\n");
     served.records.hold(&format!("limit_network: the connection to `{endpoint}` was closed: nothing was sent for"));

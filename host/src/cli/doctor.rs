@@ -1,0 +1,169 @@
+//! `migraine doctor`: whether plugins can run on this machine, found out by trying.
+
+use serde::Serialize;
+
+use super::{Failure, Out, Session};
+use crate::code::{Code, Coded as _};
+use crate::manage::{HealthCheck, health};
+use crate::sandbox::{Examination, LimitedBy, Outcome, SandboxError, Stage, Step, examine};
+use crate::text::{LINE_CELLS, display_safe, safe_line};
+use crate::wire::{LoadBy, Probe};
+
+/// Everything that was found out.
+#[derive(Debug, Serialize)]
+struct Report {
+    level: Level,
+    kernel: String,
+    /// The caller's user id.
+    user: u32,
+    /// The user id of plugins outside of their namespace.
+    sandbox_user: Option<u32>,
+    landlock_abi: Option<u32>,
+    load_by: Option<LoadBy>,
+    memory: Option<LimitedBy>,
+    steps: Vec<StepReport>,
+    acts: Vec<Probe>,
+    store: Vec<HealthCheck>,
+    failure: Option<FailureReport>,
+}
+
+/// What this machine offers: see SECURITY.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Full,
+    Refused,
+}
+
+#[derive(Debug, Serialize)]
+struct StepReport {
+    step: Stage,
+    words: &'static str,
+    outcome: Outcome,
+    detail: String,
+}
+
+/// Why no plugin can run.
+#[derive(Debug, Serialize)]
+struct FailureReport {
+    code: &'static str,
+    step: Option<Stage>,
+    reason: String,
+    cure: Option<String>,
+}
+
+pub(super) fn run(session: &Session) -> Result<(), Failure> {
+    let Examination { steps, acts, sandbox_user, landlock_abi, load_by, limited_by, failure } = &examine();
+    let report = Report {
+        level: if failure.is_none() { Level::Full } else { Level::Refused },
+        kernel: kernel(),
+        user: nix::unistd::getuid().as_raw(),
+        sandbox_user: *sandbox_user,
+        landlock_abi: *landlock_abi,
+        load_by: *load_by,
+        memory: *limited_by,
+        steps: steps.iter().map(StepReport::of).collect(),
+        acts: acts.clone(),
+        store: health(session.place()),
+        failure: failure.as_ref().map(|failure| FailureReport::of(failure, steps)),
+    };
+    session.out.report(&report, |report| text(report, &session.out))?;
+    if let Some(FailureReport { reason, cure, .. }) = report.failure {
+        return Err(Failure::new(Code::SandboxUnavailable, reason, cure));
+    }
+    let wrong = report.store.into_iter().find_map(|check| Some((check.code?, check.found, check.help)));
+    wrong.map_or(Ok(()), |(code, found, help)| Err(Failure::new(code, found, help)))
+}
+
+/// The release of the running kernel.
+fn kernel() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    safe_line(release.trim())
+}
+
+impl StepReport {
+    fn of(Step { stage, outcome, detail }: &Step) -> Self {
+        Self { step: *stage, words: stage.words(), outcome: *outcome, detail: detail.clone() }
+    }
+}
+
+impl FailureReport {
+    fn of(error: &SandboxError, steps: &[Step]) -> Self {
+        let failed = steps.iter().find(|step| step.outcome == Outcome::Failed);
+        Self {
+            code: error.code().as_str(),
+            step: failed.map(|step| step.stage),
+            reason: error.to_string(),
+            cure: error.help(),
+        }
+    }
+}
+
+fn text(report: &Report, out: &Out) -> String {
+    let level = match report.level {
+        Level::Full => "full: every plugin can run, within its grants",
+        Level::Refused => "refused: no plugin can run",
+    };
+    let load_by = report.load_by.map(|load_by| match load_by {
+        LoadBy::Procfs => "through procfs".to_owned(),
+        LoadBy::Copy => "from a copy of each worker".to_owned(),
+    });
+    let facts = [
+        ("level", Some(level.to_owned())),
+        ("kernel", Some(report.kernel.clone())),
+        ("user", Some(report.user.to_string())),
+        ("plugin user", report.sandbox_user.map(|user| user.to_string())),
+        ("landlock", report.landlock_abi.map(|version| format!("version {version}"))),
+        ("loading", load_by),
+        ("memory", report.memory.map(|memory| format!("limited by {memory}"))),
+    ];
+    let facts = facts.into_iter().filter_map(|(head, value)| Some([head.to_owned(), value?, String::new()]));
+    let steps = report.steps.iter().map(|step| [word(step.outcome), step.words.to_owned(), step.detail.clone()]);
+    let acts = report.acts.iter().map(|act| {
+        let outcome = if act.refused { act.outcome.clone() } else { format!("NOT REFUSED: {}", act.outcome) };
+        [layer(act), act.act.clone(), outcome]
+    });
+    let store = report.store.iter().map(|check| {
+        let word = if check.code.is_none() { "ok" } else { "wrong" };
+        [word.to_owned(), check.what.to_owned(), check.found.clone()]
+    });
+    let sections = [
+        section(out, "Sandbox", facts),
+        section(out, "Steps", steps),
+        section(out, "What a sandboxed process tried", acts),
+        section(out, "Home", store),
+    ];
+    sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// Lines of three columns below a heading; nothing where there are none.
+fn section(out: &Out, title: &str, lines: impl Iterator<Item = [String; 3]>) -> Option<String> {
+    let lines = lines.map(|[head, what, more]| {
+        let line = format!("  {head:<13}{what:<30}{more}");
+        format!("{}\n", display_safe(line.trim_end(), LINE_CELLS))
+    });
+    let lines: String = lines.collect();
+    (!lines.is_empty()).then(|| format!("{}\n{lines}", out.heading(title)))
+}
+
+fn word(outcome: Outcome) -> String {
+    let word = match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Replaced => "replaced",
+        Outcome::Failed => "FAILED",
+        Outcome::NotTried => "not tried",
+    };
+    word.to_owned()
+}
+
+fn layer(act: &Probe) -> String {
+    use crate::wire::Layer;
+    let name = match act.layer {
+        Layer::Namespaces => "namespaces",
+        Layer::Rlimits => "rlimits",
+        Layer::Privileges => "privileges",
+        Layer::Landlock => "landlock",
+        Layer::Seccomp => "seccomp",
+    };
+    name.to_owned()
+}

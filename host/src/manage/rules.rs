@@ -1,0 +1,185 @@
+//! The effective rules of a plugin in plain words, made from what its sandbox is made from: the grants, the kind of worker
+//! that they lead to, and the limits of its calls.
+
+use std::time::Duration;
+
+use migraine_plugin_api::PermissionKind;
+use serde::Serialize;
+
+use crate::policy::{Item, PolicyFile, Request, asks};
+use crate::runtime::{wall, worker_spec};
+use crate::sandbox::{CPU_WINDOW, CallLimits};
+use crate::store::Entry;
+use crate::text::safe_line;
+use crate::wire::Rlimits;
+
+/// What a plugin can do when it runs, what it cannot, and how much of what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rules {
+    /// After "it can".
+    pub can: Vec<String>,
+    /// After "it cannot".
+    pub cannot: Vec<String>,
+    /// What is limited.
+    pub limits: Vec<Limit>,
+}
+
+/// The most that a plugin gets of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// Of what.
+    pub what: String,
+    /// How much, with its unit.
+    pub most: String,
+}
+
+/// For each kind of permission: what a plugin without a grant of it cannot do, and what one with a grant still cannot.
+const KINDS: [(PermissionKind, &str, &str); 7] = [
+    (PermissionKind::Filesystem, "see any of your files", "see any other of your files"),
+    (PermissionKind::Network, "connect to anything", "connect to anything else, or open a socket itself"),
+    (PermissionKind::Exec, "have a program run", "have any other program run"),
+    (PermissionKind::EnvVars, "see a variable of your environment", "see any other variable of your environment"),
+    (PermissionKind::TaskRead, "see the variables of a workflow", ""),
+    (PermissionKind::TaskWrite, "change what a workflow does", ""),
+    (PermissionKind::UserAuth, "see authentication data", ""),
+];
+
+impl Rules {
+    /// The rules of an installed plugin, as they are when it runs.
+    pub(super) fn of(entry: &Entry, policy: &PolicyFile) -> Self {
+        let spec = worker_spec(&entry.grants);
+        Self { can: can(entry), cannot: cannot(entry), limits: limits(entry, policy, &spec.rlimits) }
+    }
+}
+
+fn can(entry: &Entry) -> Vec<String> {
+    let request =
+        Request { permissions: &entry.grants, directories: &entry.directories, hooks: &entry.hooks, commands: &[] };
+    let in_force = |item: &Item| match item {
+        Item::Permission(_) => true,
+        Item::Hook { .. } => entry.consents.contains(item),
+        Item::Pair(..) | Item::Timeout { .. } => false,
+    };
+    let granted = asks(&request).into_iter().filter(|ask| in_force(&ask.item)).map(|ask| ask.words);
+    let always = ["use a scratch directory of its own, which is gone when it ends", "keep values under its own name"];
+    granted.chain(always.map(str::to_owned)).collect()
+}
+
+fn cannot(entry: &Entry) -> Vec<String> {
+    let held = |kind: PermissionKind| entry.grants.iter().any(|grant| grant.kind() == kind);
+    let kinds = KINDS.iter().map(|&(kind, without, with)| if held(kind) { with } else { without });
+    let always = [
+        "start a program itself",
+        "see or signal another process",
+        "gain rights",
+        "turn data into code",
+        "use your terminal",
+    ];
+    kinds.filter(|words| !words.is_empty()).chain(always).map(str::to_owned).collect()
+}
+
+fn limits(entry: &Entry, policy: &PolicyFile, rlimits: &Rlimits) -> Vec<Limit> {
+    let cap = policy.command_wall();
+    let calls = CallLimits::default();
+    let limit = |what: &str, most: String| Limit { what: what.to_owned(), most };
+    let mut limits = vec![
+        limit("memory", mebibytes(rlimits.data)),
+        limit("threads", rlimits.threads.to_string()),
+        limit("open files", rlimits.descriptors.to_string()),
+        limit("size of a file", mebibytes(rlimits.file_size)),
+        limit("scratch", format!("{} in {} files", mebibytes(rlimits.scratch), rlimits.scratch_files)),
+        limit("CPU time", format!("{} in each {}", seconds(calls.cpu), seconds(CPU_WINDOW))),
+        limit("requests of one call", calls.services.to_string()),
+        limit("time of a command", time(wall::of_command(None, None, cap))),
+        limit("time of a hook", time(wall::of_handler(None))),
+    ];
+    limits.extend(entry.commands.iter().filter_map(|command| {
+        let granted = entry.timeout(&command.name)?;
+        let most = time(wall::of_command(None, Some(granted), cap));
+        Some(Limit { what: format!("time of `{}`", safe_line(&command.name)), most })
+    }));
+    limits
+}
+
+fn time(wall: Option<Duration>) -> String {
+    wall.map_or_else(|| "no limit".to_owned(), seconds)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn entry(grants: &[&str], more: &Value) -> Entry {
+        let mut entry = json!({
+            "version": "1.0.0",
+            "digest": "0".repeat(64),
+            "trust": "unsigned",
+            "enabled": true,
+            "grants": grants,
+            "installed_at": "2026-01-02T03:04:05Z",
+        });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(entry).unwrap()
+    }
+
+    #[track_caller]
+    fn has(words: &[String], wanted: &str) {
+        assert!(words.iter().any(|word| word == wanted), "`{wanted}` is missing: {words:?}");
+    }
+
+    #[test]
+    fn a_plugin_without_grants_can_do_nothing() {
+        let rules = Rules::of(&entry(&[], &json!({})), &PolicyFile::default());
+        assert_eq!(rules.can.len(), 2, "its own things only: {:?}", rules.can);
+        for words in ["see any of your files", "connect to anything", "have a program run", "start a program itself"] {
+            has(&rules.cannot, words);
+        }
+        let limit = |what: &str| rules.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
+        assert_eq!((limit("memory"), limit("CPU time")), (Some("64 MiB"), Some("10 s in each 30 s")));
+        assert_eq!((limit("time of a command"), limit("scratch")), (Some("30 s"), Some("32 MiB in 4096 files")));
+    }
+
+    #[test]
+    fn grants_move_what_can_be_done() {
+        let hook = json!({"event": "pre-command", "handler": "watch"});
+        let commands = json!([
+            {"name": "follow", "description": "", "timeout": "none"},
+            {"name": "build", "description": "", "timeout": 600},
+            {"name": "wait", "description": "", "timeout": 900},
+        ]);
+        let granted = json!([{"command": "follow", "timeout": "none"}, {"command": "build", "timeout": 600}]);
+        let more = json!({"hooks": [hook], "commands": commands, "consents": granted});
+        let grants = ["network=unix:/run/docker.sock", "filesystem=read:/srv/data", "task_read"];
+        let rules = Rules::of(&entry(&grants, &more), &PolicyFile::default());
+        has(&rules.can, "connect to the socket /run/docker.sock");
+        has(&rules.can, "read files in /srv/data");
+        has(&rules.can, "see the variables of every workflow that runs");
+        has(&rules.cannot, "connect to anything else, or open a socket itself");
+        has(&rules.cannot, "see any other of your files");
+        has(&rules.cannot, "change what a workflow does");
+        let all = rules.cannot.join("\n");
+        assert!(!all.contains("see the variables of a workflow") && !all.contains("connect to anything\n"), "{all}");
+        assert!(!rules.can.iter().any(|words| words.contains("before it runs")), "nobody agreed to the hook");
+        let times = |rules: &Rules| {
+            let limits = rules.limits.iter().filter(|limit| limit.what.starts_with("time of"));
+            limits.map(|limit| limit.most.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(times(&rules), ["30 s", "30 s", "no limit", "600 s"], "nobody agreed to the time of `wait`");
+        let policy = PolicyFile::parse("limits: {command_wall: 20}").unwrap();
+        let capped = Rules::of(&entry(&grants, &more), &policy);
+        assert_eq!(times(&capped), ["20 s", "30 s", "20 s", "20 s"], "handlers are not commands");
+
+        let more = json!({"hooks": [hook], "consents": [{"event": "pre-command"}]});
+        has(&Rules::of(&entry(&[], &more), &PolicyFile::default()).can, "see every command before it runs");
+    }
+}

@@ -1,0 +1,188 @@
+//! `migraine doctor` says what this machine can do, by trying; where a step fails it names the step and the cure, and
+//! plugins are refused for the same reason. Failures are put between the program and the kernel by strace(1).
+
+use std::fs;
+use std::process::Command;
+
+use migraine_tests::artifacts;
+use migraine_tests::home::{Done, Home};
+use migraine_tests::kernel;
+use migraine_tests::package::plugin;
+use migraine_tests::run::User;
+use serde_json::{Value, json};
+
+/// The program as a user, in a home of that user's, with what strace puts in its way.
+fn started(user: User, home: &Home, inject: Option<&str>, args: &[&str]) -> Done {
+    let mut command = user.command(artifacts::attend());
+    if let Some(inject) = inject {
+        let call = inject.split(':').next().unwrap();
+        command.args(["strace", "-f", "-qqq", "-o", "/dev/null"]);
+        command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={inject}")]);
+    }
+    command.arg(artifacts::migraine()).args(args).env("MIGRAINE_HOME", home.path());
+    Done::of(&mut command)
+}
+
+/// A home with a plugin, handed over to a user.
+fn home_of(user: User) -> Home {
+    let home = Home::new();
+    home.install(&plugin("hello-world"));
+    let all = home.snapshot();
+    let folders = [home.path(), home.path().parent().unwrap().to_owned()];
+    for path in all.keys().chain(&folders) {
+        user.give(path);
+    }
+    home
+}
+
+fn report(done: &Done) -> Value {
+    serde_json::from_str(&done.out).unwrap_or_else(|error| panic!("{error}: {done:?}"))
+}
+
+fn outcomes(report: &Value) -> Vec<(&str, &str)> {
+    let steps = report["steps"].as_array().unwrap().iter();
+    steps.map(|step| (step["step"].as_str().unwrap(), step["outcome"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn a_good_machine_is_full() {
+    for &user in kernel::users() {
+        let home = home_of(user);
+        let done = started(user, &home, None, &["--format", "json", "doctor"]);
+        let report = report(done.ends(0));
+        assert_eq!((&report["level"], &report["failure"]), (&json!("full"), &json!(null)), "{report}");
+        assert!(report["landlock_abi"].as_u64().unwrap() >= 3, "{report}");
+        assert_ne!(report["sandbox_user"], json!(0), "{report}");
+        let memory = report["memory"].as_str().unwrap();
+        assert!(["cgroup_v1", "cgroup_v2", "rlimits"].contains(&memory), "{report}");
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        assert_eq!(report["kernel"].as_str().unwrap(), release.trim());
+        for (step, outcome) in outcomes(&report) {
+            assert!(outcome == "ok" || (step, outcome) == ("procfs", "replaced"), "{report}");
+        }
+        let acts = report["acts"].as_array().unwrap();
+        for layer in ["namespaces", "rlimits", "privileges", "landlock", "seccomp"] {
+            assert!(acts.iter().any(|act| act["layer"] == layer), "nothing of {layer} was tried: {report}");
+        }
+        for act in acts {
+            assert!(act["refused"] == true && !act["outcome"].as_str().unwrap().is_empty(), "{act}");
+        }
+        let outcome = |name: &str| acts.iter().find(|act| act["act"] == name).map(|act| act["outcome"].clone());
+        assert_eq!(outcome("look at /etc"), Some(json!("ENOENT")));
+        assert_eq!(outcome("make a socket"), Some(json!("EPERM")));
+        assert_eq!(outcome("unmount a file system"), Some(json!("killed for umount2")));
+        let store = report["store"].as_array().unwrap();
+        assert!(store.len() >= 3 && store.iter().all(|check| check["code"] == json!(null)), "{report}");
+        let text = started(user, &home, None, &["doctor"]);
+        text.ends(0).says(&["level        full", "restrict with Landlock", "killed for umount2", "1 plugin\n"]);
+        assert_eq!(text.err, "");
+    }
+}
+
+/// The step fails, is named with its cure, and no plugin runs.
+#[track_caller]
+fn refuses(inject: &str, step: &str, says: &[&str]) {
+    for &user in kernel::users() {
+        let home = home_of(user);
+        let done = started(user, &home, Some(inject), &["--format", "json", "doctor"]);
+        let report = report(done.ends(6));
+        assert_eq!(report["level"], "refused", "{report}");
+        let failure = &report["failure"];
+        assert_eq!((&failure["code"], &failure["step"]), (&json!("sandbox_unavailable"), &json!(step)), "{report}");
+        let text = format!("{} {}", failure["reason"].as_str().unwrap(), failure["cure"].as_str().unwrap());
+        assert!(says.iter().all(|word| text.contains(word)), "{says:?}: {text}");
+        let outcomes = outcomes(&report);
+        let at = outcomes.iter().position(|&(name, _)| name == step).unwrap();
+        assert_eq!(outcomes[at].1, "failed", "{report}");
+        assert!(outcomes[..at].iter().all(|(_, outcome)| *outcome == "ok"), "{report}");
+        assert!(outcomes[at + 1..].iter().all(|(_, outcome)| *outcome == "not_tried"), "{report}");
+        let error: Value = serde_json::from_str(&done.err).unwrap();
+        assert_eq!((&error["code"], &error["exit"]), (&failure["code"], &json!(6)), "{error}");
+
+        let mut doctor = started(user, &home, Some(inject), &["doctor"]);
+        doctor.ends(6).says(&["FAILED", "help: "]);
+        let mut ran = started(user, &home, Some(inject), &["plugin", "run", "hello-world", "hello"]);
+        ran.ends(6).says(&["error[sandbox_unavailable]", "hello-world"]).never_says(&["Hello"]);
+        // One text for both.
+        let help = |done: &mut Done| done.err.lines().find(|line| line.starts_with("  help: ")).map(str::to_owned);
+        assert_eq!(help(&mut ran), help(&mut doctor), "{ran:?}");
+    }
+}
+
+#[test]
+fn namespaces_that_are_forbidden_are_named() {
+    refuses("unshare:error=EPERM", "namespaces", &["unshare namespaces", "user namespaces must be allowed"]);
+    refuses("unshare:error=ENOSPC", "namespaces", &["No space left", "user.max_user_namespaces (now "]);
+}
+
+#[test]
+fn mounts_that_are_forbidden_are_named() {
+    refuses("mount:error=EACCES:when=2", "mount", &["mount the root", "AppArmor or SELinux profile"]);
+    refuses("pivot_root:error=EINVAL", "pivot", &["pivot the root", "initial RAM disk"]);
+}
+
+// The machine's tree stays where it was: the kernel itself refuses the namespace that follows.
+#[test]
+fn a_nested_namespace_that_is_forbidden_is_named() {
+    refuses("umount2:retval=0", "nested", &["unshare the worker's user namespace", "user namespaces must be allowed"]);
+}
+
+#[test]
+fn landlock_that_is_off_or_missing_is_named() {
+    refuses("landlock_create_ruleset:error=EOPNOTSUPP", "landlock", &["not supported", "lsm="]);
+    refuses("landlock_create_ruleset:error=ENOSYS", "landlock", &["not implemented", "Linux 6.2"]);
+}
+
+// A39
+#[test]
+fn an_old_landlock_is_refused_and_a_newer_one_is_shown() {
+    for version in [1, 2] {
+        let inject = format!("landlock_create_ruleset:retval={version}");
+        refuses(&inject, "landlock", &[&format!("version {version}"), "version 3", "Linux 6.2"]);
+    }
+    for version in 3..=6 {
+        // The first call asks for the version; the second one makes a ruleset.
+        let inject = format!("landlock_create_ruleset:retval={version}:when=1");
+        for &user in kernel::users() {
+            let home = home_of(user);
+            let done = started(user, &home, Some(&inject), &["--format", "json", "doctor"]);
+            let report = report(done.ends(0));
+            assert_eq!((&report["level"], &report["landlock_abi"]), (&json!("full"), &json!(version)), "{report}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_cannot_be_installed_is_named() {
+    refuses("seccomp:error=EINVAL", "seccomp", &["install seccomp filter", "CONFIG_SECCOMP_FILTER"]);
+    refuses("seccomp:error=EBUSY", "seccomp", &["busy", "run migraine outside of it"]);
+}
+
+// What a step reports is not believed: a process that could do what is forbidden is not used.
+#[test]
+fn a_layer_that_does_not_hold_is_found_out() {
+    refuses("capset:retval=0", "check", &["hold a capability", "report it"]);
+}
+
+#[test]
+fn a_home_that_is_not_in_order_is_told() {
+    let home = Home::new();
+    home.ok(&["doctor"]);
+    fs::write(home.path().join("state"), "no state").unwrap();
+    let done = home.run(["--format", "json", "doctor"]);
+    done.ends(1);
+    let report = report(&done);
+    assert_eq!(report["level"], "full", "the sandbox is not the store: {report}");
+    assert!(report["store"].as_array().unwrap().iter().any(|check| check["code"] == "state_corrupt"), "{report}");
+    let open = home.work().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let mut command: Command = home.command(["doctor"]);
+    command.env("MIGRAINE_HOME", &open);
+    Done::of(&mut command).ends(6).says(&["wrong        home directory", "error[insecure_permissions]"]);
+    let absent = home.work().join("absent");
+    let mut command: Command = home.command(["doctor"]);
+    command.env("MIGRAINE_HOME", &absent);
+    Done::of(&mut command).ends(0).says(&["is made at its first use"]);
+    assert!(!absent.exists(), "an examination changes nothing");
+}
