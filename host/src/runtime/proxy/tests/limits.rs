@@ -4,21 +4,27 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::{Site, rest, serve, serve_within};
+use super::{Served, Site, rest, serve, serve_within};
 use crate::wire::ProxyLimits;
 
 /// Long enough for a slow machine to do what must be done before it, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(500);
 
+/// Clients that have begun to say something.
+fn half_open(served: &Served) -> Vec<TcpStream> {
+    let open = |_| {
+        let mut stream = served.connect();
+        stream.write_all(b"GET http").unwrap();
+        stream
+    };
+    (0..10).map(open).collect()
+}
+
 // covers: A55
 #[test]
 fn the_eleventh_connection_is_refused() {
-    let site = Site::start();
-    let served = serve_within(&[&site.by_name()], ProxyLimits { request: SHORT, ..ProxyLimits::PROGRAM });
-    let mut half_open: Vec<TcpStream> = (0..10).map(|_| served.connect()).collect();
-    for stream in &mut half_open {
-        stream.write_all(b"GET http").unwrap();
-    }
+    let served = serve(&["localhost:1"]);
+    let _ten = half_open(&served);
     let refused = rest(&mut served.connect());
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     assert!(
@@ -26,8 +32,14 @@ fn the_eleventh_connection_is_refused() {
         "{refused}"
     );
     served.records.hold("limit_network: a program may have 10 connections");
-    // Those that say nothing lose their places.
-    for stream in &mut half_open {
+}
+
+// covers: A55
+#[test]
+fn who_says_nothing_loses_its_place() {
+    let site = Site::start();
+    let served = serve_within(&[&site.by_name()], ProxyLimits { request: SHORT, ..ProxyLimits::PROGRAM });
+    for stream in &mut half_open(&served) {
         assert_eq!(rest(stream), "");
     }
     assert!(served.curl(&[&format!("http://{}/", site.by_name())]).worked().starts_with("GET / "));
