@@ -114,6 +114,7 @@ codes! {
     LimitOutput "limit_output" Plugin "The plugin printed or logged more than allowed.";
     LimitMessage "limit_message" Plugin "A message of the plugin was larger than allowed.";
     LimitCalls "limit_calls" Plugin "The plugin made more host calls than allowed.";
+    LimitNetwork "limit_network" Plugin "The plugin reached a limit of its connections.";
     HookDepth "hook_depth" Plugin "Hooks triggered each other too deep.";
 
     SignatureMissing "signature_missing" Refused "There is no signature.";

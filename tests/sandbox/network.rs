@@ -1,8 +1,11 @@
 //! The network and sockets.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
+use migraine_host::wire::PROXY_PORT;
 use migraine_tests::arena::{Arena, On};
 use migraine_tests::artifacts;
 use migraine_tests::attack::{Attack, Stops, check, everywhere};
@@ -88,6 +91,55 @@ fn only_a_worker_that_receives_descriptors_gets_one() {
     });
 }
 
+#[test]
+fn own_sockets_reach_nobody() {
+    everywhere(|arena, user| {
+        let mut scene = Scene::new(user, &[]);
+        let arena = arena.clone().with(&["--listens"]);
+        for (attack, endpoint, answer) in [
+            // An older kernel's Landlock leaves it to the namespace, where nobody has that port.
+            ("connect-tcp", "{tcp}", &["EACCES", "ECONNREFUSED"][..]),
+            ("udp", "{udp}", EPERM),
+            ("connect-unix", "{dir}/socket", EPERM),
+            ("connect-abstract", "{abstract}", EPERM),
+            ("listen", "", EPERM),
+        ] {
+            let outcome = arena.run(attack, &[&scene.fill(endpoint)]);
+            let refused = answer.iter().any(|answer| outcome.last().ends_with(&format!("refused {answer}")));
+            assert!(refused, "{attack}: {outcome:?}");
+        }
+        let proxy = format!("127.0.0.1:{PROXY_PORT}");
+        assert!(arena.run("connect-tcp", &[&proxy]).worked(), "the proxy's own port is open");
+        assert_eq!(scene.touched(), None);
+    });
+}
+
+#[test]
+fn the_proxy_is_the_way_out() {
+    let site = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = site.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in site.incoming().map_while(Result::ok) {
+            let mut stream = BufReader::new(stream);
+            let _ = stream.by_ref().lines().map_while(Result::ok).find(String::is_empty);
+            let _ = stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nfound\n");
+        }
+    });
+    everywhere(|arena, _| {
+        let run = |line: &str| arena.clone().with(&["--proxied", &endpoint]).run(line, &[]);
+        let found = run(&format!("curl -sS http://{endpoint}/"));
+        assert_eq!((found.code, found.out.as_str()), (0, "found\n"), "{found:?}");
+        assert!(found.err.contains(&format!("granted: connected to `{endpoint}` through the proxy")), "{found:?}");
+        let other = run("curl -sS http://other.example/");
+        assert!(
+            other.out.contains("network=other.example:80") && other.err.contains("audit: permission_denied"),
+            "{other:?}"
+        );
+        let direct = run(&format!("curl -sS --noproxy '*' http://{endpoint}/"));
+        assert_eq!((direct.code, direct.out.as_str()), (7, ""), "{direct:?}");
+    });
+}
+
 // The third lock on this door.
 #[test]
 fn a046_landlock_alone_closes_abstract_sockets_and_tcp() {
@@ -98,7 +150,7 @@ fn a046_landlock_alone_closes_abstract_sockets_and_tcp() {
         let landlock = Arena::new(On::Only("landlock"), user);
         assert!(Arena::new(On::Nothing, user).run("connect-abstract", &[&name]).worked());
         assert!(landlock.run("connect-abstract", &[&name]).last().ends_with("refused EPERM"));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().to_string();
         assert!(landlock.run("connect-tcp", &[&port]).last().ends_with("refused EACCES"));
     }

@@ -10,7 +10,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-pub use address::address_allowed;
+pub use address::{address_allowed, is_public};
 pub use scope::EndpointScope;
 
 /// What fits into the address of a Unix socket, in bytes.

@@ -7,18 +7,33 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use migraine_plugin_api::Permission;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
-use super::dial;
+use super::dial::{self, Patience};
+use super::upstream;
 use crate::controls::{Check, makes};
 use crate::policy::{Access, DirectoryScope, Endpoint, EndpointScope, Name, address_allowed, endpoints};
+use crate::sandbox::awake::Deadline;
 
 /// How long one connection may take, where the call has that long.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How connections are made, whatever is connected to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Route<'a> {
+    /// When nobody needs the connection any more, if there is such a time.
+    pub(super) until: Option<Deadline>,
+    /// Set by another thread when nobody needs it any more.
+    pub(super) stop: Option<&'a AtomicBool>,
+    /// The user's own proxy, through which public addresses are reached.
+    pub(super) upstream: Option<&'a Endpoint>,
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
@@ -103,29 +118,32 @@ impl ConnectError {
     }
 }
 
-/// A connected stream to an endpoint, made within the rest of the call.
+/// A connected stream to an endpoint.
 ///
 /// # Errors
 /// It is not granted, or nobody answers.
 pub(super) fn connect(
     permissions: &[Permission],
     endpoint: &Endpoint,
-    call_until: Option<Instant>,
+    route: Route<'_>,
 ) -> Result<OwnedFd, ConnectError> {
     let scopes: Vec<EndpointScope> = permissions.iter().filter_map(endpoints).collect();
     if !scopes.iter().any(|scope| scope.allows(endpoint)) && makes(Check::Scope) {
         return Err(ConnectError::NotGranted(endpoint.clone()));
     }
-    let patience = Instant::now() + PATIENCE;
-    let until = call_until.map_or(patience, |end| end.min(patience));
+    let left = route.until.map_or(PATIENCE, |until| until.left().min(PATIENCE));
+    let patience = Patience { until: Instant::now() + left, stop: route.stop };
     match endpoint {
         Endpoint::Unix(path) => {
             let socket = socket_file(permissions, endpoint, path)?;
-            dial::unix(&socket, until)
+            dial::unix(&socket, patience)
         }
         Endpoint::Tcp { host, port } => {
-            let addresses = addresses(&scopes, endpoint, host, *port, until)?;
-            dial::tcp(&addresses, until)
+            let addresses = addresses(&scopes, endpoint, host, *port, patience)?;
+            match route.upstream {
+                Some(proxy) => upstream::tcp(proxy, &addresses, patience),
+                None => dial::tcp(&addresses, patience),
+            }
         }
     }
     .map_err(|error| ConnectError::of_io(endpoint, error))
@@ -137,11 +155,11 @@ fn addresses(
     endpoint: &Endpoint,
     host: &Name,
     port: u16,
-    until: Instant,
+    patience: Patience<'_>,
 ) -> Result<Vec<SocketAddr>, ConnectError> {
     let found = match host {
         Name::Address(address) => vec![*address],
-        Name::Domain(name) => dial::look_up(name, until)
+        Name::Domain(name) => dial::look_up(name, patience)
             .map_err(|source| ConnectError::NoAddress { endpoint: endpoint.clone(), source })?,
     };
     let (allowed, refused): (Vec<_>, Vec<_>) =
@@ -192,7 +210,7 @@ mod tests {
 
     fn attempt(granted: &[&str], endpoint: &str) -> Result<OwnedFd, ConnectError> {
         let permissions: Vec<Permission> = granted.iter().map(|text| text.parse().unwrap()).collect();
-        connect(&permissions, &endpoint.parse().unwrap(), None)
+        connect(&permissions, &endpoint.parse().unwrap(), Route::default())
     }
 
     fn missing(granted: &[&str], endpoint: &str) -> String {

@@ -1,10 +1,10 @@
-//! Streams to addresses that were judged before. Nothing here waits past a deadline, or past a signal that asks the
-//! program to end.
+//! Streams to addresses that were judged before. Nothing here waits past a deadline, past the word of whoever asked, or
+//! past a signal that asks the program to end.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::sync::atomic::Ordering;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,46 @@ const SLICE: Duration = Duration::from_millis(100);
 /// How long to wait before a socket is tried again whose queue of new connections is full.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How long to wait, and what ends the wait before.
+#[derive(Clone, Copy)]
+pub(super) struct Patience<'a> {
+    pub(super) until: Instant,
+    /// Set by somebody else when nobody needs the answer any more.
+    pub(super) stop: Option<&'a AtomicBool>,
+}
+
+impl Patience<'_> {
+    /// The time that is left.
+    fn rest(&self) -> io::Result<Duration> {
+        if INTERRUPTED.load(Ordering::SeqCst) || self.stop.is_some_and(|stop| stop.load(Ordering::SeqCst)) {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "the run was asked to end"));
+        }
+        // Less than a millisecond would make poll(2) a busy loop.
+        let rest = self.until.saturating_duration_since(Instant::now());
+        if rest < Duration::from_millis(1) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+        }
+        Ok(rest)
+    }
+
+    /// Waits until a descriptor can be read or written, or is broken.
+    pub(super) fn await_ready(&self, fd: impl AsFd, events: PollFlags) -> io::Result<()> {
+        loop {
+            let timeout = PollTimeout::try_from(self.rest()?.min(SLICE)).unwrap_or(PollTimeout::ZERO);
+            match poll(&mut [PollFd::new(fd.as_fd(), events)], timeout) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 /// The addresses that a host name stands for, asked for once.
 ///
 /// # Errors
 /// The name has none, or the resolver did not answer in time.
-pub(super) fn look_up(name: &str, until: Instant) -> io::Result<Vec<IpAddr>> {
+pub(super) fn look_up(name: &str, patience: Patience<'_>) -> io::Result<Vec<IpAddr>> {
     let (sender, answer) = mpsc::channel();
     let name = name.to_owned();
     // getaddrinfo(3) takes no deadline. Its thread holds nothing of the plugin's; where nobody waits for its answer any
@@ -36,7 +71,7 @@ pub(super) fn look_up(name: &str, until: Instant) -> io::Result<Vec<IpAddr>> {
         let _ = sender.send(found.map(|addresses| addresses.map(|address| address.ip()).collect()));
     })?;
     loop {
-        match answer.recv_timeout(rest(until)?.min(SLICE)) {
+        match answer.recv_timeout(patience.rest()?.min(SLICE)) {
             Ok(found) => return found,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
@@ -51,11 +86,11 @@ pub(super) fn look_up(name: &str, until: Instant) -> io::Result<Vec<IpAddr>> {
 ///
 /// # Errors
 /// What the last one said.
-pub(super) fn tcp(addresses: &[SocketAddr], until: Instant) -> io::Result<OwnedFd> {
+pub(super) fn tcp(addresses: &[SocketAddr], patience: Patience<'_>) -> io::Result<OwnedFd> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (left, address) in (1..=addresses.len()).rev().zip(addresses) {
-        let share = rest(until)? / u32::try_from(left).unwrap_or(u32::MAX);
-        match dial(&SockaddrStorage::from(*address), Instant::now() + share) {
+        let share = patience.rest()? / u32::try_from(left).unwrap_or(u32::MAX);
+        match dial(&SockaddrStorage::from(*address), Patience { until: Instant::now() + share, ..patience }) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
@@ -67,24 +102,24 @@ pub(super) fn tcp(addresses: &[SocketAddr], until: Instant) -> io::Result<OwnedF
 ///
 /// # Errors
 /// As connect(2).
-pub(super) fn unix(file: &OwnedFd, until: Instant) -> io::Result<OwnedFd> {
+pub(super) fn unix(file: &OwnedFd, patience: Patience<'_>) -> io::Result<OwnedFd> {
     // By its handle: what was judged is what is connected to, whatever its path names by now.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    dial(&UnixAddr::new(path.as_str())?, until)
+    dial(&UnixAddr::new(path.as_str())?, patience)
 }
 
-fn dial<A: SockaddrLike>(address: &A, until: Instant) -> io::Result<OwnedFd> {
+fn dial<A: SockaddrLike>(address: &A, patience: Patience<'_>) -> io::Result<OwnedFd> {
     let family = address.family().ok_or(Errno::EAFNOSUPPORT)?;
     let stream = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
     loop {
         match connect(stream.as_raw_fd(), address) {
             Ok(()) => break,
             Err(Errno::EINPROGRESS) => {
-                await_answer(&stream, until)?;
+                await_answer(&stream, patience)?;
                 break;
             }
             // A Unix socket whose queue is full: it would block, and there is nothing to wait on.
-            Err(Errno::EAGAIN) => std::thread::sleep(rest(until)?.min(PAUSE)),
+            Err(Errno::EAGAIN) => std::thread::sleep(patience.rest()?.min(PAUSE)),
             Err(error) => return Err(error.into()),
         }
     }
@@ -93,32 +128,12 @@ fn dial<A: SockaddrLike>(address: &A, until: Instant) -> io::Result<OwnedFd> {
     Ok(stream)
 }
 
-fn await_answer(stream: &OwnedFd, until: Instant) -> io::Result<()> {
-    loop {
-        let timeout = PollTimeout::try_from(rest(until)?.min(SLICE)).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)], timeout) {
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
+fn await_answer(stream: &OwnedFd, patience: Patience<'_>) -> io::Result<()> {
+    patience.await_ready(stream, PollFlags::POLLOUT)?;
     match getsockopt(stream, sockopt::SocketError)? {
         0 => Ok(()),
         error => Err(io::Error::from_raw_os_error(error)),
     }
-}
-
-/// The time that is left.
-fn rest(until: Instant) -> io::Result<Duration> {
-    if INTERRUPTED.load(Ordering::SeqCst) {
-        return Err(io::Error::new(io::ErrorKind::Interrupted, "the run was asked to end"));
-    }
-    // Less than a millisecond would make poll(2) a busy loop.
-    let rest = until.saturating_duration_since(Instant::now());
-    if rest < Duration::from_millis(1) {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-    }
-    Ok(rest)
 }
 
 #[cfg(test)]
@@ -129,8 +144,8 @@ mod tests {
 
     use super::*;
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_millis(300)
+    fn soon() -> Patience<'static> {
+        Patience { until: Instant::now() + Duration::from_millis(300), stop: None }
     }
 
     fn handle(path: &std::path::Path) -> OwnedFd {
@@ -187,6 +202,9 @@ mod tests {
     #[test]
     fn names_are_looked_up() {
         assert!(look_up("localhost", soon()).unwrap().iter().all(IpAddr::is_loopback));
-        assert_eq!(look_up("localhost", Instant::now()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let over = Patience { until: Instant::now(), stop: None };
+        assert_eq!(look_up("localhost", over).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let stopped = Patience { stop: Some(&AtomicBool::new(true)), ..soon() };
+        assert_eq!(look_up("localhost", stopped).unwrap_err().kind(), io::ErrorKind::Interrupted);
     }
 }

@@ -294,6 +294,7 @@ impl Host {
             stdout_is_taken: self.settings.stdout_is_taken,
             until: limits.wall.map(Deadline::after),
             filters: Filters::default(),
+            upstream: self.settings.upstream_proxy.as_ref(),
             connections: 0,
             limits: *limits,
             launchers: &self.launchers,

@@ -12,7 +12,7 @@ use super::programs;
 use crate::ids::PluginName;
 use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
-use crate::wire::{Directory, LauncherSpec, Programs};
+use crate::wire::{Directory, LauncherSpec};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]

@@ -12,13 +12,16 @@ mod exec;
 mod host;
 mod launchers;
 mod programs;
+mod proxy;
 mod services;
 mod settings;
 mod spec;
+mod upstream;
 pub mod wall;
 
 pub use error::CallError;
 pub use host::Host;
+pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;
 pub use spec::worker_spec;

@@ -5,12 +5,12 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::broker;
+use super::broker::{self, Route};
 use super::exec::Spent;
 use super::launchers::Launchers;
 use crate::controls::{Check, makes};
@@ -80,6 +80,8 @@ pub(super) struct Side<'a> {
     /// When the call ends at the latest, if there is such a time.
     pub(super) until: Option<Deadline>,
     pub(super) filters: Filters,
+    /// The user's own proxy for plugins' connections.
+    pub(super) upstream: Option<&'a Endpoint>,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
     /// The limits of the call.
@@ -211,8 +213,8 @@ impl Side<'_> {
             let message = format!("a call may make {most} connections, and these were made");
             return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
         }
-        let until = self.until.map(|until| Instant::now() + until.left());
-        match broker::connect(self.permissions, &endpoint, until) {
+        let route = Route { until: self.until, upstream: self.upstream, stop: None };
+        match broker::connect(self.permissions, &endpoint, route) {
             Ok(stream) => {
                 self.connections += 1;
                 self.voice.granted(self.plugin, &format!("connected to `{endpoint}`"));
@@ -238,11 +240,13 @@ impl Side<'_> {
     /// Records a refusal; the plugin and the user learn what would change it.
     pub(super) fn denied(&self, wanted: &str, line: String) -> PluginError {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
-        PluginError::new(ErrorKind::PermissionDenied, line).with_help(format!(
-            "if the plugin's manifest asks for it: migraine plugin enable {} --grant {wanted}",
-            self.plugin
-        ))
+        PluginError::new(ErrorKind::PermissionDenied, line).with_help(how_to_grant(self.plugin, wanted))
     }
+}
+
+/// What the user can do about a permission that is missing.
+pub(super) fn how_to_grant(plugin: &PluginName, wanted: &str) -> String {
+    format!("if the plugin's manifest asks for it: migraine plugin enable {plugin} --grant {wanted}")
 }
 
 fn text(body: &[u8]) -> Result<&str, PluginError> {

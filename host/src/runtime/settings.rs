@@ -9,6 +9,7 @@ use std::time::Duration;
 use migraine_plugin_api::Timeout;
 
 use super::services::Voice;
+use crate::policy::Endpoint;
 use crate::sandbox::CallLimits;
 
 /// How plugins are run.
@@ -31,6 +32,9 @@ pub struct Settings {
     pub stdout_is_taken: bool,
     /// Columns of the caller's terminal, if there is one.
     pub columns: Option<u16>,
+    /// The proxy through which plugins are connected to public addresses; the default is none. Never taken from this
+    /// program's environment: a plugin's way out is the user's explicit choice.
+    pub upstream_proxy: Option<Endpoint>,
     /// Where stray output, log lines and refusals go.
     pub voice: Arc<dyn Voice>,
 }
@@ -53,6 +57,7 @@ impl Settings {
             interrupted: None,
             stdout_is_taken: false,
             columns: None,
+            upstream_proxy: None,
             voice,
         }
     }

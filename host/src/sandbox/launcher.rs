@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -73,6 +74,7 @@ struct Control {
 struct Ready {
     load_by: LoadBy,
     pidfd: OwnedFd,
+    listener: Option<TcpListener>,
 }
 
 impl Launcher {
@@ -142,6 +144,18 @@ impl Launcher {
     /// The sandbox cannot be built on this machine.
     pub fn ready(&self) -> Result<LoadBy, SandboxError> {
         self.locked().await_ready()
+    }
+
+    /// Waits as [`Launcher::ready`]; another handle on the socket that listens inside, if one was asked for. Whoever serves
+    /// it serves one run: the launcher may have others after it.
+    ///
+    /// # Errors
+    /// The sandbox cannot be built on this machine; this process has no descriptor left.
+    pub fn listener(&self) -> Result<Option<TcpListener>, SandboxError> {
+        let mut control = self.locked();
+        control.await_ready()?;
+        let listener = control.ready.as_ref().and_then(|ready| ready.listener.as_ref());
+        listener.map(TcpListener::try_clone).transpose().map_err(SandboxError::Control)
     }
 
     /// Starts a worker and waits until it is sealed.
@@ -314,8 +328,9 @@ impl Control {
         let gone = || SandboxError::LauncherGone("a message came without its descriptor".to_owned());
         match serde_json::from_slice(&body).map_err(|error| lost(error.into()))? {
             FromLauncher::Ready { load_by } => {
-                let pidfd = fds.pop().ok_or_else(gone)?;
-                self.ready = Some(Ready { load_by, pidfd });
+                let mut fds = fds.into_iter();
+                let pidfd = fds.next().ok_or_else(gone)?;
+                self.ready = Some(Ready { load_by, pidfd, listener: fds.next().map(TcpListener::from) });
                 Ok(Heard::Nothing)
             }
             FromLauncher::Unavailable { failed } => {

@@ -7,6 +7,7 @@ pub(crate) mod dl;
 pub(crate) mod fd;
 pub(crate) mod landlock;
 pub(crate) mod mount;
+pub(crate) mod netdevice;
 pub(crate) mod privileges;
 pub(crate) mod process;
 pub(crate) mod seccomp;

@@ -59,6 +59,9 @@ pub const LAUNCHER_SPEC_MAX: usize = 128 * 1024;
 /// How many directories one plugin can have.
 pub const DIRECTORIES_MAX: usize = 16;
 
+/// Where the proxy listens, on the loopback device of a network namespace that holds nothing else.
+pub const PROXY_PORT: u16 = 3128;
+
 /// A directory that the workers of a launcher see at its own path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Directory {
@@ -77,6 +80,9 @@ pub struct LauncherSpec {
     pub directories: Vec<Directory>,
     /// What the workers may execute. Where they may, they see the system's own directories as well.
     pub programs: Programs,
+    /// Whether a socket listens on [`PROXY_PORT`] in the network namespace that all of its workers share; the host is
+    /// given it. Only for a launcher whose workers belong to one plugin.
+    pub listens: bool,
     /// The layers that stand.
     #[cfg(feature = "attack-controls")]
     #[serde(rename = "attack_controls_layers")]
@@ -179,7 +185,8 @@ pub struct Ended {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromLauncher {
-    /// It stands in its own namespaces and waits for work; beside travels its own pidfd.
+    /// It stands in its own namespaces and waits for work; beside travel its own pidfd and, where it was asked for one, its
+    /// listening socket.
     Ready {
         /// How workers will open their code.
         load_by: LoadBy,

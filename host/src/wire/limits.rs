@@ -86,3 +86,29 @@ impl Rlimits {
     /// files, fork, and reserve address space.
     pub const PROGRAM: Self = Self { address_space: 4 << 30, descriptors: 64, threads: 32, ..Self::SCRIPT };
 }
+
+/// Limits of the proxy that programs reach the network through: of one run of a program, with all that it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProxyLimits {
+    /// Connections at a time: each costs a thread of the host.
+    pub open: usize,
+    /// Connections in all, as many as a plugin's own.
+    pub connections: u32,
+    /// Bytes of all connections, both ways: more than a tool's usual download, less than what fills a disk.
+    pub bytes: u64,
+    /// How long a connection may be silent: servers and proxies everywhere close those that are for as long.
+    pub idle: Duration,
+    /// How long a client may take to say what it wants: a program says it in one piece.
+    pub request: Duration,
+}
+
+impl ProxyLimits {
+    /// What every program has.
+    pub const PROGRAM: Self = Self {
+        open: 10,
+        connections: Limits::NATIVE.connections,
+        bytes: 1 << 30,
+        idle: Duration::from_secs(60),
+        request: Duration::from_secs(10),
+    };
+}

@@ -84,6 +84,7 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     for library in SYSTEM_LIBRARIES.iter().filter(|_| !spec.programs.are_run()) {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
     }
+    let mut listener = None;
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
     if spec.layers().namespaces {
         let trees = jail::directories::take_as_root(&spec.directories)?;
@@ -102,11 +103,15 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         at("setsid", nix::unistd::setsid().map(drop))?;
         load_by = jail::root::enter(spec, &trees)?;
         jail::spaces::rename_host()?;
+        if spec.listens {
+            listener = Some(jail::network::listen()?);
+        }
     }
     // What a plugin makes in the caller's directories is as private as what the caller makes.
     nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
-    at("report to the host", say(control, &FromLauncher::Ready { load_by }, &[own.as_fd()]))?;
+    let fds: Vec<BorrowedFd<'_>> = [&own].into_iter().chain(&listener).map(OwnedFd::as_fd).collect();
+    at("report to the host", say(control, &FromLauncher::Ready { load_by }, &fds))?;
     Ok(load_by)
 }
 
@@ -143,7 +148,10 @@ impl Launcher {
         // What most workers need is ready before the first is asked for.
         let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
         let (layers, scratch) = (spec.layers(), spec.scratch());
-        let common = Common { layers, load_by, scratch, directories: spec.directories, programs: spec.programs };
+        // Without namespaces the workers' network is the machine's own.
+        let listens = spec.listens && layers.namespaces;
+        let LauncherSpec { directories, programs, .. } = spec;
+        let common = Common { layers, load_by, scratch, directories, programs, listens };
         Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 
@@ -244,7 +252,7 @@ impl Launcher {
         if self.common.layers.namespaces {
             flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
         }
-        let profile = Profile::of(&spec, &self.common.directories, &self.common.programs);
+        let profile = Profile::of(&spec, &self.common);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match at("clone the worker", clone(flags))? {
             Cloned::Child => become_worker(spec, &self.common, program, (fds, doors), mouth),

@@ -8,6 +8,9 @@ mod loader;
 mod program;
 mod serve;
 
+#[cfg(test)]
+pub(crate) use jail::network::listen as listen_inside;
+
 /// Becomes the launcher if this process was started as one; returns at once otherwise.
 ///
 /// A program that embeds the host calls this first in its `main`, before it starts threads or reads its arguments.

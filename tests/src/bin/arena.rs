@@ -12,16 +12,20 @@ use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
-use migraine_host::runtime::CallError;
-use migraine_host::sandbox::{CallLimits, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
-use migraine_host::wire::{Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Programs, Rlimits, WorkerSpec};
-use migraine_plugin_api::{ErrorKind, PluginError};
+use migraine_host::ids::PluginName;
+use migraine_host::runtime::{CallError, Gate, Proxy, Voice, proxy_variables};
+use migraine_host::sandbox::{CallLimits, CallUsage, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
+use migraine_host::wire::{
+    Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Programs, ProxyLimits, Rlimits, WorkerSpec,
+};
+use migraine_plugin_api::{ErrorKind, LogLevel, PluginError};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -37,6 +41,12 @@ struct Args {
     /// Connects the plugin to every endpoint that it asks for, and passes the streams.
     #[arg(long)]
     connects: bool,
+    /// Gives the plugin sockets of its own, in a namespace where the proxy would listen.
+    #[arg(long)]
+    listens: bool,
+    /// Runs a shell's line instead of a command, in the launcher's network namespace, whose proxy reaches these endpoints.
+    #[arg(long, value_delimiter = ',')]
+    proxied: Vec<String>,
     /// Loads from a copy instead of through procfs.
     #[arg(long)]
     copy: bool,
@@ -248,9 +258,13 @@ fn run(args: &Args) -> Result<i32, Failure> {
     let launcher = Arc::new(Launcher::start(&LauncherSpec {
         load_by: args.copy.then_some(LoadBy::Copy),
         directories: args.directories(),
-        layers: args.layers(),
         programs: Programs::None,
+        listens: args.listens || !args.proxied.is_empty(),
+        layers: args.layers(),
     })?);
+    if !args.proxied.is_empty() {
+        return proxied(args, &launcher);
+    }
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
     let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
     let arena = Arena { launcher, spec, code };
@@ -367,6 +381,44 @@ fn facts(worker: &Worker) -> anyhow::Result<()> {
     println!("worker maps:\n{}", fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default());
     println!("host maps:\n{}", fs::read_to_string("/proc/self/maps")?);
     Ok(())
+}
+
+/// Runs the line with the proxy's variables; its end is the arena's.
+fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
+    let listener = launcher.listener()?.context("nothing listens inside")?;
+    let own = fs::read_link("/proc/self/ns/net").context("read a link")?;
+    // The process that started the launcher may be there still, without a namespace.
+    let is_inside = |pid: &String| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|other| other != own);
+    let pid = &children().into_iter().find(is_inside).context("no launcher is there")?;
+    let permissions = args.proxied.iter().map(|scope| format!("network={scope}").parse());
+    let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
+    let plugin = "arena".parse().context("a name")?;
+    let (voice, limits) = (Arc::new(Loud), ProxyLimits::PROGRAM);
+    let gate = Gate { plugin, permissions, voice, upstream: None, until: None, limits };
+    let _proxy = Proxy::serve(listener, gate).context("serve the proxy")?;
+    let mut inside = Command::new("nsenter");
+    inside.args(["-t", pid, "-U", "--preserve-credentials", "-n", "sh", "-c", &args.command]);
+    let status = inside.envs(proxy_variables()).status().context("enter the namespace")?;
+    Ok(status.code().unwrap_or(128))
+}
+
+/// Shows what the proxy decides.
+struct Loud;
+
+impl Voice for Loud {
+    fn stray(&self, _: &PluginName, _: bool, _: &[u8]) {}
+
+    fn used(&self, _: &PluginName, _: &CallUsage) {}
+
+    fn log(&self, _: &PluginName, _: LogLevel, _: &str) {}
+
+    fn audit(&self, _: &PluginName, message: &str) {
+        eprintln!("audit: {message}");
+    }
+
+    fn granted(&self, _: &PluginName, message: &str) {
+        eprintln!("granted: {message}");
+    }
 }
 
 /// The sandbox's own thread lets go of what belonged to the last worker at its next look.

@@ -22,7 +22,8 @@ pub fn address_allowed(scopes: &[EndpointScope], endpoint: &Endpoint, address: I
 }
 
 /// Whether the address belongs to a host on the internet.
-pub(super) fn is_public(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

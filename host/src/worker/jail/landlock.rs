@@ -4,13 +4,14 @@ use std::io;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, NetPort, PathBeneath,
+    PathFd,
     Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 
 use super::{Common, StepError, at, directories, root, system};
 use crate::sys;
-use crate::wire::LoadBy;
+use crate::wire::{LoadBy, PROXY_PORT};
 
 /// The oldest version that is enough: it knows truncate(2).
 const LEAST: ABI = ABI::V3;
@@ -83,6 +84,10 @@ fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Err
         ("/dev/urandom", AccessFs::ReadFile.into()),
     ] {
         ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(device)?, rights))?;
+    }
+    if common.listens {
+        // In whatever network: nothing else may be connected to, and no port may be taken.
+        ruleset = ruleset.add_rule(NetPort::new(PROXY_PORT, AccessNet::ConnectTcp))?;
     }
     let status = ruleset.restrict_self()?;
     if status.ruleset == RulesetStatus::NotEnforced {

@@ -7,6 +7,7 @@ pub(super) mod filter;
 mod landlock;
 pub(super) mod limits;
 mod mounts;
+pub(super) mod network;
 pub(super) mod root;
 pub(super) mod spaces;
 pub(super) mod system;
@@ -23,7 +24,7 @@ use crate::wire::{Directory, FailedStep, Layers, LoadBy, Programs, SealReport, W
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
-pub(super) struct StepError {
+pub(crate) struct StepError {
     pub(super) step: &'static str,
     pub(super) source: io::Error,
 }
@@ -66,6 +67,8 @@ pub(super) struct Common {
     pub(super) directories: Vec<Directory>,
     /// What may be executed; where anything may, the workers run programs and no plugins.
     pub(super) programs: Programs,
+    /// Whether the proxy is reached in their network namespace.
+    pub(super) listens: bool,
 }
 
 /// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.

@@ -87,6 +87,20 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
             allow,
             refuse,
         ],
+        Check::TcpSocket => vec![
+            low_word(0),
+            jump(EQUAL, bits(libc::AF_INET), 1, 0),
+            jump(EQUAL, bits(libc::AF_INET6), 0, 7),
+            low_word(1),
+            // SOCK_NONBLOCK and SOCK_CLOEXEC may stand beside the type.
+            statement(MASK, 0xf),
+            jump(EQUAL, bits(libc::SOCK_STREAM), 0, 4),
+            low_word(2),
+            jump(EQUAL, 0, 1, 0),
+            jump(EQUAL, bits(libc::IPPROTO_TCP), 0, 1),
+            allow,
+            refuse,
+        ],
         Check::ConnectedSend(flags) => connected_send(flags),
         Check::SocketOption(levels) => socket_option(levels),
         Check::HarmlessPrctl => {

@@ -10,18 +10,21 @@
 
 mod changes;
 mod checks;
+mod network;
 mod programs;
 mod rules;
 mod sockets;
 
 use changes::CHANGES;
 use checks::checked;
+use network::NETWORK;
 use programs::PROGRAMS;
 use rules::{Action, BASE, Group, NEWEST_KNOWN};
 use sockets::SOCKETS;
 
+use super::Common;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, Programs, WorkerSpec};
+use crate::wire::WorkerSpec;
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the system call filter is written for x86_64; another architecture needs its own table");
@@ -55,21 +58,26 @@ pub(crate) struct Profile {
     changes: bool,
     /// It runs programs of the system and no plugin.
     programs: bool,
+    /// It makes sockets of its own, in a network namespace that holds nothing but the way to the proxy.
+    network: bool,
 }
 
 impl Profile {
     /// What a worker needs.
-    pub(crate) fn of(spec: &WorkerSpec, directories: &[Directory], programs: &Programs) -> Self {
-        let programs = programs.are_run();
-        let changes = programs || directories.iter().any(|directory| directory.writable);
-        Self { sockets: spec.receives_descriptors, changes, programs }
+    pub(crate) fn of(spec: &WorkerSpec, common: &Common) -> Self {
+        let programs = common.programs.are_run();
+        let changes = programs || common.directories.iter().any(|directory| directory.writable);
+        // Never both: a stream of the machine's own network could be pointed elsewhere by connect(2).
+        let network = common.listens && !spec.receives_descriptors;
+        Self { sockets: spec.receives_descriptors, changes, programs, network }
     }
 
     fn groups(self) -> impl Iterator<Item = &'static Group> {
         let sockets = if self.sockets { SOCKETS } else { &[] };
         let changes = if self.changes { CHANGES } else { &[] };
         let programs = if self.programs { PROGRAMS } else { &[] };
-        BASE.iter().chain(sockets).chain(changes).chain(programs)
+        let network = if self.network { NETWORK } else { &[] };
+        BASE.iter().chain(sockets).chain(changes).chain(programs).chain(network)
     }
 }
 
@@ -89,7 +97,7 @@ pub(crate) fn compile(profile: Profile) -> Vec<Instruction> {
 
 /// The name of a call, or its number where no group lists it.
 pub(crate) fn call_name(number: i32) -> String {
-    let added = SOCKETS.iter().chain(CHANGES).chain(PROGRAMS);
+    let added = SOCKETS.iter().chain(CHANGES).chain(PROGRAMS).chain(NETWORK);
     let mut calls = BASE.iter().chain(added).flat_map(|group| group.calls);
     let listed = calls.find(|(_, listed)| *listed == libc::c_long::from(number));
     listed.map_or_else(|| format!("system call {number}"), |(name, _)| name.trim_start_matches("SYS_").to_owned())

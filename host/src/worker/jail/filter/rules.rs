@@ -44,6 +44,8 @@ pub(super) enum Check {
     ReadOwnLimit,
     /// socketpair(2): a pair of Unix streams.
     UnixStreamPair,
+    /// socket(2): a stream of TCP, over IPv4 or IPv6.
+    TcpSocket,
     /// sendto(2): no address of its own, and no flag but these.
     ConnectedSend(u32),
     /// getsockopt(2) and setsockopt(2): these names of these levels.

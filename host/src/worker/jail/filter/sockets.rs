@@ -54,7 +54,7 @@ pub(super) const READ_OPTIONS: &[(u32, &[u32])] = &[
 ];
 
 /// Options that may be set.
-const WRITTEN_OPTIONS: &[(u32, &[u32])] = &[
+pub(super) const WRITTEN_OPTIONS: &[(u32, &[u32])] = &[
     (
         libc::SOL_SOCKET as u32,
         &[

@@ -41,24 +41,29 @@ fn answer_with_sockets(number: libc::c_long, args: [u64; 6]) -> u32 {
     run(&compile(SOCKETS_TOO), ARCH, u32::try_from(number).unwrap(), args)
 }
 
-const SOCKETS_TOO: Profile = Profile { sockets: true, changes: false, programs: false };
+const NOTHING: Profile = Profile { sockets: false, changes: false, programs: false, network: false };
+const SOCKETS_TOO: Profile = Profile { sockets: true, ..NOTHING };
 /// All that a plugin can have.
-const EVERYTHING: Profile = Profile { sockets: true, changes: true, programs: false };
-const PROGRAM: Profile = Profile { sockets: false, changes: true, programs: true };
+const EVERYTHING: Profile = Profile { changes: true, ..SOCKETS_TOO };
+/// As much as there is where the workers make their own sockets.
+const NETWORK_TOO: Profile = Profile { changes: true, network: true, ..NOTHING };
+const PROGRAM: Profile = Profile { changes: true, programs: true, ..NOTHING };
+/// All that a program can have.
+const PROGRAM_TOO: Profile = Profile { network: true, ..PROGRAM };
 
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 #[test]
 fn every_listed_call_has_its_groups_action() {
-    for group in EVERYTHING.groups() {
+    for (profile, group) in [EVERYTHING, NETWORK_TOO].iter().flat_map(|p| p.groups().map(move |group| (p, group))) {
         assert!(!group.reason.is_empty(), "{} needs a reason", group.name);
         for (name, number) in group.calls {
             let expected = match group.action {
                 Action::Check(_) => continue,
                 plain => verdict(plain),
             };
-            let answer = run(&compile(EVERYTHING), ARCH, u32::try_from(*number).unwrap(), [0; 6]);
+            let answer = run(&compile(*profile), ARCH, u32::try_from(*number).unwrap(), [0; 6]);
             assert_eq!(answer, expected, "{name} in {}", group.name);
         }
     }
@@ -66,9 +71,11 @@ fn every_listed_call_has_its_groups_action() {
 
 #[test]
 fn no_call_is_listed_twice() {
-    let mut seen = std::collections::BTreeSet::new();
-    for (name, number) in EVERYTHING.groups().flat_map(|group| group.calls) {
-        assert!(seen.insert(number), "{name} is in two groups");
+    for profile in [EVERYTHING, NETWORK_TOO] {
+        let mut seen = std::collections::BTreeSet::new();
+        for (name, number) in profile.groups().flat_map(|group| group.calls) {
+            assert!(seen.insert(number), "{name} is in two groups");
+        }
     }
 }
 
@@ -272,9 +279,55 @@ fn streams_keep_their_other_end() {
     }
 }
 
+// A42, A47
+#[test]
+fn own_sockets_are_streams_of_tcp() {
+    let network = compile(NETWORK_TOO);
+    let bits = |flags: i32| u64::from(flags.cast_unsigned());
+    let (inet, inet6, stream, tcp) =
+        (bits(libc::AF_INET), bits(libc::AF_INET6), bits(libc::SOCK_STREAM), bits(libc::IPPROTO_TCP));
+    let flags = bits(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+    let socket = |domain, kind, protocol| (libc::SYS_socket, [domain, kind, protocol, 0, 0, 0]);
+    for (name, (number, args), passes) in [
+        ("stream", socket(inet, stream, 0), true),
+        ("stream of TCP", socket(inet6, stream | flags, tcp), true),
+        ("datagram", socket(inet, bits(libc::SOCK_DGRAM) | flags, 0), false),
+        ("raw", socket(inet, bits(libc::SOCK_RAW), 0), false),
+        ("sequence of packets", socket(inet, bits(libc::SOCK_SEQPACKET), 0), false),
+        ("MPTCP", socket(inet, stream, bits(libc::IPPROTO_MPTCP)), false),
+        ("SCTP", socket(inet, stream, bits(libc::IPPROTO_SCTP)), false),
+        ("Unix", socket(bits(libc::AF_UNIX), stream, 0), false),
+        ("netlink", socket(bits(libc::AF_NETLINK), stream, 0), false),
+        ("VSOCK", socket(bits(libc::AF_VSOCK), stream, 0), false),
+        ("connect", (libc::SYS_connect, [3, 0x1000, 16, 0, 0, 0]), true),
+        ("bind", (libc::SYS_bind, [3, 0x1000, 16, 0, 0, 0]), false),
+        ("listen", (libc::SYS_listen, [3, 1, 0, 0, 0, 0]), false),
+        ("accept", (libc::SYS_accept4, [3, 0, 0, 0, 0, 0]), false),
+        ("send descriptors", (libc::SYS_sendmsg, [3, 0x1000, 0, 0, 0, 0]), false),
+        ("stacked protocol", (libc::SYS_setsockopt, [3, tcp, bits(libc::TCP_ULP), 0x1000, 4, 0]), false),
+        ("no delay", (libc::SYS_setsockopt, [3, tcp, bits(libc::TCP_NODELAY), 0x1000, 4, 0]), true),
+    ] {
+        let expected = if passes { libc::SECCOMP_RET_ALLOW } else { REFUSED };
+        assert_eq!(run(&network, ARCH, u32::try_from(number).unwrap(), args), expected, "{name}");
+    }
+}
+
+#[test]
+fn streams_of_the_host_and_own_sockets_never_meet() {
+    use crate::wire::{Layers, LoadBy, Programs, Rlimits};
+    for (receives_descriptors, listens, network) in
+        [(false, false, false), (true, false, false), (false, true, true), (true, true, false)]
+    {
+        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
+        let (layers, load_by, scratch, directories) = (Layers::ALL, LoadBy::Copy, "/tmp", Vec::new());
+        let common = Common { layers, load_by, scratch, directories, programs: Programs::None, listens };
+        assert_eq!(Profile::of(&spec, &common).network, network, "{receives_descriptors} {listens}");
+    }
+}
+
 #[test]
 fn changes_give_nobody_an_identity_and_name_no_path() {
-    let profile = compile(Profile { changes: true, ..Profile::default() });
+    let profile = compile(Profile { changes: true, ..NOTHING });
     let high = 1_u64 << 40;
     for (name, number, args, passes) in [
         ("truncate", libc::SYS_truncate, [0x1000, 0, 0, 0, 0, 0], true),
@@ -333,7 +386,9 @@ fn no_lock_is_taken_outside() {
 
 #[test]
 fn the_program_is_short_and_every_path_is() {
-    for (profile, most) in [(Profile::default(), 480), (SOCKETS_TOO, 520), (EVERYTHING, 560)] {
+    for (profile, most) in
+        [(NOTHING, 480), (SOCKETS_TOO, 520), (EVERYTHING, 560), (NETWORK_TOO, 560), (PROGRAM_TOO, 620)]
+    {
         let program = compile(profile);
         assert!(program.len() < most, "{profile:?}: {} instructions", program.len());
     }
