@@ -14,11 +14,12 @@ use serde_json::json;
 
 use super::environment;
 use super::programs::{self, ProgramError};
+use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
 use crate::sandbox::awake::Deadline;
-use crate::sandbox::{CPU_WINDOW, CallLimits, Death, SandboxError, Stray, StraySink, seal_code};
+use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, seal_code};
 use crate::text::safe_line;
-use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
+use crate::wire::{BODY_MAX, Directory, LauncherSpec, ProxyLimits, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
 
 /// What a plugin asks for.
 #[derive(Debug, Deserialize)]
@@ -72,6 +73,9 @@ impl Side<'_> {
         check(&request, &spec.directories)?;
         let mut environment = environment::granted(self.permissions, std::env::vars_os());
         environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
+        if spec.listens {
+            environment.extend(proxy_variables().into_iter().map(|(name, value)| Variable { name, value: value.into() }));
+        }
         let run = RunBody { file, name: request.program, arguments: request.args, directory: request.cwd, environment };
         let (ran, output) = self.run(&run, &request.stdin, &spec).map_err(|error| {
             self.voice.granted(self.plugin, &format!("ran `{}`: {error}", run.file.display()));
@@ -106,8 +110,10 @@ impl Side<'_> {
             ..self.limits
         };
         let launcher = self.launchers.for_programs(self.plugin, spec)?;
+        let _proxy = self.proxy(&launcher)?;
         let (output, sink) = collector();
-        // No socket: the programs of a plugin stand in a network namespace of their own, in which nothing is.
+        // No socket of the host's: the programs of a plugin stand in a network namespace of their own, in which nothing is
+        // but the way to the proxy.
         let worker = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false };
         let ran = launcher.spawn(&worker, &input, sink).and_then(|mut worker| {
             let ran = worker.run(run, caller, &limits);
@@ -124,6 +130,20 @@ impl Side<'_> {
         }
         let output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((ran?, output))
+    }
+
+    /// Serves the programs of a plugin that holds `network`, for as long as one runs.
+    fn proxy(&self, launcher: &Launcher) -> Result<Option<Proxy>, SandboxError> {
+        let Some(listener) = launcher.listener()? else { return Ok(None) };
+        let gate = Gate {
+            plugin: self.plugin.clone(),
+            permissions: self.permissions.to_vec(),
+            voice: Arc::clone(self.voice),
+            upstream: self.upstream.cloned(),
+            until: self.until,
+            limits: ProxyLimits::PROGRAM,
+        };
+        Proxy::serve(listener, gate).map(Some).map_err(SandboxError::Start)
     }
 
     fn refuse(&self, error: &ProgramError) -> PluginError {

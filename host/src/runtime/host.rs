@@ -286,7 +286,7 @@ impl Host {
         Side {
             plugin,
             permissions,
-            voice: &*self.settings.voice,
+            voice: &self.settings.voice,
             home: &self.home,
             data: &self.data,
             variables: None,

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use migraine_plugin_api::Permission;
+use migraine_plugin_api::{Permission, PermissionKind};
 
 use super::directories::granted;
 use super::programs;
@@ -64,7 +64,8 @@ impl Launchers {
     pub(super) fn of_programs(&self, grants: &[Permission]) -> Result<LauncherSpec, SandboxError> {
         let directories = granted(grants, &self.places)?;
         let programs = programs::granted(grants, &directories);
-        Ok(LauncherSpec { directories, programs, ..LauncherSpec::default() })
+        let listens = grants.iter().any(|grant| grant.kind() == PermissionKind::Network);
+        Ok(LauncherSpec { directories, programs, listens, ..LauncherSpec::default() })
     }
 
     /// The launcher for the programs of a plugin.

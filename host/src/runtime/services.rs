@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
@@ -68,7 +69,7 @@ impl Filters {
 pub(super) struct Side<'a> {
     pub(super) plugin: &'a PluginName,
     pub(super) permissions: &'a [Permission],
-    pub(super) voice: &'a dyn Voice,
+    pub(super) voice: &'a Arc<dyn Voice>,
     pub(super) home: &'a Home,
     pub(super) data: &'a Data,
     /// The variables of the running workflow, inside a hook call.
