@@ -4,19 +4,38 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use migraine_plugin_api::{Permission, Timeout};
+use migraine_plugin_api::{Manifest, Permission, Timeout};
 use serde_json::Value;
 
 use super::error::CallError;
 use crate::ids::PluginName;
+use crate::package::PackageError;
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Home, Installed, ProblemKind, Status};
+use crate::store::{Home, Installed, ProblemKind, Status, StoreError};
 use crate::trust::{Keyring, Trusted, judge};
+
+/// What runs: the very bytes that were verified.
+#[derive(Debug)]
+pub(super) enum Code {
+    /// A library, sealed.
+    Library(OwnedFd),
+    /// Scripts.
+    Scripts(Scripts),
+}
+
+/// The files of a script plugin.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    /// Read from the verified entry; who answers what.
+    pub(super) manifest: Manifest,
+    /// Path and content of every file of the package, the manifest and texts included.
+    pub(super) files: Vec<(String, Vec<u8>)>,
+}
 
 /// A plugin that may run.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    pub(super) code: OwnedFd,
+    pub(super) code: Code,
     pub(super) config: BTreeMap<String, Value>,
     pub(super) permissions: Vec<Permission>,
     /// The wall clock that commands were granted.
@@ -57,8 +76,17 @@ pub(super) fn admit(
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
+    let code = if tree.index.holds_scripts() {
+        let damaged = |error: PackageError| {
+            store(StoreError::Integrity { digest: tree.digest, why: format!("its manifest is not valid: {error}") })
+        };
+        let files = tree.contents().map(|(path, content)| (path.to_owned(), content.to_vec())).collect();
+        Code::Scripts(Scripts { manifest: tree.manifest().map_err(damaged)?, files })
+    } else {
+        Code::Library(seal_code(tree.library()).map_err(sandbox)?)
+    };
     Ok(Admitted {
-        code: seal_code(tree.library()).map_err(sandbox)?,
+        code,
         config: entry.config(),
         permissions: entry.grants.clone(),
         timeouts: entry

@@ -8,7 +8,7 @@ use std::time::Duration;
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
 
-use super::admission::{Admitted, admit};
+use super::admission::{Admitted, Code, admit};
 use super::directories::places;
 use super::environment;
 use super::error::CallError;
@@ -193,7 +193,11 @@ impl Host {
             self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         let spec = worker_spec(&admitted.permissions);
-        let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let Code::Library(code) = &admitted.code else {
+            let reason = std::io::Error::new(std::io::ErrorKind::Unsupported, "there is no adapter for its scripts");
+            return Err(sandbox(SandboxError::Start(reason)));
+        };
+        let spawned = launcher.spawn(&spec, code, self.sink(plugin));
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, &admitted.permissions, limits) };
