@@ -6,6 +6,7 @@ mod change;
 mod config;
 mod install;
 mod list;
+mod package;
 mod show;
 
 #[cfg(test)]
@@ -77,9 +78,11 @@ enum PluginVerb {
     Refresh,
     /// Check a file, or an installed plugin, without acting on it
     Verify {
-        /// A `.mgp` file, a `.so` file or the name of an installed plugin
+        /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
         target: PathBuf,
     },
+    /// Sign a plugin of scripts into a package; a library is packaged where it is built
+    Package(package::PackageArgs),
     /// Show or change the configuration of a plugin
     Config(ConfigArgs),
     /// Call a command of a plugin; everything after COMMAND reaches it untouched
@@ -92,9 +95,10 @@ enum PluginVerb {
 
 #[derive(Debug, Args)]
 struct InstallArgs {
-    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, or the name of a plugin in the plugins folder
+    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, or the name of
+    /// a plugin in the plugins folder
     path: PathBuf,
-    /// Make an exception for exactly this file, if it is not signed
+    /// Make an exception for exactly these bytes, if they are not signed
     #[arg(long)]
     allow_unsigned: bool,
     #[command(flatten)]
@@ -211,6 +215,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Verify { target } => show::verify(&target, session),
+        PluginVerb::Package(args) => package::run(&args, session),
         PluginVerb::Config(args) => config::run(args, session),
         PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => call::run(words, timeout, session),
         PluginVerb::Call(words) => call::run(words, None, session),
