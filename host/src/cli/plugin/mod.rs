@@ -1,6 +1,7 @@
 //! `migraine plugin`: a command group that any program can mount as its own. [`PluginArgs`] are its arguments, [`run`]
 //! acts on them.
 
+pub(super) mod audit;
 mod call;
 mod change;
 mod config;
@@ -81,6 +82,11 @@ enum PluginVerb {
         /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
         target: PathBuf,
     },
+    /// Look for what a careful reader would stop at in scripts; nothing is run
+    Audit {
+        /// A directory or manifest of scripts, a `.mgp` file, one script, or the name of an installed plugin
+        target: PathBuf,
+    },
     /// Sign a plugin of scripts into a package; a library is packaged where it is built
     Package(package::PackageArgs),
     /// Show or change the configuration of a plugin
@@ -110,7 +116,7 @@ struct ListArgs {
     /// Only plugins that stand so: enabled, disabled, installed, discovered, error, quarantined
     #[arg(long)]
     status: Option<Status>,
-    /// Look into the folder `plugins` of the working directory as well
+    /// List what is built in, and look into the folder `plugins` of the working directory as well
     #[arg(long)]
     all: bool,
 }
@@ -215,6 +221,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Verify { target } => show::verify(&target, session),
+        PluginVerb::Audit { target } => audit::run(&target, session),
         PluginVerb::Package(args) => package::run(&args, session),
         PluginVerb::Config(args) => config::run(args, session),
         PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => call::run(words, timeout, session),

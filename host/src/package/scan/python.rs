@@ -65,7 +65,9 @@ const ALWAYS: [&str; 3] = ["__future__", "typing", "migraine"];
 #[must_use]
 pub fn is_allowed_module(name: &str) -> bool {
     let top = name.split('.').next().unwrap_or(name);
-    ALLOWED_MODULES.contains(&name) || ALLOWED_MODULES.contains(&top) || top == STARTS_PROGRAMS || ALWAYS.contains(&top)
+    let listed =
+        |allowed: &&str| name.strip_prefix(*allowed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    ALLOWED_MODULES.iter().any(|allowed| listed(&allowed)) || top == STARTS_PROGRAMS || ALWAYS.contains(&top)
 }
 
 /// Names that run text as code.

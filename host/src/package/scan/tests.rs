@@ -5,11 +5,18 @@ use std::collections::BTreeSet;
 use super::*;
 
 fn python(text: &str) -> Vec<Rule> {
-    scan_python("a.py", text.as_bytes(), &BTreeSet::from(["mine"]), false).into_iter().map(|found| found.rule).collect()
+    rules(scan_python("a.py", text.as_bytes(), &BTreeSet::from(["mine"]), false))
+}
+
+/// The rules that were found, each once in a row.
+fn rules(found: Vec<Finding>) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = found.into_iter().map(|found| found.rule).collect();
+    rules.dedup();
+    rules
 }
 
 fn bash(text: &str) -> Vec<Rule> {
-    scan_bash("a.sh", text.as_bytes()).into_iter().map(|found| found.rule).collect()
+    rules(scan_bash("a.sh", text.as_bytes()))
 }
 
 /// One test for each name of the list: each way to import it passes, and what looks like it does not.
@@ -25,7 +32,7 @@ macro_rules! listed {
                     format!("from {} import x\n", $name),
                     format!("import {}.inner\n", $name),
                 ] {
-                    assert_eq!(python(&text), [], "{text}");
+                    assert!(!python(&text).contains(&Rule::Import), "{text}");
                 }
                 for text in [format!("import x{}\n", $name), format!("from {}_ import x\n", $name)] {
                     assert_eq!(python(&text), [Rule::Import], "{text}");
@@ -154,7 +161,7 @@ fn no_script_is_too_much_for_the_parser() {
     }
     assert_eq!(python(&"x = 1\n".repeat(200_000)), [Rule::Hidden]);
     assert_eq!(scan_bash("a", b"\xff\xfe",).len(), 1);
-    assert_eq!(bash(&"curl x\n".repeat(1000)).len(), FINDINGS_MAX);
+    assert_eq!(scan_bash("a", "curl x\n".repeat(1000).as_bytes()).len(), FINDINGS_MAX);
 }
 
 #[test]

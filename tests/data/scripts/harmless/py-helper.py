@@ -2,5 +2,5 @@ import migraine
 from typing import Any
 
 def run(plugin_config: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
-    migraine.log("info", "seen")
+    migraine.log("seen")
     return {"status": "success"}
