@@ -69,7 +69,7 @@ fn findings_are_shown_before_anything_is_allowed() {
     home.write("p/plugin.yaml", "name: p\nversion: 1.0.0\nhooks:\n  - {event: post-command, script: 'eval \"$X\"'}\n");
     home.write("p/helper.py", "import ctypes\n");
     let line = ["plugin", "install", "./p", "--allow-unsigned"];
-    let done = converse(&home, &line, &[], &[("[y/N]", "y")]);
+    let done = converse(&home, &line, &[], &[("[y/N]", "y\n")]);
     done.ends(0).says(&["plugin.yaml hooks[0]:1 dynamic:", "helper.py:1 import: it imports `ctypes`", "Allow this?"]);
     let found = done.out.find("helper.py:1").unwrap();
     assert!(found < done.out.find("Allow this?").unwrap(), "{done:?}");

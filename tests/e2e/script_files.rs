@@ -79,12 +79,14 @@ fn settings_stay_what_the_manifest_says() {
         );
     }
     // Another directory is another grant.
-    fs::create_dir(home.work().join("other")).unwrap();
-    let done = set("log_file", "./other/x.log");
+    let elsewhere = home.work().parent().unwrap().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let log = elsewhere.join("x.log");
+    let done = set("log_file", typed(&log));
     assert_eq!(done.word(), "consent_required", "{done:?}");
-    home.ok(&["plugin", "config", "log-processor", "set", "log_file", "./other/x.log", "--yes"]);
+    home.ok(&["plugin", "config", "log-processor", "set", "log_file", typed(&log), "--yes"]);
     let grants = home.json(&["plugin", "info", "log-processor"])["grants"].to_string();
-    assert!(grants.contains("/other"), "{grants}");
+    assert!(grants.contains("/elsewhere"), "{grants}");
     let text = fs::read_to_string(home.work().join(source)).unwrap();
     home.write(source, &text.replace("10MB", "ten"));
     home.refused(&["plugin", "install", source, "--allow-unsigned"], "manifest_invalid");
