@@ -53,6 +53,7 @@ kinds! {
     Err = 23 "From the worker: error output of a command.";
     Log = 24 "From the worker: a log line.";
     Oversized = 25 "From the worker: the answer is above the cap and was not sent; the body says how large it is.";
+    OutOfMemory = 27 "From the worker: it needs more memory than it may have, and cannot go on.";
     Descriptor = 26 "From the worker: as `Service`, but the answer is a descriptor, sent over the worker's socket before it.";
 }
 
