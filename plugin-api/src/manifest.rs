@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::handler::{BashSource, Handler, HookHandler, with_script_as_handler};
 use crate::permission::{Permission, read_permissions};
 use crate::version::{API_VERSION, ApiVersion};
 
@@ -21,6 +22,9 @@ pub struct Manifest {
     pub name: String,
     /// Semantic version.
     pub version: String,
+    /// What it is for, where it says so: `EVENT-interceptor` subscribes to that event.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// One line.
     #[serde(default)]
     pub description: String,
@@ -36,6 +40,9 @@ pub struct Manifest {
     /// What it asks for.
     #[serde(default, deserialize_with = "permissions")]
     pub permissions: Vec<Permission>,
+    /// The script or program that answers its commands and hooks which name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<Handler>,
     /// Its commands.
     #[serde(default, deserialize_with = "commands")]
     pub commands: Vec<CommandSpec>,
@@ -71,6 +78,9 @@ pub struct CommandSpec {
     /// How long a call may take; absent, the host's default holds. The user's policy may cap it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,
+    /// The script or program that answers it; absent in a native plugin, whose library does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<Handler>,
 }
 
 /// The wall clock that a command asks for. Written as a number of seconds, or as `none`.
@@ -152,7 +162,13 @@ pub struct HookSpec {
     pub optional: bool,
     /// Which handler of the plugin is called.
     #[serde(default)]
-    pub handler: String,
+    pub handler: HookHandler,
+    /// A Bash script that is run when the handler fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// A handler that is called when everything before it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<Handler>,
     /// A command of the plugin that is run instead of a handler, with its arguments: split into words as a shell splits
     /// them, then each `{{NAME}}` is filled in with that variable of the workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,11 +182,13 @@ impl Manifest {
         Self {
             name: name.to_owned(),
             version: version.to_owned(),
+            kind: None,
             description: String::new(),
             author: String::new(),
             license: String::new(),
             api_version: API_VERSION,
             permissions: Vec::new(),
+            handler: None,
             commands: Vec::new(),
             hooks: Vec::new(),
             config: BTreeMap::new(),
@@ -184,13 +202,40 @@ impl Manifest {
     pub fn command(&self, name: &str) -> Option<&CommandSpec> {
         self.commands.iter().find(|command| command.name == name)
     }
+
+    /// Whether scripts or programs answer its calls, and no library does.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.handlers().next().is_some()
+    }
+
+    /// Every script and program that it names, in the order of the manifest; one may be there several times.
+    pub fn handlers(&self) -> impl Iterator<Item = Handler> {
+        let commands = self.commands.iter().filter_map(|command| command.handler.clone());
+        let hooks = self.hooks.iter().flat_map(HookSpec::scripts);
+        self.handler.clone().into_iter().chain(commands).chain(hooks)
+    }
+
+    /// The subscription that a call names by [`HookSpec::handler_name`], if a script answers it.
+    #[must_use]
+    pub fn script_hook(&self, name: &str) -> Option<&HookSpec> {
+        let number = name.strip_prefix("hooks[")?.strip_suffix(']')?;
+        self.hooks.get(number.parse::<usize>().ok()?).filter(|hook| hook.handler.script().is_some())
+    }
 }
 
 impl CommandSpec {
     /// A command with a name only.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), description: String::new(), usage: String::new(), stdin: false, timeout: None }
+        Self {
+            name: name.to_owned(),
+            description: String::new(),
+            usage: String::new(),
+            stdin: false,
+            timeout: None,
+            handler: None,
+        }
     }
 }
 
@@ -206,9 +251,26 @@ impl HookSpec {
             after: Vec::new(),
             on_failure: FailurePolicy::default(),
             optional: false,
-            handler: String::new(),
+            handler: HookHandler::default(),
+            script: None,
+            on_error: None,
             command: None,
         }
+    }
+
+    /// What a call carries as the name of the handler ([`crate::Context::handler`]): the library's own name for it, and
+    /// `hooks[N]` where a script answers the Nth subscription of the manifest, counted from 0.
+    #[must_use]
+    pub fn handler_name(&self, place: usize) -> String {
+        self.handler.name().map_or_else(|| format!("hooks[{place}]"), str::to_owned)
+    }
+
+    /// The scripts that answer it, in the order in which they are tried: each but the first is called when all before it
+    /// have failed. Empty in a native plugin.
+    #[must_use]
+    pub fn scripts(&self) -> Vec<Handler> {
+        let script = self.script.clone().map(|script| Handler::Bash(BashSource::Script(script)));
+        self.handler.script().cloned().into_iter().chain(script).chain(self.on_error.clone()).collect()
     }
 }
 
@@ -222,22 +284,23 @@ fn permissions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Permiss
 }
 
 fn commands<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CommandSpec>, D::Error> {
-    names_or_objects(deserializer, CommandSpec::new)
+    names_or_objects(deserializer, CommandSpec::new, |command| command)
 }
 
 fn hooks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HookSpec>, D::Error> {
-    names_or_objects(deserializer, HookSpec::new)
+    names_or_objects(deserializer, HookSpec::new, with_script_as_handler)
 }
 
 /// Reads a list of names, of objects, or of both. Not by an untagged enum, whose errors say nothing.
 fn names_or_objects<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
     named: fn(&str) -> T,
+    prepare: fn(Value) -> Value,
 ) -> Result<Vec<T>, D::Error> {
     let items = Vec::<Value>::deserialize(deserializer)?;
     let read = |item| match item {
         Value::String(name) => Ok(named(&name)),
-        item => T::deserialize(item).map_err(serde::de::Error::custom),
+        item => T::deserialize(prepare(item)).map_err(serde::de::Error::custom),
     };
     items.into_iter().map(read).collect()
 }
@@ -257,5 +320,38 @@ mod tests {
         assert_eq!(manifest.hooks[0].on_failure, FailurePolicy::Warn);
         assert_eq!(manifest.permissions[0].to_string(), "task_read");
         assert_eq!(manifest.api_version, API_VERSION);
+        assert!(!manifest.is_script());
+    }
+
+    // covers: S7, S8, S9, S10, S11, S12, S13, S14, S15, S16, S17, S18, S19
+    #[test]
+    fn a_hook_is_answered_by_scripts_in_order() {
+        let text = r##"{"name":"log-processor","version":"1.0.0","type":"command-output-interceptor","hooks":[
+            {"event":"command-output","pattern":".*","script":"echo b",
+             "handler":{"type":"python","module":"log_processor","function":"process_log"},
+             "on_error":{"type":"bash","script":"echo c"}},
+            {"event":"post-command","script":"echo a"},
+            {"event":"post-command","handler":{"type":"bash"},"script":"echo a"},
+            {"event":"post-command","handler":{"type":"bash","file":"a.sh"},"script":"echo b"},
+            {"event":"post-command","handler":"native"}]}"##;
+        let manifest: Manifest = serde_json::from_str(text).unwrap();
+        assert_eq!(manifest.kind.as_deref(), Some("command-output-interceptor"));
+        let bash = |script: &str| Handler::Bash(BashSource::Script(script.to_owned()));
+        let python = Handler::Python { module: "log_processor".to_owned(), function: "process_log".to_owned() };
+        assert_eq!(manifest.hooks[0].scripts(), [python, bash("echo b"), bash("echo c")]);
+        for at in [1, 2] {
+            assert_eq!((manifest.hooks[at].scripts(), &manifest.hooks[at].script), (vec![bash("echo a")], &None));
+        }
+        let file = Handler::Bash(BashSource::File("a.sh".to_owned()));
+        assert_eq!(manifest.hooks[3].scripts(), [file, bash("echo b")]);
+        let name = |at: usize| manifest.hooks[at].handler_name(at);
+        assert_eq!((name(3), name(4)), ("hooks[3]".to_owned(), "native".to_owned()));
+        assert_eq!(manifest.script_hook("hooks[3]"), Some(&manifest.hooks[3]));
+        for other in ["hooks[4]", "hooks[5]", "hooks[]", "native", ""] {
+            assert_eq!(manifest.script_hook(other), None, "{other}");
+        }
+        let again: Manifest = serde_json::from_str(&serde_json::to_string(&manifest).unwrap()).unwrap();
+        assert_eq!(again, manifest);
+        assert!(manifest.is_script());
     }
 }

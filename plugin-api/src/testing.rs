@@ -281,7 +281,7 @@ impl<P: Plugin> Bench<P> {
         let subscribed = hooks.filter(|hook| hook.event.replace('_', "-") == event);
         // min_by_key takes the first of equals, max_by_key the last.
         let first = subscribed.min_by_key(|hook| std::cmp::Reverse(hook.priority));
-        first.map(|hook| hook.handler.clone()).unwrap_or_default()
+        first.and_then(|hook| hook.handler.name()).unwrap_or_default().to_owned()
     }
 
     /// The log lines so far, each a JSON object with `level` and `message`.

@@ -288,7 +288,8 @@ fn commands_are_declared_with_help_and_usage() {
 #[test]
 fn subscriptions_are_declared_one_per_attribute() {
     let manifest = manifest::<full::Full>();
-    let events: Vec<_> = manifest.hooks.iter().map(|hook| (hook.event.as_str(), hook.handler.as_str())).collect();
+    let events: Vec<_> =
+        manifest.hooks.iter().map(|hook| (hook.event.as_str(), hook.handler.name().unwrap_or_default())).collect();
     let expected = [
         ("pre-command", "watch"),
         ("custom:event", "watch"),

@@ -189,7 +189,7 @@ fn admit(
         });
     }
     let pattern = hook.pattern.as_deref().map(|pattern| compile(subscriber, hook, pattern)).transpose()?;
-    let target = target(subscriber, hook)?;
+    let target = target(subscriber, declared, hook)?;
     Ok(Some(Planned {
         plugin: subscriber.plugin.clone(),
         target,
@@ -203,8 +203,8 @@ fn admit(
     }))
 }
 
-fn target(subscriber: &Subscriber, hook: &HookSpec) -> Result<Target, HookError> {
-    let Some(text) = &hook.command else { return Ok(Target::Handler(hook.handler.clone())) };
+fn target(subscriber: &Subscriber, declared: usize, hook: &HookSpec) -> Result<Target, HookError> {
+    let Some(text) = &hook.command else { return Ok(Target::Handler(hook.handler_name(declared))) };
     match BoundCommand::parse(text) {
         Ok(command) => Ok(Target::Command { text: text.clone(), command }),
         Err(reason) => Err(HookError::BadCommand {

@@ -1,14 +1,20 @@
 //! Reads and checks a manifest. Every finding is reported at once.
 
+mod scripts;
+
 use std::collections::BTreeSet;
 
 use migraine_plugin_api::{CommandSpec, HookSpec, Manifest, Permission};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::index::VERSION_MAX;
 use super::{FileEntry, Index, MANIFEST_MAX, PackageError, TARGET, limit, yaml};
 use crate::bound::BoundCommand;
 use crate::ids::PluginName;
+
+pub use scripts::{NeededFile, bytes, check_size, needed_files};
 
 /// The name under which a package carries a readable copy of its manifest.
 pub const FILE_NAME: &str = "plugin.json";
@@ -33,7 +39,17 @@ pub fn parse(text: &[u8]) -> Result<Manifest, PackageError> {
         return Err(limit("the manifest", "256 KiB"));
     }
     // serde_json stops at 128 levels, so depth needs no check of its own.
-    checked(serde_json::from_slice(text).map_err(|error| one_finding(error.to_string()))?)
+    let refused = |error: serde_json::Error| one_finding(error.to_string());
+    let manifest = serde_json::from_slice(text).map_err(refused)?;
+    let keys: Keys = serde_json::from_slice(text).map_err(refused)?;
+    checked(manifest, keys.permissions.is_some())
+}
+
+/// The key that makes a difference by being there.
+#[derive(Deserialize)]
+struct Keys {
+    #[serde(default)]
+    permissions: Option<IgnoredAny>,
 }
 
 /// Reads a manifest from YAML and checks it. Sections that hold nothing are as if they were absent.
@@ -46,17 +62,21 @@ pub fn parse_yaml(text: &[u8]) -> Result<Manifest, PackageError> {
     }
     let text = std::str::from_utf8(text).map_err(|error| one_finding(error.to_string()))?;
     let mut value = yaml::read(text).map_err(one_finding)?;
+    let mut has_permissions = false;
     if let Value::Object(fields) = &mut value {
+        // A section `permissions` that holds nothing asks for nothing.
+        has_permissions = fields.contains_key("permissions");
         fields.retain(|_, value| !value.is_null());
     }
-    checked(serde_json::from_value(value).map_err(|error| one_finding(error.to_string()))?)
+    checked(serde_json::from_value(value).map_err(|error| one_finding(error.to_string()))?, has_permissions)
 }
 
 fn one_finding(finding: String) -> PackageError {
     PackageError::Manifest { findings: vec![finding] }
 }
 
-fn checked(mut manifest: Manifest) -> Result<Manifest, PackageError> {
+fn checked(mut manifest: Manifest, has_permissions: bool) -> Result<Manifest, PackageError> {
+    scripts::fill_in(&mut manifest, has_permissions);
     manifest.permissions.sort();
     manifest.permissions.dedup();
     validate(&manifest)?;
@@ -83,6 +103,7 @@ pub fn validate(manifest: &Manifest) -> Result<(), PackageError> {
         check_hook(at, hook, &manifest.commands, &mut findings);
     }
     check_config(manifest, &mut findings);
+    scripts::check(manifest, &mut findings);
     let mut findings = findings.0;
     if findings.is_empty() {
         return if reserved { Err(PackageError::NameReserved { name: manifest.name.clone() }) } else { Ok(()) };
@@ -206,7 +227,7 @@ fn check_hook(at: usize, hook: &HookSpec, commands: &[CommandSpec], findings: &m
             }
         }
     }
-    findings.text("hooks: a handler", &hook.handler);
+    findings.text("hooks: a handler", hook.handler.name().unwrap_or_default());
     if let Some(command) = &hook.command {
         check_bound(at, hook, command, commands, findings);
     }

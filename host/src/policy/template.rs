@@ -1,6 +1,8 @@
-//! Scopes that take a value from the plugin's configuration: `network=unix:{{config.socket}}`.
+//! Scopes that take a value from the plugin's configuration: `network=unix:{{config.socket}}`, and, of a value that is
+//! the path of a file, its directory: `filesystem=write:{{directory config.log_file}}`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use migraine_plugin_api::{Permission, PermissionKind};
 use serde_json::Value;
@@ -53,12 +55,15 @@ fn one(permission: &Permission, config: &BTreeMap<String, Value>) -> Result<Perm
     let mut rest = scope;
     while let Some((before, inner, after)) = next_placeholder(rest) {
         let key = key(inner).ok_or_else(|| refuse(format!("`{{{{{inner}}}}}` is not of the form config.KEY")))?;
-        let value = match config.get(key) {
+        let mut value = match config.get(key) {
             Some(Value::String(text)) => text.clone(),
             Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
             Some(_) => return Err(refuse(format!("the configuration key `{key}` is no single value"))),
             None => return Err(refuse(format!("there is no configuration key `{key}`"))),
         };
+        if wants_directory(inner) {
+            value = directory_of(&value).ok_or_else(|| refuse(format!("`{key}` is the path of no file")))?;
+        }
         filled.push_str(before);
         filled.push_str(&value);
         rest = after;
@@ -87,5 +92,61 @@ fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 fn key(inner: &str) -> Option<&str> {
-    inner.trim().strip_prefix("config.").filter(|key| !key.is_empty())
+    let inner = inner.trim();
+    let inner = inner.strip_prefix(DIRECTORY).map_or(inner, str::trim_start);
+    inner.strip_prefix("config.").filter(|key| !key.is_empty())
+}
+
+/// The word before a key whose value is the path of a file that lies in what is meant.
+const DIRECTORY: &str = "directory ";
+
+fn wants_directory(inner: &str) -> bool {
+    inner.trim_start().starts_with(DIRECTORY)
+}
+
+/// Where a file lies; a path that ends in `/`, `.` or `..` is a directory itself.
+fn directory_of(file: &str) -> Option<String> {
+    if file.ends_with('/') || matches!(file.rsplit('/').next(), Some("." | ".." | "~")) {
+        return Some(file.to_owned());
+    }
+    let parent = Path::new(file).parent()?.to_str()?;
+    Some(if parent.is_empty() { ".".to_owned() } else { parent.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    // covers: S19, S20
+    #[test]
+    fn the_directory_of_a_file_is_where_it_lies() {
+        let asked: Permission = "filesystem=write:{{directory config.file}}".parse().unwrap();
+        assert_eq!(used_keys(std::slice::from_ref(&asked)), BTreeSet::from(["file".to_owned()]));
+        for (file, directory) in [
+            ("./workflow.log", "."),
+            ("workflow.log", "."),
+            ("logs/a.log", "logs"),
+            ("/var/log/a.log", "/var/log"),
+            ("~/a.log", "~"),
+            ("/srv/logs/", "/srv/logs/"),
+            ("..", ".."),
+            (".", "."),
+        ] {
+            let config = BTreeMap::from([("file".to_owned(), json!(file))]);
+            let found = resolve(std::slice::from_ref(&asked), &config);
+            // Whether it is a directory that can be asked for is judged after it is filled in.
+            if file == ".." {
+                assert!(found.unwrap_err().to_string().contains("without `..`"));
+                continue;
+            }
+            assert_eq!(found.unwrap()[0].to_string(), format!("filesystem=write:{directory}"), "{file}");
+        }
+        for bad in [json!(""), json!("/"), json!(null)] {
+            let found = resolve(std::slice::from_ref(&asked), &BTreeMap::from([("file".to_owned(), bad.clone())]));
+            // The whole file system is a directory; that nobody gets it is said elsewhere.
+            assert_eq!(found.is_ok(), bad == json!("/"), "{bad}: {found:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use migraine_plugin_api::{CommandInfo, FailurePolicy, HookSpec, WorkflowInfo, failure, success};
+use migraine_plugin_api::{CommandInfo, FailurePolicy, HookHandler, HookSpec, WorkflowInfo, failure, success};
 use serde_json::json;
 
 use super::*;
@@ -33,7 +33,7 @@ impl HookCaller for Recorder {
 
 fn subscriber(plugin: &str, event: &str, policy: FailurePolicy, granted: &[&str]) -> Subscriber {
     let mut hook = HookSpec::new(event);
-    hook.handler = format!("{plugin}-handler");
+    hook.handler = HookHandler::Named(format!("{plugin}-handler"));
     hook.on_failure = policy;
     let granted = granted.iter().map(|text| text.parse().unwrap()).collect();
     Subscriber { plugin: plugin.parse().unwrap(), hooks: vec![hook], granted }
@@ -157,7 +157,7 @@ fn hooks_that_trigger_each_other_are_stopped() {
 
 fn bound(plugin: &str, event: &str, policy: FailurePolicy, command: &str) -> Subscriber {
     let mut bound = subscriber(plugin, event, policy, &[]);
-    bound.hooks[0].handler.clear();
+    bound.hooks[0].handler = HookHandler::default();
     bound.hooks[0].command = Some(command.to_owned());
     bound
 }

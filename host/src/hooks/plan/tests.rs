@@ -1,5 +1,7 @@
 //! Tests of the order of hooks: the same for every order in which plugins were found.
 
+use migraine_plugin_api::HookHandler;
+
 use super::*;
 
 fn hook(event: &str, priority: i32, before: &[&str], after: &[&str]) -> HookSpec {
@@ -12,7 +14,7 @@ fn hook(event: &str, priority: i32, before: &[&str], after: &[&str]) -> HookSpec
 
 fn subscriber(plugin: &str, hooks: Vec<HookSpec>) -> Subscriber {
     let hooks = hooks.into_iter().enumerate().map(|(index, mut hook)| {
-        hook.handler = format!("h{index}");
+        hook.handler = HookHandler::Named(format!("h{index}"));
         hook
     });
     Subscriber { plugin: plugin.parse().unwrap(), hooks: hooks.collect(), granted: Vec::new() }
