@@ -8,15 +8,25 @@ use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
 
 use super::error::CallError;
+use super::script::Scripts;
 use crate::ids::PluginName;
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Home, Installed, ProblemKind, Status};
+use crate::store::{Entry, Home, Installed, ProblemKind, Status};
 use crate::trust::{Keyring, Trusted, judge};
+
+/// What a plugin's calls are answered by.
+#[derive(Debug)]
+pub(super) enum Code {
+    /// The verified bytes of its library.
+    Library(OwnedFd),
+    /// Its verified scripts.
+    Scripts(Scripts),
+}
 
 /// A plugin that may run.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    pub(super) code: OwnedFd,
+    pub(super) code: Code,
     pub(super) config: BTreeMap<String, Value>,
     pub(super) permissions: Vec<Permission>,
     /// The wall clock that commands were granted.
@@ -27,7 +37,7 @@ pub(super) struct Admitted {
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
-/// key may have lost its trust since the installation. `known` learns the grants before the bytes are read; what counts
+/// key may have lost its trust since the installation. `known` learns the entry before the bytes are read; what counts
 /// is what is returned.
 ///
 /// # Errors
@@ -35,12 +45,12 @@ pub(super) struct Admitted {
 pub(super) fn admit(
     home: &Home,
     name: &PluginName,
-    mut known: impl FnMut(&[Permission]),
+    mut known: impl FnMut(&Entry),
 ) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
     let found = home.load_plugin_with(name, |entry| {
         if entry.status() == Status::Enabled {
-            known(&entry.grants);
+            known(entry);
         }
     });
     let found = found.map_err(store)?;
@@ -57,8 +67,12 @@ pub(super) fn admit(
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
+    let code = match Scripts::of(&tree).map_err(sandbox)? {
+        Some(scripts) => Code::Scripts(scripts),
+        None => Code::Library(seal_code(tree.library()).map_err(sandbox)?),
+    };
     Ok(Admitted {
-        code: seal_code(tree.library()).map_err(sandbox)?,
+        code,
         config: entry.config(),
         permissions: entry.grants.clone(),
         timeouts: entry

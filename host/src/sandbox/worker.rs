@@ -202,7 +202,7 @@ impl Worker {
     /// # Errors
     /// Its death, as it must be; or why there is none.
     pub(super) fn provoke(&mut self, side: &mut dyn HostSide) -> Result<(), SandboxError> {
-        self.exchange(Kind::Provoke, b"", b"", &CallLimits::default(), side).map(drop)
+        self.exchange((Kind::Provoke, 0), b"", b"", &CallLimits::default(), side).map(drop)
     }
 
     /// Whether it stands in a control group.
@@ -233,7 +233,20 @@ impl Worker {
         side: &mut dyn HostSide,
     ) -> Result<LoadedBody, SandboxError> {
         let body = serde_json::to_vec(body).map_err(|error| SandboxError::Control(error.into()))?;
-        match self.exchange(Kind::Load, &body, b"", limits, side)? {
+        self.load_with(&body, limits, side)
+    }
+
+    /// As [`Worker::load`], with a body of the form that the worker's interpreter reads.
+    ///
+    /// # Errors
+    /// As [`Worker::load`].
+    pub fn load_with(
+        &mut self,
+        body: &[u8],
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<LoadedBody, SandboxError> {
+        match self.exchange((Kind::Load, 0), body, b"", limits, side)? {
             (Kind::Loaded, body) => serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string())),
             (Kind::LoadFailed, body) => match serde_json::from_slice::<LoadFailure>(&body) {
                 Ok(failure) => Err(SandboxError::Load(failure)),
@@ -255,13 +268,32 @@ impl Worker {
         limits: &CallLimits,
         side: &mut dyn HostSide,
     ) -> Result<Result<Vec<u8>, PluginError>, SandboxError> {
-        match self.exchange(kind, body, raw, limits, side)? {
+        self.call_handler((kind, 0), body, raw, limits, side)
+    }
+
+    /// As [`Worker::call`], of the handler of that number.
+    ///
+    /// # Errors
+    /// As [`Worker::call`].
+    pub fn call_handler(
+        &mut self,
+        wanted: (Kind, u16),
+        body: &[u8],
+        raw: &[u8],
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<Result<Vec<u8>, PluginError>, SandboxError> {
+        match self.exchange(wanted, body, raw, limits, side)? {
             (Kind::Reply, body) => Ok(Ok(body)),
             (Kind::Failed, body) => match serde_json::from_slice(&body) {
                 Ok(error) => self.failed(error).map(Err),
                 Err(_) if !makes(Check::AnswerForm) => Ok(Ok(Vec::new())),
                 Err(error) => Err(self.broken(error.to_string())),
             },
+            (Kind::OutOfMemory, _) => {
+                self.watched.kill(Some(Death::Memory(self.rlimits.data)));
+                Err(self.died())
+            }
             (Kind::Oversized, body) => {
                 let size = String::from_utf8_lossy(&body).into_owned();
                 self.watched.kill(Some(Death::Message(display_safe(&size, 20))));
@@ -305,7 +337,7 @@ impl Worker {
 
     fn say_goodbye(&mut self, grace: Duration, side: &mut dyn HostSide) {
         let limits = CallLimits { wall: Some(grace), ..CallLimits::default() };
-        let _ = self.exchange(Kind::Shutdown, b"", b"", &limits, side);
+        let _ = self.exchange((Kind::Shutdown, 0), b"", b"", &limits, side);
     }
 
     /// Tells the plugin to end and waits until its process is gone; its own clean-up may take `grace`.
@@ -322,7 +354,7 @@ impl Worker {
 
     pub(super) fn exchange(
         &mut self,
-        kind: Kind,
+        (kind, extra): (Kind, u16),
         body: &[u8],
         raw: &[u8],
         limits: &CallLimits,
@@ -334,7 +366,7 @@ impl Worker {
         self.usage = CallUsage { bytes_in: length(body.len() + raw.len()), ..CallUsage::default() };
         self.watched.arm(call, limits);
         self.launcher.attendant().nudge();
-        let outcome = match write_frame(&mut self.channel.requests, Header::new(kind, call), body, raw) {
+        let outcome = match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
             Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
             // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
             _ => self.listen(call, limits, side),
@@ -410,7 +442,7 @@ impl Worker {
                         return Err(self.broken("a host call whose answer is too large".to_owned()));
                     }
                 }
-                Kind::Reply | Kind::Failed | Kind::Loaded | Kind::LoadFailed | Kind::Oversized => {
+                Kind::Reply | Kind::Failed | Kind::Loaded | Kind::LoadFailed | Kind::Oversized | Kind::OutOfMemory => {
                     return Ok((kind, frame.body.to_vec()));
                 }
                 other => return Err(self.broken(format!("an unexpected {other:?}"))),

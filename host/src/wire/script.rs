@@ -15,8 +15,10 @@ pub enum Language {
     Python,
     /// One warm Bash, which speaks frames and reads bodies of its own form.
     Bash,
-    /// One warm program of the plugin's own, which speaks frames or lines.
-    Program,
+    /// One warm program of the plugin's own, which speaks frames.
+    Frames,
+    /// One warm program of the plugin's own, which speaks lines of JSON.
+    Lines,
     /// A program of the plugin's own, started anew for each command.
     Command,
 }

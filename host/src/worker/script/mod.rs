@@ -25,7 +25,7 @@ pub(super) fn runner(language: Language) -> &'static [(&'static str, &'static st
             ("python/migraine/__init__.py", include_str!("python/migraine/__init__.py")),
         ],
         Language::Bash => &[("runner.sh", include_str!("bash/runner.sh"))],
-        Language::Program | Language::Command => &[],
+        Language::Frames | Language::Lines | Language::Command => &[],
     }
 }
 
