@@ -36,6 +36,7 @@ mod hooks;
 mod info;
 /// Every verb speaks JSON.
 mod json;
+mod scripts;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
 /// The management verbs.

@@ -14,7 +14,7 @@ use super::verify::judge_tree;
 use super::{ManageError, manifest_file};
 use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::package::{Opened, elf, manifest};
+use crate::package::Opened;
 use crate::policy::Ask;
 use crate::store::{Entry, Home, State, Status, Trust};
 
@@ -253,8 +253,7 @@ fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<Manife
     let tree = home.load(&entry.digest)?;
     judge_tree(home, state, &tree)?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
-    let facts = elf::inspect(tree.library()).map_err(refused)?;
-    manifest::parse(&facts.manifest).map_err(refused)
+    tree.manifest().map_err(refused)
 }
 
 fn of_manifest(path: PathBuf) -> Result<PluginInfo, ManageError> {

@@ -2,6 +2,7 @@
 
 use migraine_plugin_api::Manifest;
 
+use super::opened::library_manifest;
 use super::{FileEntry, Index, PackageError, Signature, archive, elf, manifest, path, sidecar};
 
 /// Everything that is to be signed and written.
@@ -25,7 +26,7 @@ pub struct Assembled {
 pub fn assemble(library: Vec<u8>, file_name: &str, created: &str) -> Result<Assembled, PackageError> {
     path::check(file_name)?;
     let facts = elf::inspect(&library)?;
-    let manifest = manifest::parse(&facts.manifest)?;
+    let manifest = library_manifest(&facts)?;
     let entry = FileEntry::of(file_name, 0o644, &library);
     let copy = FileEntry::of(manifest::FILE_NAME, 0o644, &facts.manifest);
     let sidecar_index = manifest::index_of(&manifest, created, file_name, vec![entry.clone()])?;

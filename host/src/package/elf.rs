@@ -92,6 +92,17 @@ pub fn inspect(library: &[u8]) -> Result<ElfFacts, PackageError> {
     Ok(ElfFacts { manifest, needed, imports: read_imports(sections, library)? })
 }
 
+/// Checks that a file is a program of this kind of machine. What it does is the sandbox's business.
+///
+/// # Errors
+/// It is no ELF file, or for another machine.
+pub fn inspect_program(program: &[u8]) -> Result<(), PackageError> {
+    if !program.starts_with(&elf::ELFMAG) {
+        return refuse("it is no ELF program; name what runs it as `interpreter`");
+    }
+    check_machine(Header::parse(program).map_err(damaged("its ELF header"))?)
+}
+
 /// Where a program of the system names what loads it: offset and length in the file. `head` is the file's beginning;
 /// nothing where it loads itself, or is no program.
 #[must_use]
@@ -110,13 +121,18 @@ fn damaged(what: &'static str) -> impl Fn(object::read::Error) -> PackageError {
     move |error| PackageError::Elf { reason: format!("{what} cannot be read: {error}") }
 }
 
-fn check_header(header: &Header) -> Result<(), PackageError> {
+fn check_machine(header: &Header) -> Result<(), PackageError> {
     if !header.is_class_64() || !header.is_little_endian() {
         return refuse("it is not 64-bit little endian");
     }
     if header.e_machine(LE) != MACHINE {
         return refuse("it was built for another kind of machine");
     }
+    Ok(())
+}
+
+fn check_header(header: &Header) -> Result<(), PackageError> {
+    check_machine(header)?;
     if header.e_type(LE) != elf::ET_DYN {
         return refuse("it is not a shared library");
     }

@@ -51,6 +51,14 @@ pub enum PackageError {
         /// The rule it breaks.
         reason: &'static str,
     },
+    /// A file that no package of scripts may hold.
+    #[error("`{}` is refused: {reason}", safe_line(path))]
+    ScriptFile {
+        /// Its path.
+        path: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// The signature block is not of the one accepted spelling.
     #[error("the signature is malformed: {reason}")]
     Signature {
@@ -119,7 +127,8 @@ impl Coded for PackageError {
             | Self::Compression { .. }
             | Self::Entry { .. }
             | Self::Index { .. }
-            | Self::Path { .. } => Code::PackageInvalid,
+            | Self::Path { .. }
+            | Self::ScriptFile { .. } => Code::PackageInvalid,
             Self::Signature { .. } => Code::SignatureMalformed,
             Self::ContentMismatch { .. } => Code::ContentMismatch,
             Self::NotAPlugin { .. } => Code::NotAPlugin,
@@ -134,14 +143,21 @@ impl Coded for PackageError {
     fn help(&self) -> Option<String> {
         let text = match self {
             Self::Limit { .. } => "ship large data outside the package, or make the plugin smaller",
-            Self::Format { .. } => "give a .mgp file, or a .so file with its .so.sig beside it",
+            Self::Format { .. } => {
+                "give a .mgp file, a .so file with its .so.sig beside it, or the manifest of scripts or its directory"
+            }
             Self::Compression { .. } | Self::Entry { .. } | Self::Index { .. } | Self::Path { .. } => {
                 "get the package again from its author; `cargo xtask package-plugin` writes the accepted form"
             }
             Self::Signature { .. } | Self::ContentMismatch { .. } => {
                 "the file was changed after it was signed, or damaged on its way: get it again from its author"
             }
-            Self::NotAPlugin { .. } => "build a cdylib with #[plugin] of migraine-plugin-api",
+            Self::ScriptFile { .. } => {
+                "a plugin of scripts has its manifest, its sources, the programs that it names and texts beside them"
+            }
+            Self::NotAPlugin { .. } => {
+                "build a cdylib with #[plugin] of migraine-plugin-api, or give a manifest whose hooks or commands have handlers"
+            }
             Self::Manifest { .. } => "correct the manifest and package the plugin again",
             Self::NameReserved { .. } => "give the plugin another name",
             Self::Elf { .. } => "build the plugin on and for this kind of machine, as an ordinary cdylib",

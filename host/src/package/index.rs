@@ -37,9 +37,9 @@ pub struct Index {
     pub api: ApiVersion,
     /// When it was made: RFC 3339, UTC, whole seconds.
     pub created: String,
-    /// The path of the library.
+    /// The path of the library, or of the manifest of scripts.
     pub entry: String,
-    /// The machine it is for, as a target triple.
+    /// The machine it is for, as a target triple, or `any`.
     pub target: String,
     /// What it asks for, sorted.
     pub permissions: Vec<Permission>,
@@ -124,6 +124,12 @@ impl Index {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(self.render().as_bytes())
+    }
+
+    /// Whether its entry is a manifest, and what answers are scripts.
+    #[must_use]
+    pub fn holds_scripts(&self) -> bool {
+        super::scripts::is_manifest(&self.entry)
     }
 
     /// The entry of the library.

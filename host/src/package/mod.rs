@@ -1,7 +1,7 @@
 //! Packages: bytes in, checked values out. Pure: no clock, environment, file or process, so every byte that can arrive
 //! can be tested.
 //!
-//! Two phases: [`open`] and [`open_library`] look at no more than the index and the signature; after the verdict,
+//! Two phases: [`open`], [`open_library`] and [`open_scripts`] look at no more than the index and the signature; after the verdict,
 //! [`Opened::into_package`] looks at the rest.
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ pub mod index;
 pub mod manifest;
 mod opened;
 pub mod path;
+pub mod scripts;
 pub mod sidecar;
 mod signature;
 mod yaml;
@@ -23,6 +24,7 @@ pub use elf::ElfFacts;
 pub use error::PackageError;
 pub use index::{FileEntry, Index};
 pub use opened::{Opened, Package, open, open_library};
+pub use scripts::open_scripts;
 pub use signature::{SIGNATURE_LEN, Signature};
 
 /// The largest index in bytes.

@@ -3,12 +3,13 @@
 use migraine_plugin_api::Manifest;
 
 use super::{
-    ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, elf, limit, manifest, sidecar,
+    ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, elf, limit, manifest, scripts,
+    sidecar,
 };
 use crate::ids::Digest;
 
-/// When an unsigned library says that it was made: it does not say, and the digest must come from its bytes alone.
-const UNKNOWN_TIME: &str = "1970-01-01T00:00:00Z";
+/// When something unsigned says that it was made: it does not say, and the digest must come from its bytes alone.
+pub(super) const UNKNOWN_TIME: &str = "1970-01-01T00:00:00Z";
 
 /// A package of which only the index and the signature were looked at.
 #[derive(Debug)]
@@ -19,15 +20,17 @@ pub struct Opened {
     pub index: Index,
     /// Not yet judged.
     pub signature: Option<Signature>,
-    content: Content,
+    pub(super) content: Content,
 }
 
 #[derive(Debug)]
-enum Content {
+pub(super) enum Content {
     /// A compressed archive.
     Archive(Vec<u8>),
     /// A bare library.
     Library(Vec<u8>),
+    /// The manifest of scripts and what lies beside it, in index order.
+    Scripts(Vec<Vec<u8>>),
 }
 
 /// A package whose every byte agrees with its index.
@@ -41,12 +44,12 @@ pub struct Package {
     pub index_text: Vec<u8>,
     /// As judged.
     pub signature: Option<Signature>,
-    /// From the library.
+    /// From the library, or the entry of scripts.
     pub manifest: Manifest,
     /// In index order.
     pub files: Vec<(FileEntry, Vec<u8>)>,
-    /// What the library's ELF structures say.
-    pub elf: ElfFacts,
+    /// What the library's ELF structures say; none for scripts.
+    pub elf: Option<ElfFacts>,
 }
 
 /// Opens a `.mgp` file.
@@ -89,7 +92,7 @@ pub fn open_library(library: Vec<u8>, sidecar: Option<&[u8]>, file_name: &str) -
 
 fn derive_index(library: &[u8]) -> Result<Index, PackageError> {
     let facts = elf::inspect(library)?;
-    let manifest = manifest::parse(&facts.manifest)?;
+    let manifest = library_manifest(&facts)?;
     let entry = format!("lib{}.so", manifest.name.replace('-', "_"));
     manifest::index_of(&manifest, UNKNOWN_TIME, &entry, vec![FileEntry::of(&entry, 0o644, library)])
 }
@@ -108,13 +111,15 @@ impl Opened {
     /// that is not valid or says something else than the index.
     pub fn into_package(self) -> Result<Package, PackageError> {
         let Self { index_text, index, signature, content } = self;
-        if index.target != TARGET {
+        let is_script = index.holds_scripts();
+        if index.target != TARGET && !(is_script && index.target == scripts::ANY_TARGET) {
             let reason = format!("it is for {}, this machine is {TARGET}", index.target);
             return Err(PackageError::Elf { reason });
         }
         let contents = match content {
             Content::Archive(bytes) => archive::read_files(&bytes, &index_text, signature.as_ref(), &index)?,
             Content::Library(library) => vec![library],
+            Content::Scripts(contents) => contents,
         };
         if contents.len() != index.files.len() {
             let reason = "the number of files differs".to_owned();
@@ -124,17 +129,46 @@ impl Opened {
         for (entry, content) in &files {
             check_file(entry, content)?;
         }
-        let library = files.iter().find(|(entry, _)| entry.path == index.entry).map(|(_, content)| content.as_slice());
-        let elf = elf::inspect(library.unwrap_or_default())?;
-        let manifest = manifest::parse(&elf.manifest)?;
+        let entry = files.iter().find(|(entry, _)| entry.path == index.entry).map(|(_, content)| content.as_slice());
+        let (manifest, elf) = if is_script {
+            (read_scripts(&index, &files)?, None)
+        } else {
+            let elf = elf::inspect(entry.unwrap_or_default())?;
+            (library_manifest(&elf)?, Some(elf))
+        };
         check_manifest(&manifest, &index)?;
-        check_copy(&files, &elf)?;
+        if let Some(elf) = &elf {
+            check_copy(&files, elf)?;
+        }
         Ok(Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, elf })
     }
 }
 
+/// The manifest inside a library, which answers everything itself.
+pub(super) fn library_manifest(elf: &ElfFacts) -> Result<Manifest, PackageError> {
+    let manifest = manifest::parse(&elf.manifest)?;
+    if manifest.is_script() {
+        let finding = "a library answers its own hooks and commands; scripts go into a plugin of their own";
+        return Err(PackageError::Manifest { findings: vec![finding.to_owned()] });
+    }
+    Ok(manifest)
+}
+
+fn read_scripts(index: &Index, files: &[(FileEntry, Vec<u8>)]) -> Result<Manifest, PackageError> {
+    let files: Vec<_> = files.iter().map(|(entry, content)| (entry.path.as_str(), content.as_slice())).collect();
+    let text = files.iter().find(|(path, _)| *path == index.entry).map(|(_, content)| *content);
+    let manifest = scripts::read_manifest(&index.entry, text.unwrap_or_default())?;
+    scripts::check(&manifest, &index.entry, &files)?;
+    let target = scripts::target_of(&manifest);
+    if index.target != target {
+        let reason = format!("the scripts are for `{target}`, the index says `{}`", index.target);
+        return Err(PackageError::ContentMismatch { what: "target".to_owned(), reason });
+    }
+    Ok(manifest)
+}
+
 impl Package {
-    /// The bytes of the library.
+    /// The bytes of the library; of scripts, those of the manifest.
     #[must_use]
     pub fn library(&self) -> &[u8] {
         let found = self.files.iter().find(|(entry, _)| entry.path == self.index.entry);
@@ -165,7 +199,7 @@ fn check_manifest(manifest: &Manifest, index: &Index) -> Result<(), PackageError
     match fields.into_iter().find(|(_, manifest, index)| manifest != index) {
         None => Ok(()),
         Some((what, manifest, index)) => {
-            let reason = format!("the library's manifest says `{manifest}`, the index `{index}`");
+            let reason = format!("the manifest says `{manifest}`, the index `{index}`");
             Err(PackageError::ContentMismatch { what: what.to_owned(), reason })
         }
     }

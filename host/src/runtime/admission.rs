@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::error::CallError;
 use super::script::Scripts;
 use crate::ids::PluginName;
+use crate::package::PackageError;
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Entry, Home, Installed, ProblemKind, Status};
+use crate::store::{Entry, Home, Installed, ProblemKind, Status, StoreError};
 use crate::trust::{Keyring, Trusted, judge};
 
 /// What a plugin's calls are answered by.
@@ -67,9 +68,14 @@ pub(super) fn admit(
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
-    let code = match Scripts::of(&tree).map_err(sandbox)? {
-        Some(scripts) => Code::Scripts(scripts),
-        None => Code::Library(seal_code(tree.library()).map_err(sandbox)?),
+    let code = if tree.index.holds_scripts() {
+        let damaged = |error: PackageError| {
+            store(StoreError::Integrity { digest: tree.digest, why: format!("its manifest is not valid: {error}") })
+        };
+        let manifest = tree.manifest().map_err(damaged)?;
+        Code::Scripts(Scripts::new(manifest, tree.contents()).map_err(sandbox)?)
+    } else {
+        Code::Library(seal_code(tree.library()).map_err(sandbox)?)
     };
     Ok(Admitted {
         code,

@@ -12,7 +12,7 @@ use super::dir::trace;
 use super::*;
 use crate::code::{Code, Coded as _};
 use crate::ids::{Digest, PluginName};
-use crate::package::{ElfFacts, FileEntry, Index, Package, Signature, TARGET};
+use crate::package::{FileEntry, Index, Package, Signature, TARGET};
 
 fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
     let mut files: Vec<(FileEntry, Vec<u8>)> =
@@ -30,9 +30,8 @@ fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
     };
     let index_text = index.render().into_bytes();
     let signature = Some(Signature { key: [7; 32], bytes: [8; 64] });
-    let elf = ElfFacts { manifest: Vec::new(), needed: Vec::new(), imports: Vec::new() };
     let manifest = Manifest::new(name, version);
-    Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, elf }
+    Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, elf: None }
 }
 
 fn one(version: &str) -> Package {

@@ -4,11 +4,15 @@
 
 use std::collections::BTreeSet;
 
+use migraine_plugin_api::Manifest;
+
 use super::dir::{Dir, FROZEN_FILE};
 use super::error::StoreError;
 use crate::controls::{Check, makes};
 use crate::ids::{Digest, to_hex};
-use crate::package::{FileEntry, INDEX_MAX, Index, Package, SIGNATURE_LEN, Signature};
+use crate::package::{
+    FileEntry, INDEX_MAX, Index, Package, PackageError, SIGNATURE_LEN, Signature, elf, manifest, scripts,
+};
 
 const INDEX: &str = "index";
 const SIGNATURE: &str = "index.sig";
@@ -30,11 +34,27 @@ pub struct InstalledTree {
 }
 
 impl InstalledTree {
-    /// The bytes of the library.
+    /// The bytes of the library; of scripts, those of the manifest.
     #[must_use]
     pub fn library(&self) -> &[u8] {
         let found = self.files.iter().find(|(entry, _)| entry.path == self.index.entry);
         found.map(|(_, content)| content.as_slice()).unwrap_or_default()
+    }
+
+    /// The manifest: what the entry is, or what the library holds. To be called only once the signature was judged.
+    ///
+    /// # Errors
+    /// It is not valid; what was installed was.
+    pub fn manifest(&self) -> Result<Manifest, PackageError> {
+        if self.index.holds_scripts() {
+            return scripts::read_manifest(&self.index.entry, self.library());
+        }
+        manifest::parse(&elf::inspect(self.library())?.manifest)
+    }
+
+    /// Path and content of every file.
+    pub fn contents(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(entry, content)| (entry.path.as_str(), content.as_slice()))
     }
 }
 

@@ -22,7 +22,7 @@ fn a_library_with_its_sidecar_becomes_a_package() {
     assert_eq!(package.index_text, index.render().into_bytes());
     assert_eq!(package.library(), fixture::plugin());
     assert_eq!(package.manifest.name, "hello-world");
-    assert_eq!(package.elf.needed, ["libc.so.6"]);
+    assert_eq!(package.elf.unwrap().needed, ["libc.so.6"]);
     assert!(package.signature.is_some());
 }
 

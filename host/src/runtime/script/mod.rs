@@ -13,9 +13,7 @@ use std::path::PathBuf;
 use migraine_plugin_api::{BashSource, Context, Handler, Invocation, Manifest, Permission, Protocol};
 use serde_json::Value;
 
-use crate::package::manifest;
 use crate::sandbox::seal_code;
-use crate::store::InstalledTree;
 use crate::wire::{Interpreter, Language, ScriptLoadBody, Variable, bundle};
 
 pub(super) use answer::hook_result;
@@ -49,25 +47,25 @@ pub(super) struct Scripts {
 }
 
 impl Scripts {
-    /// The scripts of a verified tree; none where a library answers.
+    /// The scripts of a verified tree, by path and content.
     ///
     /// # Errors
     /// The kernel refused memory.
-    pub(super) fn of(tree: &InstalledTree) -> std::io::Result<Option<Self>> {
-        let text = tree.files.iter().find(|(entry, _)| entry.path == manifest::FILE_NAME);
-        let found = text.and_then(|(_, text)| manifest::parse(text).ok());
-        let Some(manifest) = found.filter(Manifest::is_script) else { return Ok(None) };
+    pub(super) fn new<'a>(
+        manifest: Manifest,
+        files: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> std::io::Result<Self> {
         let mut handlers: Vec<Handler> = Vec::new();
         for handler in manifest.handlers() {
             if !handlers.contains(&handler) {
                 handlers.push(handler);
             }
         }
-        let inline: Vec<(String, &[u8])> = handlers.iter().enumerate().filter_map(inline).collect();
-        let own = tree.files.iter().map(|(entry, content)| (entry.path.as_str(), content.as_slice()));
-        let all = own.chain(inline.iter().map(|(path, text)| (path.as_str(), *text)));
-        let files = seal_code(&bundle(all))?;
-        Ok(Some(Self { manifest, handlers, files }))
+        let inline: Vec<(String, String)> = handlers.iter().enumerate().filter_map(inline).collect();
+        let inline = inline.iter().map(|(path, text)| (path.as_str(), text.as_bytes()));
+        let own: Vec<(&str, &[u8])> = files.collect();
+        let files = seal_code(&bundle(own.iter().copied().chain(inline)))?;
+        Ok(Self { manifest, handlers, files })
     }
 
     /// The numbers of the handlers of a hook, in the order in which they are tried.
@@ -182,9 +180,9 @@ pub(super) struct Told<'a> {
 }
 
 /// A script that stands in the manifest, as a file.
-fn inline((number, handler): (usize, &Handler)) -> Option<(String, &[u8])> {
+fn inline((number, handler): (usize, &Handler)) -> Option<(String, String)> {
     match handler {
-        Handler::Bash(BashSource::Script(text)) => Some((inline_path(number), text.as_bytes())),
+        Handler::Bash(BashSource::Script(text)) => Some((inline_path(number), text.clone())),
         _ => None,
     }
 }
