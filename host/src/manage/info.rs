@@ -227,7 +227,7 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
         // A file of that name in the working directory must be written `./NAME`.
         Some(name) if state.plugins.contains_key(&name) || !target.exists() => of_installed(home, &state, &name),
         _ => match manifest_file::find(target)? {
-            Some(path) => of_manifest(path),
+            Some(path) => of_manifest(home, &state, path),
             None => Ok(look_inside(home, &state, target.to_owned(), open_file(target)?)),
         },
     }
@@ -256,8 +256,13 @@ fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<Manife
     tree.manifest().map_err(refused)
 }
 
-fn of_manifest(path: PathBuf) -> Result<PluginInfo, ManageError> {
+fn of_manifest(home: &Home, state: &State, path: PathBuf) -> Result<PluginInfo, ManageError> {
     let manifest = manifest_file::read(&path)?;
+    if manifest.is_script() {
+        let opened = open_file(&path)?;
+        // A file of the user's own, which is read in any case: signed or not, it can be shown whole.
+        return Ok(look_inside(home, state, path, opened).described_by(manifest));
+    }
     let mut shown = PluginInfo::broken(String::new(), path, String::new()).described_by(manifest);
     shown.status = Status::Discovered;
     shown.problem = Some("it is a manifest alone, which describes a plugin and cannot be installed".to_owned());

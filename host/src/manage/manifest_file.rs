@@ -1,5 +1,5 @@
-//! A manifest in a file of its own, for people and for plugins that have no library yet. It can be looked at; it holds no
-//! code that could be installed.
+//! A manifest in a file of its own: of scripts, which lie beside it, or for people and for plugins that have no library
+//! yet; the latter can be looked at and holds no code that could be installed.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,9 @@ use migraine_plugin_api::Manifest;
 
 use super::ManageError;
 use super::source::read as read_file;
-use crate::package::{MANIFEST_MAX, PackageError, manifest};
+use crate::package::scripts::{self, MANIFEST_NAMES, read_manifest};
+use crate::package::{MANIFEST_MAX, PackageError};
 use crate::policy::scope_findings;
-
-/// What a manifest is called in the directory of its plugin.
-const NAMES: [&str; 3] = ["plugin.yaml", "plugin.yml", "plugin.json"];
 
 /// The manifest that a path means: itself, by its extension, or the one in that directory.
 ///
@@ -21,7 +19,8 @@ pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, ManageError> {
     if !path.is_dir() {
         return Ok(is_manifest(path).then(|| path.to_owned()));
     }
-    let mut found: Vec<PathBuf> = NAMES.iter().map(|name| path.join(name)).filter(|path| path.exists()).collect();
+    let mut found: Vec<PathBuf> =
+        MANIFEST_NAMES.iter().map(|name| path.join(name)).filter(|path| path.exists()).collect();
     match (found.pop(), found.is_empty()) {
         (Some(only), true) => Ok(Some(only)),
         (Some(last), false) => {
@@ -32,18 +31,6 @@ pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, ManageError> {
     }
 }
 
-/// Refuses to install what is no more than a manifest.
-///
-/// # Errors
-/// The path is a manifest, or a directory that holds one.
-pub(super) fn refuse(path: &Path) -> Result<(), ManageError> {
-    match find(path) {
-        Ok(Some(path)) => Err(ManageError::NoLibrary { path }),
-        Err(error @ ManageError::TwoManifests { .. }) => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// Reads and checks a manifest.
 ///
 /// # Errors
@@ -51,12 +38,11 @@ pub(super) fn refuse(path: &Path) -> Result<(), ManageError> {
 pub(super) fn read(path: &Path) -> Result<Manifest, ManageError> {
     let refused = |source| ManageError::Package { path: path.to_owned(), source };
     let text = read_file(path, MANIFEST_MAX)?;
-    let is_json = path.extension().is_some_and(|extension| extension == "json");
-    let manifest = if is_json { manifest::parse(&text) } else { manifest::parse_yaml(&text) }.map_err(refused)?;
+    let manifest = read_manifest(&path.to_string_lossy(), &text).map_err(refused)?;
     let findings = scope_findings(&manifest.permissions);
     if findings.is_empty() { Ok(manifest) } else { Err(refused(PackageError::Manifest { findings })) }
 }
 
 fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
+    path.to_str().is_some_and(scripts::is_manifest)
 }

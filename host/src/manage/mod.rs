@@ -14,6 +14,7 @@ mod list;
 mod manifest_file;
 mod revoke;
 mod rules;
+mod script_files;
 mod source;
 mod uninstall;
 mod usage;

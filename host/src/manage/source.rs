@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{ManageError, manifest_file};
+use super::{ManageError, manifest_file, script_files};
 use crate::ids::{Digest, PluginName};
 use crate::package::{
     INDEX_MAX, Opened, PACKAGE_MAX, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
@@ -14,9 +14,17 @@ use crate::policy::scope_findings;
 use crate::store::{Home, State, Trust};
 use crate::trust::{Keyring, Trusted, judge};
 
-/// Opens a package or a library with the signature beside it. Nothing but index and signature was looked at.
+/// Opens a package, a library with the signature beside it, or scripts by their manifest or its directory. Nothing but
+/// index and signature was looked at; scripts have neither, and were read.
 pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
-    manifest_file::refuse(path)?;
+    if let Some(manifest) = manifest_file::find(path)? {
+        if !manifest_file::read(&manifest)?.is_script() {
+            return Err(ManageError::NoLibrary { path: manifest });
+        }
+        if let Some(opened) = script_files::open(path)? {
+            return Ok(opened);
+        }
+    }
     let refused = |source| ManageError::Package { path: path.to_owned(), source };
     let is_library = path.extension().is_some_and(|extension| extension == "so");
     let bytes = read(path, usize::try_from(UNPACKED_MAX).unwrap_or(usize::MAX))?;
@@ -41,9 +49,14 @@ pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
 
 /// Reads a regular file of at most so many bytes.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
+    read_flagged(path, limit, 0)
+}
+
+/// As [`read`], with further flags for open(2).
+pub(super) fn read_flagged(path: &Path, limit: usize, flags: i32) -> Result<Vec<u8>, ManageError> {
     let failed = |source| ManageError::File { path: path.to_owned(), source };
     // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | flags).open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
     }
@@ -89,19 +102,33 @@ pub(super) struct Found {
     pub(super) opened: Result<Opened, ManageError>,
 }
 
-/// Every package and library in a folder and in the folders directly below it, by path. No folder is an empty one.
+/// Every package and library in a folder and in the folders directly below it, by path, and scripts in both of their
+/// forms. No folder is an empty one.
 pub(super) fn scan(folder: &Path) -> Result<Vec<Found>, ManageError> {
+    let is_plugin = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "so" || extension == "mgp");
     let mut paths = Vec::new();
     for path in entries(folder)? {
-        if path.is_dir() {
-            paths.extend(entries(&path)?);
-        } else {
+        if !path.is_dir() {
+            if is_plugin(&path) || may_be_script(&path) {
+                paths.push(path);
+            }
+            continue;
+        }
+        paths.extend(entries(&path)?.into_iter().filter(is_plugin));
+        if may_be_script(&path) {
             paths.push(path);
         }
     }
-    let is_plugin = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "so" || extension == "mgp");
-    let plugins = paths.into_iter().filter(is_plugin);
-    Ok(plugins.map(|path| Found { opened: open_file(&path), path }).collect())
+    Ok(paths.into_iter().map(|path| Found { opened: open_file(&path), path }).collect())
+}
+
+/// Whether a path means a manifest that is not, as far as it can be read, one that only describes a library.
+fn may_be_script(path: &Path) -> bool {
+    match manifest_file::find(path) {
+        Ok(Some(manifest)) => manifest_file::read(&manifest).map_or(true, |manifest| manifest.is_script()),
+        Ok(None) | Err(ManageError::NoManifest { .. }) => false,
+        Err(_) => true,
+    }
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, ManageError> {

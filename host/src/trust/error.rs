@@ -104,8 +104,8 @@ impl Coded for TrustError {
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::SignatureMissing { .. } => {
-                "sign it with `cargo xtask package-plugin`, or install this very file from a local path with \
-                 `--allow-unsigned`"
+                "sign it (`migraine plugin package DIR` for scripts, `cargo xtask package-plugin` for a library), or \
+                 install these very bytes from a local path with `--allow-unsigned`"
                     .to_owned()
             }
             Self::SignatureInvalid { .. } => {
