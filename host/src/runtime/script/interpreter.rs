@@ -6,13 +6,13 @@ use crate::code::{Code, Coded};
 use crate::runtime::programs::loader;
 use crate::wire::{Interpreter, Language};
 
-/// Directories and files that code is mapped from, where they exist and are no links.
+/// Directories and files that code is mapped from, where they exist.
 const LIBRARIES: [&str; 6] =
     ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64", "/lib64", "/etc/ld.so.cache"];
 /// The same on machines without directories for each architecture.
 const PLAIN_LIBRARIES: [&str; 2] = ["/usr/lib", "/lib"];
 /// What every language's library reads.
-const FILES: [&str; 3] = ["/usr/lib/locale/C.utf8", "/usr/share/zoneinfo", "/etc/localtime"];
+const FILES: [&str; 2] = ["/usr/lib/locale/C.utf8", "/usr/share/zoneinfo"];
 /// What the kernel starts to load a program of this machine.
 const LOADER: &str =
     if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
@@ -56,10 +56,12 @@ impl Coded for InterpreterError {
     }
 }
 
-/// What is there of a list.
+/// What is there of a list, each at its real path, once.
 fn present(paths: &[&str]) -> Vec<PathBuf> {
-    let plain = |path: &&&str| std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink());
-    paths.iter().filter(plain).map(PathBuf::from).collect()
+    let mut found: Vec<PathBuf> = paths.iter().filter_map(|path| Path::new(path).canonicalize().ok()).collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The system's libraries.
