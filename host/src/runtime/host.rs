@@ -249,6 +249,8 @@ impl Host {
                 let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
                 worker.load(&LoadBody { plugin: plugin.to_string(), create, environment }, limits, &mut side)
             }
+            // Each of its calls says all.
+            Code::Scripts(scripts) if scripts.speaks_lines(engine) => return Ok(worker),
             Code::Scripts(scripts) => {
                 let body = scripts.load(engine, &Told { environment, ..self.told(plugin, &admitted) });
                 worker.load_with(&body, limits, &mut side)
@@ -330,6 +332,14 @@ impl Host {
         let admitted = Arc::new(admit(&self.home, plugin, start)?);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
+    }
+
+    /// The limits of a call of a command.
+    pub(super) fn command_limits(&self, command: &str, is_hook: bool, admitted: &Admitted) -> CallLimits {
+        let (engine, kind) = ((&Engine::Library, 0), Kind::Command);
+        let command = Some(command);
+        let request = Request { engine, kind, body: b"", raw: b"", command, is_hook, variables: None, stdin: false };
+        self.limits(&request, admitted)
     }
 
     pub(super) fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {

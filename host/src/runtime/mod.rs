@@ -13,6 +13,7 @@ mod host;
 mod launchers;
 mod programs;
 mod proxy;
+mod run_program;
 mod script;
 mod scripts;
 mod services;

@@ -118,21 +118,27 @@ impl Host {
             return Err(CallError::Plugin { plugin: plugin.clone(), error });
         };
         let engine = scripts.engine(number);
-        let body = Scripts::command_body(&engine, invocation, json, &self.told(plugin, admitted));
+        if scripts.is_run(&engine) {
+            return self.script_program(plugin, admitted, scripts, &engine, invocation, is_hook);
+        }
+        let body = scripts.command_body(&engine, invocation, json, &self.told(plugin, admitted));
         let (kind, stdin) = (Kind::Command, invocation.stdin);
         let engine = (&engine, number);
         let request = Request { engine, kind, body: &body, raw: b"", command, is_hook, variables: None, stdin };
         let limits = self.limits(&request, admitted);
         let answer = self.call_within(plugin, admitted, &request, &limits)?;
-        if *request.engine.0 != Engine::Bash {
-            return Ok(());
-        }
-        let Some((status, output)) = status_of(&answer) else {
-            return Err(self.unreadable(plugin, request.engine.0, "its answer has no exit status".to_owned()));
+        let engine = request.engine.0;
+        let read = match engine {
+            Engine::Bash => status_of(&answer).map(|(status, output)| (i32::from(status), output.to_vec())),
+            Engine::Program(_) if scripts.speaks_lines(engine) => printed(&answer),
+            _ => return Ok(()),
+        };
+        let Some((status, output)) = read else {
+            return Err(self.unreadable(plugin, engine, "it has no exit status".to_owned()));
         };
         if !output.is_empty() {
             let mut side: Side<'_> = self.side(plugin, &admitted.permissions, &limits);
-            let line = [output, b"\n"].concat();
+            let line = [output.as_slice(), b"\n"].concat();
             let written = side.output(Stream::Out, &line);
             written.map_err(|error| super::host::sandbox(plugin, SandboxError::Output(error)))?;
         }
@@ -167,8 +173,20 @@ fn failed(plugin: &PluginName, status: u8, output: &[u8]) -> CallError {
     CallError::Plugin { plugin: plugin.clone(), error: PluginError::failed(message) }
 }
 
+/// The exit code and the output in an answer to a command: a map of both, either of which may be missing, or nothing.
+fn printed(answer: &[u8]) -> Option<(i32, Vec<u8>)> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Printed {
+        exit_code: i32,
+        output: String,
+    }
+    let Printed { exit_code, output } = serde_json::from_slice::<Option<Printed>>(answer).ok()?.unwrap_or_default();
+    Some((exit_code, output.into_bytes()))
+}
+
 /// The end of a command: 1 is what a wrong command line ends with everywhere.
-fn ended(plugin: &PluginName, status: u8) -> CallError {
+pub(super) fn ended(plugin: &PluginName, status: i32) -> CallError {
     let message = format!("it ended with exit code {status}");
     let kind = if status == 1 { ErrorKind::Usage } else { ErrorKind::Failed };
     super::host::plugin_error(plugin, PluginError::new(kind, message))

@@ -113,10 +113,10 @@ pub struct Worker {
     pub(super) watched: Arc<Watched>,
     /// The attendant's key for it.
     key: u64,
-    channel: Channel,
+    pub(super) channel: Channel,
     seal: SealReport,
     calls: u32,
-    usage: CallUsage,
+    pub(super) usage: CallUsage,
     /// CPU time that has been reported as used.
     cpu: Duration,
     /// Whether the last call was one of those that must cost nothing more.
@@ -336,6 +336,10 @@ impl Worker {
     }
 
     fn say_goodbye(&mut self, grace: Duration, side: &mut dyn HostSide) {
+        if self.launcher.speaks_lines() {
+            // Lines have no word for it: its end is the end of its input.
+            return;
+        }
         let limits = CallLimits { wall: Some(grace), ..CallLimits::default() };
         let _ = self.exchange((Kind::Shutdown, 0), b"", b"", &limits, side);
     }
@@ -366,10 +370,14 @@ impl Worker {
         self.usage = CallUsage { bytes_in: length(body.len() + raw.len()), ..CallUsage::default() };
         self.watched.arm(call, limits);
         self.launcher.attendant().nudge();
-        let outcome = match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
+        let outcome = if self.launcher.speaks_lines() && kind != Kind::Run {
+            self.ask_in_line(call, body)
+        } else {
+            match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
             Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
             // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
             _ => self.listen(call, limits, side),
+            }
         };
         // Before the output is passed on: the caller's slow terminal is not the plugin's time.
         self.watched.disarm();
@@ -454,7 +462,7 @@ impl Worker {
     }
 
     /// The channel ended or is broken.
-    fn lost(&mut self, error: &WireError) -> SandboxError {
+    pub(super) fn lost(&mut self, error: &WireError) -> SandboxError {
         if !matches!(error, WireError::Closed | WireError::Cut) {
             return self.broken(error.to_string());
         }

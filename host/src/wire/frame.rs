@@ -199,6 +199,27 @@ impl<R: Read> FrameReader<R> {
         Ok(OwnedFrame { header, buffer, body: at..at + body, raw: at + body..at + body + raw })
     }
 
+    /// The next line, without its end; blocks until it is whole.
+    ///
+    /// # Errors
+    /// The channel ended or failed, or the line is longer than a body may be.
+    pub fn next_line(&mut self) -> Result<&[u8], WireError> {
+        let mut looked_at = 0;
+        loop {
+            let read = &self.buffer[self.start..self.end];
+            if let Some(at) = read[looked_at..].iter().position(|byte| *byte == b'\n') {
+                let line = self.start..self.start + looked_at + at;
+                self.start = line.end + 1;
+                return Ok(&self.buffer[line]);
+            }
+            looked_at = read.len();
+            if looked_at > BODY_MAX && makes(Check::FrameSize) {
+                return Err(WireError::TooLarge { part: "line", size: looked_at, limit: BODY_MAX });
+            }
+            self.fill(looked_at + 1)?;
+        }
+    }
+
     /// Reads until `wanted` bytes stand in the buffer.
     fn fill(&mut self, wanted: usize) -> Result<(), WireError> {
         if self.start == self.end {

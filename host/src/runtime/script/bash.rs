@@ -71,14 +71,21 @@ pub(super) fn command(invocation: &Invocation, told: &Told<'_>) -> Vec<u8> {
     body.finish()
 }
 
-fn add_config(body: &mut Body, told: &Told<'_>) {
-    for (key, value) in told.config {
+/// The configuration as variables: `log_file` is `MIGRAINE_LOG_FILE`.
+pub(super) fn config<'a>(told: &'a Told<'_>) -> impl Iterator<Item = (String, String)> + 'a {
+    told.config.iter().map(|(key, value)| {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),
             other => other.to_string(),
         };
-        body.add(&format!("=MIGRAINE_{}", word(key)), text.as_bytes());
+        (format!("MIGRAINE_{}", word(key)), text)
+    })
+}
+
+fn add_config(body: &mut Body, told: &Told<'_>) {
+    for (name, text) in config(told) {
+        body.add(&format!("={name}"), text.as_bytes());
     }
     body.add("=MIGRAINE_PLUGIN", told.plugin.as_bytes());
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod bash;
 mod interpreter;
+mod lines;
 mod python;
 
 use std::collections::BTreeMap;
@@ -100,6 +101,25 @@ impl Scripts {
         }
     }
 
+    /// How a program is called and answers; `None` for another engine.
+    fn protocol(&self, engine: &Engine) -> Option<Protocol> {
+        let Engine::Program(path) = engine else { return None };
+        self.handlers.iter().find_map(|handler| match handler {
+            Handler::Executable(program) if program.program == *path => Some(program.protocol),
+            _ => None,
+        })
+    }
+
+    /// Whether a call is a line of JSON.
+    pub(super) fn speaks_lines(&self, engine: &Engine) -> bool {
+        self.protocol(engine) == Some(Protocol::Json)
+    }
+
+    /// Whether each call is a process of its own.
+    pub(super) fn is_run(&self, engine: &Engine) -> bool {
+        self.protocol(engine) == Some(Protocol::Argv)
+    }
+
     /// What takes the place of the workers of an engine.
     ///
     /// # Errors
@@ -113,7 +133,7 @@ impl Scripts {
                     Handler::Executable(program) if program.program == *path => Some(program),
                     _ => None,
                 });
-                let language = match found.map(|program| program.protocol) {
+                let language = match self.protocol(engine) {
                     Some(Protocol::Frames) => Language::Frames,
                     Some(Protocol::Json) => Language::Lines,
                     _ => Language::Command,
@@ -145,6 +165,11 @@ impl Scripts {
         }
     }
 
+    /// The configuration as variables of an environment.
+    pub(super) fn variables(told: &Told<'_>) -> Vec<Variable> {
+        bash::config(told).map(|(name, value)| Variable { name, value: value.into() }).collect()
+    }
+
     /// The body of a hook call and its raw segment, in the form that its engine reads.
     pub(super) fn hook_body<'a>(
         &self,
@@ -156,14 +181,16 @@ impl Scripts {
         let output = context.output.as_deref().unwrap_or_default();
         match engine {
             Engine::Bash => bash::hook(context, &json, told),
+            Engine::Program(_) if self.speaks_lines(engine) => (lines::hook(context, &json, told), b""),
             _ => (json, output),
         }
     }
 
     /// The body of a call of a command, in the form that its engine reads.
-    pub(super) fn command_body(engine: &Engine, invocation: &Invocation, json: &[u8], told: &Told<'_>) -> Vec<u8> {
+    pub(super) fn command_body(&self, engine: &Engine, invocation: &Invocation, json: &[u8], told: &Told<'_>) -> Vec<u8> {
         match engine {
             Engine::Bash => bash::command(invocation, told),
+            Engine::Program(_) if self.speaks_lines(engine) => lines::command(json, told),
             _ => json.to_vec(),
         }
     }

@@ -9,14 +9,13 @@ __requests=3 __replies=4
 __load=1 __hook=2 __command=3 __shutdown=4 __echo=7
 __loaded=17 __reply=19 __failed=20 __out=22 __oversized=25
 __body_max=1048576
-__call=0 __status=0 __output=
+__read= __status=0 __output=
 __handlers=() __environment=() __names=() __values=() __arguments=()
 
 # One byte of the next frame as a number; the byte 0 reads as nothing.
 __byte() {
-  local byte
-  IFS= read -r -d '' -n 1 -u "$__requests" byte || exit 0
-  printf -v "$1" %d "'$byte"
+  IFS= read -r -d '' -n 1 -u "$__requests" __read || exit 0
+  printf -v "$1" %d "'$__read"
   (( $1 &= 255 ))
 }
 

@@ -18,6 +18,7 @@ PIECE = 64 * 1024
 CODE = "/dev/code/"
 PLUGIN = CODE + "plugin"
 OWN = PLUGIN + "/"
+RUNNER = CODE + "runner.py"
 THREAD_STACK = 1024 * 1024
 
 # The modules that a plugin's own files may import. This finds mistakes; what a plugin can do, the kernel decides.
@@ -166,8 +167,7 @@ def guard_imports(packages):
             refused = [part for part in wanted if not is_allowed(part)]
             if refused:
                 raise ImportError(
-                    f"a plugin may not import `{refused[0]}`: of the standard library it has "
-                    f"{', '.join(sorted((ALLOWED - {'__future__'}) | ALLOWED_PARTS))}", name=name)
+                    f"a plugin may not import `{refused[0]}`: it is not on the list of modules for plugins", name=name)
         return unguarded(name, globals, locals, fromlist, level)
 
     builtins.__import__ = guarded
@@ -207,13 +207,13 @@ def told(error):
     """An error of the plugin's code in words: what, then where in the author's own files."""
     import traceback
 
-    trace = error.__traceback__
-    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(OWN):
-        trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace) if trace else []
-    text = "".join(lines).replace(OWN, "")
-    head = "".join(traceback.format_exception_only(type(error), error)).replace(OWN, "").strip()
-    return f"{head}\n{text}".strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    while frames and not frames[0].filename.startswith(OWN):
+        del frames[0]
+    frames = [frame for frame in frames if frame.filename != RUNNER]
+    head = "".join(traceback.format_exception_only(type(error), error)).strip()
+    trace = "".join(traceback.format_list(frames)).rstrip()
+    return (f"{head}\n{trace}" if trace else head).replace(OWN, "")
 
 
 def failure(error):
