@@ -36,11 +36,14 @@ mod hooks;
 mod info;
 /// Every verb speaks JSON.
 mod json;
-mod scripts;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Scripts answer hooks and commands as libraries do.
+mod scripts;
+/// What scripts try, and the kernel refuses.
+mod scripts_attacks;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

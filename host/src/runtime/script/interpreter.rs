@@ -16,6 +16,8 @@ const FILES: [&str; 2] = ["/usr/lib/locale/C.utf8", "/usr/share/zoneinfo"];
 /// What the kernel starts to load a program of this machine.
 const LOADER: &str =
     if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
+/// Where languages keep what their programs read.
+const SHARED: [&str; 4] = ["/usr/lib", "/usr/share", "/usr/local/lib", "/usr/local/share"];
 /// Where Bash is.
 const BASH: [&str; 3] = ["/usr/bin/bash", "/bin/bash", "/usr/local/bin/bash"];
 
@@ -77,6 +79,7 @@ pub(super) fn of_system(
     program: PathBuf,
     arguments: Vec<String>,
     more: impl IntoIterator<Item = PathBuf>,
+    read: &[&str],
 ) -> Result<Interpreter, InterpreterError> {
     let Some(loader) = loader(&program) else {
         return Err(InterpreterError::Unusable { path: program, reason: "it is no program of this machine".to_owned() });
@@ -88,7 +91,8 @@ pub(super) fn of_system(
         }
     }
     let executed = vec![program.clone(), loader];
-    Ok(Interpreter { language, program, arguments, libraries, files: present(&FILES), executed })
+    let files = present(&[&FILES, read].concat());
+    Ok(Interpreter { language, program, arguments, libraries, files, executed })
 }
 
 /// Bash.
@@ -102,7 +106,7 @@ pub(super) fn bash() -> Result<Interpreter, InterpreterError> {
     };
     // No file of the user's is read, and nothing in the environment can be a function or an option.
     let arguments = ["--norc", "--noprofile", "-p", "/dev/code/runner.sh"].map(str::to_owned).to_vec();
-    of_system(Language::Bash, program, arguments, [])
+    of_system(Language::Bash, program, arguments, [], &[])
 }
 
 /// A program of the plugin's own, or what runs it.
@@ -115,8 +119,6 @@ pub(super) fn program(
     language: Language,
 ) -> Result<Interpreter, InterpreterError> {
     let own = Path::new(Interpreter::PLUGIN).join(path);
-    // Languages keep their libraries all over these.
-    let shared = present(&["/usr/lib", "/usr/share", "/usr/local/lib", "/usr/local/share"]);
     let Some(name) = interpreter else {
         let loader = Path::new(LOADER).canonicalize().ok();
         let executed = loader.into_iter().collect();
@@ -127,5 +129,5 @@ pub(super) fn program(
         let looked_for = crate::runtime::programs::search_path();
         return Err(InterpreterError::Missing { name: name.to_owned(), looked_for });
     };
-    of_system(language, program, vec![own.display().to_string()], shared)
+    of_system(language, program, vec![own.display().to_string()], [], &SHARED)
 }

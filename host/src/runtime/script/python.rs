@@ -67,7 +67,10 @@ impl Python {
     }
 
     /// What a worker needs of it.
-    pub(super) fn interpreter(&self) -> Result<Interpreter, InterpreterError> {
+    ///
+    /// # Errors
+    /// It is no program of this machine.
+    pub fn interpreter(&self) -> Result<Interpreter, InterpreterError> {
         // Isolated from the environment and the user's own files, without `site`, and nothing compiled is written.
         let mut arguments: Vec<String> = ["-I", "-S", "-B", "/dev/code/runner.py"].map(str::to_owned).to_vec();
         if !makes(Check::Imports) {
@@ -78,7 +81,7 @@ impl Python {
         // Only an own prefix has its libraries beside it; the system's are shown anyway.
         let own = shared.filter(|lib| *lib != Path::new("/usr/lib"));
         let places = own.or(Some(self.library.clone())).into_iter().chain(self.packages.clone());
-        of_system(Language::Python, self.program.clone(), arguments, places)
+        of_system(Language::Python, self.program.clone(), arguments, places, &[])
     }
 }
 
