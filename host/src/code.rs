@@ -134,6 +134,7 @@ codes! {
     PluginDisabled "plugin_disabled" Refused "The plugin is installed but not enabled.";
     PluginQuarantined "plugin_quarantined" Refused "The plugin failed too often and was stopped.";
     SandboxUnavailable "sandbox_unavailable" Refused "This machine cannot run the sandbox.";
+    InterpreterMissing "interpreter_missing" Refused "What runs the plugin's scripts is not on this machine.";
     NameReserved "name_reserved" Refused "The name is one of the program's own words.";
 
     LimitTime "limit_time" TimeLimit "The call took longer than its wall-clock limit.";

@@ -39,6 +39,7 @@ checks! {
     Dynamic "A library tells the dynamic loader nothing else."
     ElfForm "A library has the form of one."
     Digest "What is loaded has the digest of what was verified."
+    Imports "A script imports what is listed alone."
     FileMode "A private file is nobody else's."
 }
 

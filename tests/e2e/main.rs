@@ -44,6 +44,10 @@ mod lifecycle;
 mod manage;
 /// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
 mod script_files;
+/// Scripts answer hooks and commands as libraries do.
+mod scripts;
+/// What scripts try, and the kernel refuses.
+mod scripts_attacks;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

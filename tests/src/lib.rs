@@ -40,4 +40,5 @@ pub mod matrix;
 pub mod package;
 pub mod run;
 pub mod scene;
+pub mod scripts;
 pub mod terminal;

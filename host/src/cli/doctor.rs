@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Failure, Out, Session};
 use crate::code::{Code, Coded as _};
 use crate::manage::{HealthCheck, health};
+use crate::runtime::Python;
 use crate::sandbox::{Examination, LimitedBy, Outcome, SandboxError, Stage, Step, examine};
 use crate::text::{LINE_CELLS, display_safe, safe_line};
 use crate::wire::{LoadBy, Probe};
@@ -21,6 +22,8 @@ struct Report {
     landlock_abi: Option<u32>,
     load_by: Option<LoadBy>,
     memory: Option<LimitedBy>,
+    /// What runs scripts in Python, or why nothing does.
+    python: String,
     steps: Vec<StepReport>,
     acts: Vec<Probe>,
     store: Vec<HealthCheck>,
@@ -62,6 +65,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         landlock_abi: *landlock_abi,
         load_by: *load_by,
         memory: *limited_by,
+        python: python(),
         steps: steps.iter().map(StepReport::of).collect(),
         acts: acts.clone(),
         store: health(session.place()),
@@ -73,6 +77,14 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
     }
     let wrong = report.store.into_iter().find_map(|check| Some((check.code?, check.found, check.help)));
     wrong.map_or(Ok(()), |(code, found, help)| Err(Failure::new(code, found, help)))
+}
+
+/// What runs scripts in Python. Without it all other plugins run.
+fn python() -> String {
+    match Python::find() {
+        Ok(python) => safe_line(&format!("{} ({})", python.version, python.program.display())),
+        Err(error) => safe_line(&format!("none: {error}")),
+    }
 }
 
 /// The release of the running kernel.
@@ -115,6 +127,7 @@ fn text(report: &Report, out: &Out) -> String {
         ("plugin user", report.sandbox_user.map(|user| user.to_string())),
         ("landlock", report.landlock_abi.map(|version| format!("version {version}"))),
         ("loading", load_by),
+        ("python", Some(report.python.clone())),
         ("memory", report.memory.map(|memory| format!("limited by {memory}"))),
     ];
     let facts = facts.into_iter().filter_map(|(head, value)| Some([head.to_owned(), value?, String::new()]));

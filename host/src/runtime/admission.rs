@@ -4,32 +4,24 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use migraine_plugin_api::{Manifest, Permission, Timeout};
+use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
 
 use super::error::CallError;
+use super::script::Scripts;
 use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Home, Installed, ProblemKind, Status, StoreError};
+use crate::store::{Entry, Home, Installed, ProblemKind, Status, StoreError};
 use crate::trust::{Keyring, Trusted, judge};
 
-/// What runs: the very bytes that were verified.
+/// What a plugin's calls are answered by.
 #[derive(Debug)]
 pub(super) enum Code {
-    /// A library, sealed.
+    /// The verified bytes of its library.
     Library(OwnedFd),
-    /// Scripts.
+    /// Its verified scripts.
     Scripts(Scripts),
-}
-
-/// The files of a script plugin.
-#[derive(Debug)]
-pub(super) struct Scripts {
-    /// Read from the verified entry; who answers what.
-    pub(super) manifest: Manifest,
-    /// Path and content of every file of the package, the manifest and texts included.
-    pub(super) files: Vec<(String, Vec<u8>)>,
 }
 
 /// A plugin that may run.
@@ -46,7 +38,7 @@ pub(super) struct Admitted {
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
-/// key may have lost its trust since the installation. `known` learns the grants before the bytes are read; what counts
+/// key may have lost its trust since the installation. `known` learns the entry before the bytes are read; what counts
 /// is what is returned.
 ///
 /// # Errors
@@ -54,12 +46,12 @@ pub(super) struct Admitted {
 pub(super) fn admit(
     home: &Home,
     name: &PluginName,
-    mut known: impl FnMut(&[Permission]),
+    mut known: impl FnMut(&Entry),
 ) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
     let found = home.load_plugin_with(name, |entry| {
         if entry.status() == Status::Enabled {
-            known(&entry.grants);
+            known(entry);
         }
     });
     let found = found.map_err(store)?;
@@ -80,8 +72,8 @@ pub(super) fn admit(
         let damaged = |error: PackageError| {
             store(StoreError::Integrity { digest: tree.digest, why: format!("its manifest is not valid: {error}") })
         };
-        let files = tree.contents().map(|(path, content)| (path.to_owned(), content.to_vec())).collect();
-        Code::Scripts(Scripts { manifest: tree.manifest().map_err(damaged)?, files })
+        let manifest = tree.manifest().map_err(damaged)?;
+        Code::Scripts(Scripts::new(manifest, tree.contents()).map_err(sandbox)?)
     } else {
         Code::Library(seal_code(tree.library()).map_err(sandbox)?)
     };

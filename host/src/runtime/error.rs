@@ -2,6 +2,7 @@
 
 use migraine_plugin_api::{ErrorKind, PluginError};
 
+use super::script::InterpreterError;
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
 use crate::sandbox::{Death, SandboxError};
@@ -55,6 +56,14 @@ pub enum CallError {
         plugin: PluginName,
         /// How.
         source: Box<SandboxError>,
+    },
+    /// What runs its scripts is not there.
+    #[error("plugin '{plugin}' cannot run: {source}")]
+    Interpreter {
+        /// The plugin.
+        plugin: PluginName,
+        /// Why.
+        source: InterpreterError,
     },
     /// The plugin itself said no.
     #[error("plugin '{plugin}' failed: {}", multiline(error.message()))]
@@ -142,6 +151,7 @@ impl Coded for CallError {
             Self::Store { source, .. } => source.code(),
             Self::Trust { source, .. } => source.code(),
             Self::Sandbox { source, .. } => source.code(),
+            Self::Interpreter { source, .. } => source.code(),
             // A refusal of the host that the plugin passed on, or its own words on a directory that it does not see.
             Self::Plugin { error, .. } if error.kind() == ErrorKind::PermissionDenied => Code::PermissionDenied,
             Self::Plugin { error, .. } if error.kind() == ErrorKind::Panic => Code::PluginPanicked,
@@ -161,6 +171,7 @@ impl Coded for CallError {
             Self::Store { source, .. } => source.help(),
             Self::Trust { source, .. } => source.help(),
             Self::Sandbox { source, .. } => source.help(),
+            Self::Interpreter { source, .. } => source.help(),
             Self::Plugin { error, .. } => error.help().map(safe_line),
             Self::Usage { .. } | Self::Answer { .. } => None,
         }

@@ -3,16 +3,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use migraine_plugin_api::{Permission, PermissionKind};
 
 use super::directories::granted;
 use super::programs;
+use super::script::Engine;
 use crate::ids::PluginName;
 use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
-use crate::wire::{Directory, LauncherSpec};
+use crate::wire::{Directory, Interpreter, LauncherSpec, Programs};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]
@@ -21,13 +23,15 @@ pub(super) struct Launchers {
     shared: Option<Arc<Launcher>>,
     /// With the directories that each was started for.
     own: BTreeMap<PluginName, (Vec<Directory>, Arc<Launcher>)>,
+    /// Those of scripts, with what each was started for.
+    scripts: BTreeMap<(PluginName, Engine), (LauncherSpec, Arc<Launcher>)>,
     /// With what each was started for. A running call starts them.
     programs: RefCell<BTreeMap<PluginName, (LauncherSpec, Arc<Launcher>)>>,
 }
 
 impl Launchers {
     pub(super) fn new(places: Places) -> Self {
-        Self { places, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
+        Self { places, shared: None, own: BTreeMap::new(), scripts: BTreeMap::new(), programs: RefCell::default() }
     }
 
     /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
@@ -55,6 +59,39 @@ impl Launchers {
             self.own.insert(plugin.clone(), (spec.directories, Arc::clone(&launcher)));
         }
         Ok(launcher)
+    }
+
+    /// The launcher for the scripts of a plugin that one engine answers. With grants of programs, scripts start them
+    /// themselves.
+    ///
+    /// # Errors
+    /// As [`Launchers::get`].
+    pub(super) fn for_scripts(
+        &mut self,
+        plugin: &PluginName,
+        engine: &Engine,
+        interpreter: Interpreter,
+        grants: &[Permission],
+    ) -> Result<Arc<Launcher>, SandboxError> {
+        let directories = granted(grants, &self.places)?;
+        let starts_programs = grants.iter().any(|grant| grant.kind() == PermissionKind::Exec);
+        let programs = if starts_programs { programs::granted(grants, &directories) } else { Programs::None };
+        let spec =
+            LauncherSpec { directories, programs, interpreter: Some(interpreter), ..LauncherSpec::default() };
+        let key = (plugin.clone(), engine.clone());
+        if let Some((_, launcher)) = self.scripts.get(&key).filter(|(running, _)| *running == spec) {
+            return Ok(Arc::clone(launcher));
+        }
+        let launcher = Arc::new(Launcher::start(&spec)?);
+        self.scripts.insert(key, (spec, Arc::clone(&launcher)));
+        Ok(launcher)
+    }
+
+    /// The directory that scripts of a plugin start in: where the user is, if that was granted.
+    pub(super) fn start_of(&self, grants: &[Permission], here: Option<&Path>) -> Option<PathBuf> {
+        let here = here?.canonicalize().ok()?;
+        let shown = granted(grants, &self.places).ok()?;
+        shown.iter().any(|directory| here.starts_with(&directory.path)).then_some(here)
     }
 
     /// What the programs of a plugin with these grants see and may execute.
@@ -89,12 +126,15 @@ impl Launchers {
 
     /// Whether a plugin has a launcher of its own.
     pub(super) fn has_own(&self, plugin: &PluginName) -> bool {
-        self.own.contains_key(plugin)
+        self.own.contains_key(plugin) || self.scripts.keys().any(|(owner, _)| owner == plugin)
     }
 
     /// Gives up the launcher of a plugin, which failed and took every worker along.
     pub(super) fn forget(&mut self, plugin: &PluginName) {
-        if self.own.remove(plugin).is_none() {
+        let had_own = self.has_own(plugin);
+        self.own.remove(plugin);
+        self.scripts.retain(|(owner, _), _| owner != plugin);
+        if !had_own {
             self.shared = None;
         }
     }
@@ -102,12 +142,14 @@ impl Launchers {
     /// As [`Launcher::leave`], for all.
     pub(super) fn leave(&self) {
         self.own.values().map(|(_, launcher)| launcher).chain(&self.shared).for_each(|launcher| launcher.leave());
+        self.scripts.values().for_each(|(_, launcher)| launcher.leave());
         self.programs.borrow().values().for_each(|(_, launcher)| launcher.leave());
     }
 
     /// Lets go of all; each ends with its last worker.
     pub(super) fn clear(&mut self) {
         self.own.clear();
+        self.scripts.clear();
         self.programs.borrow_mut().clear();
         self.shared = None;
     }

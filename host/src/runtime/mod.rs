@@ -13,6 +13,9 @@ mod host;
 mod launchers;
 mod programs;
 mod proxy;
+mod run_program;
+mod script;
+mod scripts;
 mod services;
 mod settings;
 mod spec;
@@ -21,6 +24,7 @@ pub mod wall;
 
 pub use error::CallError;
 pub use host::Host;
+pub use script::{InterpreterError, Python};
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;

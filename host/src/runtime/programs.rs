@@ -104,6 +104,11 @@ fn at(path: &Path) -> Option<Found> {
     (metadata.is_file() && metadata.permissions().mode() & 0o111 != 0).then_some(Found { place, file })
 }
 
+/// The file behind a name in the directories that programs are looked up in, or behind an absolute path.
+pub(super) fn real(program: &str) -> Option<PathBuf> {
+    find(program).map(|found| found.file)
+}
+
 fn scopes(grants: &[Permission]) -> impl Iterator<Item = Option<&str>> {
     grants.iter().filter(|grant| grant.kind() == PermissionKind::Exec).map(Permission::scope)
 }
@@ -166,7 +171,7 @@ pub(super) fn granted(grants: &[Permission], directories: &[Directory]) -> Progr
 }
 
 /// The file that the kernel starts in place of a program, to load it.
-fn loader(file: &Path) -> Option<PathBuf> {
+pub(super) fn loader(file: &Path) -> Option<PathBuf> {
     match start_of(file)? {
         Start::Loaded(loader) => loader.canonicalize().ok(),
         Start::By(_) => None,

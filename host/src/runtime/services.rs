@@ -60,6 +60,20 @@ impl Filters {
         self.out.get_or_insert_with(|| io::stdout().is_terminal().then(TerminalFilter::default)).as_mut()
     }
 
+    /// Writes output of a command to this process's own streams.
+    pub(super) fn write(&mut self, stream: Stream, stdout_is_taken: bool, bytes: &[u8]) -> io::Result<()> {
+        let to_out = matches!(stream, Stream::Out) && !stdout_is_taken;
+        let filter = if to_out { self.out() } else { self.err() };
+        let bytes = filter.map_or(Cow::Borrowed(bytes), |filter| Cow::Owned(filter.pass(bytes)));
+        if to_out {
+            let mut out = io::stdout().lock();
+            out.write_all(&bytes)?;
+            out.flush()
+        } else {
+            io::stderr().lock().write_all(&bytes)
+        }
+    }
+
     fn err(&mut self) -> Option<&mut TerminalFilter> {
         self.err.get_or_insert_with(|| io::stderr().is_terminal().then(TerminalFilter::default)).as_mut()
     }
@@ -96,16 +110,7 @@ pub(super) struct Side<'a> {
 
 impl HostSide for Side<'_> {
     fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let to_out = matches!(stream, Stream::Out) && !self.stdout_is_taken;
-        let filter = if to_out { self.filters.out() } else { self.filters.err() };
-        let bytes = filter.map_or(Cow::Borrowed(bytes), |filter| Cow::Owned(filter.pass(bytes)));
-        if to_out {
-            let mut out = io::stdout().lock();
-            out.write_all(&bytes)?;
-            out.flush()
-        } else {
-            io::stderr().lock().write_all(&bytes)
-        }
+        self.filters.write(stream, self.stdout_is_taken, bytes)
     }
 
     fn log(&mut self, body: &[u8]) {

@@ -22,7 +22,7 @@ use super::worker::{Channel, Worker};
 use crate::controls::{self, Check, makes};
 use crate::sys;
 use crate::wire::{
-    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, LauncherSpec, Layers, LoadBy,
+    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, Language, LauncherSpec, Layers, LoadBy,
     ToLauncher, WorkerSpec,
 };
 
@@ -45,6 +45,8 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 /// A running launcher.
 pub struct Launcher {
     layers: Layers,
+    /// Whether its workers speak lines of JSON once they are sealed.
+    speaks_lines: bool,
     control: Mutex<Control>,
     attendant: Attendant,
     /// Last: what is left of them can be removed when the workers are gone.
@@ -123,7 +125,8 @@ impl Launcher {
             patience: ANSWER_DEADLINE,
             ended: BTreeMap::new(),
         };
-        Ok(Self { layers: spec.layers(), control: Mutex::new(control), attendant, groups })
+        let speaks_lines = spec.interpreter.as_ref().is_some_and(|found| found.language == Language::Lines);
+        Ok(Self { layers: spec.layers(), speaks_lines, control: Mutex::new(control), attendant, groups })
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
@@ -213,6 +216,10 @@ impl Launcher {
     /// The layers that every worker must report.
     pub(super) fn layers(&self) -> Layers {
         self.layers
+    }
+
+    pub(super) fn speaks_lines(&self) -> bool {
+        self.speaks_lines
     }
 
     pub(super) fn attendant(&self) -> &Attendant {

@@ -9,6 +9,7 @@ mod error;
 mod examine;
 mod family;
 mod launcher;
+mod lines;
 mod run;
 mod stage;
 mod usage;

@@ -38,7 +38,7 @@ impl Worker {
     pub fn run(&mut self, body: &RunBody, caller: &Caller, limits: &CallLimits) -> Result<RanBody, SandboxError> {
         let body = serde_json::to_vec(body).map_err(|error| SandboxError::Control(error.into()))?;
         self.watched.run_for(&caller.0);
-        let ended = self.exchange(Kind::Run, &body, b"", limits, &mut Nothing)?;
+        let ended = self.exchange((Kind::Run, 0), &body, b"", limits, &mut Nothing)?;
         if self.group.as_ref().is_some_and(Group::ran_out_of_memory) {
             // The kernel ends the largest of its processes: the program then says little of why it failed.
             self.watched.kill(Some(Death::Memory(self.rlimits.data)));

@@ -113,10 +113,10 @@ pub struct Worker {
     pub(super) watched: Arc<Watched>,
     /// The attendant's key for it.
     key: u64,
-    channel: Channel,
+    pub(super) channel: Channel,
     seal: SealReport,
     calls: u32,
-    usage: CallUsage,
+    pub(super) usage: CallUsage,
     /// CPU time that has been reported as used.
     cpu: Duration,
     /// Whether the last call was one of those that must cost nothing more.
@@ -202,7 +202,7 @@ impl Worker {
     /// # Errors
     /// Its death, as it must be; or why there is none.
     pub(super) fn provoke(&mut self, side: &mut dyn HostSide) -> Result<(), SandboxError> {
-        self.exchange(Kind::Provoke, b"", b"", &CallLimits::default(), side).map(drop)
+        self.exchange((Kind::Provoke, 0), b"", b"", &CallLimits::default(), side).map(drop)
     }
 
     /// Whether it stands in a control group.
@@ -233,7 +233,20 @@ impl Worker {
         side: &mut dyn HostSide,
     ) -> Result<LoadedBody, SandboxError> {
         let body = serde_json::to_vec(body).map_err(|error| SandboxError::Control(error.into()))?;
-        match self.exchange(Kind::Load, &body, b"", limits, side)? {
+        self.load_with(&body, limits, side)
+    }
+
+    /// As [`Worker::load`], with a body of the form that the worker's interpreter reads.
+    ///
+    /// # Errors
+    /// As [`Worker::load`].
+    pub fn load_with(
+        &mut self,
+        body: &[u8],
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<LoadedBody, SandboxError> {
+        match self.exchange((Kind::Load, 0), body, b"", limits, side)? {
             (Kind::Loaded, body) => serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string())),
             (Kind::LoadFailed, body) => match serde_json::from_slice::<LoadFailure>(&body) {
                 Ok(failure) => Err(SandboxError::Load(failure)),
@@ -255,13 +268,32 @@ impl Worker {
         limits: &CallLimits,
         side: &mut dyn HostSide,
     ) -> Result<Result<Vec<u8>, PluginError>, SandboxError> {
-        match self.exchange(kind, body, raw, limits, side)? {
+        self.call_handler((kind, 0), body, raw, limits, side)
+    }
+
+    /// As [`Worker::call`], of the handler of that number.
+    ///
+    /// # Errors
+    /// As [`Worker::call`].
+    pub fn call_handler(
+        &mut self,
+        wanted: (Kind, u16),
+        body: &[u8],
+        raw: &[u8],
+        limits: &CallLimits,
+        side: &mut dyn HostSide,
+    ) -> Result<Result<Vec<u8>, PluginError>, SandboxError> {
+        match self.exchange(wanted, body, raw, limits, side)? {
             (Kind::Reply, body) => Ok(Ok(body)),
             (Kind::Failed, body) => match serde_json::from_slice(&body) {
                 Ok(error) => self.failed(error).map(Err),
                 Err(_) if !makes(Check::AnswerForm) => Ok(Ok(Vec::new())),
                 Err(error) => Err(self.broken(error.to_string())),
             },
+            (Kind::OutOfMemory, _) => {
+                self.watched.kill(Some(Death::Memory(self.rlimits.data)));
+                Err(self.died())
+            }
             (Kind::Oversized, body) => {
                 let size = String::from_utf8_lossy(&body).into_owned();
                 self.watched.kill(Some(Death::Message(display_safe(&size, 20))));
@@ -304,8 +336,12 @@ impl Worker {
     }
 
     fn say_goodbye(&mut self, grace: Duration, side: &mut dyn HostSide) {
+        if self.launcher.speaks_lines() {
+            // Lines have no word for it: its end is the end of its input.
+            return;
+        }
         let limits = CallLimits { wall: Some(grace), ..CallLimits::default() };
-        let _ = self.exchange(Kind::Shutdown, b"", b"", &limits, side);
+        let _ = self.exchange((Kind::Shutdown, 0), b"", b"", &limits, side);
     }
 
     /// Tells the plugin to end and waits until its process is gone; its own clean-up may take `grace`.
@@ -322,7 +358,7 @@ impl Worker {
 
     pub(super) fn exchange(
         &mut self,
-        kind: Kind,
+        (kind, extra): (Kind, u16),
         body: &[u8],
         raw: &[u8],
         limits: &CallLimits,
@@ -334,10 +370,14 @@ impl Worker {
         self.usage = CallUsage { bytes_in: length(body.len() + raw.len()), ..CallUsage::default() };
         self.watched.arm(call, limits);
         self.launcher.attendant().nudge();
-        let outcome = match write_frame(&mut self.channel.requests, Header::new(kind, call), body, raw) {
+        let outcome = if self.launcher.speaks_lines() && kind != Kind::Run {
+            self.ask_in_line(call, body)
+        } else {
+            match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
             Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
             // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
             _ => self.listen(call, limits, side),
+            }
         };
         // Before the output is passed on: the caller's slow terminal is not the plugin's time.
         self.watched.disarm();
@@ -410,7 +450,7 @@ impl Worker {
                         return Err(self.broken("a host call whose answer is too large".to_owned()));
                     }
                 }
-                Kind::Reply | Kind::Failed | Kind::Loaded | Kind::LoadFailed | Kind::Oversized => {
+                Kind::Reply | Kind::Failed | Kind::Loaded | Kind::LoadFailed | Kind::Oversized | Kind::OutOfMemory => {
                     return Ok((kind, frame.body.to_vec()));
                 }
                 other => return Err(self.broken(format!("an unexpected {other:?}"))),
@@ -422,7 +462,7 @@ impl Worker {
     }
 
     /// The channel ended or is broken.
-    fn lost(&mut self, error: &WireError) -> SandboxError {
+    pub(super) fn lost(&mut self, error: &WireError) -> SandboxError {
         if !matches!(error, WireError::Closed | WireError::Cut) {
             return self.broken(error.to_string());
         }

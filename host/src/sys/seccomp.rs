@@ -10,6 +10,7 @@ pub(crate) type Instruction = libc::sock_filter;
 
 /// A system call that waits for an answer.
 pub(crate) struct Notification {
+    id: u64,
     pub(crate) number: i32,
     pub(crate) args: [u64; 6],
 }
@@ -45,5 +46,27 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
     let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: the ioctl writes one seccomp_notif through a valid pointer.
     done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification) }.into())?;
-    Ok(Notification { number: notification.data.nr, args: notification.data.args })
+    Ok(Notification { id: notification.id, number: notification.data.nr, args: notification.data.args })
+}
+
+/// What a call that waits is told.
+pub(crate) enum Answer {
+    /// It is made as if there were no filter.
+    GoOn,
+    /// It fails with this `errno`.
+    Refuse(i32),
+}
+
+/// Answers a call that waits.
+///
+/// # Errors
+/// The caller is gone (ENOENT).
+pub(crate) fn answer(listener: BorrowedFd<'_>, call: &Notification, answer: Answer) -> io::Result<()> {
+    let (error, flags) = match answer {
+        Answer::GoOn => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        Answer::Refuse(errno) => (-errno, 0),
+    };
+    let mut response = libc::seccomp_notif_resp { id: call.id, val: 0, error, flags };
+    // SAFETY: the ioctl reads one seccomp_notif_resp through a valid pointer.
+    done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) }.into())
 }

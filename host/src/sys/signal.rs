@@ -24,6 +24,13 @@ pub(crate) fn expect_children() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives SIGPIPE its default action: this program ignores it, and what is ignored stays so over exec(2).
+pub(crate) fn expect_broken_pipes() {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of this program.
+    let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
+}
+
 /// Makes SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`]. Children start with the default action again: a handler is not
 /// inherited over exec(2), as an ignored signal would be.
 ///

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Programs;
+use super::{Interpreter, Programs};
 use super::limits::Rlimits;
 
 /// Which layers a worker seals itself with: all of them, but where [`LauncherSpec::layers`] can be told otherwise.
@@ -80,6 +80,8 @@ pub struct LauncherSpec {
     pub directories: Vec<Directory>,
     /// What the workers may execute. Where they may, they see the system's own directories as well.
     pub programs: Programs,
+    /// What takes the place of each worker, where its plugin is a script.
+    pub interpreter: Option<Interpreter>,
     /// Whether a socket listens on [`PROXY_PORT`] in the network namespace that all of its workers share; the host is
     /// given it. Only for a launcher whose workers belong to one plugin.
     pub listens: bool,
@@ -106,7 +108,8 @@ impl LauncherSpec {
     pub fn scratch(&self) -> &'static str {
         let usual = "/tmp";
         let is_taken = self.directories.iter().any(|directory| directory.path.starts_with(Path::new(usual)));
-        if is_taken || self.programs.lie_in(Path::new(usual)) { "/dev/scratch" } else { usual }
+        let interprets = self.interpreter.as_ref().is_some_and(|interpreter| interpreter.lies_in(Path::new(usual)));
+        if is_taken || interprets || self.programs.lie_in(Path::new(usual)) { "/dev/scratch" } else { usual }
     }
 }
 

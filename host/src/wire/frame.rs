@@ -53,6 +53,7 @@ kinds! {
     Err = 23 "From the worker: error output of a command.";
     Log = 24 "From the worker: a log line.";
     Oversized = 25 "From the worker: the answer is above the cap and was not sent; the body says how large it is.";
+    OutOfMemory = 27 "From the worker: it needs more memory than it may have, and cannot go on.";
     Descriptor = 26 "From the worker: as `Service`, but the answer is a descriptor, sent over the worker's socket before it.";
 }
 
@@ -196,6 +197,27 @@ impl<R: Read> FrameReader<R> {
         (self.start, self.end) = (0, rest.len());
         let buffer = std::mem::replace(&mut self.buffer, spare);
         Ok(OwnedFrame { header, buffer, body: at..at + body, raw: at + body..at + body + raw })
+    }
+
+    /// The next line, without its end; blocks until it is whole.
+    ///
+    /// # Errors
+    /// The channel ended or failed, or the line is longer than a body may be.
+    pub fn next_line(&mut self) -> Result<&[u8], WireError> {
+        let mut looked_at = 0;
+        loop {
+            let read = &self.buffer[self.start..self.end];
+            if let Some(at) = read[looked_at..].iter().position(|byte| *byte == b'\n') {
+                let line = self.start..self.start + looked_at + at;
+                self.start = line.end + 1;
+                return Ok(&self.buffer[line]);
+            }
+            looked_at = read.len();
+            if looked_at > BODY_MAX && makes(Check::FrameSize) {
+                return Err(WireError::TooLarge { part: "line", size: looked_at, limit: BODY_MAX });
+            }
+            self.fill(looked_at + 1)?;
+        }
     }
 
     /// Reads until `wanted` bytes stand in the buffer.

@@ -15,7 +15,7 @@ use super::absence::Absence;
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::{self, Common, Report, StepError, at};
-use super::{numbers, program, serve};
+use super::{numbers, program, script, serve};
 use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
@@ -81,18 +81,21 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
     // Before the root goes away, and before any plugin is near: their constructors are the system's own.
-    for library in SYSTEM_LIBRARIES.iter().filter(|_| !spec.programs.are_run()) {
+    let loads_libraries = !spec.programs.are_run() && spec.interpreter.is_none();
+    for library in SYSTEM_LIBRARIES.iter().filter(|_| loads_libraries) {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
     }
     let mut listener = None;
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
     if spec.layers().namespaces {
         let trees = jail::directories::take_as_root(&spec.directories)?;
+        let interpreter = jail::system::take_as_root(spec.interpreter.as_ref())?;
         jail::spaces::leave_root()?;
         jail::spaces::enter_all()?;
         let mut trees = trees.map_or_else(|| jail::directories::take(&spec.directories), Ok)?;
         // After the directories: where both show a place, it is the system's that is seen.
         trees.extend(jail::system::take(&spec.programs)?);
+        trees.extend(interpreter.map_or_else(|| jail::system::take_interpreter(spec.interpreter.as_ref()), Ok)?);
         // A sibling of this process, so that the host stays its parent and can reap it; pid 1 of the new namespace, so
         // that it can mount procfs and its end takes every worker along.
         match at("clone into the pid namespace", clone(libc::CLONE_PARENT))? {
@@ -123,6 +126,8 @@ struct Running {
     pid: i32,
     pidfd: OwnedFd,
     listener: Option<OwnedFd>,
+    /// Whether it has yet to be replaced by its interpreter, and how often it tried to start another program since.
+    execs: script::Execs,
     refused: Option<Refused>,
     over_cpu: Option<Duration>,
 }
@@ -150,8 +155,8 @@ impl Launcher {
         let (layers, scratch) = (spec.layers(), spec.scratch());
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && layers.namespaces;
-        let LauncherSpec { directories, programs, .. } = spec;
-        let common = Common { layers, load_by, scratch, directories, programs, listens };
+        let LauncherSpec { directories, programs, interpreter, .. } = spec;
+        let common = Common { layers, load_by, scratch, directories, programs, interpreter, listens };
         Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 
@@ -262,7 +267,8 @@ impl Launcher {
                     sys::process::kill(pidfd.as_fd());
                     let _ = sys::process::reap(pid);
                 })?;
-                Ok((Running { pid, pidfd, listener, refused: None, over_cpu: None }, is_grouped))
+                let execs = script::Execs::of(self.common.interpreter.as_ref());
+                Ok((Running { pid, pidfd, listener, execs, refused: None, over_cpu: None }, is_grouped))
             }
         }
     }
@@ -271,6 +277,10 @@ impl Launcher {
         let Some(running) = self.workers.get_mut(&worker) else { return };
         let Some(listener) = running.listener.take() else { return };
         if let Ok(call) = sys::seccomp::receive(listener.as_fd()) {
+            if running.execs.answer(&listener, &call) {
+                running.listener = Some(listener);
+                return;
+            }
             let name = filter::call_name(call.number);
             running.refused = Some(Refused { name, number: call.number, args: call.args });
         }
@@ -339,7 +349,8 @@ fn become_worker(
         }
     });
     match outcome {
-        Ok(sealing) if common.programs.are_run() => exit_now(program::main(sealing)),
+        Ok(sealing) if common.is_kept() => exit_now(program::main(sealing)),
+        Ok(sealing) if common.interpreter.is_some() => exit_now(script::main(sealing)),
         Ok(sealing) => exit_now(serve::main(sealing, common.load_by)),
         Err(_) => exit_now(71),
     }

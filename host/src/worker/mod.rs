@@ -6,6 +6,7 @@ mod jail;
 mod launcher;
 mod loader;
 mod program;
+pub(crate) mod script;
 mod serve;
 
 #[cfg(test)]

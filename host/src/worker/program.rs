@@ -36,7 +36,8 @@ pub(super) fn main(sealing: Sealing<'_>) -> i32 {
 
 fn serve(report: &SealReport) -> Result<(), Box<dyn std::error::Error>> {
     let (mut requests, mut replies) = (FrameReader::new(own(numbers::REQUESTS)?), own(numbers::REPLIES)?);
-    let input = own(numbers::CODE)?;
+    // A plugin's own program reads nothing: what was there were its files.
+    let input = own(numbers::CODE).or_else(|_| File::open("/dev/null"))?;
     write_frame(&mut replies, Header::new(Kind::Sealed, 0), &serde_json::to_vec(report)?, b"")?;
     // The host has learnt which act it was; nothing may follow.
     if report.breach().is_some() {

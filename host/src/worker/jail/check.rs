@@ -21,11 +21,12 @@ const PROBE: &str = ".migraine-probe";
 
 /// What every machine has, those places left out that a grant leads to or through.
 fn ungranted(common: &Common) -> impl Iterator<Item = &'static str> {
-    let granted = |path: &str| {
+    let interprets = |path: &str| common.interpreter.as_ref().is_some_and(|found| found.lies_in(Path::new(path)));
+    let granted = move |path: &str| {
         let shows = |shown: &Directory| shown.path.starts_with(path) || Path::new(path).starts_with(&shown.path);
-        common.directories.iter().any(shows) || common.programs.lie_in(Path::new(path))
+        common.directories.iter().any(shows) || common.programs.lie_in(Path::new(path)) || interprets(path)
     };
-    let runs_programs = common.programs.are_run();
+    let runs_programs = common.programs.are_run() || common.interpreter.is_some();
     let everywhere: &[&str] =
         if runs_programs { &["/etc/passwd", "/etc/group", "/var", "/sys"] } else { &["/etc", "/usr", "/sys"] };
     everywhere.iter().copied().filter(move |path| !granted(path))
@@ -75,7 +76,9 @@ fn name_of(error: &io::Error) -> String {
 /// # Errors
 /// An attribute cannot be read.
 pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
-    let Common { layers, directories, programs, .. } = common;
+    let Common { layers, directories, programs, interpreter, .. } = common;
+    // A child of a script's worker would take the one exec that it has.
+    let starts_none = interpreter.is_none() && !programs.are_run();
     let mut tried = Tried(Vec::new());
     let (no_new_privileges, seccomp, dumpable) = at("read attributes", sys::privileges::attributes())?;
     if layers.privileges {
@@ -121,7 +124,7 @@ pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
         tried.act(Layer::Seccomp, "make a socket", std::net::UdpSocket::bind("127.0.0.1:0"));
         let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(io::Error::from);
         tried.act(Layer::Seccomp, "make a namespace", unshared);
-        if !programs.are_run() {
+        if starts_none {
             tried.act(Layer::Seccomp, "start a program", Command::new("/proc/self/exe").spawn());
         }
     }

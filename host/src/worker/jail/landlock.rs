@@ -65,6 +65,12 @@ fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Err
         let rights = if directory.writable { change } else { read };
         ruleset = ruleset.add_rule(PathBeneath::new(directories::open(directory)?, rights))?;
     }
+    if let Some(interpreter) = &common.interpreter {
+        for (path, rights) in system::of_interpreter(interpreter) {
+            let rights = if path.is_dir() { rights } else { rights & AccessFs::from_file(NEWEST) };
+            ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, rights))?;
+        }
+    }
     if common.programs.are_run() {
         for path in system::readable() {
             ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, readable(path, read)))?;
@@ -73,7 +79,7 @@ fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Err
             let rights = readable(&path, read) | AccessFs::Execute;
             ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(path)?, rights))?;
         }
-    } else if own_root && common.load_by == LoadBy::Copy {
+    } else if common.interpreter.is_none() && own_root && common.load_by == LoadBy::Copy {
         // The dynamic loader opens it by path; its mount is read-only.
         ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(root::CODE_COPY)?, AccessFs::ReadFile))?;
     }

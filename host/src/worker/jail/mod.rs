@@ -3,6 +3,7 @@
 
 mod check;
 pub(super) mod directories;
+mod files;
 pub(super) mod filter;
 mod landlock;
 pub(super) mod limits;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, FailedStep, Layers, LoadBy, Programs, SealReport, WorkerSpec};
+use crate::wire::{Directory, FailedStep, Interpreter, Language, Layers, LoadBy, Programs, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -67,8 +68,20 @@ pub(super) struct Common {
     pub(super) directories: Vec<Directory>,
     /// What may be executed; where anything may, the workers run programs and no plugins.
     pub(super) programs: Programs,
+    /// What takes the place of each worker of a script.
+    pub(super) interpreter: Option<Interpreter>,
     /// Whether the proxy is reached in their network namespace.
     pub(super) listens: bool,
+}
+
+impl Common {
+    /// Whether a worker stays, and the program that it runs is its child.
+    pub(super) fn is_kept(&self) -> bool {
+        match &self.interpreter {
+            Some(interpreter) => interpreter.language == Language::Command,
+            None => self.programs.are_run(),
+        }
+    }
 }
 
 /// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.
@@ -86,11 +99,12 @@ pub(super) fn seal<'a>(
     if layers.namespaces {
         // Mounts need the launcher's user namespace, so they come before the worker's own.
         root::mount_scratch(common.scratch, &spec.rlimits)?;
-        match common.load_by {
+        match (&common.interpreter, common.load_by) {
+            (Some(interpreter), _) => files::unpack(interpreter)?,
             // It loads no code.
-            _ if common.programs.are_run() => {}
-            LoadBy::Copy => root::copy_code()?,
-            LoadBy::Procfs => root::show_descriptors()?,
+            (None, _) if common.programs.are_run() => {}
+            (None, LoadBy::Copy) => root::copy_code()?,
+            (None, LoadBy::Procfs) => root::show_descriptors()?,
         }
         // Its own user namespace, without id maps: processes are counted, and rights over other processes decided, per
         // worker. As a clone flag it would come before the mounts and make the scratch unwritable.
@@ -125,6 +139,11 @@ pub(super) struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
+    /// What takes the worker's place.
+    pub(super) fn interpreter(&self) -> Option<&Interpreter> {
+        self.common.interpreter.as_ref()
+    }
+
     /// Whether the host will pass descriptors.
     pub(super) fn receives_descriptors(&self) -> bool {
         self.spec.receives_descriptors

@@ -30,7 +30,8 @@ const CARRIERS: [&str; 4] = ["/tmp", "/run", "/mnt", "/proc"];
 /// The first mount that failed, or a directory that could not be attached.
 pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<LoadBy, TakeError> {
     let forced = spec.load_by;
-    let links = if spec.programs.are_run() { at("read the system's links", system::links())? } else { Vec::new() };
+    let shows_system = spec.programs.are_run() || spec.interpreter.is_some();
+    let links = if shows_system { at("read the system's links", system::links())? } else { Vec::new() };
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     // Nothing that is mounted from here on may reach the host's tree.
     at(
@@ -55,7 +56,7 @@ pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<Lo
     directories::attach(trees, Path::new(carrier))?;
     let load_by = match forced {
         // A program would see its own descriptors' names there, and the host program's path in the launcher's.
-        _ if spec.programs.are_run() => LoadBy::Copy,
+        _ if shows_system => LoadBy::Copy,
         Some(LoadBy::Copy) => LoadBy::Copy,
         // Before the pivot: afterwards no visible procfs is left that the kernel could compare with.
         _ => mount_proc(&new("proc")),

@@ -7,12 +7,13 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use landlock::{AccessFs, BitFlags};
 use nix::fcntl::AT_FDCWD;
 
 use super::directories::Tree;
-use super::{StepError, at};
+use super::{StepError, at, root, spaces};
 use crate::sys::mount::{Use, mount_setattr, open_file, open_tree};
-use crate::wire::Programs;
+use crate::wire::{Interpreter, Programs};
 
 /// What is shown, and whether libraries are in it. A machine does not have all of them; `/bin` and its like are often
 /// links. Of `/etc`, only what the loader, the links of `/usr/bin` and encrypted connections need: not private keys.
@@ -72,6 +73,38 @@ pub(in crate::worker) fn take(programs: &Programs) -> Result<Vec<Tree>, StepErro
     // One that lies where this process has no right to look is not there, and does not keep the others from running.
     let granted = files.iter().filter_map(|file| copy(file, Use::Executing).ok().map(Ok));
     at("show the system's programs", system.chain(granted).collect())
+}
+
+/// As [`take_interpreter`], for root, before it gives its id up: its own interpreters may lie where nobody else may look.
+/// `None` when there is nothing to do, or when this is not root itself.
+///
+/// # Errors
+/// As [`take_interpreter`].
+pub(in crate::worker) fn take_as_root(interpreter: Option<&Interpreter>) -> Result<Option<Vec<Tree>>, StepError> {
+    if interpreter.is_none() || !spaces::may_map_ids() {
+        return Ok(None);
+    }
+    take_interpreter(interpreter).map(Some)
+}
+
+/// Copies what an interpreter needs out of the machine's tree.
+///
+/// # Errors
+/// Something of it is not there, or is reached through a symbolic link.
+pub(in crate::worker) fn take_interpreter(interpreter: Option<&Interpreter>) -> Result<Vec<Tree>, StepError> {
+    let Some(Interpreter { libraries, files, executed, .. }) = interpreter else { return Ok(Vec::new()) };
+    let read = files.iter().map(|path| (path, Use::Reading));
+    let mapped = libraries.iter().chain(executed).map(|path| (path, Use::Executing));
+    at("show the interpreter", read.chain(mapped).map(|(path, purpose)| copy(path, purpose)).collect())
+}
+
+/// What an interpreter may do with what it sees, the plugin's own files included, once the root stands.
+pub(super) fn of_interpreter(interpreter: &Interpreter) -> Vec<(&Path, BitFlags<AccessFs>)> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let own = if interpreter.is_plugins_own() { AccessFs::Execute.into() } else { BitFlags::EMPTY };
+    let places = interpreter.places().map(|path| (path.as_path(), read));
+    let executed = interpreter.executed.iter().map(|path| (path.as_path(), read | AccessFs::Execute));
+    places.chain(executed).chain([(Path::new(root::CODE), read | own)]).collect()
 }
 
 fn copy(path: &Path, purpose: Use) -> io::Result<Tree> {

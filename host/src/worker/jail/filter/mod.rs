@@ -13,6 +13,7 @@ mod checks;
 mod network;
 mod programs;
 mod rules;
+mod scripts;
 mod sockets;
 
 use changes::CHANGES;
@@ -20,11 +21,12 @@ use checks::checked;
 use network::NETWORK;
 use programs::PROGRAMS;
 use rules::{Action, BASE, Group, NEWEST_KNOWN};
+use scripts::{PROCESSES, SCRIPTS};
 use sockets::SOCKETS;
 
 use super::Common;
 use crate::sys::seccomp::Instruction;
-use crate::wire::WorkerSpec;
+use crate::wire::{Interpreter, WorkerSpec};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the system call filter is written for x86_64; another architecture needs its own table");
@@ -60,16 +62,22 @@ pub(crate) struct Profile {
     programs: bool,
     /// It makes sockets of its own, in a network namespace that holds nothing but the way to the proxy.
     network: bool,
+    /// Its interpreter takes its place, once.
+    script: bool,
+    /// That interpreter makes processes.
+    forks: bool,
 }
 
 impl Profile {
     /// What a worker needs.
     pub(crate) fn of(spec: &WorkerSpec, common: &Common) -> Self {
-        let programs = common.programs.are_run();
+        let programs = common.programs.are_run() || common.is_kept();
+        let interpreter = common.interpreter.as_ref();
+        let (script, forks) = (interpreter.is_some(), interpreter.is_some_and(Interpreter::forks));
         let changes = programs || common.directories.iter().any(|directory| directory.writable);
         // Never both: a stream of the machine's own network could be pointed elsewhere by connect(2).
         let network = common.listens && !spec.receives_descriptors;
-        Self { sockets: spec.receives_descriptors, changes, programs, network }
+        Self { sockets: spec.receives_descriptors, changes, programs, network, script, forks }
     }
 
     fn groups(self) -> impl Iterator<Item = &'static Group> {
@@ -77,7 +85,10 @@ impl Profile {
         let changes = if self.changes { CHANGES } else { &[] };
         let programs = if self.programs { PROGRAMS } else { &[] };
         let network = if self.network { NETWORK } else { &[] };
-        BASE.iter().chain(sockets).chain(changes).chain(programs).chain(network)
+        let script = if self.script { SCRIPTS } else { &[] };
+        let forks = if self.forks { PROCESSES } else { &[] };
+        // What a script may start, only its grants say: a group that allows it stands after the script's own.
+        BASE.iter().chain(sockets).chain(changes).chain(script).chain(forks).chain(programs).chain(network)
     }
 }
 
@@ -97,7 +108,7 @@ pub(crate) fn compile(profile: Profile) -> Vec<Instruction> {
 
 /// The name of a call, or its number where no group lists it.
 pub(crate) fn call_name(number: i32) -> String {
-    let added = SOCKETS.iter().chain(CHANGES).chain(PROGRAMS).chain(NETWORK);
+    let added = SOCKETS.iter().chain(CHANGES).chain(PROGRAMS).chain(NETWORK).chain(SCRIPTS).chain(PROCESSES);
     let mut calls = BASE.iter().chain(added).flat_map(|group| group.calls);
     let listed = calls.find(|(_, listed)| *listed == libc::c_long::from(number));
     listed.map_or_else(|| format!("system call {number}"), |(name, _)| name.trim_start_matches("SYS_").to_owned())

@@ -1,0 +1,73 @@
+//! Commands that a program of the plugin's own answers as programs do: arguments in, output and an exit code out. Each call
+//! is a process of its own, in the sandbox of the plugin.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use migraine_plugin_api::{Invocation, PluginError};
+
+use super::admission::Admitted;
+use super::environment;
+use super::error::CallError;
+use super::host::{Host, sandbox};
+use super::script::{Engine, Scripts};
+use super::scripts::ended;
+use super::services::Filters;
+use super::spec::script_spec;
+use crate::ids::PluginName;
+use crate::sandbox::{CallLimits, Stray, StraySink, Stream};
+use crate::wire::{RanBody, RunBody};
+
+impl Host {
+    /// Runs the program that answers a command.
+    pub(super) fn script_program(
+        &mut self,
+        plugin: &PluginName,
+        admitted: &Admitted,
+        scripts: &Scripts,
+        engine: &Engine,
+        invocation: &Invocation,
+        is_hook: bool,
+    ) -> Result<(), CallError> {
+        let failed = |source| sandbox(plugin, source);
+        let limits: CallLimits = self.command_limits(&invocation.command, is_hook, admitted);
+        let missing = |source| CallError::Interpreter { plugin: plugin.clone(), source };
+        let interpreter = scripts.interpreter(engine).map_err(missing)?;
+        let launcher = self.script_launcher(plugin, admitted, scripts, engine)?;
+        let mut environment = environment::granted(&admitted.permissions, std::env::vars_os());
+        let told = self.told(plugin, admitted);
+        environment.extend(Scripts::variables(&told));
+        let mut arguments = interpreter.arguments;
+        arguments.push(invocation.command.clone());
+        arguments.extend(invocation.args.iter().cloned());
+        let name = interpreter.program.display().to_string();
+        let run = RunBody { file: interpreter.program, name, arguments, directory: told.directory, environment };
+        let stdout_is_taken = self.settings.stdout_is_taken;
+        let spawned = launcher.spawn(&script_spec(&admitted.permissions), &scripts.files, passing_on(stdout_is_taken));
+        let mut worker = spawned.map_err(failed)?;
+        let caller = worker.caller();
+        let ran = worker.run(&run, &caller, &limits);
+        self.settings.voice.used(plugin, &worker.usage());
+        worker.end();
+        match ran.map_err(failed)? {
+            RanBody::Exited(0) => Ok(()),
+            RanBody::Exited(code) => Err(ended(plugin, code)),
+            RanBody::Signalled(signal) => Err(ended(plugin, 128 + signal)),
+            RanBody::NotStarted(number) => {
+                let error = std::io::Error::from_raw_os_error(number);
+                let error = PluginError::failed(format!("its program cannot be started: {error}"));
+                Err(CallError::Plugin { plugin: plugin.clone(), error })
+            }
+        }
+    }
+}
+
+/// Shows what a program prints as the output of the command that it is.
+fn passing_on(stdout_is_taken: bool) -> StraySink {
+    let filters = Mutex::new(Filters::default());
+    Arc::new(move |stray: Stray<'_>| {
+        let stream = if stray.is_stderr { Stream::Err } else { Stream::Out };
+        let mut filters = filters.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever read it has gone: the program is not to blame, and ends by itself.
+        let _ = filters.write(stream, stdout_is_taken, stray.bytes);
+    })
+}
