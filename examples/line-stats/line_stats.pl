@@ -2,7 +2,7 @@
 use strict;
 use warnings;
 
-my $usage = "usage: line-stats count|longest < FILE\n";
+my $usage = "usage: line-stats count|longest LINE...\n";
 my $command = shift @ARGV;
 
 if (!defined $command) {
@@ -15,7 +15,7 @@ if ($command eq '--help' || $command eq '-h' || (@ARGV && ($ARGV[0] eq '--help' 
 }
 if ($command eq 'count') {
     my ($lines, $words, $bytes) = (0, 0, 0);
-    while (my $line = <STDIN>) {
+    for my $line (@ARGV) {
         $lines++;
         $words += () = $line =~ /\S+/g;
         $bytes += length $line;
@@ -23,8 +23,7 @@ if ($command eq 'count') {
     print "$lines lines, $words words, $bytes bytes\n";
 } elsif ($command eq 'longest') {
     my $longest = '';
-    while (my $line = <STDIN>) {
-        chomp $line;
+    for my $line (@ARGV) {
         $longest = $line if length $line > length $longest;
     }
     print "$longest\n";

@@ -42,6 +42,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// The example plugins that are scripts do what their pages say.
+mod script_examples;
 /// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
 mod script_files;
 /// Scripts answer hooks and commands as libraries do.

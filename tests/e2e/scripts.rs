@@ -157,7 +157,9 @@ fn what_fails_is_followed_by_the_next() {
             "on_error": bash("echo third; true"),
         }));
         let home = script.clone().config("fail", &json!("")).installed(Home::of(user));
-        run(&home, WORKFLOW).ends(0).says(&["second: out", "its next handler is tried: plugin 'script' failed: KeyError"]);
+        run(&home, WORKFLOW)
+            .ends(0)
+            .says(&["second: out", "its next handler is tried: plugin 'script' failed: KeyError"]);
         let home = script.config("fail", &json!("yes")).installed(Home::of(user));
         run(&home, WORKFLOW).ends(0).says(&["[script] third", "exit status 4"]).never_says(&["second"]);
         // All within one deadline.
@@ -195,7 +197,8 @@ fn lines() -> Value {
 #[test]
 fn programs_answer_by_arguments_or_by_lines() {
     everybody(|user| {
-        let tool = "print \"@ARGV $ENV{MIGRAINE_KEY}\\n\"; print STDERR \"usage\\n\" unless @ARGV > 1; exit($ARGV[1] // 1)";
+        let tool =
+            "print \"@ARGV $ENV{MIGRAINE_KEY}\\n\"; print STDERR \"usage\\n\" unless @ARGV > 1; exit($ARGV[1] // 1)";
         let perl = json!({"type": "executable", "program": "tool.pl", "interpreter": "perl"});
         let script = Script::new("script")
             .file("tool.pl", tool)
@@ -226,8 +229,16 @@ fn every_kind_sees_the_same_context() {
         own = {k: v for k, v in context.items() if k not in ('output', 'plugin_config')}\n    \
         return {'success': True, 'message': json.dumps(own, separators=(',', ':'), ensure_ascii=False)}\n";
     let events = [
-        "workflow-load", "variable-resolution", "pre-workflow", "pre-command", "post-command", "command-error",
-        "pre-check-status", "workflow-progress", "workflow-error", "post-workflow",
+        "workflow-load",
+        "variable-resolution",
+        "pre-workflow",
+        "pre-command",
+        "post-command",
+        "command-error",
+        "pre-check-status",
+        "workflow-progress",
+        "workflow-error",
+        "post-workflow",
     ];
     let home = Home::new();
     let kinds: [(&str, Value); 3] =
@@ -235,7 +246,10 @@ fn every_kind_sees_the_same_context() {
     for (name, handler) in kinds {
         let script = Script::new(name).file("main.py", text).file("lines.pl", LINES).asking(&["task_read"]);
         // The same place in each manifest, so that the handler has the same name.
-        events.iter().fold(script, |script, event| script.hook(&json!({"event": event, "handler": handler}))).install(&home);
+        events
+            .iter()
+            .fold(script, |script, event| script.hook(&json!({"event": event, "handler": handler})))
+            .install(&home);
     }
     let hooks: Vec<Value> = events.iter().map(|event| json!({"event": event, "handler": "seen"})).collect();
     home.install(&remade("hooks", &json!({"hooks": hooks, "permissions": ["task_read"]})));

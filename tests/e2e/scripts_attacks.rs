@@ -102,7 +102,13 @@ fn a174_nothing_steers_python() {
         let done = steered(
             &home,
             &[],
-            &[("PYTHONPATH", &evil), ("PYTHONHOME", &evil), ("PYTHONSTARTUP", &start), ("PYTHONINSPECT", "1"), ("PYTHONUSERBASE", &evil)],
+            &[
+                ("PYTHONPATH", &evil),
+                ("PYTHONHOME", &evil),
+                ("PYTHONSTARTUP", &start),
+                ("PYTHONINSPECT", "1"),
+                ("PYTHONUSERBASE", &evil),
+            ],
         );
         assert_eq!(done.ends(0).out, "False None 1 1\nFalse\n", "{done:?}");
     });
@@ -255,7 +261,9 @@ fn a183_python_has_what_it_needs() {
 fn a184_values_are_never_text_that_runs() {
     everybody(|user| {
         let text = "printf '<%s>' \"$MIGRAINE_VALUE\" \"$MIGRAINE_VAR_X\" \"$MIGRAINE_CMD_OUTPUT\"";
-        for value in ["\"; touch pwned; #", "$(touch pwned)", "`touch pwned`", "a\nb", "*", "~", "';touch pwned;'", "-n", "\\"] {
+        for value in
+            ["\"; touch pwned; #", "$(touch pwned)", "`touch pwned`", "a\nb", "*", "~", "';touch pwned;'", "-n", "\\"]
+        {
             let script = Script::bash("post-command", text).asking(&["task_read"]).config("value", &json!(""));
             let home = script.installed(Home::of(user));
             home.ok(&["plugin", "config", "script", "set", "value", "--", value]);
@@ -274,7 +282,9 @@ fn a185_a_value_stays_an_argument() {
         let home = Script::bash_command("printf '<%s>' \"$@\"; echo").installed(Home::of(user));
         assert_eq!(go(&home, &["--", "--command=sh", "-c", "*"]).ends(0).out, "<--><--command=sh><-c><*>\n");
         let perl = json!({"type": "executable", "program": "t.pl", "interpreter": "perl"});
-        let script = Script::new("script").file("t.pl", "print join('|', @ARGV), \"\\n\"").command(&json!({"name": "go", "handler": perl}));
+        let script = Script::new("script")
+            .file("t.pl", "print join('|', @ARGV), \"\\n\"")
+            .command(&json!({"name": "go", "handler": perl}));
         let home = script.installed(Home::of(user));
         assert_eq!(go(&home, &["-e", "exit 3", "--help"]).ends(0).out, "go|-e|exit 3|--help\n");
     });

@@ -43,11 +43,7 @@ pub(super) struct Admitted {
 ///
 /// # Errors
 /// It is not there, not enabled, damaged, or no longer trusted.
-pub(super) fn admit(
-    home: &Home,
-    name: &PluginName,
-    mut known: impl FnMut(&Entry),
-) -> Result<Admitted, CallError> {
+pub(super) fn admit(home: &Home, name: &PluginName, mut known: impl FnMut(&Entry)) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
     let found = home.load_plugin_with(name, |entry| {
         if entry.status() == Status::Enabled {

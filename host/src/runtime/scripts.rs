@@ -34,9 +34,8 @@ impl Host {
         scripts: &Scripts,
         engine: &Engine,
     ) -> Result<Arc<Launcher>, CallError> {
-        let interpreter = scripts
-            .interpreter(engine)
-            .map_err(|source| CallError::Interpreter { plugin: plugin.clone(), source })?;
+        let interpreter =
+            scripts.interpreter(engine).map_err(|source| CallError::Interpreter { plugin: plugin.clone(), source })?;
         let started = self.launchers.for_scripts(plugin, engine, interpreter, &admitted.permissions);
         started.map_err(|source| super::host::sandbox(plugin, source))
     }

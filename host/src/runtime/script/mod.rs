@@ -187,7 +187,13 @@ impl Scripts {
     }
 
     /// The body of a call of a command, in the form that its engine reads.
-    pub(super) fn command_body(&self, engine: &Engine, invocation: &Invocation, json: &[u8], told: &Told<'_>) -> Vec<u8> {
+    pub(super) fn command_body(
+        &self,
+        engine: &Engine,
+        invocation: &Invocation,
+        json: &[u8],
+        told: &Told<'_>,
+    ) -> Vec<u8> {
         match engine {
             Engine::Bash => bash::command(invocation, told),
             Engine::Program(_) if self.speaks_lines(engine) => lines::command(json, told),

@@ -127,7 +127,12 @@ fn library_of(program: &Path) -> Option<(PathBuf, String)> {
     let named = program.file_name()?.to_str()?.strip_prefix("python").unwrap_or_default().to_owned();
     let lib = prefix.join("lib");
     let listed = fs::read_dir(&lib).into_iter().flatten().flatten().filter_map(|entry| {
-        entry.file_name().to_str()?.strip_prefix("python").filter(|version| version.starts_with("3.")).map(str::to_owned)
+        entry
+            .file_name()
+            .to_str()?
+            .strip_prefix("python")
+            .filter(|version| version.starts_with("3."))
+            .map(str::to_owned)
     });
     let library = |version: &String| lib.join(format!("python{version}"));
     let found = std::iter::once(named).chain(listed).find(|version| library(version).join("os.py").is_file())?;
