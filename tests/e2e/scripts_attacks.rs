@@ -102,7 +102,13 @@ fn a174_nothing_steers_python() {
         let done = steered(
             &home,
             &[],
-            &[("PYTHONPATH", &evil), ("PYTHONHOME", &evil), ("PYTHONSTARTUP", &start), ("PYTHONINSPECT", "1"), ("PYTHONUSERBASE", &evil)],
+            &[
+                ("PYTHONPATH", &evil),
+                ("PYTHONHOME", &evil),
+                ("PYTHONSTARTUP", &start),
+                ("PYTHONINSPECT", "1"),
+                ("PYTHONUSERBASE", &evil),
+            ],
         );
         assert_eq!(done.ends(0).out, "False None 1 1\nFalse\n", "{done:?}");
     });
@@ -163,8 +169,8 @@ fn a179_what_was_verified_runs() {
         assert_eq!(home.run(["plugin", "run", "script", "py"]).ends(0).out, "python /dev/code/plugin/main.py\n");
         // A file of the store that was changed is refused.
         let changed = changed_file(&home, "main.py");
-        fs::write(&changed, "def f(args, context):\n    print('changed')\n").unwrap();
-        home.run(["plugin", "run", "script", "py"]).ends(6).says(&["error[integrity]"]).never_says(&["changed\n"]);
+        fs::write(&changed, "def f(args, context):\n    print('chan' + 'ged code')\n").unwrap();
+        home.run(["plugin", "run", "script", "py"]).ends(6).says(&["error[integrity]"]).never_says(&["changed code"]);
     });
 }
 
@@ -255,7 +261,9 @@ fn a183_python_has_what_it_needs() {
 fn a184_values_are_never_text_that_runs() {
     everybody(|user| {
         let text = "printf '<%s>' \"$MIGRAINE_VALUE\" \"$MIGRAINE_VAR_X\" \"$MIGRAINE_CMD_OUTPUT\"";
-        for value in ["\"; touch pwned; #", "$(touch pwned)", "`touch pwned`", "a\nb", "*", "~", "';touch pwned;'", "-n", "\\"] {
+        for value in
+            ["\"; touch pwned; #", "$(touch pwned)", "`touch pwned`", "a\nb", "*", "~", "';touch pwned;'", "-n", "\\"]
+        {
             let script = Script::bash("post-command", text).asking(&["task_read"]).config("value", &json!(""));
             let home = script.installed(Home::of(user));
             home.ok(&["plugin", "config", "script", "set", "value", "--", value]);
@@ -274,7 +282,9 @@ fn a185_a_value_stays_an_argument() {
         let home = Script::bash_command("printf '<%s>' \"$@\"; echo").installed(Home::of(user));
         assert_eq!(go(&home, &["--", "--command=sh", "-c", "*"]).ends(0).out, "<--><--command=sh><-c><*>\n");
         let perl = json!({"type": "executable", "program": "t.pl", "interpreter": "perl"});
-        let script = Script::new("script").file("t.pl", "print join('|', @ARGV), \"\\n\"").command(&json!({"name": "go", "handler": perl}));
+        let script = Script::new("script")
+            .file("t.pl", "print join('|', @ARGV), \"\\n\"")
+            .command(&json!({"name": "go", "handler": perl}));
         let home = script.installed(Home::of(user));
         assert_eq!(go(&home, &["-e", "exit 3", "--help"]).ends(0).out, "go|-e|exit 3|--help\n");
     });

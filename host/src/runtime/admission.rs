@@ -21,7 +21,7 @@ pub(super) enum Code {
     /// The verified bytes of its library.
     Library(OwnedFd),
     /// Its verified scripts.
-    Scripts(Scripts),
+    Scripts(Box<Scripts>),
 }
 
 /// A plugin that may run.
@@ -43,11 +43,7 @@ pub(super) struct Admitted {
 ///
 /// # Errors
 /// It is not there, not enabled, damaged, or no longer trusted.
-pub(super) fn admit(
-    home: &Home,
-    name: &PluginName,
-    mut known: impl FnMut(&Entry),
-) -> Result<Admitted, CallError> {
+pub(super) fn admit(home: &Home, name: &PluginName, mut known: impl FnMut(&Entry)) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
     let found = home.load_plugin_with(name, |entry| {
         if entry.status() == Status::Enabled {
@@ -73,7 +69,7 @@ pub(super) fn admit(
             store(StoreError::Integrity { digest: tree.digest, why: format!("its manifest is not valid: {error}") })
         };
         let manifest = tree.manifest().map_err(damaged)?;
-        Code::Scripts(Scripts::new(manifest, tree.contents()).map_err(sandbox)?)
+        Code::Scripts(Box::new(Scripts::new(manifest, tree.contents()).map_err(sandbox)?))
     } else {
         Code::Library(seal_code(tree.library()).map_err(sandbox)?)
     };

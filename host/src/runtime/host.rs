@@ -14,9 +14,9 @@ use super::environment;
 use super::error::CallError;
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::script::{Engine, Told};
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
-use super::script::{Engine, Told};
 use super::spec::{script_spec, worker_spec};
 use super::wall;
 use crate::ids::PluginName;
@@ -144,7 +144,7 @@ impl Host {
         let body = serde_json::to_vec(context).map_err(|error| control(plugin, error.into()))?;
         let admitted = self.admit(plugin)?;
         if let Code::Scripts(scripts) = &admitted.code {
-            return self.script_hook(plugin, &admitted, scripts, context, body);
+            return self.script_hook(plugin, &admitted, scripts, context, &body);
         }
         let request = Request::of_hook((&Engine::Library, 0), &body, context);
         let reply = self.call(plugin, &request)?;
@@ -216,12 +216,7 @@ impl Host {
     }
 
     /// The plugin's worker, made within the call's limits if there is none.
-    fn take_worker(
-        &mut self,
-        plugin: &PluginName,
-        engine: &Engine,
-        limits: &CallLimits,
-    ) -> Result<Worker, CallError> {
+    fn take_worker(&mut self, plugin: &PluginName, engine: &Engine, limits: &CallLimits) -> Result<Worker, CallError> {
         if let Some(worker) = self.workers.remove(&(plugin.clone(), engine.clone())) {
             return Ok(worker);
         }
@@ -357,7 +352,12 @@ impl Host {
         CallLimits { wall, cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
     }
 
-    pub(super) fn side<'a>(&'a self, plugin: &'a PluginName, permissions: &'a [Permission], limits: &CallLimits) -> Side<'a> {
+    pub(super) fn side<'a>(
+        &'a self,
+        plugin: &'a PluginName,
+        permissions: &'a [Permission],
+        limits: &CallLimits,
+    ) -> Side<'a> {
         Side {
             plugin,
             permissions,

@@ -76,8 +76,7 @@ impl Launchers {
         let directories = granted(grants, &self.places)?;
         let starts_programs = grants.iter().any(|grant| grant.kind() == PermissionKind::Exec);
         let programs = if starts_programs { programs::granted(grants, &directories) } else { Programs::None };
-        let spec =
-            LauncherSpec { directories, programs, interpreter: Some(interpreter), ..LauncherSpec::default() };
+        let spec = LauncherSpec { directories, programs, interpreter: Some(interpreter), ..LauncherSpec::default() };
         let key = (plugin.clone(), engine.clone());
         if let Some((_, launcher)) = self.scripts.get(&key).filter(|(running, _)| *running == spec) {
             return Ok(Arc::clone(launcher));

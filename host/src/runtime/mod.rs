@@ -24,8 +24,8 @@ pub mod wall;
 
 pub use error::CallError;
 pub use host::Host;
-pub use script::{InterpreterError, Python};
 pub use proxy::{Gate, Proxy, proxy_variables};
+pub use script::{InterpreterError, Python};
 pub use services::Voice;
 pub use settings::Settings;
 pub use spec::worker_spec;

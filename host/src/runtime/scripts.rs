@@ -34,9 +34,8 @@ impl Host {
         scripts: &Scripts,
         engine: &Engine,
     ) -> Result<Arc<Launcher>, CallError> {
-        let interpreter = scripts
-            .interpreter(engine)
-            .map_err(|source| CallError::Interpreter { plugin: plugin.clone(), source })?;
+        let interpreter =
+            scripts.interpreter(engine).map_err(|source| CallError::Interpreter { plugin: plugin.clone(), source })?;
         let started = self.launchers.for_scripts(plugin, engine, interpreter, &admitted.permissions);
         started.map_err(|source| super::host::sandbox(plugin, source))
     }
@@ -48,7 +47,7 @@ impl Host {
         admitted: &Admitted,
         scripts: &Scripts,
         context: &Context,
-        json: Vec<u8>,
+        json: &[u8],
     ) -> Result<HookResult, CallError> {
         let started = awake::now();
         let mut last = None;
@@ -58,7 +57,7 @@ impl Host {
                 self.tell_of_fallback(plugin, &error);
             }
             let told = self.told(plugin, admitted);
-            let (body, raw) = scripts.hook_body(&engine, context, json.clone(), &told);
+            let (body, raw) = scripts.hook_body(&engine, context, json, &told);
             let request = Request { raw, ..Request::of_hook((&engine, number), &body, context) };
             let whole = self.limits(&request, admitted);
             let wall = whole.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started)));
@@ -119,7 +118,7 @@ impl Host {
         };
         let engine = scripts.engine(number);
         if scripts.is_run(&engine) {
-            return self.script_program(plugin, admitted, scripts, &engine, invocation, is_hook);
+            return self.script_program(plugin, admitted, scripts, &engine, (invocation, is_hook));
         }
         let body = scripts.command_body(&engine, invocation, json, &self.told(plugin, admitted));
         let (kind, stdin) = (Kind::Command, invocation.stdin);
@@ -181,7 +180,9 @@ fn printed(answer: &[u8]) -> Option<(i32, Vec<u8>)> {
         exit_code: i32,
         output: String,
     }
-    let Printed { exit_code, output } = serde_json::from_slice::<Option<Printed>>(answer).ok()?.unwrap_or_default();
+    // As a map first: a list would pass for the fields in their order.
+    let fields: Option<serde_json::Map<_, _>> = serde_json::from_slice(answer).ok()?;
+    let Printed { exit_code, output } = serde_json::from_value(fields.unwrap_or_default().into()).ok()?;
     Some((exit_code, output.into_bytes()))
 }
 

@@ -22,8 +22,8 @@ use super::worker::{Channel, Worker};
 use crate::controls::{self, Check, makes};
 use crate::sys;
 use crate::wire::{
-    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, Language, LauncherSpec, Layers, LoadBy,
-    ToLauncher, WorkerSpec,
+    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, Language, LauncherSpec,
+    Layers, LoadBy, ToLauncher, WorkerSpec,
 };
 
 /// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.

@@ -42,9 +42,7 @@ impl Worker {
             Ok(Line { error: Some(message), answer: None, .. }) => {
                 Ok((Kind::Failed, serde_json::to_vec(&PluginError::failed(message)).unwrap_or_default()))
             }
-            Ok(Line { answer, error: None, .. }) => {
-                Ok((Kind::Reply, serde_json::to_vec(&answer).unwrap_or_default()))
-            }
+            Ok(Line { answer, error: None, .. }) => Ok((Kind::Reply, serde_json::to_vec(&answer).unwrap_or_default())),
             Ok(_) => Err(self.broken("an answer that is an error as well".to_owned())),
             Err(error) => Err(self.broken(format!("its line is not an answer: {error}"))),
         }

@@ -374,9 +374,9 @@ impl Worker {
             self.ask_in_line(call, body)
         } else {
             match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
-            Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
-            // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
-            _ => self.listen(call, limits, side),
+                Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
+                // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
+                _ => self.listen(call, limits, side),
             }
         };
         // Before the output is passed on: the caller's slow terminal is not the plugin's time.

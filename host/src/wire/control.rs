@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Interpreter, Programs};
 use super::limits::Rlimits;
+use super::{Interpreter, Programs};
 
 /// Which layers a worker seals itself with: all of them, but where [`LauncherSpec::layers`] can be told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,8 +76,23 @@ mod tests {
     #[test]
     fn junk_is_no_answer() {
         for text in [
-            "", "x", "{} {}", "{}x", "x{}", "\u{feff}{}", "{\"a\":NaN}", "{\"a\":Infinity}", "NaN", "{'a':1}", "[1]", "1",
-            "true", "\"text\"", "{\"success\":1}", "{\"a\":1,}", "{\"a\"",
+            "",
+            "x",
+            "{} {}",
+            "{}x",
+            "x{}",
+            "\u{feff}{}",
+            "{\"a\":NaN}",
+            "{\"a\":Infinity}",
+            "NaN",
+            "{'a':1}",
+            "[1]",
+            "1",
+            "true",
+            "\"text\"",
+            "{\"success\":1}",
+            "{\"a\":1,}",
+            "{\"a\"",
         ] {
             assert!(hook_result(text.as_bytes()).is_err(), "{text}");
         }

@@ -7,8 +7,14 @@ use crate::runtime::programs::loader;
 use crate::wire::{Interpreter, Language};
 
 /// Directories and files that code is mapped from, where they exist.
-const LIBRARIES: [&str; 6] =
-    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64", "/lib64", "/etc/ld.so.cache"];
+const LIBRARIES: [&str; 6] = [
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib64",
+    "/lib64",
+    "/etc/ld.so.cache",
+];
 /// The same on machines without directories for each architecture.
 const PLAIN_LIBRARIES: [&str; 2] = ["/usr/lib", "/lib"];
 /// What every language's library reads.
@@ -82,7 +88,10 @@ pub(super) fn of_system(
     read: &[&str],
 ) -> Result<Interpreter, InterpreterError> {
     let Some(loader) = loader(&program) else {
-        return Err(InterpreterError::Unusable { path: program, reason: "it is no program of this machine".to_owned() });
+        return Err(InterpreterError::Unusable {
+            path: program,
+            reason: "it is no program of this machine".to_owned(),
+        });
     };
     let mut libraries = libraries();
     for place in more {

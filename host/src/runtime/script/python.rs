@@ -127,7 +127,12 @@ fn library_of(program: &Path) -> Option<(PathBuf, String)> {
     let named = program.file_name()?.to_str()?.strip_prefix("python").unwrap_or_default().to_owned();
     let lib = prefix.join("lib");
     let listed = fs::read_dir(&lib).into_iter().flatten().flatten().filter_map(|entry| {
-        entry.file_name().to_str()?.strip_prefix("python").filter(|version| version.starts_with("3.")).map(str::to_owned)
+        entry
+            .file_name()
+            .to_str()?
+            .strip_prefix("python")
+            .filter(|version| version.starts_with("3."))
+            .map(str::to_owned)
     });
     let library = |version: &String| lib.join(format!("python{version}"));
     let found = std::iter::once(named).chain(listed).find(|version| library(version).join("os.py").is_file())?;
@@ -136,6 +141,6 @@ fn library_of(program: &Path) -> Option<(PathBuf, String)> {
 
 /// The version that a directory of the path is named after, as pyenv does.
 fn full_version(program: &Path, short: &str) -> Option<String> {
-    let parts = program.components().filter_map(|part| part.as_os_str().to_str());
-    parts.filter(|part| part.starts_with(&format!("{short}."))).last().map(str::to_owned)
+    let mut parts = program.components().filter_map(|part| part.as_os_str().to_str());
+    parts.rfind(|part| part.starts_with(&format!("{short}."))).map(str::to_owned)
 }
