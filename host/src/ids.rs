@@ -55,6 +55,7 @@ pub const RESERVED_NAMES: &[&str] = &[
     "revoke",
     "rollback",
     "run",
+    "script-adapter",
     "search",
     "stats",
     "test",

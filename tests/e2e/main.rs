@@ -4,6 +4,8 @@
 
 /// Listed attacks that the product itself stops.
 mod attacks;
+/// What a careful reader would stop at in scripts is found, and what is harmless is not.
+mod audit;
 /// A subscription runs a command of its plugin with the variables it names, and nothing else.
 mod bound;
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
@@ -40,6 +42,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
+mod script_files;
 /// Scripts answer hooks and commands as libraries do.
 mod scripts;
 /// What scripts try, and the kernel refuses.

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::sys::termios::{FlushArg, tcflush};
 
+use super::plugin::audit::words;
 use crate::manage::{Prompt, Question};
 use crate::policy::{Access, Ask, Item};
 use crate::store::Trust;
@@ -65,6 +66,14 @@ fn introduction(question: &Question<'_>) -> String {
     for ask in question.asks {
         let danger = ask.danger.as_ref().map(|why| format!("\n      DANGEROUS: {why}")).unwrap_or_default();
         text.push_str(&format!("  - {}{danger}\n", ask.words));
+    }
+    if let Some(scan) = question.scan {
+        for finding in &scan.findings {
+            text.push_str(&format!("  ! {}\n", words(finding)));
+        }
+        for file in &scan.not_scanned {
+            text.push_str(&format!("  ! {}: nobody has looked into it\n", safe_line(file)));
+        }
     }
     if !question.description.is_empty() {
         text.push_str(&format!("Its author says: \"{}\"\n", safe_line(question.description)));

@@ -10,6 +10,7 @@ use super::ManageError;
 use super::consent::{Asking, Consenting};
 use super::enable::{entry, replace};
 use crate::ids::PluginName;
+use crate::package::manifest::bytes;
 use crate::policy::{PolicyError, used_keys};
 use crate::store::{Entry, Home};
 
@@ -150,7 +151,11 @@ fn read_value(name: &PluginName, key: &str, text: &str, default: &Value) -> Resu
     if text.len() > VALUE_MAX {
         return refuse(format!("a value has at most {VALUE_MAX} bytes"));
     }
-    if default.is_string() {
+    if let Some(size) = default.as_str() {
+        // What the plugin takes for a size must stay one.
+        if bytes(size).is_some() && bytes(text).is_none() {
+            return refuse("it is no size; write a whole number with KB, MB or GB, such as 10MB".to_owned());
+        }
         return Ok(Value::String(text.to_owned()));
     }
     let value = match serde_json::from_str::<Value>(text) {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::ManageError;
 use super::directories::{Directories, permission};
 use crate::ids::PluginName;
+use crate::package::scan::Scan;
 use crate::policy::{
     Access, Ask, Consent, Decisions, DirectoryScope, Grant, Item, Request, asks, decide, opened, resolve,
 };
@@ -32,6 +33,8 @@ pub struct Question<'a> {
     pub trust: &'a Trust,
     /// The author's one line, not made safe to show.
     pub description: &'a str,
+    /// What was found in its scripts, where they were looked at just now.
+    pub scan: Option<&'a Scan>,
     /// What is asked for and not accepted yet.
     pub asks: &'a [Ask],
     /// Reads what a person types for a directory.
@@ -77,6 +80,7 @@ pub(super) struct Asking<'a> {
     pub(super) version: &'a semver::Version,
     pub(super) trust: &'a Trust,
     pub(super) description: &'a str,
+    pub(super) scan: Option<&'a Scan>,
     pub(super) permissions: &'a [Permission],
     pub(super) hooks: &'a [HookSpec],
     pub(super) commands: &'a [CommandSpec],
@@ -99,6 +103,7 @@ impl<'a> Asking<'a> {
             version: &entry.version,
             trust: &entry.trust,
             description: &entry.description,
+            scan: None,
             permissions: &entry.asked,
             hooks: &entry.hooks,
             commands: &entry.commands,
@@ -145,8 +150,9 @@ impl Consenting<'_> {
             if rest.is_empty() {
                 break;
             }
-            let Asking { version, trust, description, .. } = *asking;
-            let question = Question { name, version, trust, description, asks: &rest, directories: self.directories };
+            let Asking { version, trust, description, scan, .. } = *asking;
+            let directories = self.directories;
+            let question = Question { name, version, trust, description, scan, asks: &rest, directories };
             let Some(more) = self.prompt.ask(&question) else { break };
             answered.extend(more);
             shown.extend(rest);

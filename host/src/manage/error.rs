@@ -46,6 +46,14 @@ pub enum ManageError {
         /// Why.
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", safe_line(&path.to_string_lossy()))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A directory that no plugin may have.
     #[error("no plugin may have {}: {why}", safe_line(&path.to_string_lossy()))]
     Directory {
@@ -204,7 +212,7 @@ impl Coded for ManageError {
             Self::Package { source, .. } => source.code(),
             Self::Policy { source, .. } => source.code(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
-            Self::File { .. } => Code::Io,
+            Self::File { .. } | Self::Write { .. } => Code::Io,
             Self::Directory { .. } | Self::TooManyDirectories { .. } => Code::DirectoryRefused,
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
@@ -232,10 +240,10 @@ impl Coded for ManageError {
             Self::Package { source, .. } => return source.help(),
             Self::Policy { source, .. } => return source.help(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "give the path of a .mgp file or of a .so file, or the name of a plugin in the plugins folder"
+                "give the path of a .mgp file, of a .so file or of scripts, or the name of a plugin in the plugins folder"
                     .to_owned()
             }
-            Self::File { .. } => return None,
+            Self::File { .. } | Self::Write { .. } => return None,
             Self::Directory { .. } => "name a directory that holds only what the plugin is to see".to_owned(),
             Self::TooManyDirectories { name, .. } => format!(
                 "grant one that holds several of them, or take others back: migraine plugin revoke {name} filesystem"

@@ -1,9 +1,9 @@
 //! What is shown of a plugin: the fields of the reports, and `info`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use migraine_plugin_api::{CommandSpec, HookSpec, Manifest, Permission, Timeout};
+use migraine_plugin_api::{CommandSpec, Executable, Handler, HookSpec, Manifest, Permission, Timeout};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use super::verify::judge_tree;
 use super::{ManageError, manifest_file};
 use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::package::Opened;
+use crate::package::{Index, Opened};
 use crate::policy::Ask;
 use crate::store::{Entry, Home, State, Status, Trust};
 
@@ -27,6 +27,11 @@ pub struct PluginInfo {
     pub version: String,
     /// How it stands.
     pub status: Status,
+    /// What answers its calls.
+    pub kind: PluginKind,
+    /// What its scripts are written in or run by, each once: `python`, `bash`, `program`, or the name of an interpreter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<String>,
     /// One line of the author's.
     pub description: String,
     /// Who wrote it, as the manifest says; not in lists.
@@ -63,6 +68,43 @@ pub struct PluginInfo {
     pub path: Option<PathBuf>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
+    /// The files of a plugin of scripts; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+}
+
+/// What answers the calls of a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PluginKind {
+    /// A library.
+    Native,
+    /// Scripts or programs, through the adapter that is built in.
+    Script,
+}
+
+impl PluginKind {
+    /// As it is shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Script => "script",
+        }
+    }
+}
+
+/// What scripts are written in or run by, in the order of names.
+fn runs(commands: &[CommandSpec], hooks: &[HookSpec]) -> Vec<String> {
+    let commands = commands.iter().filter_map(|command| command.handler.clone());
+    let handlers = commands.chain(hooks.iter().flat_map(HookSpec::scripts));
+    let word = |handler| match handler {
+        Handler::Python { .. } => "python".to_owned(),
+        Handler::Bash(_) => "bash".to_owned(),
+        Handler::Executable(Executable { interpreter: Some(interpreter), .. }) => interpreter,
+        _ => "program".to_owned(),
+    };
+    handlers.map(word).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// A command, as it is shown.
@@ -143,10 +185,13 @@ impl PluginInfo {
             granted_timeout: entry.timeout(&spec.name),
             ..CommandInfo::of(name.as_str(), spec)
         });
+        let runs = runs(&entry.commands, &entry.hooks);
         Self {
             name: name.to_string(),
             version: entry.version.to_string(),
             status: entry.status(),
+            kind: if runs.is_empty() { PluginKind::Native } else { PluginKind::Script },
+            runs,
             description: entry.description.clone(),
             author: String::new(),
             license: String::new(),
@@ -163,6 +208,7 @@ impl PluginInfo {
             installed_at: Some(entry.installed_at.clone()),
             path: None,
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
+            files: Vec::new(),
         }
     }
 
@@ -172,6 +218,8 @@ impl PluginInfo {
             name,
             version: String::new(),
             status: Status::Error,
+            kind: PluginKind::Native,
+            runs: Vec::new(),
             description: String::new(),
             author: String::new(),
             license: String::new(),
@@ -188,11 +236,14 @@ impl PluginInfo {
             installed_at: None,
             path: Some(path),
             problem: Some(problem),
+            files: Vec::new(),
         }
     }
 
     /// One that is not installed, as its manifest describes it.
     pub(super) fn described_by(mut self, manifest: Manifest) -> Self {
+        self.kind = if manifest.is_script() { PluginKind::Script } else { PluginKind::Native };
+        self.runs = runs(&manifest.commands, &manifest.hooks);
         self.commands = manifest.commands.iter().map(|spec| CommandInfo::of(&manifest.name, spec)).collect();
         self.name = manifest.name;
         self.version = manifest.version;
@@ -239,7 +290,8 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
     shown.rules = Some(Rules::of(entry, &home.policy()?));
     match verified_manifest(home, state, entry) {
         Err(problem) => return Ok(shown.with_problem(problem.to_string())),
-        Ok(manifest) => {
+        Ok((manifest, files)) => {
+            shown.files = files;
             shown.author = manifest.author;
             shown.license = manifest.license;
             shown.install_requires = manifest.install_requires;
@@ -249,11 +301,16 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
 }
 
 /// Read only once the files were compared and the signature was judged.
-fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<Manifest, ManageError> {
+fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<(Manifest, Vec<String>), ManageError> {
     let tree = home.load(&entry.digest)?;
     judge_tree(home, state, &tree)?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
-    tree.manifest().map_err(refused)
+    Ok((tree.manifest().map_err(refused)?, script_paths(&tree.index)))
+}
+
+/// The files of scripts; the one file of a library says nothing more than its name.
+fn script_paths(index: &Index) -> Vec<String> {
+    if index.holds_scripts() { index.files.iter().map(|file| file.path.clone()).collect() } else { Vec::new() }
 }
 
 fn of_manifest(home: &Home, state: &State, path: PathBuf) -> Result<PluginInfo, ManageError> {
@@ -278,6 +335,7 @@ pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Ope
     shown.version = opened.index.version.to_string();
     shown.digest = Some(opened.digest());
     shown.permissions.clone_from(&opened.index.permissions);
+    shown.files = script_paths(&opened.index);
     shown.status = Status::Discovered;
     let trust = match judged(home, state, &opened, false) {
         Ok(trust) => trust,

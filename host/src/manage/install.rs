@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::consent::{Asking, Consenting, Settled};
 use super::info::MissingItem;
 use super::source::{judged, locate, open_file, unpacked};
-use super::{ManageError, source};
+use super::{ManageError, audit, source};
 use crate::ids::{Digest, PluginName};
 use crate::package::Package;
+use crate::package::scan::{Finding, Scan};
 use crate::policy::{Ask, granted_words};
 use crate::store::{Entry, Home, Status, Trust};
 
@@ -46,6 +47,9 @@ pub struct InstallReport {
     pub missing: Vec<MissingItem>,
     /// Settings of the user that the new version does not have or does not take any more.
     pub dropped_config: Vec<String>,
+    /// What a careful reader would stop at in its scripts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// The same as `missing`, for the error that ends the command.
     #[serde(skip)]
     pub asks: Vec<Ask>,
@@ -70,14 +74,15 @@ pub fn install(
     let before = state.plugins.get(&name);
     refuse_rollback(&package, before)?;
     let (overrides, dropped_config) = kept_overrides(&package, before);
-    let settled = judge_consent(&package, &trust, before, &overrides, consenting)?;
+    let scan = audit::of_package(&package);
+    let settled = judge_consent(&package, &scan, &trust, before, &overrides, consenting)?;
     if before.is_some_and(|before| before.enabled) && !settled.consent.is_complete() {
         let command = format!("migraine plugin install {}{}", shown(&path), consenting.flags());
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
     }
     let entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
     commit(home, &package, before, entry.clone())?;
-    Ok(report(&package, &entry, before, settled, dropped_config))
+    Ok(InstallReport { findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
 }
 
 fn shown(path: &Path) -> String {
@@ -113,6 +118,7 @@ fn kept_overrides(package: &Package, before: Option<&Entry>) -> (Config, Vec<Str
 
 fn judge_consent(
     package: &Package,
+    scan: &Scan,
     trust: &Trust,
     before: Option<&Entry>,
     overrides: &Config,
@@ -126,6 +132,7 @@ fn judge_consent(
         version: &package.index.version,
         trust,
         description: &manifest.description,
+        scan: package.index.holds_scripts().then_some(scan),
         permissions: &manifest.permissions,
         hooks: &manifest.hooks,
         commands: &manifest.commands,
@@ -204,6 +211,7 @@ fn report(
         granted: granted_words(&settled.asks, &settled.consent),
         missing: settled.consent.missing.iter().map(MissingItem::of).collect(),
         dropped_config,
+        findings: Vec::new(),
         asks: settled.consent.missing,
     }
 }

@@ -17,6 +17,8 @@ use crate::store::{Entry, Home, Problem, ProblemKind, State, Status};
 pub struct ListRequest {
     /// Only those that stand so.
     pub status: Option<Status>,
+    /// List the plugins that are part of this program as well.
+    pub built_in: bool,
     /// Folders to look into besides the home directory's own.
     pub folders: Vec<PathBuf>,
 }
@@ -26,11 +28,32 @@ pub struct ListRequest {
 pub struct ListReport {
     /// By name; installed ones first.
     pub plugins: Vec<PluginInfo>,
+    /// Plugins that are part of this program, where they were asked for; not counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub built_in: Vec<BuiltIn>,
     /// The numbers of those.
     pub summary: Summary,
     /// What could not be loaded.
     pub warnings: Vec<Warning>,
 }
+
+/// A plugin that is part of this program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BuiltIn {
+    /// Its name, which no other plugin can have.
+    pub name: &'static str,
+    /// The program's version.
+    pub version: &'static str,
+    /// One line.
+    pub description: &'static str,
+}
+
+/// What runs the scripts of other plugins.
+const ADAPTER: BuiltIn = BuiltIn {
+    name: "script-adapter",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "Runs plugins that are Python, Bash or programs of any language",
+};
 
 /// Numbers of plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -108,7 +131,8 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
         disabled: count(&[Status::Disabled]),
         errors: count(&[Status::Error, Status::Quarantined]),
     };
-    Ok(ListReport { plugins, summary, warnings })
+    let built_in = if request.built_in && request.status.is_none() { vec![ADAPTER] } else { Vec::new() };
+    Ok(ListReport { plugins, built_in, summary, warnings })
 }
 
 fn warning(plugin: &PluginInfo) -> Warning {

@@ -2,6 +2,7 @@
 //! prints, and no byte of a plugin is executed.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod config;
 mod consent;
 mod directories;
@@ -12,6 +13,7 @@ mod info;
 mod install;
 mod list;
 mod manifest_file;
+mod package;
 mod revoke;
 mod rules;
 mod script_files;
@@ -23,15 +25,17 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditReport, audit};
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use health::{HealthCheck, health};
-pub use info::{CommandInfo, MissingItem, PluginInfo, Signature, info};
+pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
-pub use list::{ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use package::{PackageReport, PackageRequest, package};
 pub use revoke::{RevokeReport, revoke};
 pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};

@@ -15,6 +15,7 @@ pub mod index;
 pub mod manifest;
 mod opened;
 pub mod path;
+pub mod scan;
 pub mod scripts;
 pub mod sidecar;
 mod signature;

@@ -1,6 +1,7 @@
 //! `plugin install`.
 
 use super::InstallArgs;
+use super::audit::words;
 use super::show::trust_line;
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
@@ -14,6 +15,9 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     session.out.report(&report, |report| text(report, &session.out))?;
     if report.trust == Trust::Unsigned {
         session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));
+    }
+    for finding in &report.findings {
+        session.out.warning(&words(finding));
     }
     for key in &report.dropped_config {
         session.out.warning(&format!("the setting `{key}` is gone: version {} does not take it", report.version));

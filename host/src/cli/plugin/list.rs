@@ -17,7 +17,7 @@ const LEAST: [usize; 3] = [20, 10, 12];
 pub(super) fn run(args: &ListArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let folders = if args.all { vec![PathBuf::from("plugins")] } else { Vec::new() };
-    let report = manage::list(&home, &ListRequest { status: args.status, folders })?;
+    let report = manage::list(&home, &ListRequest { status: args.status, built_in: args.all, folders })?;
     warn(&report.warnings, session);
     session.out.report(&report, |report| table(report, &session.out))
 }
@@ -35,7 +35,8 @@ fn warn(warnings: &[Warning], session: &Session) {
 }
 
 pub(super) fn table(report: &ListReport, out: &Out) -> String {
-    let rows: Vec<[String; 4]> = report.plugins.iter().map(|plugin| row(plugin, out)).collect();
+    let own = report.built_in.iter().map(|own| [own.name, own.version, "built in", own.description].map(str::to_owned));
+    let rows: Vec<[String; 4]> = report.plugins.iter().map(|plugin| row(plugin, out)).chain(own).collect();
     let mut widths = LEAST;
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {

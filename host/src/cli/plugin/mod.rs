@@ -1,11 +1,13 @@
 //! `migraine plugin`: a command group that any program can mount as its own. [`PluginArgs`] are its arguments, [`run`]
 //! acts on them.
 
+pub(super) mod audit;
 mod call;
 mod change;
 mod config;
 mod install;
 mod list;
+mod package;
 mod show;
 
 #[cfg(test)]
@@ -77,9 +79,16 @@ enum PluginVerb {
     Refresh,
     /// Check a file, or an installed plugin, without acting on it
     Verify {
-        /// A `.mgp` file, a `.so` file or the name of an installed plugin
+        /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
         target: PathBuf,
     },
+    /// Look for what a careful reader would stop at in scripts; nothing is run
+    Audit {
+        /// A directory or manifest of scripts, a `.mgp` file, one script, or the name of an installed plugin
+        target: PathBuf,
+    },
+    /// Sign a plugin of scripts into a package; a library is packaged where it is built
+    Package(package::PackageArgs),
     /// Show or change the configuration of a plugin
     Config(ConfigArgs),
     /// Call a command of a plugin; everything after COMMAND reaches it untouched
@@ -92,9 +101,10 @@ enum PluginVerb {
 
 #[derive(Debug, Args)]
 struct InstallArgs {
-    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, or the name of a plugin in the plugins folder
+    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, or the name of
+    /// a plugin in the plugins folder
     path: PathBuf,
-    /// Make an exception for exactly this file, if it is not signed
+    /// Make an exception for exactly these bytes, if they are not signed
     #[arg(long)]
     allow_unsigned: bool,
     #[command(flatten)]
@@ -106,7 +116,7 @@ struct ListArgs {
     /// Only plugins that stand so: enabled, disabled, installed, discovered, error, quarantined
     #[arg(long)]
     status: Option<Status>,
-    /// Look into the folder `plugins` of the working directory as well
+    /// List what is built in, and look into the folder `plugins` of the working directory as well
     #[arg(long)]
     all: bool,
 }
@@ -211,6 +221,8 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Verify { target } => show::verify(&target, session),
+        PluginVerb::Audit { target } => audit::run(&target, session),
+        PluginVerb::Package(args) => package::run(&args, session),
         PluginVerb::Config(args) => config::run(args, session),
         PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => call::run(words, timeout, session),
         PluginVerb::Call(words) => call::run(words, None, session),

@@ -5,7 +5,7 @@ use std::path::Path;
 use migraine_plugin_api::Timeout;
 
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{self, PluginInfo, Rules, Signature};
+use crate::manage::{self, PluginInfo, PluginKind, Rules, Signature};
 use crate::store::Trust;
 use crate::text::{safe_line, safe_whole};
 
@@ -42,6 +42,9 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     let mut text = format!("{}\n", out.heading(&format!("{} {}", plugin.name, plugin.version)));
     let mut line = |head: &str, value: &str| text.push_str(&format!("  {head:<13}{value}\n"));
     line("status", &out.status(plugin.status));
+    if plugin.kind == PluginKind::Script {
+        line("kind", &safe_line(&format!("{}: {}", plugin.kind.as_str(), plugin.runs.join(", "))));
+    }
     if let Some(problem) = &plugin.problem {
         line("problem", &safe_line(problem));
     }
@@ -59,6 +62,9 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     }
     if let Some(installed_at) = &plugin.installed_at {
         line("installed", installed_at);
+    }
+    for file in &plugin.files {
+        line("holds", &safe_line(file));
     }
     for permission in &plugin.permissions {
         line("asks for", &safe_whole(&permission.to_string()));

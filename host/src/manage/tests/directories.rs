@@ -224,6 +224,7 @@ fn a_person_is_asked_for_directories_once() {
         version: &"1.0.0".parse().unwrap(),
         trust: &crate::store::Trust::Unsigned,
         description: "",
+        scan: None,
         asks: &[],
         directories: &directories,
     };

@@ -6,8 +6,8 @@ use crate::package::fixture::{self, CREATED};
 use crate::package::{manifest, open};
 
 const ENTRY: &str = "log-processor.yaml";
-const YAML: &str = include_str!("../../../../tests/data/log-processor/log-processor.yaml");
-const PYTHON: &str = include_str!("../../../../tests/data/log-processor/log_processor.py");
+const YAML: &str = include_str!("../../../../examples/log-processor/log-processor.yaml");
+const PYTHON: &str = include_str!("../../../../examples/log-processor/log_processor.py");
 
 fn files(list: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
     list.iter().map(|(path, content)| ((*path).to_owned(), content.to_vec())).collect()

@@ -8,7 +8,7 @@ use crate::package::PackageError;
 use crate::package::manifest::{parse, parse_yaml};
 
 /// The manifest of the first design document, by the letter.
-const LOG_PROCESSOR: &str = include_str!("../../../../../tests/data/log-processor/log-processor.yaml");
+const LOG_PROCESSOR: &str = include_str!("../../../../../examples/log-processor/log-processor.yaml");
 
 fn findings(read: Result<Manifest, PackageError>) -> Vec<String> {
     match read {

@@ -1,0 +1,110 @@
+//! `package`: signs scripts into a package, without a Rust toolchain. Native plugins are built first, elsewhere.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::script_files::{ScriptFiles, collect};
+use super::{ManageError, manifest_file};
+use crate::ids::{Digest, Fingerprint, PluginName};
+use crate::package::{PackageError, open, scripts};
+use crate::policy::scope_findings;
+use crate::trust::SecretKey;
+
+/// What is to be packaged.
+#[derive(Debug)]
+pub struct PackageRequest<'a> {
+    /// A manifest, or the directory that holds it.
+    pub source: &'a Path,
+    /// Signs it.
+    pub key: &'a SecretKey,
+    /// The directory that the package is written to.
+    pub out: &'a Path,
+    /// When it says that it was made: RFC 3339, UTC, whole seconds. The same files and time give the same bytes.
+    pub created: &'a str,
+}
+
+/// What was packaged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackageReport {
+    /// The plugin.
+    pub name: PluginName,
+    /// Its version.
+    pub version: semver::Version,
+    /// The package.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub size: usize,
+    /// The digest of its index.
+    pub digest: Digest,
+    /// The key that signed it.
+    pub key: Fingerprint,
+    /// What it asks for, as the manifest writes it.
+    pub permissions: Vec<String>,
+    /// The paths of all files.
+    pub files: Vec<String>,
+    /// What stayed behind: hidden names and packages.
+    pub left_out: Vec<String>,
+}
+
+/// Puts a plugin of scripts into a signed package.
+///
+/// # Errors
+/// There is no manifest or it names no script, a file cannot be taken along, or the package cannot be written. An
+/// earlier package is still whole then.
+pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageError> {
+    let refused = |source| ManageError::Package { path: request.source.to_owned(), source };
+    let no_manifest = || ManageError::NoManifest { path: request.source.to_owned() };
+    let found = manifest_file::find(request.source)?.ok_or_else(no_manifest)?;
+    let manifest = manifest_file::read(&found)?;
+    if !manifest.is_script() {
+        return Err(ManageError::NoLibrary { path: found });
+    }
+    let ScriptFiles { entry, files, left_out } = collect(request.source)?.ok_or_else(no_manifest)?;
+    let made = scripts::assemble(&entry, files, request.created).map_err(refused)?;
+    let findings = scope_findings(&made.manifest.permissions);
+    if !findings.is_empty() {
+        return Err(refused(PackageError::Manifest { findings }));
+    }
+    let bytes = made.package(&request.key.sign(made.index.render().as_bytes())).map_err(refused)?;
+    // What is about to be handed out must be what an installation accepts.
+    let checked = open(bytes.clone()).and_then(|opened| opened.into_package()).map_err(refused)?;
+    let path = request.out.join(format!("{}-{}.mgp", made.index.name, made.index.version));
+    replace(&path, &bytes).map_err(|source| ManageError::Write { path: path.clone(), source })?;
+    Ok(PackageReport {
+        name: made.index.name,
+        version: made.index.version,
+        path,
+        size: bytes.len(),
+        digest: checked.digest,
+        key: request.key.fingerprint(),
+        permissions: made.index.permissions.iter().map(ToString::to_string).collect(),
+        files: made.files.into_iter().map(|(path, _)| path).collect(),
+        left_out,
+    })
+}
+
+/// Writes a file as a whole: a reader sees the old one or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    let written = (|| {
+        // Never through a link that somebody laid.
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .mode(0o644)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}

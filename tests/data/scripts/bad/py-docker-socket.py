@@ -1,0 +1,2 @@
+def run(plugin_config, context):
+    return {"output": open("/var/run/docker.sock").read()}

@@ -1,0 +1,3 @@
+def run(plugin_config, context):
+    net = __import__("socket")
+    return {"output": net.gethostname()}

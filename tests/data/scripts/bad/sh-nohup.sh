@@ -1,0 +1,1 @@
+nohup ./miner >/dev/null 2>&1 &

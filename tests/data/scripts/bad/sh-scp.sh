@@ -1,0 +1,1 @@
+scp workflow.log user@198.51.100.7:

@@ -1,0 +1,1 @@
+source <(echo "$MIGRAINE_CMD_OUTPUT")

@@ -1,0 +1,1 @@
+echo "$PASSWORD" | sudo -S id

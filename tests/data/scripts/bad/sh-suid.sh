@@ -1,0 +1,1 @@
+cp "$1" tool && chmod u+s tool

@@ -1,0 +1,1 @@
+trap 'echo "$BASH_COMMAND" >> log' DEBUG

@@ -1,0 +1,2 @@
+rm -rf "$MIGRAINE_OUT/old"
+mkdir -p "$MIGRAINE_OUT/old"

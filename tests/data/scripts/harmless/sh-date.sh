@@ -1,0 +1,2 @@
+now=$(printf "%(%F %T)T" -1)
+echo "$now $MIGRAINE_WORKFLOW_NAME"

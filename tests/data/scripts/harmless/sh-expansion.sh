@@ -1,0 +1,3 @@
+name=${MIGRAINE_LOG_FILE##*/}
+base=${name%.*}
+echo "${base^^} ${name:0:3} ${MIGRAINE_X:=default}"

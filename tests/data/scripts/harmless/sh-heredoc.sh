@@ -1,0 +1,4 @@
+cat <<EOF
+step: $MIGRAINE_STEP_NAME
+command: ${MIGRAINE_COMMAND:-none}
+EOF

@@ -1,0 +1,1 @@
+printf '{"status":"success","output":"%s"}\n' "${MIGRAINE_CMD_OUTPUT//\"/}"

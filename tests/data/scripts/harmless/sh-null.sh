@@ -1,0 +1,1 @@
+command -v git >/dev/null 2>&1 || echo "git is missing"

@@ -1,0 +1,1 @@
+while read -r line; do echo "> $line"; done < <(printf "%s\n" "$MIGRAINE_CMD_OUTPUT")

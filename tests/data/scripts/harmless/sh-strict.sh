@@ -1,0 +1,4 @@
+set -euo pipefail
+shopt -s nullglob
+files=(*.log)
+echo "${#files[@]} logs"

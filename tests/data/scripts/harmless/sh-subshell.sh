@@ -1,0 +1,6 @@
+(
+  cd reports || exit 1
+  for file in *.txt; do
+    echo "$file"
+  done
+)

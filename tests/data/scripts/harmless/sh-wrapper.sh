@@ -1,0 +1,5 @@
+run() {
+  echo "+ $*"
+  "$@"
+}
+run echo a
