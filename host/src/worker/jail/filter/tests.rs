@@ -346,7 +346,8 @@ fn streams_of_the_host_and_own_sockets_never_meet() {
     {
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
         let (layers, load_by, scratch, directories) = (Layers::ALL, LoadBy::Copy, "/tmp", Vec::new());
-        let common = Common { layers, load_by, scratch, directories, programs: Programs::None, interpreter: None, listens };
+        let common =
+            Common { layers, load_by, scratch, directories, programs: Programs::None, interpreter: None, listens };
         assert_eq!(Profile::of(&spec, &common).network, network, "{receives_descriptors} {listens}");
     }
 }
