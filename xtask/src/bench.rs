@@ -3,6 +3,7 @@
 #[cfg(feature = "attack-controls")]
 mod layers;
 pub(crate) mod sandbox;
+mod scripts;
 mod stats;
 mod verify;
 
@@ -49,6 +50,8 @@ const ROWS: &[(&str, Prepare)] = &[
     ("transport-1k", sandbox::transport_large),
     ("hook-640", sandbox::hook),
     ("hook-256k", sandbox::hook_output),
+    ("python-hook", scripts::python_hook),
+    ("python-fresh", scripts::python_fresh),
     ("start-all", sandbox::start_all),
     ("cold-start", sandbox::cold),
     ("whole-command", sandbox::whole_command),

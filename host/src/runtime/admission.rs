@@ -21,7 +21,7 @@ pub(super) enum Code {
     /// The verified bytes of its library.
     Library(OwnedFd),
     /// Its verified scripts.
-    Scripts(Scripts),
+    Scripts(Box<Scripts>),
 }
 
 /// A plugin that may run.
@@ -69,7 +69,7 @@ pub(super) fn admit(home: &Home, name: &PluginName, mut known: impl FnMut(&Entry
             store(StoreError::Integrity { digest: tree.digest, why: format!("its manifest is not valid: {error}") })
         };
         let manifest = tree.manifest().map_err(damaged)?;
-        Code::Scripts(Scripts::new(manifest, tree.contents()).map_err(sandbox)?)
+        Code::Scripts(Box::new(Scripts::new(manifest, tree.contents()).map_err(sandbox)?))
     } else {
         Code::Library(seal_code(tree.library()).map_err(sandbox)?)
     };

@@ -144,7 +144,7 @@ impl Host {
         let body = serde_json::to_vec(context).map_err(|error| control(plugin, error.into()))?;
         let admitted = self.admit(plugin)?;
         if let Code::Scripts(scripts) = &admitted.code {
-            return self.script_hook(plugin, &admitted, scripts, context, body);
+            return self.script_hook(plugin, &admitted, scripts, context, &body);
         }
         let request = Request::of_hook((&Engine::Library, 0), &body, context);
         let reply = self.call(plugin, &request)?;

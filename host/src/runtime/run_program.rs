@@ -25,8 +25,7 @@ impl Host {
         admitted: &Admitted,
         scripts: &Scripts,
         engine: &Engine,
-        invocation: &Invocation,
-        is_hook: bool,
+        (invocation, is_hook): (&Invocation, bool),
     ) -> Result<(), CallError> {
         let failed = |source| sandbox(plugin, source);
         let limits: CallLimits = self.command_limits(&invocation.command, is_hook, admitted);

@@ -47,7 +47,7 @@ impl Host {
         admitted: &Admitted,
         scripts: &Scripts,
         context: &Context,
-        json: Vec<u8>,
+        json: &[u8],
     ) -> Result<HookResult, CallError> {
         let started = awake::now();
         let mut last = None;
@@ -57,7 +57,7 @@ impl Host {
                 self.tell_of_fallback(plugin, &error);
             }
             let told = self.told(plugin, admitted);
-            let (body, raw) = scripts.hook_body(&engine, context, json.clone(), &told);
+            let (body, raw) = scripts.hook_body(&engine, context, json, &told);
             let request = Request { raw, ..Request::of_hook((&engine, number), &body, context) };
             let whole = self.limits(&request, admitted);
             let wall = whole.wall.map(|wall| wall.saturating_sub(awake::now().saturating_sub(started)));
@@ -118,7 +118,7 @@ impl Host {
         };
         let engine = scripts.engine(number);
         if scripts.is_run(&engine) {
-            return self.script_program(plugin, admitted, scripts, &engine, invocation, is_hook);
+            return self.script_program(plugin, admitted, scripts, &engine, (invocation, is_hook));
         }
         let body = scripts.command_body(&engine, invocation, json, &self.told(plugin, admitted));
         let (kind, stdin) = (Kind::Command, invocation.stdin);
@@ -180,7 +180,9 @@ fn printed(answer: &[u8]) -> Option<(i32, Vec<u8>)> {
         exit_code: i32,
         output: String,
     }
-    let Printed { exit_code, output } = serde_json::from_slice::<Option<Printed>>(answer).ok()?.unwrap_or_default();
+    // As a map first: a list would pass for the fields in their order.
+    let fields: Option<serde_json::Map<_, _>> = serde_json::from_slice(answer).ok()?;
+    let Printed { exit_code, output } = serde_json::from_value(fields.unwrap_or_default().into()).ok()?;
     Some((exit_code, output.into_bytes()))
 }
 

@@ -49,7 +49,11 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
     Ok(Notification { id: notification.id, number: notification.data.nr, args: notification.data.args })
 }
 
+/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE` of linux/seccomp.h, in the width of its field.
+const CONTINUE: u32 = 1;
+
 /// What a call that waits is told.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer {
     /// It is made as if there were no filter.
     GoOn,
@@ -63,7 +67,7 @@ pub(crate) enum Answer {
 /// The caller is gone (ENOENT).
 pub(crate) fn answer(listener: BorrowedFd<'_>, call: &Notification, answer: Answer) -> io::Result<()> {
     let (error, flags) = match answer {
-        Answer::GoOn => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        Answer::GoOn => (0, CONTINUE),
         Answer::Refuse(errno) => (-errno, 0),
     };
     let mut response = libc::seccomp_notif_resp { id: call.id, val: 0, error, flags };

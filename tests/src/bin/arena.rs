@@ -259,6 +259,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         load_by: args.copy.then_some(LoadBy::Copy),
         directories: args.directories(),
         programs: Programs::None,
+        interpreter: None,
         listens: args.listens || !args.proxied.is_empty(),
         layers: args.layers(),
     })?);

@@ -74,7 +74,7 @@ impl Drop for Pipe {
 }
 
 /// A host that offers nothing.
-struct Silent;
+pub(super) struct Silent;
 
 impl HostSide for Silent {
     fn output(&mut self, _: Stream, _: &[u8]) -> std::io::Result<()> {
@@ -92,7 +92,7 @@ impl HostSide for Silent {
     }
 }
 
-fn launcher(spec: &LauncherSpec) -> Result<Arc<Launcher>> {
+pub(super) fn launcher(spec: &LauncherSpec) -> Result<Arc<Launcher>> {
     let launcher = Launcher::start(spec)?;
     launcher.ready()?;
     Ok(Arc::new(launcher))
@@ -151,7 +151,7 @@ pub(super) fn transport_large(project: &Project) -> Result<Row> {
 }
 
 /// A context of about 640 bytes.
-fn context() -> HookContext {
+pub(super) fn context() -> HookContext {
     let mut context = HookContext::new("post-command");
     context.handler = "seen".to_owned();
     context.workflow = Some(WorkflowInfo {

@@ -175,14 +175,14 @@ impl Scripts {
         &self,
         engine: &Engine,
         context: &'a Context,
-        json: Vec<u8>,
+        json: &[u8],
         told: &Told<'_>,
     ) -> (Vec<u8>, &'a [u8]) {
         let output = context.output.as_deref().unwrap_or_default();
         match engine {
-            Engine::Bash => bash::hook(context, &json, told),
-            Engine::Program(_) if self.speaks_lines(engine) => (lines::hook(context, &json, told), b""),
-            _ => (json, output),
+            Engine::Bash => bash::hook(context, json, told),
+            Engine::Program(_) if self.speaks_lines(engine) => (lines::hook(context, json, told), b""),
+            _ => (json.to_vec(), output),
         }
     }
 

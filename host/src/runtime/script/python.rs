@@ -141,6 +141,6 @@ fn library_of(program: &Path) -> Option<(PathBuf, String)> {
 
 /// The version that a directory of the path is named after, as pyenv does.
 fn full_version(program: &Path, short: &str) -> Option<String> {
-    let parts = program.components().filter_map(|part| part.as_os_str().to_str());
-    parts.filter(|part| part.starts_with(&format!("{short}."))).last().map(str::to_owned)
+    let mut parts = program.components().filter_map(|part| part.as_os_str().to_str());
+    parts.rfind(|part| part.starts_with(&format!("{short}."))).map(str::to_owned)
 }

@@ -188,6 +188,10 @@ pub(super) fn attach(trees: &[Tree], root: &Path) -> Result<(), TakeError> {
 }
 
 fn make_place(path: &Path, is_file: bool) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok() {
+        // Of two with one path the first one's is there.
+        return Ok(());
+    }
     match path.parent() {
         Some(parent) if is_file => {
             fs::create_dir_all(parent)?;

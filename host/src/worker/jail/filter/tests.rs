@@ -41,7 +41,8 @@ fn answer_with_sockets(number: libc::c_long, args: [u64; 6]) -> u32 {
     run(&compile(SOCKETS_TOO), ARCH, u32::try_from(number).unwrap(), args)
 }
 
-const NOTHING: Profile = Profile { sockets: false, changes: false, programs: false, network: false };
+const NOTHING: Profile =
+    Profile { sockets: false, changes: false, programs: false, network: false, script: false, forks: false };
 const SOCKETS_TOO: Profile = Profile { sockets: true, ..NOTHING };
 /// All that a plugin can have.
 const EVERYTHING: Profile = Profile { changes: true, ..SOCKETS_TOO };
@@ -98,6 +99,31 @@ fn programs_have_what_is_added_for_them_and_what_it_replaces() {
         }
     }
     assert_eq!(replaced, ["SYS_clone"]);
+}
+
+#[test]
+fn a_script_has_one_exec_and_only_a_shell_has_processes() {
+    let bits = |flags: i32| u64::from(flags.cast_unsigned());
+    let fork = [bits(libc::SIGCHLD), 0, 0, 0, 0, 0];
+    let script = Profile { script: true, ..NOTHING };
+    let shell = Profile { forks: true, ..script };
+    let granted = Profile { changes: true, programs: true, ..shell };
+    let notify = libc::SECCOMP_RET_USER_NOTIF;
+    for (profile, exec, forks) in [
+        (NOTHING, REFUSED, false),
+        (script, notify, false),
+        (shell, notify, true),
+        (granted, libc::SECCOMP_RET_ALLOW, true),
+    ] {
+        let program = compile(profile);
+        let answer = |number: libc::c_long, args| run(&program, ARCH, u32::try_from(number).unwrap(), args);
+        assert_eq!(answer(libc::SYS_execve, [0; 6]), exec, "{profile:?}");
+        assert_eq!(answer(libc::SYS_execveat, [0; 6]), REFUSED, "{profile:?}");
+        let expected = if forks { libc::SECCOMP_RET_ALLOW } else { REFUSED };
+        assert_eq!(answer(libc::SYS_clone, fork), expected, "{profile:?}");
+        assert_eq!(answer(libc::SYS_clone, [bits(libc::CLONE_NEWUSER), 0, 0, 0, 0, 0]), REFUSED, "{profile:?}");
+        assert_eq!(answer(libc::SYS_socket, [2, 1, 0, 0, 0, 0]), REFUSED, "{profile:?}");
+    }
 }
 
 #[test]
@@ -320,7 +346,8 @@ fn streams_of_the_host_and_own_sockets_never_meet() {
     {
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
         let (layers, load_by, scratch, directories) = (Layers::ALL, LoadBy::Copy, "/tmp", Vec::new());
-        let common = Common { layers, load_by, scratch, directories, programs: Programs::None, listens };
+        let common =
+            Common { layers, load_by, scratch, directories, programs: Programs::None, interpreter: None, listens };
         assert_eq!(Profile::of(&spec, &common).network, network, "{receives_descriptors} {listens}");
     }
 }
