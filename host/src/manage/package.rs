@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::script_files::{ScriptFiles, collect};
 use super::{ManageError, manifest_file};
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::package::{PackageError, open, scripts};
+use crate::package::{Opened, PackageError, open, scripts};
 use crate::policy::scope_findings;
 use crate::trust::SecretKey;
 
@@ -71,7 +71,7 @@ pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageErro
     }
     let bytes = made.package(&request.key.sign(made.index.render().as_bytes())).map_err(refused)?;
     // What is about to be handed out must be what an installation accepts.
-    let checked = open(bytes.clone()).and_then(|opened| opened.into_package()).map_err(refused)?;
+    let checked = open(bytes.clone()).and_then(Opened::into_package).map_err(refused)?;
     let path = request.out.join(format!("{}-{}.mgp", made.index.name, made.index.version));
     replace(&path, &bytes).map_err(|source| ManageError::Write { path: path.clone(), source })?;
     Ok(PackageReport {

@@ -191,7 +191,7 @@ impl<'a> Script<'a> {
                 self.add(node, Rule::Destructive, "it overwrites a device");
             }
             "chmod" if has(&opens) => {
-                self.add(node, Rule::Privilege, "it opens a file to everybody, or to its owner's rights")
+                self.add(node, Rule::Privilege, "it opens a file to everybody, or to its owner's rights");
             }
             "kill" | "killall" | "pkill" if has(&|argument| matches!(argument, "-1" | "1")) || name != "kill" => {
                 self.add(node, Rule::Destructive, "it ends processes that it cannot know");

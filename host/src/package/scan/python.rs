@@ -67,7 +67,7 @@ pub fn is_allowed_module(name: &str) -> bool {
     let top = name.split('.').next().unwrap_or(name);
     let listed =
         |allowed: &&str| name.strip_prefix(*allowed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    ALLOWED_MODULES.iter().any(|allowed| listed(&allowed)) || top == STARTS_PROGRAMS || ALWAYS.contains(&top)
+    ALLOWED_MODULES.iter().any(listed) || top == STARTS_PROGRAMS || ALWAYS.contains(&top)
 }
 
 /// Names that run text as code.
