@@ -404,9 +404,9 @@ impl Attendant {
     }
 
     /// A control group was taken: makes the next one, now or with the next look.
-    pub(super) fn prepare_group(&self) {
+    pub(super) fn prepare_group(&self, now: bool) {
         self.shared.wants_group.store(true, Ordering::SeqCst);
-        if let Some(looks) = self.threads.first() {
+        if now && let Some(looks) = self.threads.first() {
             looks.thread().unpark();
         }
     }
