@@ -144,7 +144,9 @@ fn a053_only_the_very_name_is_granted() {
         ] {
             let mut home = granted(user, &["exec=python3", &format!("network={name}:{}", site.port)]);
             let stopped = python(&home, &script(&ask), &[]);
-            stopped.ends(0).says(&[&format!("permission_denied: `connect` needs the permission network=localhost:{}", site.port)]);
+            stopped
+                .ends(0)
+                .says(&[&format!("permission_denied: `connect` needs the permission network=localhost:{}", site.port)]);
             // The name's address is judged for itself.
             home.leave_out("Scope,Address");
             let without = word(&python(&home, &script(&ask), &[]));
@@ -159,10 +161,33 @@ fn a053_only_the_very_name_is_granted() {
 fn a053_a_name_has_one_meaning() {
     let (site, other) = (Site::start(), Site::start());
     let hosts = [
-        "LOCALHOST", "LocalHost.", "localhost", "localhost..", ".localhost", "localhost@evil.com", "evil.com@localhost",
-        "localhost%00.evil.com", "localhost:80", "127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "0",
-        "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "127.0.0.1.", "[::1%25lo]",
-        "loc\u{430}lhost", "\u{ff4c}ocalhost", "localhost\u{3002}", "ip6-localhost", "localhost.localdomain",
+        "LOCALHOST",
+        "LocalHost.",
+        "localhost",
+        "localhost..",
+        ".localhost",
+        "localhost@evil.com",
+        "evil.com@localhost",
+        "localhost%00.evil.com",
+        "localhost:80",
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "127.0.0.1.",
+        "[::1%25lo]",
+        "loc\u{430}lhost",
+        "\u{ff4c}ocalhost",
+        "localhost\u{3002}",
+        "ip6-localhost",
+        "localhost.localdomain",
     ];
     let text = "
 for host in sys.argv[2:]:
@@ -201,16 +226,28 @@ fn a054_what_is_malformed_reaches_nobody() {
         let plain = word(&ask("b'CONNECT HOST HTTP/1.1\\r\\n\\r\\n'"));
         let connections = site.connections();
         for (attack, line) in [
-            ("CR LF in a header", "b'GET http://HOST/ HTTP/1.1\\r\\nHost: HOST\\r\\nX: a\\nHost: evil.example\\r\\n\\r\\n'"),
+            (
+                "CR LF in a header",
+                "b'GET http://HOST/ HTTP/1.1\\r\\nHost: HOST\\r\\nX: a\\nHost: evil.example\\r\\n\\r\\n'",
+            ),
             ("CR LF in the host", "b'CONNECT localhost\\r\\nX: HOST HTTP/1.1\\r\\n\\r\\n'"),
             ("NUL in the host", "b'CONNECT local\\0HOST HTTP/1.1\\r\\n\\r\\n'"),
             ("a host of 64 KiB", "b'CONNECT ' + b'a' * 65536 + b':80 HTTP/1.1\\r\\n\\r\\n'"),
             ("a second line in CONNECT", "b'CONNECT HOST HTTP/1.1\\r\\nGET http://evil.example/ HTTP/1.1\\r\\n\\r\\n'"),
             ("another host than the target", "b'GET http://HOST/ HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n'"),
             ("another port than the target", "b'GET http://HOST/ HTTP/1.1\\r\\nHost: localhost:1\\r\\n\\r\\n'"),
-            ("a request behind CONNECT", "b'CONNECT HOST HTTP/1.1\\r\\n\\r\\nGET http://evil.example/ HTTP/1.1\\r\\n\\r\\n'"),
-            ("two lengths", "b'POST http://HOST/ HTTP/1.1\\r\\nHost: HOST\\r\\nContent-Length: 3\\r\\nContent-Length: 9\\r\\n\\r\\nabc'"),
-            ("a length and chunks", "b'POST http://HOST/ HTTP/1.1\\r\\nHost: HOST\\r\\nContent-Length: 3\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n'"),
+            (
+                "a request behind CONNECT",
+                "b'CONNECT HOST HTTP/1.1\\r\\n\\r\\nGET http://evil.example/ HTTP/1.1\\r\\n\\r\\n'",
+            ),
+            (
+                "two lengths",
+                "b'POST http://HOST/ HTTP/1.1\\r\\nHost: HOST\\r\\nContent-Length: 3\\r\\nContent-Length: 9\\r\\n\\r\\nabc'",
+            ),
+            (
+                "a length and chunks",
+                "b'POST http://HOST/ HTTP/1.1\\r\\nHost: HOST\\r\\nContent-Length: 3\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n'",
+            ),
         ] {
             let done = ask(line);
             done.ends(0).says(&["[reach] host: protocol_error: a request to the proxy was refused"]);
@@ -247,7 +284,19 @@ print(say(b'CONNECT %s HTTP/1.1\r\n\r\n' % host))
     for &user in kernel::users() {
         let host = format!("localhost:{}", site.port);
         let home = granted(user, &["exec=python3", &format!("network={host}")]);
-        let done = home.run(["plugin", "run", "--timeout", "60", "reach", "exec", "python3", "--", "-c", &script(text), &host]);
+        let done = home.run([
+            "plugin",
+            "run",
+            "--timeout",
+            "60",
+            "reach",
+            "exec",
+            "python3",
+            "--",
+            "-c",
+            &script(text),
+            &host,
+        ]);
         done.ends(0).says(&["HTTP/1.1 200 Connection established\nexit 0\n"]);
     }
     assert_eq!(other.connections(), 0);
@@ -435,7 +484,13 @@ fn a063_a_program_cannot_take_all_processes() {
         fs::write(place.join("over"), "").unwrap();
         let out = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
         let stopped = word_of(out.trim_end().trim_end_matches("exit 0").trim_end());
-        rows.host("60 processes of a program", user, &stopped, "outside of the sandbox", &word_of(&python_outside(user, FORKS)));
+        rows.host(
+            "60 processes of a program",
+            user,
+            &stopped,
+            "outside of the sandbox",
+            &word_of(&python_outside(user, FORKS)),
+        );
     }
     rows.settle();
 }
@@ -465,4 +520,165 @@ fn a027_a_granted_program_makes_nobody_another_user() {
         assert_ne!(done.code, 0, "{done:?}");
     }
     rows.settle();
+}
+
+/// Tries everything beside the grants, a line for each.
+const EVERYTHING: &str = r"
+import errno, mmap, os, resource, signal, socket, stat, sys
+port, place, read, host = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+def attempt(name, act):
+    try: print(name, 'worked', act() or '')
+    except OSError as error: print(name, 'refused', errno.errorcode.get(error.errno, error))
+def descriptors():
+    found = []
+    for fd in range(3, 4096):
+        try: found.append('%d:%o' % (fd, os.fstat(fd).st_mode))
+        except OSError: pass
+    return ' '.join(found) or 'none'
+attempt('descriptors', descriptors)
+attempt('processes', lambda: ' '.join(os.listdir('/proc')) or 'none')
+def families():
+    made = set()
+    for family in range(47):
+        for kind in (1, 2, 3, 5):
+            try: socket.socket(family, kind).close(); made.add('%d/%d' % (family, kind))
+            except OSError: pass
+    return ' '.join(sorted(made)) or 'none'
+attempt('families', families)
+def dial(family, *where):
+    client = socket.socket(family, socket.SOCK_STREAM)
+    client.settimeout(2)
+    client.connect(*where)
+attempt('tcp', lambda: dial(socket.AF_INET, ('127.0.0.1', port)))
+attempt('tcp6', lambda: dial(socket.AF_INET6, ('::1', port)))
+attempt('unix', lambda: dial(socket.AF_UNIX, place + '/socket'))
+def listen():
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.bind(('127.0.0.1', 0))
+    server.listen()
+attempt('listen', listen)
+def reuse():
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    server.bind(('127.0.0.1', 3128))
+    server.listen()
+attempt('take the proxy', reuse)
+def execute(path):
+    child = os.fork()
+    if child == 0:
+        try: os.execv(path, [path])
+        except OSError as error: os._exit(error.errno)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code: raise OSError(code, '')
+attempt('run what is there', lambda: execute(place + '/program'))
+def written():
+    with open(read + '/program', 'rb') as source, open(place + '/copy', 'wb') as copy: copy.write(source.read())
+    os.chmod(place + '/copy', 0o755)
+    execute(place + '/copy')
+attempt('run what was written', written)
+attempt('run from a read one', lambda: execute(read + '/program'))
+attempt('run a shell', lambda: execute('/bin/sh'))
+def mapped():
+    with open(place + '/program', 'rb') as file: mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+attempt('map it', mapped)
+attempt('set-id', lambda: os.chmod(place + '/program', 0o4755))
+attempt('symlink', lambda: os.symlink('/etc/shadow', place + '/link'))
+attempt('mkfifo', lambda: os.mkfifo(place + '/pipe'))
+attempt('device', lambda: os.mknod(place + '/device', 0o666 | stat.S_IFCHR, os.makedev(1, 3)))
+attempt('write the read one', lambda: open(read + '/program', 'ab').close())
+attempt('move it out', lambda: os.rename(place + '/file', read + '/file'))
+attempt('climb', lambda: os.listdir(place + '/..'))
+attempt('home', lambda: os.listdir(host))
+attempt('raise a limit', lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1 << 20, 1 << 20)))
+attempt('priority', lambda: os.setpriority(os.PRIO_PROCESS, 0, -5))
+attempt('groups', lambda: os.setgroups([0]))
+for signum in (signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP):
+    for target in (1, os.getppid()):
+        try: os.kill(target, signum)
+        except OSError: pass
+print('environment', 'worked', ' '.join(sorted(name for name in os.environ if 'SECRET' in name or 'TOKEN' in name)))
+";
+
+// Each grant by itself is bounded; here they are together, and each must stay what it is.
+#[test]
+fn grants_that_stand_together_open_nothing_else() {
+    let site = Site::start();
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    let port = stranger.local_addr().unwrap().port().to_string();
+    for &user in kernel::users() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (place, read) = (root.join("place"), root.join("read"));
+        for directory in [&place, &read] {
+            fs::create_dir(directory).unwrap();
+            fs::copy("/bin/true", directory.join("program")).unwrap();
+            user.give(&directory.join("program"));
+        }
+        fs::write(place.join("file"), "").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(place.join("socket")).unwrap();
+        for path in [&root, &place, &read, &place.join("file"), &place.join("socket")] {
+            user.give(path);
+        }
+        let [write, look] =
+            [("write", &place), ("read", &read)].map(|(how, path)| format!("filesystem={how}:{}", path.display()));
+        let endpoint = format!("network=localhost:{}", site.port);
+        let home = granted(user, &["exec=python3", &endpoint, &write, &look, "env_vars=TOKEN"]);
+        let host = home.path().display().to_string();
+        let places = [place.to_str().unwrap(), read.to_str().unwrap(), &host];
+        let words = ["plugin", "run", "reach", "exec", "python3", "--", "-c", EVERYTHING, &port];
+        let mut command = home.command([&words[..], &places].concat());
+        let done = Done::of(command.env("TOKEN", "t0k3n").env("SECRET", "s3cr3t"));
+        let lines: Vec<&str> = done.ends(0).out.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "descriptors worked none",
+                "processes worked none",
+                "families worked 10/1 2/1",
+                "tcp refused EACCES",
+                "tcp6 refused EACCES",
+                "unix refused EPERM",
+                "listen refused EPERM",
+                "take the proxy refused EPERM",
+                "run what is there refused EACCES",
+                "run what was written refused EACCES",
+                "run from a read one refused EACCES",
+                "run a shell refused EACCES",
+                "map it refused EPERM",
+                "set-id refused EPERM",
+                "symlink refused EPERM",
+                "mkfifo refused EPERM",
+                "device refused EPERM",
+                "write the read one refused EROFS",
+                "move it out refused EXDEV",
+                "climb refused EACCES",
+                "home refused ENOENT",
+                "raise a limit refused EPERM",
+                "priority refused EPERM",
+                "groups refused EPERM",
+                "environment worked TOKEN",
+                "exit 0"
+            ],
+            "as {user}: {done:?}"
+        );
+        assert!(stranger.accept().is_err());
+        fs::remove_file(place.join("copy")).unwrap();
+    }
+}
+
+// A variable of the user's that says where a proxy is would lead a program past its own, and show a password.
+#[test]
+fn the_users_proxy_variables_do_not_reach_a_program() {
+    let site = Site::start();
+    let endpoint = format!("network=localhost:{}", site.port);
+    let home = granted(User::Root, &["exec=python3", &endpoint, "env_vars"]);
+    let text = "import os; print([value for name, value in os.environ.items() if name.lower().endswith('_proxy')])";
+    let words = ["plugin", "run", "reach", "exec", "python3", "--", "-c", text];
+    let mut command = home.command(words);
+    for name in ["http_proxy", "HTTPS_PROXY", "all_proxy", "NO_PROXY"] {
+        command.env(name, "http://user:s3cr3t@proxy.example:1");
+    }
+    let done = Done::of(&mut command);
+    done.ends(0).never_says(&["s3cr3t", "proxy.example"]);
 }
