@@ -528,6 +528,7 @@ import errno, mmap, os, resource, signal, socket, stat, sys
 port, place, read, host = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 def attempt(name, act):
     try: print(name, 'worked', act() or '')
+    except ValueError as error: print(name, 'refused', error)
     except OSError as error: print(name, 'refused', errno.errorcode.get(error.errno, error))
 def descriptors():
     found = []
@@ -634,7 +635,7 @@ fn grants_that_stand_together_open_nothing_else() {
             lines,
             [
                 "descriptors worked none",
-                "processes worked none",
+                "processes refused EACCES",
                 "families worked 10/1 2/1",
                 "tcp refused EACCES",
                 "tcp6 refused EACCES",
@@ -654,7 +655,7 @@ fn grants_that_stand_together_open_nothing_else() {
                 "move it out refused EXDEV",
                 "climb refused EACCES",
                 "home refused ENOENT",
-                "raise a limit refused EPERM",
+                "raise a limit refused not allowed to raise maximum limit",
                 "priority refused EPERM",
                 "groups refused EPERM",
                 "environment worked TOKEN",

@@ -1,15 +1,9 @@
 //! The kernel's surface: calls that no plugin needs, and doors around the filter.
 
-use std::fs;
-use std::process::Command;
-use std::time::Duration;
-
 use migraine_tests::arena::{Arena, On};
 use migraine_tests::attack::{Attack, Stops, check, everywhere};
 use migraine_tests::guarded::number;
 use migraine_tests::kernel;
-use migraine_tests::matrix::{COLUMNS, Rows, WORKS};
-use migraine_tests::run::run;
 
 const EPERM: &[&str] = &["EPERM"];
 const ENOSYS: &[&str] = &["ENOSYS"];
@@ -173,32 +167,6 @@ fn a037_there_is_no_core_file() {
             Attack::new("setrlimit", &[]).by(Stops::Filters).answer(EPERM),
         ],
     );
-}
-
-// Where the machine leaves a file in the directory of whoever crashes, and the user allows it.
-#[test]
-fn a037_a_crash_leaves_no_file() {
-    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
-    if pattern.starts_with(['|', '/', '@']) {
-        return kernel::skip("files of crashes", &format!("this machine handles them by `{}`", pattern.trim()));
-    }
-    let mut rows = Rows::of(37);
-    for &user in kernel::users() {
-        let outcomes = COLUMNS.map(|on| {
-            let directory = tempfile::tempdir().unwrap();
-            user.give(directory.path());
-            let crash = Arena::new(on, user).command("segfault", &[]);
-            let mut shell = Command::new("sh");
-            shell.args(["-c", "ulimit -c unlimited; cd \"$0\"; exec \"$@\""]).arg(directory.path());
-            shell.arg(crash.get_program()).args(crash.get_args());
-            let ran = run(&mut shell, Duration::from_secs(60));
-            assert_eq!(ran.code, 5, "{ran:?}");
-            let left = fs::read_dir(directory.path()).unwrap().count();
-            if left > 0 { WORKS } else { "nothing" }.to_owned()
-        });
-        rows.layers("crash where a core is allowed", user, &outcomes);
-    }
-    rows.settle();
 }
 
 #[test]
