@@ -42,6 +42,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// The policy files bind every install, every grant and every run.
+mod policy;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.
