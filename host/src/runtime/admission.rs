@@ -28,6 +28,8 @@ pub(super) struct Admitted {
     pub(super) caps: LimitCaps,
     /// The proxy that the policy names.
     pub(super) upstream: Option<Endpoint>,
+    /// Whether it may run in the reduced sandbox where the full one cannot be built.
+    pub(super) allows_reduced: bool,
     pub(super) unsigned: bool,
 }
 
@@ -79,6 +81,7 @@ pub(super) fn admit(
             .collect(),
         caps: policy.limits(),
         upstream: policy.proxy().cloned(),
+        allows_reduced: policy.allows_reduced(),
         unsigned: verdict == Trusted::Unsigned,
     })
 }

@@ -52,6 +52,19 @@ fn the_stricter_word_on_signatures_holds() {
 }
 
 #[test]
+fn the_sandbox_is_reduced_by_no_single_word_against_another() {
+    for (one, other, expected) in [
+        ("", "", false),
+        ("sandbox: full", "", false),
+        ("sandbox: reduced", "", true),
+        ("sandbox: reduced", "sandbox: reduced", true),
+        ("sandbox: reduced", "sandbox: full", false),
+    ] {
+        either(one, other, Policy::allows_reduced, expected);
+    }
+}
+
+#[test]
 fn the_smaller_size_holds() {
     let most = |policy: &Policy| [1 << 20, 5 << 20, 10 << 20, 64 << 20].map(|size| policy.check_size(size).is_ok());
     either("", "", most, [true, true, true, false]);
