@@ -3,7 +3,7 @@
 use super::*;
 use crate::code::{Code, Coded as _};
 
-const USER: &str = "/home/ann/.migraine/policy.yaml";
+const USER: &str = "/people/ann/.migraine/policy.yaml";
 const SYSTEM: &str = "/etc/migraine/policy.yaml";
 
 fn file(text: &str) -> PolicyFile {
