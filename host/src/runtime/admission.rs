@@ -65,7 +65,7 @@ pub(super) fn admit(
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
     if let Some(source) = policy.forbids_unsigned().filter(|_| verdict == Trusted::Unsigned) {
-        return Err(CallError::Policy { plugin: name.clone(), source });
+        return Err(CallError::Policy { plugin: name.clone(), source: Box::new(source) });
     }
     let (permissions, capped) = policy.in_force(&entry.grants);
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };

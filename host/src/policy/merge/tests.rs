@@ -3,7 +3,7 @@
 use super::*;
 use crate::code::{Code, Coded as _};
 
-const USER: &str = "/home/ann/.migraine/policy.yaml";
+const USER: &str = "/people/ann/.migraine/policy.yaml";
 const SYSTEM: &str = "/etc/migraine/policy.yaml";
 
 fn file(text: &str) -> PolicyFile {
@@ -17,6 +17,7 @@ fn policy(user: &str, system: &str) -> Policy {
 
 /// Holds for both orders of what the files say.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "tables read better so")]
 fn either<T: PartialEq + std::fmt::Debug>(one: &str, other: &str, of: impl Fn(&Policy) -> T, expected: T) {
     assert_eq!(of(&policy(one, other)), expected, "user {one:?}, system {other:?}");
     assert_eq!(of(&policy(other, one)), expected, "user {other:?}, system {one:?}");
