@@ -16,20 +16,21 @@ use serde_json::{Value, json};
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 /// A home with the plugin, which holds these permissions, used by one user.
-struct Bench {
-    home: Home,
+pub(crate) struct Bench {
+    pub(crate) home: Home,
     user: User,
 }
 
 impl Bench {
-    fn new(user: User, permissions: &[&str]) -> Self {
+    pub(crate) fn new(user: User, permissions: &[&str]) -> Self {
         let home = Home::new();
         let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
         let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
         line.extend(permissions.iter().flat_map(|permission| ["--grant", permission]));
-        for (kind, pair) in [("filesystem", "filesystem+exec"), ("env_vars", "env_vars+exec")] {
-            let is_held = permissions.iter().any(|held| held.starts_with(kind));
-            line.extend(is_held.then_some(["--grant", pair]).into_iter().flatten());
+        for pair in ["filesystem+exec", "env_vars+exec", "filesystem+network"] {
+            let mut kinds = pair.split('+');
+            let are_held = kinds.all(|kind| permissions.iter().any(|held| held.starts_with(kind)));
+            line.extend(are_held.then_some(["--grant", pair]).into_iter().flatten());
         }
         home.ok(&line);
         assert_eq!(home.status("reach"), "enabled");
@@ -39,7 +40,7 @@ impl Bench {
     }
 
     /// Gives a directory with all that is in it to the user.
-    fn give(&self, path: &Path) {
+    pub(crate) fn give(&self, path: &Path) {
         if self.user == User::Plain && nix::unistd::geteuid().is_root() {
             let done = Command::new("chown").arg("-R").arg(format!("{PLAIN}:{PLAIN}")).arg(path).status();
             assert!(done.unwrap().success());
@@ -47,14 +48,14 @@ impl Bench {
     }
 
     /// A directory of the user, with a file.
-    fn directory(&self, name: &str) -> PathBuf {
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
         self.home.write(&format!("{name}/file"), "content\n");
         let path = self.home.work().canonicalize().unwrap().join(name);
         self.give(&path);
         path
     }
 
-    fn run(&self, options: &[&str], words: &[&str]) -> Done {
+    pub(crate) fn run(&self, options: &[&str], words: &[&str]) -> Done {
         let words = [options, &["plugin", "run", "reach", "exec"], &words[..1], &["--"], &words[1..]].concat();
         let product = self.home.command(words);
         let mut command = self.user.command(Path::new(product.get_program()));
@@ -64,7 +65,7 @@ impl Bench {
         Done::of(command.current_dir(self.home.work()).stdin(Stdio::null()))
     }
 
-    fn exec(&self, words: &[&str]) -> Done {
+    pub(crate) fn exec(&self, words: &[&str]) -> Done {
         self.run(&[], words)
     }
 
@@ -74,7 +75,7 @@ impl Bench {
     }
 }
 
-fn everybody(check: impl Fn(User)) {
+pub(crate) fn everybody(check: impl Fn(User)) {
     kernel::users().iter().for_each(|user| check(*user));
 }
 

@@ -40,6 +40,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Programs of a plugin reach the servers that it was granted, and no other.
+mod network;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.
