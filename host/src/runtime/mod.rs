@@ -16,6 +16,7 @@ mod proxy;
 mod services;
 mod settings;
 mod spec;
+mod streams;
 mod upstream;
 pub mod wall;
 
