@@ -83,7 +83,8 @@ fn curl_reaches_what_was_granted_and_nothing_else() {
         let curl = |url: &str| bench.run(&["--verbose"], &["curl", "-sS", "--fail-with-body", "--max-time", "20", url]);
         let done = curl(&format!("http://localhost:{port}/page"));
         done.ends(0)
-            .says(&["found\nexit 0\n", &format!("[reach] host: connected to `localhost:{port}` through the proxy\n")]);
+            .says(&["found\nexit 0\n", &format!("[reach] host: connected to `localhost:{port}` through the proxy\n")])
+            .says(&[", 1 connections with "]);
         for other in [format!("localhost:{other}"), "other.example:80".to_owned(), format!("127.0.0.1:{port}")] {
             let done = curl(&format!("http://{other}/page"));
             let line = format!("`connect` needs the permission network={other}, which was not granted");

@@ -11,7 +11,7 @@ use crate::runtime::{wall, worker_spec};
 use crate::sandbox::{CPU_WINDOW, CallLimits};
 use crate::store::Entry;
 use crate::text::safe_line;
-use crate::wire::Rlimits;
+use crate::wire::{BODY_MAX, ConnectionLimits, Rlimits};
 
 /// What a plugin can do when it runs, what it cannot, and how much of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,7 +62,27 @@ fn can(entry: &Entry) -> Vec<String> {
     };
     let granted = asks(&request).into_iter().filter(|ask| in_force(&ask.item)).map(|ask| ask.words);
     let always = ["use a scratch directory of its own, which is gone when it ends", "keep values under its own name"];
-    granted.chain(always.map(str::to_owned)).collect()
+    let programs = of_programs(entry).into_iter();
+    granted.chain(programs.map(str::to_owned)).chain(always.map(str::to_owned)).collect()
+}
+
+/// What its programs can do by its grants.
+fn of_programs(entry: &Entry) -> Vec<&'static str> {
+    let held = |kind: PermissionKind| entry.grants.iter().any(|grant| grant.kind() == kind);
+    if !held(PermissionKind::Exec) {
+        return Vec::new();
+    }
+    let mut words = vec!["let its programs read the system's programs and libraries, and no other file of the system"];
+    if held(PermissionKind::Filesystem) {
+        words.push("let its programs do in the granted directories what it can do itself");
+    }
+    if held(PermissionKind::EnvVars) {
+        words.push("let its programs see the granted variables");
+    }
+    if held(PermissionKind::Network) {
+        words.push("let its programs reach the granted servers, through the proxy that their environment names");
+    }
+    words
 }
 
 fn cannot(entry: &Entry) -> Vec<String> {
@@ -75,7 +95,15 @@ fn cannot(entry: &Entry) -> Vec<String> {
         "turn data into code",
         "use your terminal",
     ];
-    kinds.filter(|words| !words.is_empty()).chain(always).map(str::to_owned).collect()
+    let mut programs = Vec::new();
+    if held(PermissionKind::Exec) {
+        programs.push("let its programs run another one, or what they wrote");
+        programs.push(match held(PermissionKind::Network) {
+            true => "let its programs connect past the proxy, or wait for connections",
+            false => "let its programs use a network",
+        });
+    }
+    kinds.filter(|words| !words.is_empty()).chain(programs).chain(always).map(str::to_owned).collect()
 }
 
 fn limits(entry: &Entry, policy: &PolicyFile, rlimits: &Rlimits) -> Vec<Limit> {
@@ -93,11 +121,31 @@ fn limits(entry: &Entry, policy: &PolicyFile, rlimits: &Rlimits) -> Vec<Limit> {
         limit("time of a command", time(wall::of_command(None, None, cap))),
         limit("time of a hook", time(wall::of_handler(None))),
     ];
+    limits.extend(of_grants(entry).into_iter().map(|(what, most)| limit(what, most)));
     limits.extend(entry.commands.iter().filter_map(|command| {
         let granted = entry.timeout(&command.name)?;
         let most = time(wall::of_command(None, Some(granted), cap));
         Some(Limit { what: format!("time of `{}`", safe_line(&command.name)), most })
     }));
+    limits
+}
+
+/// What limits connections and programs, where there can be any.
+fn of_grants(entry: &Entry) -> Vec<(&'static str, String)> {
+    let held = |kind: PermissionKind| entry.grants.iter().any(|grant| grant.kind() == kind);
+    let mut limits = Vec::new();
+    if held(PermissionKind::Network) {
+        let ConnectionLimits { open, all, bytes, idle, .. } = ConnectionLimits::PLUGIN;
+        limits.push(("connections", format!("{open} at a time, {all} in one call")));
+        limits.push(("traffic of one call", mebibytes(bytes)));
+        limits.push(("silence of a connection", format!("{}, but on a local socket", seconds(idle))));
+    }
+    if held(PermissionKind::Exec) {
+        let Rlimits { data, threads, descriptors, .. } = Rlimits::PROGRAM;
+        limits.push(("memory of a program", mebibytes(data)));
+        limits.push(("processes of a program", format!("{threads}, {descriptors} open files in each")));
+        limits.push(("output of a program", format!("{} KiB", BODY_MAX >> 10)));
+    }
     limits
 }
 
@@ -147,6 +195,25 @@ mod tests {
         let limit = |what: &str| rules.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
         assert_eq!((limit("memory"), limit("CPU time")), (Some("64 MiB"), Some("10 s in each 30 s")));
         assert_eq!((limit("time of a command"), limit("scratch")), (Some("30 s"), Some("32 MiB in 4096 files")));
+    }
+
+    #[test]
+    fn programs_are_told_of_where_there_are_some() {
+        let rules = |grants: &[&str]| Rules::of(&entry(grants, &json!({})), &PolicyFile::default());
+        let alone = rules(&["exec=git"]);
+        has(&alone.can, "let its programs read the system's programs and libraries, and no other file of the system");
+        has(&alone.cannot, "let its programs use a network");
+        has(&alone.cannot, "let its programs run another one, or what they wrote");
+        let all = rules(&["exec=git", "network=example.com:443", "env_vars=TOKEN", "filesystem=read:/srv"]);
+        has(&all.can, "let its programs reach the granted servers, through the proxy that their environment names");
+        has(&all.can, "let its programs see the granted variables");
+        has(&all.can, "let its programs do in the granted directories what it can do itself");
+        has(&all.cannot, "let its programs connect past the proxy, or wait for connections");
+        let limit = |what: &str| all.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
+        assert_eq!(limit("connections"), Some("10 at a time, 1024 in one call"));
+        assert_eq!((limit("traffic of one call"), limit("memory of a program")), (Some("1024 MiB"), Some("256 MiB")));
+        let without = rules(&["network=example.com:443"]);
+        assert!(!without.can.iter().chain(&without.cannot).any(|words| words.contains("programs")), "{without:?}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl fmt::Display for CallUsage {
         write!(f, "{bytes_in} bytes in, {bytes_out} bytes out, {services} host calls")?;
         match traffic {
             Traffic { connections: 0, .. } => Ok(()),
-            Traffic { connections, bytes } => write!(f, ", {bytes} bytes over {connections} connections"),
+            Traffic { connections, bytes } => write!(f, ", {connections} connections with {bytes} bytes"),
         }
     }
 }

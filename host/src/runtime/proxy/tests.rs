@@ -4,6 +4,7 @@ mod clients;
 mod hostile;
 mod limits;
 mod secure;
+mod upstream;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
