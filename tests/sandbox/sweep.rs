@@ -88,7 +88,9 @@ fn check_programs(more: &[&str], lists: &[&str]) {
         let done = home.run(words);
         assert!(done.code == 0 || done.err.contains("which no plugin may make"), "{done:?}");
         let list = fs::read_to_string(folder.join("list")).expect("read the list");
-        let lines = list.lines().map(|line| line.split_once(' ').expect("two words"));
+        // The end comes a moment after the call that led to it: the next one may have begun, and is tried again.
+        let whole = list.lines().count() - usize::from(done.code != 0 && list.lines().count() > 1);
+        let lines = list.lines().take(whole).map(|line| line.split_once(' ').expect("two words"));
         found.extend(lines.map(|(number, how)| (number.parse::<u64>().expect("a number"), how.to_owned())));
     }
     let passed = found.into_iter().filter(|(_, how)| how == "passed").map(|(number, _)| number);

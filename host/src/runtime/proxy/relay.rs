@@ -111,6 +111,13 @@ fn is_early(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
+fn events(reads: bool, writes: bool) -> PollFlags {
+    let mut events = PollFlags::empty();
+    events.set(PollFlags::POLLIN, reads);
+    events.set(PollFlags::POLLOUT, writes);
+    events
+}
+
 /// Copies both ways between streams that do not block. With a body, the client sends that and nothing else, and the
 /// server's end is the end; without one, whatever either sends.
 pub(in crate::runtime) fn relay(
@@ -149,12 +156,6 @@ pub(in crate::runtime) fn relay(
         if down.closed && (up.closed || body.is_some()) {
             return End::Done;
         }
-        let events = |reads: bool, writes: bool| {
-            let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, reads);
-            events.set(PollFlags::POLLOUT, writes);
-            events
-        };
         let wanted = [
             (client.as_fd(), events(up.reads(), !down.waiting.is_empty())),
             (server.as_fd(), events(down.reads(), !up.waiting.is_empty())),

@@ -1,3 +1,5 @@
+//! What the host sees of the streams that it copies, and what it does about them.
+
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
