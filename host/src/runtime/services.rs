@@ -14,11 +14,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::broker::{self, Route};
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::spec::stream_limits;
 use super::streams::{Ends, Streams};
 use crate::code::Code;
 use crate::controls::{Check, makes};
 use crate::ids::PluginName;
-use crate::policy::{Endpoint, EndpointError};
+use crate::policy::{Capped, Endpoint, EndpointError, LimitCaps};
 use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream, Traffic};
 use crate::store::{Home, PluginData, StoreError};
@@ -70,6 +71,10 @@ impl Filters {
 pub(super) struct Side<'a> {
     pub(super) plugin: &'a PluginName,
     pub(super) permissions: &'a [Permission],
+    /// What the policy takes away of what was granted.
+    pub(super) capped: &'a [Capped],
+    /// The limits of the policy.
+    pub(super) caps: LimitCaps,
     pub(super) voice: &'a Arc<dyn Voice>,
     pub(super) home: &'a Home,
     pub(super) data: &'a Data,
@@ -214,7 +219,8 @@ impl Side<'_> {
             PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", safe_line(asked)))
         };
         let endpoint: Endpoint = asked.parse().map_err(invalid)?;
-        if let Err(line) = self.streams.admit(self.plugin, self.connections) {
+        let limits = stream_limits(&self.caps);
+        if let Err(line) = self.streams.admit(self.plugin, self.connections, &limits) {
             self.voice.audit(self.plugin, &format!("{}: {line}", Code::LimitNetwork));
             return Err(PluginError::failed(line).with_help("use a connection for more than one request, and close it"));
         }
@@ -227,6 +233,7 @@ impl Side<'_> {
                 let ends = Ends {
                     plugin: self.plugin,
                     endpoint: &endpoint,
+                    limits,
                     voice: self.voice,
                     end: Box::new(move |death| caller.end(death)),
                 };
@@ -251,9 +258,19 @@ impl Side<'_> {
 
     /// Records a refusal; the plugin and the user learn what would change it.
     pub(super) fn denied(&self, wanted: &str, line: String) -> PluginError {
+        let (line, help) = match taken(self.capped, wanted) {
+            Some((capped, wanted)) => (capped.line(&wanted), capped.help()),
+            None => (line, how_to_grant(self.plugin, wanted)),
+        };
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
-        PluginError::new(ErrorKind::PermissionDenied, line).with_help(how_to_grant(self.plugin, wanted))
+        PluginError::new(ErrorKind::PermissionDenied, line).with_help(help)
     }
+}
+
+/// What the policy takes away, where that is what is missing, and the permission.
+pub(super) fn taken<'a>(capped: &'a [Capped], wanted: &str) -> Option<(&'a Capped, Permission)> {
+    let wanted: Permission = wanted.parse().ok()?;
+    capped.iter().find(|capped| capped.takes(&wanted)).map(|capped| (capped, wanted))
 }
 
 /// What the user can do about a permission that is missing.

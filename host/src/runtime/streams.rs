@@ -31,21 +31,15 @@ pub(super) struct Ends<'a> {
     pub(super) plugin: &'a PluginName,
     pub(super) endpoint: &'a Endpoint,
     pub(super) voice: &'a Arc<dyn Voice>,
+    pub(super) limits: ConnectionLimits,
     /// Ends the worker that holds it.
     pub(super) end: Box<dyn Fn(Death) + Send>,
 }
 
 /// The open streams of all plugins of a host.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Streams {
-    limits: ConnectionLimits,
     plugins: Mutex<BTreeMap<PluginName, Open>>,
-}
-
-impl Default for Streams {
-    fn default() -> Self {
-        Self { limits: ConnectionLimits::PLUGIN, plugins: Mutex::default() }
-    }
 }
 
 /// The streams of one plugin; they end when this is dropped.
@@ -105,8 +99,8 @@ impl Streams {
     ///
     /// # Errors
     /// The limit that it would break.
-    pub(super) fn admit(&self, plugin: &PluginName, made: u32) -> Result<(), String> {
-        let ConnectionLimits { open: most, all, .. } = self.limits;
+    pub(super) fn admit(&self, plugin: &PluginName, made: u32, limits: &ConnectionLimits) -> Result<(), String> {
+        let ConnectionLimits { open: most, all, .. } = *limits;
         if made >= all {
             return Err(format!("a call may make {all} connections, and these were made"));
         }
@@ -142,7 +136,7 @@ impl Streams {
         let Some(open) = plugins.get_mut(ends.plugin) else { return Err(io::ErrorKind::NotFound.into()) };
         let keeper = Keeper {
             shared: Arc::clone(&open.shared),
-            limits: self.limits,
+            limits: ends.limits,
             plugin: ends.plugin.clone(),
             endpoint: ends.endpoint.clone(),
             voice: Arc::clone(ends.voice),

@@ -140,6 +140,7 @@ enum Event {
     Control,
     Ended(u32),
     Notified(u32),
+    Unlistened(u32),
     Tick,
 }
 
@@ -167,6 +168,11 @@ impl Launcher {
                     Event::Ended(worker) => self.reap(worker),
                     Event::Notified(worker) => {
                         self.refuse(worker);
+                        Ok(())
+                    }
+                    Event::Unlistened(worker) => {
+                        // Closed: it would be ready again and again, until the kernel has taken the worker apart.
+                        self.workers.entry(worker).and_modify(|running| running.listener = None);
                         Ok(())
                     }
                     Event::Tick => {
@@ -205,12 +211,12 @@ impl Launcher {
         meanings
             .into_iter()
             .zip(happened)
-            .filter(|(meaning, flags)| match meaning {
-                // POLLHUP on a listener means that its worker is gone; the pidfd says the same.
-                Event::Notified(_) => flags.contains(PollFlags::POLLIN),
-                _ => !flags.is_empty(),
+            .filter(|(_, flags)| !flags.is_empty())
+            .map(|(meaning, flags)| match meaning {
+                // No notification, but a hang-up: its worker is on its way out.
+                Event::Notified(worker) if !flags.contains(PollFlags::POLLIN) => Event::Unlistened(worker),
+                other => other,
             })
-            .map(|(meaning, _)| meaning)
             .collect()
     }
 

@@ -34,6 +34,7 @@ impl Voice for Records {
 /// The streams of one plugin, and a server.
 struct Bench {
     streams: Streams,
+    limits: ConnectionLimits,
     plugin: PluginName,
     records: Arc<Records>,
     listener: TcpListener,
@@ -42,8 +43,13 @@ struct Bench {
 impl Bench {
     fn new(limits: ConnectionLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let streams = Streams { limits, ..Streams::default() };
-        Self { streams, plugin: "reach".parse().unwrap(), records: Arc::default(), listener }
+        Self {
+            streams: Streams::default(),
+            limits,
+            plugin: "reach".parse().unwrap(),
+            records: Arc::default(),
+            listener,
+        }
     }
 
     /// A stream to a server's stream, and what ends the worker.
@@ -52,7 +58,7 @@ impl Bench {
         let voice = Arc::clone(&self.records) as Arc<dyn Voice>;
         let endpoint = endpoint.parse().unwrap();
         let end = Box::new(move |death| sender.send(death).unwrap());
-        let ends = Ends { plugin: &self.plugin, endpoint: &endpoint, voice: &voice, end };
+        let ends = Ends { plugin: &self.plugin, endpoint: &endpoint, voice: &voice, limits: self.limits, end };
         (self.streams.serve(server, ends).unwrap().into(), deaths)
     }
 
@@ -64,7 +70,7 @@ impl Bench {
     }
 
     fn admit(&self) -> Result<(), String> {
-        self.streams.admit(&self.plugin, 0)
+        self.streams.admit(&self.plugin, 0, &self.limits)
     }
 }
 
@@ -104,11 +110,11 @@ fn the_eleventh_waits_for_the_end_of_another() {
         .collect();
     assert_eq!(bench.admit().unwrap_err(), "a plugin may have 10 connections at a time");
     let other: PluginName = "other".parse().unwrap();
-    bench.streams.admit(&other, 0).unwrap();
+    bench.streams.admit(&other, 0, &bench.limits).unwrap();
     let (mine, _there, _) = held.remove(3);
     drop(mine);
     bench.admit().unwrap();
-    let error = bench.streams.admit(&bench.plugin, 1024).unwrap_err();
+    let error = bench.streams.admit(&bench.plugin, 1024, &bench.limits).unwrap_err();
     assert_eq!(error, "a call may make 1024 connections, and these were made");
 }
 

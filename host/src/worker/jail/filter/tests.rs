@@ -149,8 +149,14 @@ fn what_nobody_lists_is_refused() {
     ] {
         assert_eq!(answer(number, [0; 6]), expected, "{number}");
     }
-    let allowed = (0..=600).filter(|&number| answer(number, [0; 6]) == libc::SECCOMP_RET_ALLOW).count();
-    assert!(allowed <= 130, "{allowed} calls pass without a permission");
+}
+
+/// With any arguments: a call whose arguments are looked at counts as well.
+#[test]
+fn few_calls_pass_without_a_permission() {
+    let may_pass = |group: &&Group| matches!(group.action, Action::Allow | Action::Check(_));
+    let count: usize = Profile::default().groups().filter(may_pass).map(|group| group.calls.len()).sum();
+    assert!(count <= 130, "{count} calls may pass without a permission");
 }
 
 // A23, A24: another architecture's entry and the x32 numbers never reach the table.
@@ -385,9 +391,9 @@ fn no_lock_is_taken_outside() {
 }
 
 #[test]
-fn the_program_is_short_and_every_path_is() {
+fn the_program_is_short() {
     for (profile, most) in
-        [(NOTHING, 480), (SOCKETS_TOO, 520), (EVERYTHING, 560), (NETWORK_TOO, 560), (PROGRAM_TOO, 620)]
+        [(NOTHING, 345), (SOCKETS_TOO, 370), (EVERYTHING, 375), (NETWORK_TOO, 390), (PROGRAM_TOO, 400)]
     {
         let program = compile(profile);
         assert!(program.len() < most, "{profile:?}: {} instructions", program.len());
