@@ -202,5 +202,6 @@ fn refuse(
         item.permission().is_some_and(|new| held.clone().any(|held| covers(held, new)))
     };
     let refused = items.iter().filter(|item| !held(item)).find_map(|item| check(item).err());
-    refused.map_or(Ok(()), |source| Err(ManageError::Refused { what: asking.name.to_string(), source }))
+    let error = |refusal| ManageError::Refused { what: asking.name.to_string(), source: Box::new(refusal) };
+    refused.map_or(Ok(()), |refusal| Err(error(refusal)))
 }

@@ -44,7 +44,7 @@ pub enum ManageError {
         /// The plugin or the file.
         what: String,
         /// Why.
-        source: Refusal,
+        source: Box<Refusal>,
     },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", safe_line(&path.to_string_lossy()))]

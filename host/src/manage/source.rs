@@ -67,7 +67,7 @@ pub(super) fn judged(
         .map_or(Ok(()), Err)
         .and_then(|()| policy.check_size(opened.size()))
         .and_then(|()| policy.check_files(files, &index.entry))
-        .map_err(|source| ManageError::Refused { what: index.name.to_string(), source })?;
+        .map_err(|refusal| ManageError::Refused { what: index.name.to_string(), source: Box::new(refusal) })?;
     let keys = Keyring::load_from(&home.keys_path())?;
     let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     // What spares the flag must not put an unsigned version in the place of a signed one.

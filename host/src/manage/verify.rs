@@ -70,7 +70,7 @@ pub(super) fn judge_tree(home: &Home, state: &State, tree: &InstalledTree) -> Re
     let exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     let trusted = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions)?;
     match home.policy()?.forbids_unsigned().filter(|_| trusted == Trusted::Unsigned) {
-        Some(source) => Err(ManageError::Refused { what: tree.index.name.to_string(), source }),
+        Some(refusal) => Err(ManageError::Refused { what: tree.index.name.to_string(), source: Box::new(refusal) }),
         None => Ok(to_trust(trusted)),
     }
 }

@@ -32,6 +32,7 @@ pub struct PolicyFile {
     pub(super) dangerous_permission_combos: BTreeSet<(PermissionKind, PermissionKind)>,
     pub(super) permissions: PermissionCaps,
     pub(super) limits: LimitCaps,
+    pub(super) sandbox: Option<Sandbox>,
     #[serde(deserialize_with = "proxy")]
     pub(super) proxy: Option<Endpoint>,
 }
@@ -44,6 +45,16 @@ pub(super) enum Signatures {
     Required,
     /// Without exception.
     Always,
+}
+
+/// How much of the sandbox a plugin can be run with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Sandbox {
+    /// All of it, or the plugin does not run.
+    Full,
+    /// What can be built without namespaces, where they are forbidden.
+    Reduced,
 }
 
 impl PolicyFile {

@@ -10,6 +10,7 @@
 //! | `dangerous_permission_combos` | the built-in ones | all of them, and the built-in ones |
 //! | `permissions.KIND` | everything can be granted | what both allow |
 //! | `limits.NAME` | what each plugin has | the smaller; never more than each plugin has |
+//! | `sandbox` | `full` | `reduced` where one says so and the other does not say `full` |
 //! | `proxy` | none | the administrator's |
 
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use migraine_plugin_api::{Permission, PermissionKind};
 
-use super::file::{PolicyFile, Signatures};
+use super::file::{PolicyFile, Sandbox, Signatures};
 use super::limit::LimitCaps;
 use super::refusal::{Capped, Refusal};
 use super::size::show_size;
@@ -181,6 +182,13 @@ impl Policy {
     #[must_use]
     pub fn limiting(&self, limit: impl Fn(&LimitCaps) -> Option<u64>) -> Option<&Path> {
         self.least(|file| limit(&file.limits)).map(|(_, path)| path)
+    }
+
+    /// Whether plugins may run in the reduced sandbox where the full one cannot be built.
+    #[must_use]
+    pub fn allows_reduced(&self) -> bool {
+        let mut said = self.files.iter().filter_map(|(_, file)| file.sandbox).peekable();
+        said.peek().is_some() && said.all(|level| level == Sandbox::Reduced)
     }
 
     /// The proxy through which public addresses are reached.

@@ -28,6 +28,8 @@ pub(super) struct Admitted {
     pub(super) caps: LimitCaps,
     /// The proxy that the policy names.
     pub(super) upstream: Option<Endpoint>,
+    /// Whether it may run in the reduced sandbox where the full one cannot be built.
+    pub(super) allows_reduced: bool,
     pub(super) unsigned: bool,
 }
 
@@ -63,7 +65,7 @@ pub(super) fn admit(
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
     if let Some(source) = policy.forbids_unsigned().filter(|_| verdict == Trusted::Unsigned) {
-        return Err(CallError::Policy { plugin: name.clone(), source });
+        return Err(CallError::Policy { plugin: name.clone(), source: Box::new(source) });
     }
     let (permissions, capped) = policy.in_force(&entry.grants);
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
@@ -79,6 +81,7 @@ pub(super) fn admit(
             .collect(),
         caps: policy.limits(),
         upstream: policy.proxy().cloned(),
+        allows_reduced: policy.allows_reduced(),
         unsigned: verdict == Trusted::Unsigned,
     })
 }

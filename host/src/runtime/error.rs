@@ -55,7 +55,7 @@ pub enum CallError {
         /// The plugin.
         plugin: PluginName,
         /// Why.
-        source: Refusal,
+        source: Box<Refusal>,
     },
     /// The sandbox or the plugin's process failed.
     #[error("plugin '{plugin}': {source}")]

@@ -200,8 +200,16 @@ impl Host {
             self.tell(plugin, &admitted);
         }
         let spec = worker_spec(&admitted.permissions, &admitted.caps);
-        let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let mut spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let reduces = |error| admitted.allows_reduced && self.launchers.reduce(error);
+        if spawned.as_ref().is_err_and(reduces) {
+            let launcher = self.launchers.get(plugin, &admitted.permissions).map_err(sandbox)?;
+            spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        }
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
+        if let Some(failed) = self.launchers.reduced() {
+            self.settings.voice.audit(plugin, &format!("runs in the reduced sandbox, as the policy allows: {failed}"));
+        }
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
         let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, Some(&admitted), limits) };
         let environment = environment::granted(&admitted.permissions, std::env::vars_os());

@@ -12,7 +12,7 @@ mod program;
 
 pub use control::{
     CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FailedStep, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX,
-    LauncherSpec, Layers, LoadBy, PROXY_PORT, Refused, ToLauncher, WorkerSpec,
+    LauncherSpec, Layers, Level, LoadBy, PROXY_PORT, Refused, ToLauncher, WorkerSpec,
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
 pub use limits::{CPU_WINDOW, ConnectionLimits, Limits, Rlimits, WALL, WALL_SECONDS};

@@ -20,7 +20,7 @@ use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
 use crate::wire::{
-    CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher,
+    CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, Level, LoadBy, Refused, ToLauncher,
     WorkerSpec,
 };
 
@@ -106,6 +106,8 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         if spec.listens {
             listener = Some(jail::network::listen()?);
         }
+    } else if spec.level == Level::Reduced {
+        jail::spaces::leave_root()?;
     }
     // What a plugin makes in the caller's directories is as private as what the caller makes.
     nix::sys::stat::umask(callers);
@@ -151,8 +153,8 @@ impl Launcher {
         let (layers, scratch) = (spec.layers(), spec.scratch());
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && layers.namespaces;
-        let LauncherSpec { directories, programs, .. } = spec;
-        let common = Common { layers, load_by, scratch, directories, programs, listens };
+        let LauncherSpec { directories, programs, level, .. } = spec;
+        let common = Common { layers, load_by, scratch, directories, programs, listens, level };
         Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 

@@ -24,7 +24,7 @@ use migraine_host::runtime::{CallError, Gate, Host, Proxy, Settings, Voice, prox
 use migraine_host::sandbox::{CallLimits, CallUsage, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
 use migraine_host::store::Home;
 use migraine_host::wire::{
-    ConnectionLimits, Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Programs, Rlimits, WorkerSpec,
+    ConnectionLimits, Directory, Kind, LauncherSpec, Layers, Level, LoadBody, LoadBy, Programs, Rlimits, WorkerSpec,
 };
 use migraine_plugin_api::{ErrorKind, LogLevel, PluginError};
 use nix::sys::signal::{Signal, kill};
@@ -100,6 +100,9 @@ struct Args {
     /// A directory that the workers may change.
     #[arg(long)]
     write: Vec<PathBuf>,
+    /// Builds the reduced sandbox.
+    #[arg(long)]
+    reduced: bool,
     /// Prints what limits memory and processes.
     #[arg(long)]
     limited_by: bool,
@@ -268,6 +271,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         directories: args.directories(),
         programs: Programs::None,
         listens: args.listens || !args.proxied.is_empty(),
+        level: if args.reduced { Level::Reduced } else { Level::Full },
         layers: args.layers(),
     })?);
     if !args.proxied.is_empty() {

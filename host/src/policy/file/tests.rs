@@ -28,6 +28,7 @@ fn the_documented_file_has_every_key_and_holds_the_defaults() {
         "dangerous_permission_combos",
         "permissions",
         "limits",
+        "sandbox",
         "proxy",
     ];
     let kinds = PermissionKind::ALL.map(PermissionKind::as_str);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::code::{Code, Coded as _};
 
-const USER: &str = "/home/ann/.migraine/policy.yaml";
+const USER: &str = "/people/ann/.migraine/policy.yaml";
 const SYSTEM: &str = "/etc/migraine/policy.yaml";
 
 fn file(text: &str) -> PolicyFile {
@@ -17,6 +17,7 @@ fn policy(user: &str, system: &str) -> Policy {
 
 /// Holds for both orders of what the files say.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "tables read better so")]
 fn either<T: PartialEq + std::fmt::Debug>(one: &str, other: &str, of: impl Fn(&Policy) -> T, expected: T) {
     assert_eq!(of(&policy(one, other)), expected, "user {one:?}, system {other:?}");
     assert_eq!(of(&policy(other, one)), expected, "user {other:?}, system {one:?}");
@@ -49,6 +50,19 @@ fn the_stricter_word_on_signatures_holds() {
     }
     let refusal = policy("", "require_signatures: always").forbids_unsigned().unwrap();
     assert!(refusal.to_string().ends_with(&format!("(require_signatures in {SYSTEM})")), "{refusal}");
+}
+
+#[test]
+fn the_sandbox_is_reduced_by_no_single_word_against_another() {
+    for (one, other, expected) in [
+        ("", "", false),
+        ("sandbox: full", "", false),
+        ("sandbox: reduced", "", true),
+        ("sandbox: reduced", "sandbox: reduced", true),
+        ("sandbox: reduced", "sandbox: full", false),
+    ] {
+        either(one, other, Policy::allows_reduced, expected);
+    }
 }
 
 #[test]

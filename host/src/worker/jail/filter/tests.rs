@@ -320,13 +320,14 @@ fn own_sockets_are_streams_of_tcp() {
 
 #[test]
 fn streams_of_the_host_and_own_sockets_never_meet() {
-    use crate::wire::{Layers, LoadBy, Programs, Rlimits};
+    use crate::wire::{Layers, Level, LoadBy, Programs, Rlimits};
     for (receives_descriptors, listens, network) in
         [(false, false, false), (true, false, false), (false, true, true), (true, true, false)]
     {
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
         let (layers, load_by, scratch, directories) = (Layers::ALL, LoadBy::Copy, "/tmp", Vec::new());
-        let common = Common { layers, load_by, scratch, directories, programs: Programs::None, listens };
+        let common =
+            Common { layers, level: Level::Full, load_by, scratch, directories, programs: Programs::None, listens };
         assert_eq!(Profile::of(&spec, &common).network, network, "{receives_descriptors} {listens}");
     }
 }
