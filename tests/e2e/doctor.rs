@@ -68,6 +68,14 @@ fn a_good_machine_is_full() {
         for act in acts {
             assert!(act["refused"] == true && !act["outcome"].as_str().unwrap().is_empty(), "{act}");
         }
+        let programs = report["program_acts"].as_array().unwrap();
+        assert!(programs.iter().all(|act| act["refused"] == true), "{report}");
+        let of_program = |name: &str| programs.iter().find(|act| act["act"] == name).map(|act| act["outcome"].clone());
+        assert_eq!(of_program("run another program"), Some(json!("EACCES")));
+        assert_eq!(of_program("look at /etc/passwd"), Some(json!("ENOENT")));
+        assert_eq!(of_program("wait for connections"), Some(json!("EPERM")));
+        let past = of_program("connect past the proxy");
+        assert!([json!("EACCES"), json!("ECONNREFUSED")].contains(&past.unwrap()), "{report}");
         let outcome = |name: &str| acts.iter().find(|act| act["act"] == name).map(|act| act["outcome"].clone());
         assert_eq!(outcome("look at /etc"), Some(json!("ENOENT")));
         assert_eq!(outcome("make a socket"), Some(json!("EPERM")));
@@ -75,7 +83,13 @@ fn a_good_machine_is_full() {
         let store = report["store"].as_array().unwrap();
         assert!(store.len() >= 3 && store.iter().all(|check| check["code"] == json!(null)), "{report}");
         let text = started(user, &home, None, &["doctor"]);
-        text.ends(0).says(&["level        full", "restrict with Landlock", "killed for umount2", "1 plugin\n"]);
+        text.ends(0).says(&[
+            "level        full",
+            "restrict with Landlock",
+            "killed for umount2",
+            "connect past the proxy",
+            "1 plugin\n",
+        ]);
         assert_eq!(text.err, "");
     }
 }
@@ -203,13 +217,17 @@ fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_ca
     const FORBIDDEN: &str = "unshare:error=EPERM";
     for &user in kernel::users() {
         let home = home_of(user);
-        let run = |inject, plugin, command| started(user, &home, inject, &["plugin", "run", plugin, command]);
+        let run =
+            |inject: Option<&str>, plugin, command| started(user, &home, inject, &["plugin", "run", plugin, command]);
         let install = |parcel: Parcel, grants: &[&str]| {
             let words = [&["plugin", "install", parcel.typed(), "--yes"], grants].concat();
             started(user, &home, None, &words).ends(0);
         };
         install(remade("steady", &json!({"permissions": ["task_read", "env_vars=LANG"]})), &["--grant", "env_vars"]);
-        install(remade("reach", &json!({"permissions": ["network=localhost:1"], "config": {}})), &["--grant", "network"]);
+        install(
+            remade("reach", &json!({"permissions": ["network=localhost:1"], "config": {}})),
+            &["--grant", "network"],
+        );
         run(Some(FORBIDDEN), "hello-world", "hello").ends(6).never_says(&["Hello", "reduced"]);
 
         let policy = home.path().join("policy.yaml");

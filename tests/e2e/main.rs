@@ -44,6 +44,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Programs of a plugin reach the servers that it was granted, and no other.
+mod network;
 /// The policy files bind every install, every grant and every run.
 mod policy;
 /// A program that is stopped keeps its plugins and loses no time.
