@@ -40,6 +40,8 @@ mod json;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Secrets reach the plugins that hold `user_auth`, and nobody else.
+mod secrets;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

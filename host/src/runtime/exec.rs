@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::environment;
+use super::masked;
 use super::programs::{self, ProgramError};
 use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
@@ -71,10 +72,12 @@ impl Side<'_> {
         let judged = programs::judge(self.permissions, &spec.directories, &request.program);
         let file = judged.map_err(|error| self.refuse(&error))?;
         check(&request, &spec.directories)?;
-        let mut environment = environment::granted(self.permissions, std::env::vars_os());
+        let environment = environment::granted(self.permissions, std::env::vars_os());
+        let mut environment = masked::environment(self.secrets, environment);
         environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
         if spec.listens {
-            environment.extend(proxy_variables().into_iter().map(|(name, value)| Variable { name, value: value.into() }));
+            environment
+                .extend(proxy_variables().into_iter().map(|(name, value)| Variable { name, value: value.into() }));
         }
         let run = RunBody { file, name: request.program, arguments: request.args, directory: request.cwd, environment };
         let (ran, output) = self.run(&run, &request.stdin, &spec).map_err(|error| {
@@ -92,6 +95,10 @@ impl Side<'_> {
             }
         };
         self.voice.granted(self.plugin, &format!("ran `{}`: exit {code}", run.file.display()));
+        let output = match self.secrets {
+            Some(secrets) => output.map(|text| secrets.mask_bytes(&text).into_owned()),
+            None => output,
+        };
         answer(&name, code, &output)
     }
 

@@ -11,6 +11,7 @@ mod error;
 mod exec;
 mod host;
 mod launchers;
+mod masked;
 mod programs;
 mod proxy;
 mod services;

@@ -14,11 +14,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::broker::{self, Route};
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::masked::Input;
 use crate::controls::{Check, makes};
 use crate::ids::PluginName;
 use crate::policy::{Endpoint, EndpointError};
 use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream};
+use crate::secrets::Secrets;
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
 use crate::wire::Limits;
@@ -90,6 +92,9 @@ pub(super) struct Side<'a> {
     pub(super) launchers: &'a Launchers,
     /// The worker that is called, once it is there.
     pub(super) caller: Option<Caller>,
+    /// What is masked in what the plugin is handed, if anything is.
+    pub(super) secrets: Option<&'a Secrets>,
+    pub(super) input: Input,
     /// What programs have used in this call.
     pub(super) spent: Spent,
 }
@@ -179,29 +184,14 @@ impl Side<'_> {
         }
     }
 
-    /// A piece of the caller's standard input. A terminal that says nothing must not keep the host past the deadline.
-    fn stdin(&self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
-        use std::os::fd::AsFd as _;
+    /// A piece of the caller's standard input.
+    fn stdin(&mut self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
         if !self.stdin {
             return Ok(Vec::new());
         }
         let most: usize = text(body)?.parse().map_err(|_| PluginError::new(ErrorKind::Invalid, "not a size"))?;
-        // Not through std's buffer: what it reads ahead poll(2) would not see.
-        let input = io::stdin();
-        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        // In slices: the kernel's time goes on while this process is stopped.
-        let slice = PollTimeout::try_from(STDIN_SLICE).unwrap_or(PollTimeout::ZERO);
-        let mut ready = poll(&mut fds, slice);
-        while ready == Ok(0) && self.until.is_none_or(|until| until.left() > Duration::ZERO) {
-            ready = poll(&mut fds, slice);
-        }
-        if ready.unwrap_or_default() == 0 {
-            return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
-        }
-        let mut piece = vec![0; most.clamp(1, 64 * 1024)];
-        let count = nix::unistd::read(&input, &mut piece).map_err(io::Error::from)?;
-        piece.truncate(count);
-        Ok(piece)
+        let (most, until) = (most.clamp(1, 64 * 1024), self.until);
+        self.input.read(self.secrets, most, || read_stdin(most, until))
     }
 
     fn connect(&mut self, asked: &str) -> Result<OwnedFd, PluginError> {
@@ -243,6 +233,27 @@ impl Side<'_> {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
         PluginError::new(ErrorKind::PermissionDenied, line).with_help(how_to_grant(self.plugin, wanted))
     }
+}
+
+/// A piece of this process's standard input. A terminal that says nothing must not keep the host past the deadline.
+fn read_stdin(most: usize, until: Option<Deadline>) -> Result<Vec<u8>, PluginError> {
+    use std::os::fd::AsFd as _;
+    // Not through std's buffer: what it reads ahead poll(2) would not see.
+    let input = io::stdin();
+    let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+    // In slices: the kernel's time goes on while this process is stopped.
+    let slice = PollTimeout::try_from(STDIN_SLICE).unwrap_or(PollTimeout::ZERO);
+    let mut ready = poll(&mut fds, slice);
+    while ready == Ok(0) && until.is_none_or(|until| until.left() > Duration::ZERO) {
+        ready = poll(&mut fds, slice);
+    }
+    if ready.unwrap_or_default() == 0 {
+        return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
+    }
+    let mut piece = vec![0; most];
+    let count = nix::unistd::read(&input, &mut piece).map_err(io::Error::from)?;
+    piece.truncate(count);
+    Ok(piece)
 }
 
 /// What the user can do about a permission that is missing.

@@ -11,6 +11,7 @@ use migraine_plugin_api::Timeout;
 use super::services::Voice;
 use crate::policy::Endpoint;
 use crate::sandbox::CallLimits;
+use crate::secrets::Secrets;
 
 /// How plugins are run.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Settings {
     /// The proxy through which plugins are connected to public addresses; the default is none. Never taken from this
     /// program's environment: a plugin's way out is the user's explicit choice.
     pub upstream_proxy: Option<Endpoint>,
+    /// Values that only plugins with `user_auth` see; the default is none.
+    pub secrets: Secrets,
     /// Where stray output, log lines and refusals go.
     pub voice: Arc<dyn Voice>,
 }
@@ -58,6 +61,7 @@ impl Settings {
             stdout_is_taken: false,
             columns: None,
             upstream_proxy: None,
+            secrets: Secrets::default(),
             voice,
         }
     }
