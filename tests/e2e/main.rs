@@ -36,6 +36,8 @@ mod hooks;
 mod info;
 /// Every verb speaks JSON.
 mod json;
+/// What a plugin needs is learned from a run, after a person's consent.
+mod learn;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
 /// The management verbs.

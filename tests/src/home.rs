@@ -152,6 +152,11 @@ impl Home {
         command
     }
 
+    /// The words before a command that run it as this home's user.
+    pub(crate) fn becoming(&self) -> Vec<String> {
+        self.user.map(User::becoming).unwrap_or_default()
+    }
+
     pub(crate) fn settle(&self, command: &mut Command) {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("SHELL", "/bin/sh").env("LANG", "C");
         command.env("MIGRAINE_HOME", self.path()).env("HOME", self.folder.path().join("user"));

@@ -39,7 +39,7 @@ fn talk(home: &Home, by: &[&str], args: &[&str], environment: &[(&str, &str)], a
     let pair = nix::pty::openpty(Some(&size), None).expect("open a terminal");
     let name = nix::unistd::ttyname(&pair.slave).expect("the terminal has a name");
     let mut command = Command::new(artifacts::attend());
-    command.arg("--terminal").arg(name).args(by).arg(artifacts::migraine()).args(args);
+    command.arg("--terminal").arg(name).args(home.becoming()).args(by).arg(artifacts::migraine()).args(args);
     home.settle(&mut command);
     command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();

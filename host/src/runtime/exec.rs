@@ -69,7 +69,7 @@ impl Side<'_> {
             .map_err(|error| invalid(&format!("the request to run a program cannot be read: {error}")))?;
         let name = safe_line(&request.program);
         let spec = self.launchers.of_programs(self.permissions).map_err(|error| unrun(&name, &error))?;
-        let judged = programs::judge(self.permissions, &spec.directories, &request.program);
+        let judged = self.judge(&spec, &request.program);
         let file = judged.map_err(|error| self.refuse(&error))?;
         check(&request, &spec.directories)?;
         let environment = environment::granted(self.permissions, std::env::vars_os());
@@ -100,6 +100,15 @@ impl Side<'_> {
             None => output,
         };
         answer(&name, code, &output)
+    }
+
+    fn judge(&self, spec: &LauncherSpec, program: &str) -> Result<PathBuf, ProgramError> {
+        let Some(learner) = self.learner else {
+            return programs::judge(self.permissions, &spec.directories, program);
+        };
+        // What is shown while it is learned is not what it will be granted.
+        learner.run(program)?;
+        programs::judge(self.permissions, &[], program)
     }
 
     fn run(
@@ -145,6 +154,7 @@ impl Side<'_> {
         let gate = Gate {
             plugin: self.plugin.clone(),
             permissions: self.permissions.to_vec(),
+            learner: self.learner.cloned(),
             voice: Arc::clone(self.voice),
             upstream: self.upstream.cloned(),
             until: self.until,

@@ -64,11 +64,12 @@ impl Host {
     pub fn new(home: Home, mut settings: Settings) -> Self {
         settings.voice = masked::voice(settings.voice, &settings.secrets);
         let places = places(settings.user_home.as_deref(), home.path());
+        let learner = settings.learner.clone();
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(places),
+            launchers: Launchers::new(places, learner),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -295,7 +296,11 @@ impl Host {
         let launchers = &mut self.launchers;
         // Started before the bytes are read and judged: the two overlap. A failure shows when it is used.
         let start = |grants: &[Permission]| drop(launchers.get(plugin, grants));
-        let admitted = Arc::new(admit(&self.home, plugin, start)?);
+        let mut admitted = admit(&self.home, plugin, start)?;
+        if let Some(learner) = &self.settings.learner {
+            admitted.permissions = learner.pretended(&admitted.permissions);
+        }
+        let admitted = Arc::new(admitted);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
     }
@@ -323,6 +328,7 @@ impl Host {
             until: limits.wall.map(Deadline::after),
             filters: Filters::default(),
             upstream: self.settings.upstream_proxy.as_ref(),
+            learner: self.settings.learner.as_ref(),
             connections: 0,
             limits: *limits,
             launchers: &self.launchers,

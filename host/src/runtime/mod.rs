@@ -11,6 +11,7 @@ mod error;
 mod exec;
 mod host;
 mod launchers;
+mod learn;
 mod masked;
 mod programs;
 mod proxy;
@@ -22,6 +23,7 @@ pub mod wall;
 
 pub use error::CallError;
 pub use host::Host;
+pub use learn::{Learned, Learner};
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;

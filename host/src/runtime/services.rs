@@ -11,9 +11,10 @@ use std::time::Duration;
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::broker::{self, Route};
+use super::broker::{self, ConnectError, Route};
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::learn::{self, Learner};
 use super::masked::Input;
 use crate::controls::{Check, makes};
 use crate::ids::PluginName;
@@ -85,6 +86,8 @@ pub(super) struct Side<'a> {
     pub(super) filters: Filters,
     /// The user's own proxy for plugins' connections.
     pub(super) upstream: Option<&'a Endpoint>,
+    /// Learns what is missing, and allows it.
+    pub(super) learner: Option<&'a Arc<Learner>>,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
     /// The limits of the call.
@@ -175,6 +178,9 @@ impl Side<'_> {
 
     fn variables(&mut self) -> Result<Vec<u8>, PluginError> {
         let wanted = Permission::bare(PermissionKind::TaskRead);
+        if let Some(learner) = self.learner {
+            learner.learn(&wanted.to_string());
+        }
         if !self.permissions.iter().any(|held| held.covers(&wanted)) && makes(Check::Permission) {
             return Err(self.deny(&wanted, "variables"));
         }
@@ -205,7 +211,10 @@ impl Side<'_> {
             return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
         }
         let route = Route { until: self.until, upstream: self.upstream, stop: None };
-        match broker::connect(self.permissions, &endpoint, route) {
+        let connected = learn::judged(self.learner, self.permissions, ConnectError::missing, |granted| {
+            broker::connect(granted, &endpoint, route)
+        });
+        match connected {
             Ok(stream) => {
                 self.connections += 1;
                 self.voice.granted(self.plugin, &format!("connected to `{endpoint}`"));

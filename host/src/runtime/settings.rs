@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use migraine_plugin_api::Timeout;
 
+use super::learn::Learner;
 use super::services::Voice;
 use crate::policy::Endpoint;
 use crate::sandbox::CallLimits;
@@ -36,6 +37,8 @@ pub struct Settings {
     /// The proxy through which plugins are connected to public addresses; the default is none. Never taken from this
     /// program's environment: a plugin's way out is the user's explicit choice.
     pub upstream_proxy: Option<Endpoint>,
+    /// Learns what a plugin needs instead of judging by what it was granted; the default is no.
+    pub learner: Option<Arc<Learner>>,
     /// Values that only plugins with `user_auth` see; the default is none.
     pub secrets: Secrets,
     /// Where stray output, log lines and refusals go.
@@ -61,6 +64,7 @@ impl Settings {
             stdout_is_taken: false,
             columns: None,
             upstream_proxy: None,
+            learner: None,
             secrets: Secrets::default(),
             voice,
         }

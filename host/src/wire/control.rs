@@ -83,6 +83,9 @@ pub struct LauncherSpec {
     /// Whether a socket listens on [`PROXY_PORT`] in the network namespace that all of its workers share; the host is
     /// given it. Only for a launcher whose workers belong to one plugin.
     pub listens: bool,
+    /// Whether the host records by which paths its workers reach files: it is given the listener of each one's filter, and
+    /// the workers stay dumpable, since a path is read from their memory.
+    pub learns: bool,
     /// The layers that stand.
     #[cfg(feature = "attack-controls")]
     #[serde(rename = "attack_controls_layers")]
@@ -203,7 +206,7 @@ pub enum FromLauncher {
         /// Why not.
         reason: String,
     },
-    /// A worker runs; beside travels its pidfd.
+    /// A worker runs; beside travel its pidfd and, where the host records its calls, the listener of its filter.
     Spawned {
         /// Which one.
         worker: u32,

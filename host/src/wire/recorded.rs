@@ -15,7 +15,9 @@ pub enum FileUse {
     },
     /// Makes a directory.
     MakeDirectory,
-    /// Makes, changes or removes it.
+    /// Makes it, or puts something in its place.
+    Make,
+    /// Changes or removes what is there.
     Change,
     /// Runs it.
     Run,
@@ -46,12 +48,12 @@ const fn from(directory: usize, file_use: FileUse) -> PathArgument {
     PathArgument { directory: Some(directory), path: directory + 1, file_use }
 }
 
-use FileUse::{Change, Look, LookAtLink, MakeDirectory, Open, Run};
+use FileUse::{Change, Look, LookAtLink, Make, MakeDirectory, Open, Run};
 
 const RECORDED: &[(i64, &[PathArgument])] = &[
     (libc::SYS_open, &[by_path(0, Open { flags: 1 })]),
     (libc::SYS_openat, &[from(0, Open { flags: 2 })]),
-    (libc::SYS_creat, &[by_path(0, Change)]),
+    (libc::SYS_creat, &[by_path(0, Make)]),
     (libc::SYS_stat, &[by_path(0, Look)]),
     (libc::SYS_lstat, &[by_path(0, LookAtLink)]),
     (libc::SYS_newfstatat, &[from(0, Look)]),
@@ -68,12 +70,12 @@ const RECORDED: &[(i64, &[PathArgument])] = &[
     (libc::SYS_rmdir, &[by_path(0, Change)]),
     (libc::SYS_unlink, &[by_path(0, Change)]),
     (libc::SYS_unlinkat, &[from(0, Change)]),
-    (libc::SYS_rename, &[by_path(0, Change), by_path(1, Change)]),
-    (libc::SYS_renameat, &[from(0, Change), from(2, Change)]),
-    (libc::SYS_renameat2, &[from(0, Change), from(2, Change)]),
+    (libc::SYS_rename, &[by_path(0, Change), by_path(1, Make)]),
+    (libc::SYS_renameat, &[from(0, Change), from(2, Make)]),
+    (libc::SYS_renameat2, &[from(0, Change), from(2, Make)]),
     (libc::SYS_truncate, &[by_path(0, Change)]),
-    (libc::SYS_link, &[by_path(0, Look), by_path(1, Change)]),
-    (libc::SYS_linkat, &[from(0, Look), from(2, Change)]),
+    (libc::SYS_link, &[by_path(0, Look), by_path(1, Make)]),
+    (libc::SYS_linkat, &[from(0, Look), from(2, Make)]),
     (libc::SYS_chmod, &[by_path(0, Change)]),
     (libc::SYS_fchmodat, &[from(0, Change)]),
     (libc::SYS_execve, &[by_path(0, Run)]),

@@ -394,7 +394,7 @@ fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
     let plugin = "arena".parse().context("a name")?;
     let (voice, limits) = (Arc::new(Loud), ProxyLimits::PROGRAM);
-    let gate = Gate { plugin, permissions, voice, upstream: None, until: None, limits };
+    let gate = Gate { plugin, permissions, voice, learner: None, upstream: None, until: None, limits };
     let _proxy = Proxy::serve(listener, gate).context("serve the proxy")?;
     let mut inside = Command::new("nsenter");
     inside.args(["-t", pid, "-U", "--preserve-credentials", "-n", "sh", "-c", &args.command]);

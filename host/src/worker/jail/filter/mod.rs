@@ -24,7 +24,7 @@ use sockets::SOCKETS;
 
 use super::Common;
 use crate::sys::seccomp::Instruction;
-use crate::wire::WorkerSpec;
+use crate::wire::{WorkerSpec, recorded_paths};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the system call filter is written for x86_64; another architecture needs its own table");
@@ -58,6 +58,8 @@ pub(crate) struct Profile {
     changes: bool,
     /// It runs programs of the system and no plugin.
     programs: bool,
+    /// The calls by which files are reached wait until they are recorded.
+    learns: bool,
     /// It makes sockets of its own, in a network namespace that holds nothing but the way to the proxy.
     network: bool,
 }
@@ -69,7 +71,7 @@ impl Profile {
         let changes = programs || common.directories.iter().any(|directory| directory.writable);
         // Never both: a stream of the machine's own network could be pointed elsewhere by connect(2).
         let network = common.listens && !spec.receives_descriptors;
-        Self { sockets: spec.receives_descriptors, changes, programs, network }
+        Self { sockets: spec.receives_descriptors, changes, programs, learns: common.learns, network }
     }
 
     fn groups(self) -> impl Iterator<Item = &'static Group> {
@@ -103,18 +105,21 @@ pub(crate) fn call_name(number: i32) -> String {
     listed.map_or_else(|| format!("system call {number}"), |(name, _)| name.trim_start_matches("SYS_").to_owned())
 }
 
-/// Neighbouring numbers with one action, by their first number.
-fn ranges(profile: Profile) -> Vec<(u32, Action)> {
-    let mut actions = vec![EPERM; usize::try_from(NEWEST_KNOWN).unwrap_or_default() + 1];
+/// What a filter says to a call, and whether one that passes waits until it is recorded.
+type Verdict = (Action, bool);
+
+/// Neighbouring numbers with one verdict, by their first number.
+fn ranges(profile: Profile) -> Vec<(u32, Verdict)> {
+    let mut actions = vec![(EPERM, false); usize::try_from(NEWEST_KNOWN).unwrap_or_default() + 1];
     for group in profile.groups() {
         for (_, number) in group.calls {
             if let Some(action) = usize::try_from(*number).ok().and_then(|number| actions.get_mut(number)) {
-                *action = group.action;
+                *action = (group.action, profile.learns && recorded_paths(*number).is_some());
             }
         }
     }
-    actions.push(Action::Errno(libc::ENOSYS));
-    let mut ranges: Vec<(u32, Action)> = Vec::new();
+    actions.push((Action::Errno(libc::ENOSYS), false));
+    let mut ranges: Vec<(u32, Verdict)> = Vec::new();
     for (number, action) in (0..).zip(actions) {
         if ranges.last().is_none_or(|(_, last)| *last != action) {
             ranges.push((number, action));
@@ -123,9 +128,13 @@ fn ranges(profile: Profile) -> Vec<(u32, Action)> {
     ranges
 }
 
-fn tree(ranges: &[(u32, Action)]) -> Vec<Instruction> {
-    if let [(_, action)] = ranges {
-        return leaf(*action);
+fn tree(ranges: &[(u32, Verdict)]) -> Vec<Instruction> {
+    if let [(_, (action, is_recorded))] = ranges {
+        let mut program = leaf(*action);
+        // Only what would pass: a recorder lets no call through that is refused.
+        let passes = |one: &&mut Instruction| one.code == RETURN && one.k == libc::SECCOMP_RET_ALLOW && *is_recorded;
+        program.iter_mut().filter(passes).for_each(|one| one.k = libc::SECCOMP_RET_USER_NOTIF);
+        return program;
     }
     let (low, high) = ranges.split_at(ranges.len() / 2);
     let below = tree(low);
