@@ -59,7 +59,7 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
 /// # Errors
 /// The thread is gone (ENOENT).
 pub(crate) fn let_go(listener: BorrowedFd<'_>, notification: &Notification) -> io::Result<()> {
-    let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).map_err(io::Error::other)?;
     let mut answer = libc::seccomp_notif_resp { id: notification.id, val: 0, error: 0, flags };
     // SAFETY: the ioctl reads one seccomp_notif_resp through a valid pointer.
     done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) }.into())

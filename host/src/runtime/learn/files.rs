@@ -60,7 +60,7 @@ impl Needs {
 
     /// The fewest directories, and no more than a plugin can have.
     pub(super) fn smallest(&self, places: &Places) -> Vec<DirectoryScope> {
-        let mut scopes = reduced(self.scopes.iter().cloned().collect());
+        let mut scopes = reduced(&self.scopes.iter().cloned().collect::<Vec<_>>());
         // The innermost first: where one is granted, those that it lies in are there as well.
         for looked in self.looked.iter().rev() {
             let related = |scope: &DirectoryScope| {
@@ -178,7 +178,7 @@ fn scope(access: Access, directory: PathBuf) -> DirectoryScope {
 }
 
 /// Without what lies in another one with the same right.
-fn reduced(scopes: Vec<DirectoryScope>) -> Vec<DirectoryScope> {
+fn reduced(scopes: &[DirectoryScope]) -> Vec<DirectoryScope> {
     opened(&scopes.iter().filter_map(|scope| scope.permission().ok()).collect::<Vec<_>>())
 }
 
@@ -194,7 +194,7 @@ fn joined(scopes: &[DirectoryScope], places: &Places) -> Option<Vec<DirectorySco
         |holder: &DirectoryScope| holder.directory.as_deref().is_some_and(|d| refused_root(d, places).is_none());
     let depth = |holder: &DirectoryScope| holder.directory.as_ref().map(|directory| directory.components().count());
     let nearest = holders.filter(allowed).max_by_key(depth)?;
-    let fewer = reduced(scopes.iter().cloned().chain([nearest]).collect());
+    let fewer = reduced(&scopes.iter().cloned().chain([nearest]).collect::<Vec<_>>());
     (fewer.len() < scopes.len()).then_some(fewer)
 }
 
