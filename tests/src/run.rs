@@ -33,28 +33,16 @@ impl User {
     /// A command that runs a program as this user, with an empty environment but for the paths of programs.
     #[must_use]
     pub fn command(self, program: &Path) -> Command {
-        let mut words = self.becoming().into_iter();
-        let mut command = match words.next() {
-            Some(first) => {
-                let mut command = Command::new(first);
-                command.args(words).arg(program);
-                command
-            }
-            None => Command::new(program),
+        let mut command = if self == Self::Plain && nix::unistd::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            let id = PLAIN.to_string();
+            command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).arg(program);
+            command
+        } else {
+            Command::new(program)
         };
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/").stdin(Stdio::null());
         command
-    }
-
-    /// The words before a command that run it as this user; none for the caller itself.
-    #[must_use]
-    pub fn becoming(self) -> Vec<String> {
-        if self == Self::Plain && nix::unistd::geteuid().is_root() {
-            let id = PLAIN.to_string();
-            ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"].map(str::to_owned).to_vec()
-        } else {
-            Vec::new()
-        }
     }
 
     /// Gives a file or directory to this user.

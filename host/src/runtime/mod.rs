@@ -27,4 +27,4 @@ pub use learn::{Learned, Learner};
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;
-pub use spec::worker_spec;
+pub use spec::{call_limits, proxy_limits, worker_spec};

@@ -59,7 +59,7 @@ pub(super) fn run(
         return Err(Failure::new(Code::ConsentRequired, message, Some(help)));
     }
     consent(name, entry, spec)?;
-    let learner = Arc::new(Learner::new(settings.user_home.as_deref(), home.path()));
+    let learner = Arc::new(Learner::new(settings.user_home.as_deref(), home.path(), home.policy()?));
     settings.learner = Some(Arc::clone(&learner));
     // Standard output is the manifest's.
     settings.stdout_is_taken = true;

@@ -15,7 +15,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 
 use self::files::Needs;
 use super::programs::{self, ProgramError};
-use crate::policy::{Places, scope_findings};
+use crate::policy::{Places, Policy, scope_findings};
 use crate::sandbox::{Recorded, Recorder};
 use crate::wire::{Directory, FileUse};
 
@@ -35,6 +35,7 @@ pub struct Learned {
 #[derive(Debug)]
 pub struct Learner {
     places: Places,
+    policy: Policy,
     known: Mutex<Known>,
 }
 
@@ -49,12 +50,13 @@ struct Known {
 }
 
 impl Learner {
-    /// A learner that has seen nothing. `user_home` and `store` hold what no plugin may have.
+    /// A learner that has seen nothing. `user_home` and `store` hold what no plugin may have; what the policy takes away of
+    /// every grant is not opened.
     #[must_use]
-    pub fn new(user_home: Option<&Path>, store: &Path) -> Self {
+    pub fn new(user_home: Option<&Path>, store: &Path, policy: Policy) -> Self {
         let places = super::directories::places(user_home, store);
-        let known = Known { shown: view::shown(&places), ..Known::default() };
-        Self { places, known: Mutex::new(known) }
+        let known = Known { shown: view::shown(&places, &policy), ..Known::default() };
+        Self { places, policy, known: Mutex::new(known) }
     }
 
     /// What was learned so far.
@@ -97,7 +99,10 @@ impl Learner {
     /// Notes a permission that is missing; `false` when it is known, or is none that could be granted.
     pub(super) fn learn(&self, missing: &str) -> bool {
         let permission = missing.parse::<Permission>().ok();
-        let permission = permission.filter(|permission| scope_findings(std::slice::from_ref(permission)).is_empty());
+        let permission = permission.filter(|permission| {
+            let asked = std::slice::from_ref(permission);
+            scope_findings(asked).is_empty() && self.policy.in_force(asked).0 == asked
+        });
         permission.is_some_and(|permission| self.known().permissions.insert(permission))
     }
 
@@ -174,7 +179,7 @@ mod tests {
     use super::*;
 
     fn learner() -> Arc<Learner> {
-        Arc::new(Learner::new(None, Path::new("/nowhere/store")))
+        Arc::new(Learner::new(None, Path::new("/nowhere/store"), Policy::default()))
     }
 
     fn texts(learner: &Learner) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::policy::{Places, refused_root};
+use crate::policy::{Access, DirectoryScope, Places, Policy, opened, refused_root};
 use crate::wire::Directory;
 
 /// How many directories are shown at most: the launcher holds a descriptor of each for a moment.
@@ -12,12 +12,22 @@ const SHOWN_MAX: usize = 300;
 /// What is shown to be read only: a mistake there costs the whole machine.
 const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/boot"];
 
-/// The outermost directories that can be granted and read.
-pub(super) fn shown(places: &Places) -> Vec<Directory> {
+/// The outermost directories that can be granted and read, and are not taken away by the policy.
+pub(super) fn shown(places: &Places, policy: &Policy) -> Vec<Directory> {
     let mut found = Vec::new();
     open(Path::new("/"), places, &mut found);
-    found.truncate(SHOWN_MAX);
-    found
+    let scope = |access, path: &Path| DirectoryScope { access, directory: Some(path.to_owned()) }.permission().ok();
+    let all = found.iter().flat_map(|shown| {
+        let write = if shown.writable { scope(Access::Write, &shown.path) } else { None };
+        [scope(Access::Read, &shown.path), write]
+    });
+    let all: Vec<_> = all.flatten().collect();
+    let left = opened(&policy.in_force(&all).0).into_iter();
+    let mut left: Vec<Directory> = left
+        .filter_map(|scope| Some(Directory { path: scope.directory?, writable: scope.access == Access::Write }))
+        .collect();
+    left.truncate(SHOWN_MAX);
+    left
 }
 
 fn open(path: &Path, places: &Places, found: &mut Vec<Directory>) {
@@ -70,7 +80,7 @@ mod tests {
         assert_eq!(paths, [Path::new("home/project"), Path::new("srv")]);
         assert!(found.iter().all(|shown| shown.writable));
 
-        let all = shown(&places);
+        let all = shown(&places, &Policy::default());
         assert!(all.iter().all(|shown| refused_root(&shown.path, &places).is_none()));
         assert!(all.iter().any(|shown| shown.path == Path::new("/usr") && !shown.writable), "{all:?}");
         assert!(all.iter().all(|shown| !shown.path.starts_with("/proc")), "{all:?}");

@@ -26,7 +26,7 @@ use super::learn::Learner;
 use super::services::Voice;
 use crate::code::Code;
 use crate::ids::PluginName;
-use crate::policy::Endpoint;
+use crate::policy::{Capped, Endpoint};
 use crate::sandbox::awake::Deadline;
 use crate::wire::{PROXY_PORT, ProxyLimits};
 
@@ -39,6 +39,8 @@ pub struct Gate {
     pub permissions: Vec<Permission>,
     /// Learns what is missing, and allows it.
     pub learner: Option<Arc<Learner>>,
+    /// What the policy takes away of what it was granted.
+    pub capped: Vec<Capped>,
     /// Where decisions are recorded.
     pub voice: Arc<dyn Voice>,
     /// The user's own proxy, through which public addresses are reached.
