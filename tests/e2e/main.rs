@@ -40,6 +40,8 @@ mod hooks;
 mod info;
 /// Every verb speaks JSON.
 mod json;
+/// What a plugin needs is learned from a run, after a person's consent.
+mod learn;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
 /// The management verbs.
@@ -48,6 +50,8 @@ mod manage;
 mod network;
 /// The policy files bind every install, every grant and every run.
 mod policy;
+/// Secrets reach the plugins that hold `user_auth`, and nobody else.
+mod secrets;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.
