@@ -53,11 +53,17 @@ fn build(own_root: bool, common: &Common, least: ABI) -> Result<u32, Box<dyn std
         | AccessFs::RemoveFile
         | AccessFs::RemoveDir
         | AccessFs::Refer;
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(least))?
-        .handle_access(AccessNet::from_all(least))?
-        .scope(Scope::from_all(least))?
+    let mut required =
+        Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(least))?;
+    // Older versions know no right of these kinds, and an empty set is an error.
+    let (net, scopes) = (AccessNet::from_all(least), Scope::from_all(least));
+    if !net.is_empty() {
+        required = required.handle_access(net)?;
+    }
+    if !scopes.is_empty() {
+        required = required.scope(scopes)?;
+    }
+    let mut ruleset = required
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
