@@ -4,6 +4,10 @@
 
 /// Listed attacks that the product itself stops.
 mod attacks;
+/// Attacks that a program of a plugin makes on the machine.
+mod attacks_by_programs;
+/// Listed attacks on the proxy of a plugin's programs.
+mod attacks_on_proxy;
 /// What a careful reader would stop at in scripts is found, and what is harmless is not.
 mod audit;
 /// A subscription runs a command of its plugin with the variables it names, and nothing else.
@@ -38,10 +42,16 @@ mod hooks;
 mod info;
 /// Every verb speaks JSON.
 mod json;
+/// What a plugin needs is learned from a run, after a person's consent.
+mod learn;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Programs of a plugin reach the servers that it was granted, and no other.
+mod network;
+/// The policy files bind every install, every grant and every run.
+mod policy;
 /// The example plugins that are scripts do what their pages say.
 mod script_examples;
 /// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
@@ -50,6 +60,8 @@ mod script_files;
 mod scripts;
 /// What scripts try, and the kernel refuses.
 mod scripts_attacks;
+/// Secrets reach the plugins that hold `user_auth`, and nobody else.
+mod secrets;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

@@ -82,8 +82,8 @@ fn settings_stay_what_the_manifest_says() {
     let elsewhere = home.work().parent().unwrap().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let log = elsewhere.join("x.log");
-    let done = set("log_file", typed(&log));
-    assert_eq!(done.word(), "consent_required", "{done:?}");
+    let set = |key: &str, value: &str| home.word(["plugin", "config", "log-processor", "set", key, value]);
+    assert_eq!(set("log_file", typed(&log)), "consent_required");
     home.ok(&["plugin", "config", "log-processor", "set", "log_file", typed(&log), "--yes"]);
     let grants = home.json(&["plugin", "info", "log-processor"])["grants"].to_string();
     assert!(grants.contains("/elsewhere"), "{grants}");

@@ -15,6 +15,7 @@ const PACKAGES: &[&str] = &[
     "hooks",
     "no-root",
     "other-abi",
+    "steady",
     "no-layout",
     "newer-api",
     "grown",

@@ -1,5 +1,7 @@
 //! `migraine doctor`: whether plugins can run on this machine, found out by trying.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::{Failure, Out, Session};
@@ -7,13 +9,16 @@ use crate::code::{Code, Coded as _};
 use crate::manage::{HealthCheck, health};
 use crate::runtime::Python;
 use crate::sandbox::{Examination, LimitedBy, Outcome, SandboxError, Stage, Step, examine};
+use crate::store::Home;
 use crate::text::{LINE_CELLS, display_safe, safe_line};
-use crate::wire::{LoadBy, Probe};
+use crate::wire::{Level, LoadBy, Probe};
 
 /// Everything that was found out.
 #[derive(Debug, Serialize)]
 struct Report {
-    level: Level,
+    level: Offer,
+    /// Why the full sandbox cannot be built, where the reduced one is used instead.
+    lacks: Option<String>,
     kernel: String,
     /// The caller's user id.
     user: u32,
@@ -26,6 +31,8 @@ struct Report {
     python: String,
     steps: Vec<StepReport>,
     acts: Vec<Probe>,
+    /// What was tried in the sandbox of programs that plugins run.
+    program_acts: Vec<Probe>,
     store: Vec<HealthCheck>,
     failure: Option<FailureReport>,
 }
@@ -33,8 +40,9 @@ struct Report {
 /// What this machine offers: see SECURITY.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Level {
+enum Offer {
     Full,
+    Reduced,
     Refused,
 }
 
@@ -56,9 +64,12 @@ struct FailureReport {
 }
 
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
-    let Examination { steps, acts, sandbox_user, landlock_abi, load_by, limited_by, failure } = &examine();
+    let (offer, lacks, examination) = examined(session);
+    let Examination { steps, acts, program_acts, sandbox_user, landlock_abi, load_by, limited_by, failure } =
+        &examination;
     let report = Report {
-        level: if failure.is_none() { Level::Full } else { Level::Refused },
+        level: offer,
+        lacks,
         kernel: kernel(),
         user: nix::unistd::getuid().as_raw(),
         sandbox_user: *sandbox_user,
@@ -68,6 +79,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         python: python(),
         steps: steps.iter().map(StepReport::of).collect(),
         acts: acts.clone(),
+        program_acts: program_acts.clone(),
         store: health(session.place()),
         failure: failure.as_ref().map(|failure| FailureReport::of(failure, steps)),
     };
@@ -85,6 +97,26 @@ fn python() -> String {
         Ok(python) => safe_line(&format!("{} ({})", python.version, python.program.display())),
         Err(error) => safe_line(&format!("none: {error}")),
     }
+}
+
+/// What can be built: the full sandbox, or where that fails and the policy allows it, the reduced one.
+fn examined(session: &Session) -> (Offer, Option<String>, Examination) {
+    let full = examine(Level::Full);
+    let Some(failure) = &full.failure else { return (Offer::Full, None, full) };
+    let lacks = failure.lacks_full().filter(|_| session.place().is_ok_and(allows_reduced)).map(ToString::to_string);
+    if lacks.is_some() {
+        let reduced = examine(Level::Reduced);
+        if reduced.failure.is_none() {
+            // The steps of the full one say what is missing.
+            return (Offer::Reduced, lacks, Examination { steps: full.steps, ..reduced });
+        }
+    }
+    (Offer::Refused, None, full)
+}
+
+/// What cannot be read allows nothing; it is told with the rest of the home directory.
+fn allows_reduced(place: &Path) -> bool {
+    Home::open(place).and_then(|home| home.policy()).is_ok_and(|policy| policy.allows_reduced())
 }
 
 /// The release of the running kernel.
@@ -113,8 +145,10 @@ impl FailureReport {
 
 fn text(report: &Report, out: &Out) -> String {
     let level = match report.level {
-        Level::Full => "full: every plugin can run, within its grants",
-        Level::Refused => "refused: no plugin can run",
+        Offer::Full => "full: every plugin can run, within its grants",
+        Offer::Reduced => "reduced: plugins can run that hold no more than task_read, task_write and env_vars",
+        Offer::Refused if report.acts.is_empty() => "refused: no plugin can run",
+        Offer::Refused => "refused: not every plugin can run",
     };
     let load_by = report.load_by.map(|load_by| match load_by {
         LoadBy::Procfs => "through procfs".to_owned(),
@@ -122,6 +156,7 @@ fn text(report: &Report, out: &Out) -> String {
     });
     let facts = [
         ("level", Some(level.to_owned())),
+        ("lacks", report.lacks.clone()),
         ("kernel", Some(report.kernel.clone())),
         ("user", Some(report.user.to_string())),
         ("plugin user", report.sandbox_user.map(|user| user.to_string())),
@@ -132,10 +167,10 @@ fn text(report: &Report, out: &Out) -> String {
     ];
     let facts = facts.into_iter().filter_map(|(head, value)| Some([head.to_owned(), value?, String::new()]));
     let steps = report.steps.iter().map(|step| [word(step.outcome), step.words.to_owned(), step.detail.clone()]);
-    let acts = report.acts.iter().map(|act| {
+    let line = |act: &Probe| {
         let outcome = if act.refused { act.outcome.clone() } else { format!("NOT REFUSED: {}", act.outcome) };
         [layer(act), act.act.clone(), outcome]
-    });
+    };
     let store = report.store.iter().map(|check| {
         let word = if check.code.is_none() { "ok" } else { "wrong" };
         [word.to_owned(), check.what.to_owned(), check.found.clone()]
@@ -143,7 +178,8 @@ fn text(report: &Report, out: &Out) -> String {
     let sections = [
         section(out, "Sandbox", facts),
         section(out, "Steps", steps),
-        section(out, "What a sandboxed process tried", acts),
+        section(out, "What a sandboxed process tried", report.acts.iter().map(line)),
+        section(out, "What a sandboxed program tried", report.program_acts.iter().map(line)),
         section(out, "Home", store),
     ];
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n")

@@ -24,11 +24,23 @@ pub(super) struct Terminal;
 
 impl Prompt for Terminal {
     fn ask(&mut self, question: &Question<'_>) -> Option<Vec<Item>> {
-        let options = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty");
-        let terminal = options.ok()?;
+        let terminal = open()?;
         // A terminal that breaks off in the middle has not agreed to anything.
         Some(converse(&terminal, question).unwrap_or_default())
     }
+}
+
+impl Terminal {
+    /// Whether a person types these very words after reading a text; `None` when there is nobody to ask.
+    pub(super) fn types(self, text: &str, words: &str) -> Option<bool> {
+        let terminal = open()?;
+        // A terminal that breaks off in the middle has not agreed to anything.
+        Some(typed(&terminal, &format!("{text}\nType `{words}` to go on: ")).is_ok_and(|typed| typed.trim() == words))
+    }
+}
+
+fn open() -> Option<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty").ok()
 }
 
 fn converse(terminal: &File, question: &Question<'_>) -> io::Result<Vec<Item>> {
@@ -105,13 +117,19 @@ fn directories(terminal: &File, question: &Question<'_>, access: Access) -> io::
     }
 }
 
-fn yes(terminal: &File, question: &str) -> io::Result<bool> {
+/// The line that is typed after a question.
+fn typed(terminal: &File, question: &str) -> io::Result<String> {
     let mut writer = terminal;
     // What was typed, or sent to the terminal, before the question was there is no answer to it.
     tcflush(terminal, FlushArg::TCIFLUSH)?;
-    write!(writer, "{question} [y/N] ")?;
+    writer.write_all(question.as_bytes())?;
     writer.flush()?;
     let mut answer = String::new();
     BufReader::new(terminal).take(ANSWER_MAX).read_line(&mut answer)?;
+    Ok(answer)
+}
+
+fn yes(terminal: &File, question: &str) -> io::Result<bool> {
+    let answer = typed(terminal, &format!("{question} [y/N] "))?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
 use crate::package::PackageError;
-use crate::policy::{Ask, PolicyError};
+use crate::policy::{Ask, PolicyError, Refusal};
 use crate::store::{Status, StoreError};
 use crate::text::safe_line;
 use crate::trust::TrustError;
@@ -37,6 +37,14 @@ pub enum ManageError {
         name: PluginName,
         /// Why.
         source: PolicyError,
+    },
+    /// A policy file, or a default of it, does not allow something.
+    #[error("{}: {source}", safe_line(what))]
+    Refused {
+        /// The plugin or the file.
+        what: String,
+        /// Why.
+        source: Box<Refusal>,
     },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", safe_line(&path.to_string_lossy()))]
@@ -211,6 +219,7 @@ impl Coded for ManageError {
             Self::Trust(error) => error.code(),
             Self::Package { source, .. } => source.code(),
             Self::Policy { source, .. } => source.code(),
+            Self::Refused { source, .. } => source.code(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::File { .. } | Self::Write { .. } => Code::Io,
             Self::Directory { .. } | Self::TooManyDirectories { .. } => Code::DirectoryRefused,
@@ -239,6 +248,7 @@ impl Coded for ManageError {
             Self::Trust(error) => return error.help(),
             Self::Package { source, .. } => return source.help(),
             Self::Policy { source, .. } => return source.help(),
+            Self::Refused { source, .. } => return source.help(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "give the path of a .mgp file, of a .so file or of scripts, or the name of a plugin in the plugins folder"
                     .to_owned()

@@ -337,7 +337,8 @@ pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Ope
     shown.permissions.clone_from(&opened.index.permissions);
     shown.files = script_paths(&opened.index);
     shown.status = Status::Discovered;
-    let trust = match judged(home, state, &opened, false) {
+    let trust = match home.policy().map_err(Into::into).and_then(|policy| judged(home, state, &opened, &policy, false))
+    {
         Ok(trust) => trust,
         Err(refused) => {
             shown.problem = Some(format!("{}: {refused}", refused.code()));

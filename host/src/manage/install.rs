@@ -12,7 +12,7 @@ use super::{ManageError, audit, source};
 use crate::ids::{Digest, PluginName};
 use crate::package::Package;
 use crate::package::scan::{Finding, Scan};
-use crate::policy::{Ask, granted_words};
+use crate::policy::{Ask, Policy, granted_words};
 use crate::store::{Entry, Home, Status, Trust};
 
 /// What is to be installed.
@@ -58,7 +58,7 @@ pub struct InstallReport {
 /// Installs a plugin or another version of it. It is enabled when nothing is left to consent to.
 ///
 /// # Errors
-/// The file is refused, its signature or key is not trusted, it is older than the installed version, an enabled plugin's
+/// The file is refused, its signature or key is not trusted, a policy file does not allow it or what it asks for, it is older than the installed version, an enabled plugin's
 /// new version asks for more than was granted, or the store failed. Nothing has changed then.
 pub fn install(
     home: &Home,
@@ -68,19 +68,21 @@ pub fn install(
     let path = locate(home, &request.source)?;
     let state = home.read()?;
     let opened = open_file(&path)?;
-    let trust = judged(home, &state, &opened, request.allow_unsigned)?;
+    let policy = home.policy()?;
+    let trust = judged(home, &state, &opened, &policy, request.allow_unsigned)?;
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
     refuse_rollback(&package, before)?;
     let (overrides, dropped_config) = kept_overrides(&package, before);
     let scan = audit::of_package(&package);
-    let settled = judge_consent(&package, &scan, &trust, before, &overrides, consenting)?;
+    let settled = judge_consent(&package, &scan, &trust, before, &overrides, (&policy, consenting))?;
     if before.is_some_and(|before| before.enabled) && !settled.consent.is_complete() {
         let command = format!("migraine plugin install {}{}", shown(&path), consenting.flags());
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
     }
-    let entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
+    let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
+    entry.installed_from = path.canonicalize().ok();
     commit(home, &package, before, entry.clone())?;
     Ok(InstallReport { findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
 }
@@ -122,7 +124,7 @@ fn judge_consent(
     trust: &Trust,
     before: Option<&Entry>,
     overrides: &Config,
-    consenting: &mut Consenting<'_>,
+    (policy, consenting): (&Policy, &mut Consenting<'_>),
 ) -> Result<Settled, ManageError> {
     let manifest = &package.manifest;
     let mut config = manifest.config.clone();
@@ -137,8 +139,9 @@ fn judge_consent(
         hooks: &manifest.hooks,
         commands: &manifest.commands,
         config,
+        is_to_run: true,
     };
-    consenting.settle(&asking, before)
+    consenting.settle(&asking, before, policy)
 }
 
 fn new_entry(
@@ -171,6 +174,7 @@ fn new_entry(
         defaults: manifest.config.clone(),
         overrides,
         installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        installed_from: None,
         problem: None,
     }
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use super::{ManageError, manifest_file, script_files};
 use crate::ids::{Digest, PluginName};
 use crate::package::{
-    INDEX_MAX, Opened, PACKAGE_MAX, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
+    FileEntry, INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
 };
-use crate::policy::scope_findings;
+use crate::policy::{Policy, scope_findings};
 use crate::store::{Home, State, Trust};
 use crate::trust::{Keyring, Trusted, judge};
 
@@ -29,10 +29,6 @@ pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
     let is_library = path.extension().is_some_and(|extension| extension == "so");
     let bytes = read(path, usize::try_from(UNPACKED_MAX).unwrap_or(usize::MAX))?;
     if !is_library && !bytes.starts_with(b"\x7fELF") {
-        if bytes.len() > PACKAGE_MAX {
-            let what = "the package".to_owned();
-            return Err(refused(PackageError::Limit { what, limit: "10 MiB".to_owned() }));
-        }
         return open(bytes).map_err(refused);
     }
     let mut beside = path.as_os_str().to_owned();
@@ -70,11 +66,34 @@ pub(super) fn read_flagged(path: &Path, limit: usize, flags: i32) -> Result<Vec<
     Ok(bytes)
 }
 
-/// The verdict over an index, with an exception for this one digest if the user asked for it.
-pub(super) fn judged(home: &Home, state: &State, opened: &Opened, allow_unsigned: bool) -> Result<Trust, ManageError> {
+/// The verdict over an index, with an exception for this one digest if the user asked for it. The policy has its say
+/// first: about size and names of files, and whether there may be exceptions.
+pub(super) fn judged(
+    home: &Home,
+    state: &State,
+    opened: &Opened,
+    policy: &Policy,
+    allow_unsigned: bool,
+) -> Result<Trust, ManageError> {
+    let index = &opened.index;
+    // In a package of scripts the programs that it runs itself are those with the mode of one.
+    let is_program = |file: &&FileEntry| index.holds_scripts() && file.mode == 0o755;
+    let files = index.files.iter().filter(|file| file.path != index.entry && !is_program(file));
+    let files = files.map(|file| file.path.as_str());
+    let unsigned = policy.forbids_unsigned().filter(|_| opened.signature.is_none());
+    unsigned
+        .map_or(Ok(()), Err)
+        .and_then(|()| policy.check_size(opened.size()))
+        .and_then(|()| policy.check_files(files))
+        .map_err(|refusal| ManageError::Refused { what: index.name.to_string(), source: Box::new(refusal) })?;
     let keys = Keyring::load_from(&home.keys_path())?;
     let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
-    if allow_unsigned {
+    // What spares the flag must not put an unsigned version in the place of a signed one.
+    let replaces_signed = || {
+        let before = state.plugins.get(&index.name);
+        before.is_some_and(|before| matches!(before.trust, Trust::Signed { .. }))
+    };
+    if allow_unsigned || (policy.allows_unsigned_dev() && !replaces_signed()) {
         exceptions.push(opened.digest());
     }
     let trusted = judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &exceptions)?;

@@ -8,7 +8,7 @@ use super::ManageError;
 use super::source::{judged, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
 use crate::store::{Home, Installed, InstalledTree, State, Trust};
-use crate::trust::{Keyring, judge};
+use crate::trust::{Keyring, Trusted, judge};
 
 /// What was found to be in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,7 +43,7 @@ pub fn verify(home: &Home, target: &Path) -> Result<VerifyReport, ManageError> {
 
 fn verify_file(home: &Home, state: &State, path: &Path) -> Result<VerifyReport, ManageError> {
     let opened = open_file(path)?;
-    let trust = judged(home, state, &opened, false)?;
+    let trust = judged(home, state, &opened, &home.policy()?, false)?;
     let package = unpacked(opened, path)?;
     Ok(VerifyReport {
         name: package.index.name,
@@ -64,10 +64,13 @@ fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<Ver
     Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, files, installed: true })
 }
 
-/// The verdict over an installed tree, with today's keys.
+/// The verdict over an installed tree, with today's keys and policy.
 pub(super) fn judge_tree(home: &Home, state: &State, tree: &InstalledTree) -> Result<Trust, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
     let exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     let trusted = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions)?;
-    Ok(to_trust(trusted))
+    match home.policy()?.forbids_unsigned().filter(|_| trusted == Trusted::Unsigned) {
+        Some(refusal) => Err(ManageError::Refused { what: tree.index.name.to_string(), source: Box::new(refusal) }),
+        None => Ok(to_trust(trusted)),
+    }
 }

@@ -104,6 +104,16 @@ impl Opened {
         Digest::of(&self.index_text)
     }
 
+    /// The size of the package, or of what stands unpacked, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let size = match &self.content {
+            Content::Archive(bytes) | Content::Library(bytes) => bytes.len(),
+            Content::Scripts(files) => files.iter().map(Vec::len).sum(),
+        };
+        u64::try_from(size).unwrap_or(u64::MAX)
+    }
+
     /// Reads everything else. To be called only once the signature was judged.
     ///
     /// # Errors
@@ -159,6 +169,10 @@ fn read_scripts(index: &Index, files: &[(FileEntry, Vec<u8>)]) -> Result<Manifes
     let text = files.iter().find(|(path, _)| *path == index.entry).map(|(_, content)| *content);
     let manifest = scripts::read_manifest(&index.entry, text.unwrap_or_default())?;
     scripts::check(&manifest, &index.entry, &files)?;
+    if let Some(entry) = index.files.iter().find(|entry| entry.mode != scripts::mode(&manifest, &entry.path)) {
+        let reason = "its mode is not that of a file of its kind: 0755 for a program, 0644 for all else".to_owned();
+        return Err(PackageError::ContentMismatch { what: entry.path.clone(), reason });
+    }
     let target = scripts::target_of(&manifest);
     if index.target != target {
         let reason = format!("the scripts are for `{target}`, the index says `{}`", index.target);

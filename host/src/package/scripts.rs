@@ -45,8 +45,7 @@ pub fn assemble(entry: &str, mut files: Vec<(String, Vec<u8>)>, created: &str) -
     files.sort_by(|one, other| one.0.cmp(&other.0));
     let text = files.iter().find(|(path, _)| path == entry).map(|(_, content)| content.as_slice());
     let manifest = read_manifest(entry, text.unwrap_or_default())?;
-    let mode = |path: &str| if executables(&manifest).any(|program| program == path) { 0o755 } else { 0o644 };
-    let entries = files.iter().map(|(path, content)| FileEntry::of(path, mode(path), content)).collect();
+    let entries = files.iter().map(|(path, content)| FileEntry::of(path, mode(&manifest, path), content)).collect();
     let mut index = manifest::index_of(&manifest, created, entry, entries)?;
     target_of(&manifest).clone_into(&mut index.target);
     let contents: Vec<_> = files.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
@@ -82,6 +81,11 @@ pub fn is_manifest(file_name: &str) -> bool {
 
 fn extension(path: &str) -> Option<&str> {
     path.rsplit('/').next()?.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+/// The mode of a file: only what is executed itself is executable.
+pub(super) fn mode(manifest: &Manifest, path: &str) -> u32 {
+    if executables(manifest).any(|program| program == path) { 0o755 } else { 0o644 }
 }
 
 /// Checks what a manifest and its files say together.

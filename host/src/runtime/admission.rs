@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
@@ -11,6 +10,7 @@ use super::error::CallError;
 use super::script::Scripts;
 use crate::ids::PluginName;
 use crate::package::PackageError;
+use crate::policy::{Capped, Endpoint, LimitCaps};
 use crate::sandbox::{SandboxError, seal_code};
 use crate::store::{Entry, Home, Installed, ProblemKind, Status, StoreError};
 use crate::trust::{Keyring, Trusted, judge};
@@ -29,25 +29,38 @@ pub(super) enum Code {
 pub(super) struct Admitted {
     pub(super) code: Code,
     pub(super) config: BTreeMap<String, Value>,
+    /// What is in force of its grants.
     pub(super) permissions: Vec<Permission>,
+    /// What the policy takes away of them.
+    pub(super) capped: Vec<Capped>,
     /// The wall clock that commands were granted.
     pub(super) timeouts: BTreeMap<String, Timeout>,
-    /// The most wall clock of a command that the policy allows.
-    pub(super) wall_cap: Option<Duration>,
+    /// The limits of the policy.
+    pub(super) caps: LimitCaps,
+    /// The proxy that the policy names.
+    pub(super) upstream: Option<Endpoint>,
+    /// Whether it may run in the reduced sandbox where the full one cannot be built.
+    pub(super) allows_reduced: bool,
     pub(super) unsigned: bool,
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
-/// key may have lost its trust since the installation. `known` learns the entry before the bytes are read; what counts
-/// is what is returned.
+/// key may have lost its trust since the installation; so may the policy have changed, which takes away of its grants what
+/// is too much. `known` learns the entry and what is left of its grants before the bytes are read; what counts is what is
+/// returned.
 ///
 /// # Errors
-/// It is not there, not enabled, damaged, or no longer trusted.
-pub(super) fn admit(home: &Home, name: &PluginName, mut known: impl FnMut(&Entry)) -> Result<Admitted, CallError> {
+/// It is not there, not enabled, damaged, no longer trusted, or refused by the policy.
+pub(super) fn admit(
+    home: &Home,
+    name: &PluginName,
+    mut known: impl FnMut(&Entry, &[Permission]),
+) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
+    let policy = home.policy().map_err(store)?;
     let found = home.load_plugin_with(name, |entry| {
         if entry.status() == Status::Enabled {
-            known(entry);
+            known(entry, &policy.in_force(&entry.grants).0);
         }
     });
     let found = found.map_err(store)?;
@@ -63,6 +76,10 @@ pub(super) fn admit(home: &Home, name: &PluginName, mut known: impl FnMut(&Entry
     let trust = |source| CallError::Trust { plugin: name.clone(), source: Box::new(source) };
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
+    if let Some(source) = policy.forbids_unsigned().filter(|_| verdict == Trusted::Unsigned) {
+        return Err(CallError::Policy { plugin: name.clone(), source: Box::new(source) });
+    }
+    let (permissions, capped) = policy.in_force(&entry.grants);
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
     let code = if tree.index.holds_scripts() {
         let damaged = |error: PackageError| {
@@ -76,13 +93,16 @@ pub(super) fn admit(home: &Home, name: &PluginName, mut known: impl FnMut(&Entry
     Ok(Admitted {
         code,
         config: entry.config(),
-        permissions: entry.grants.clone(),
+        permissions,
+        capped,
         timeouts: entry
             .commands
             .iter()
             .filter_map(|spec| Some((spec.name.clone(), entry.timeout(&spec.name)?)))
             .collect(),
-        wall_cap: home.policy().map_err(store)?.command_wall(),
+        caps: policy.limits(),
+        upstream: policy.proxy().cloned(),
+        allows_reduced: policy.allows_reduced(),
         unsigned: verdict == Trusted::Unsigned,
     })
 }

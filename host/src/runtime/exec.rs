@@ -13,13 +13,15 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::environment;
+use super::masked;
 use super::programs::{self, ProgramError};
 use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
+use super::spec::{proxy_limits, rlimits};
 use crate::sandbox::awake::Deadline;
-use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, seal_code};
+use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Traffic, seal_code};
 use crate::text::safe_line;
-use crate::wire::{BODY_MAX, Directory, LauncherSpec, ProxyLimits, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
+use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
 
 /// What a plugin asks for.
 #[derive(Debug, Deserialize)]
@@ -68,10 +70,11 @@ impl Side<'_> {
             .map_err(|error| invalid(&format!("the request to run a program cannot be read: {error}")))?;
         let name = safe_line(&request.program);
         let spec = self.launchers.of_programs(self.permissions).map_err(|error| unrun(&name, &error))?;
-        let judged = programs::judge(self.permissions, &spec.directories, &request.program);
+        let judged = self.judge(&spec, &request.program);
         let file = judged.map_err(|error| self.refuse(&error))?;
         check(&request, &spec.directories)?;
-        let mut environment = environment::granted(self.permissions, std::env::vars_os());
+        let environment = environment::granted(self.permissions, std::env::vars_os());
+        let mut environment = masked::environment(self.secrets, environment);
         environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
         if spec.listens {
             environment
@@ -93,7 +96,20 @@ impl Side<'_> {
             }
         };
         self.voice.granted(self.plugin, &format!("ran `{}`: exit {code}", run.file.display()));
+        let output = match self.secrets {
+            Some(secrets) => output.map(|text| secrets.mask_bytes(&text).into_owned()),
+            None => output,
+        };
         answer(&name, code, &output)
+    }
+
+    fn judge(&self, spec: &LauncherSpec, program: &str) -> Result<PathBuf, ProgramError> {
+        let Some(learner) = self.learner else {
+            return programs::judge(self.permissions, &spec.directories, program);
+        };
+        // What is shown while it is learned is not what it will be granted.
+        learner.run(program)?;
+        programs::judge(self.permissions, &[], program)
     }
 
     fn run(
@@ -111,16 +127,17 @@ impl Side<'_> {
             ..self.limits
         };
         let launcher = self.launchers.for_programs(self.plugin, spec)?;
-        let _proxy = self.proxy(&launcher)?;
+        let proxy = self.proxy(&launcher)?;
         let (output, sink) = collector();
         // No socket of the host's: the programs of a plugin stand in a network namespace of their own, in which nothing is
         // but the way to the proxy.
-        let worker = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false };
+        let worker = WorkerSpec { rlimits: rlimits(Rlimits::PROGRAM, &self.caps), receives_descriptors: false };
         let ran = launcher.spawn(&worker, &input, sink).and_then(|mut worker| {
             let ran = worker.run(run, caller, &limits);
             self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);
             ran
         });
+        self.proxied += proxy.map_or(Traffic::default(), |proxy| proxy.traffic());
         let ran = ran.map_err(|error| match error {
             // The limit is that of all programs of the call, not what those before have left of it.
             SandboxError::Died(Death::Cpu(_)) => SandboxError::Died(Death::Cpu(self.limits.cpu)),
@@ -139,10 +156,12 @@ impl Side<'_> {
         let gate = Gate {
             plugin: self.plugin.clone(),
             permissions: self.permissions.to_vec(),
+            learner: self.learner.cloned(),
             voice: Arc::clone(self.voice),
             upstream: self.upstream.cloned(),
             until: self.until,
-            limits: ProxyLimits::PROGRAM,
+            limits: proxy_limits(&self.caps),
+            capped: self.capped.to_vec(),
         };
         Proxy::serve(listener, gate).map(Some).map_err(SandboxError::Start)
     }

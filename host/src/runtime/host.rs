@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
 
 use super::admission::{Admitted, Code, admit};
 use super::directories::places;
@@ -14,14 +14,17 @@ use super::environment;
 use super::error::CallError;
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::masked;
 use super::script::{Engine, Told};
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
-use super::spec::{script_spec, worker_spec};
+use super::spec::{at_most, call_limits, script_spec, worker_spec};
+use super::streams::Streams;
 use super::wall;
 use crate::ids::PluginName;
 use crate::sandbox::awake::{self, Deadline};
-use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
+use crate::sandbox::{CallLimits, CallUsage, Death, Launcher, SandboxError, Stray, StraySink, Traffic, Worker};
+use crate::secrets::Secrets;
 use crate::store::{Entry, Home, Problem, ProblemKind};
 use crate::wire::{Kind, Limits, LoadBody};
 
@@ -62,26 +65,31 @@ pub struct Host {
     pub(super) settings: Settings,
     data: Data,
     pub(super) launchers: Launchers,
+    streams: Streams,
     admitted: BTreeMap<PluginName, Arc<Admitted>>,
     workers: BTreeMap<(PluginName, Engine), Worker>,
     breakdowns: BTreeMap<PluginName, u32>,
-    told_unsigned: BTreeSet<PluginName>,
+    /// Plugins of which was told what the user should know when they start.
+    told: BTreeSet<PluginName>,
 }
 
 impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
-    pub fn new(home: Home, settings: Settings) -> Self {
+    pub fn new(home: Home, mut settings: Settings) -> Self {
+        settings.voice = masked::voice(settings.voice, &settings.secrets);
         let places = places(settings.user_home.as_deref(), home.path());
+        let learner = settings.learner.clone();
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(places),
+            launchers: Launchers::new(places, learner),
+            streams: Streams::default(),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
-            told_unsigned: BTreeSet::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -89,6 +97,15 @@ impl Host {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Other secrets from here on. Plugins that run end first: what they were handed at their start may hold one.
+    pub fn set_secrets(&mut self, secrets: Secrets) {
+        if self.settings.secrets != secrets {
+            self.shut_down();
+            self.settings.voice = masked::voice(Arc::clone(&self.settings.voice), &secrets);
+            self.settings.secrets = secrets;
+        }
     }
 
     /// Calls a command of a plugin; its output goes to this process's standard streams.
@@ -108,6 +125,8 @@ impl Host {
     }
 
     fn command_call(&mut self, plugin: &PluginName, invocation: &Invocation, is_hook: bool) -> Result<(), CallError> {
+        let masked = self.kept_from(plugin)?.map(|secrets| masked::invocation(secrets, invocation));
+        let invocation = masked.as_ref().unwrap_or(invocation);
         let body = serde_json::to_vec(invocation).map_err(|error| control(plugin, error.into()))?;
         let admitted = self.admit(plugin)?;
         if let Code::Scripts(scripts) = &admitted.code {
@@ -141,6 +160,8 @@ impl Host {
     /// # Errors
     /// As [`Host::command`]; also when the answer cannot be read.
     pub fn hook(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallError> {
+        let masked = self.kept_from(plugin)?.map(|secrets| masked::context(secrets, context));
+        let context = masked.as_ref().unwrap_or(context);
         let body = serde_json::to_vec(context).map_err(|error| control(plugin, error.into()))?;
         let admitted = self.admit(plugin)?;
         if let Code::Scripts(scripts) = &admitted.code {
@@ -148,15 +169,27 @@ impl Host {
         }
         let request = Request::of_hook((&Engine::Library, 0), &body, context);
         let reply = self.call(plugin, &request)?;
-        serde_json::from_slice(&reply).map_err(|error| self.unreadable(plugin, &Engine::Library, error.to_string()))
+        let answer = serde_json::from_slice(&reply)
+            .map_err(|error| self.unreadable(plugin, &Engine::Library, &error.to_string()))?;
+        Ok(masked::answer(&self.settings.secrets, answer))
     }
 
     /// An answer that is none: the worker is not used again.
-    pub(super) fn unreadable(&mut self, plugin: &PluginName, engine: &Engine, reason: String) -> CallError {
+    pub(super) fn unreadable(&mut self, plugin: &PluginName, engine: &Engine, reason: &str) -> CallError {
+        let reason = masked::text(&self.settings.secrets, reason).into_owned();
         let error = CallError::Answer { plugin: plugin.clone(), reason };
         self.workers.remove(&(plugin.clone(), engine.clone()));
         self.count_breakdown(plugin, &error);
         error
+    }
+
+    /// The secrets that a plugin may not see, if there are any.
+    fn kept_from(&mut self, plugin: &PluginName) -> Result<Option<&Secrets>, CallError> {
+        if self.settings.secrets.is_empty() {
+            return Ok(None);
+        }
+        let admitted = self.admit(plugin)?;
+        Ok(masked::kept_from(&self.settings.secrets, &admitted.permissions))
     }
 
     fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
@@ -185,14 +218,17 @@ impl Host {
             variables: request.variables,
             stdin: request.stdin,
             caller: Some(worker.caller()),
-            ..self.side(plugin, &admitted.permissions, &rest)
+            ..self.side(plugin, Some(admitted), &rest)
         };
+        self.streams.begin(plugin);
         let outcome = worker.call_handler((request.kind, handler), request.body, request.raw, &rest, &mut side);
-        self.settings.voice.used(plugin, &worker.usage());
+        let mut traffic = Traffic { connections: side.connections.into(), bytes: self.streams.moved(plugin) };
+        traffic += side.proxied;
+        self.settings.voice.used(plugin, &CallUsage { traffic, ..worker.usage() });
         match outcome {
             Ok(answer) => {
                 self.workers.insert((plugin.clone(), engine.clone()), worker);
-                answer.map_err(|error| plugin_error(plugin, error))
+                answer.map_err(|error| plugin_error(plugin, masked::error(&self.settings.secrets, error)))
             }
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
@@ -220,28 +256,15 @@ impl Host {
         if let Some(worker) = self.workers.remove(&(plugin.clone(), engine.clone())) {
             return Ok(worker);
         }
-        let sandbox = |source| sandbox(plugin, source);
         let admitted = self.admit(plugin)?;
-        if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
-            self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
-        }
-        let (launcher, spec, code) = match &admitted.code {
-            Code::Library(code) => {
-                let launcher = self.launchers.get(plugin, &admitted.permissions).map_err(sandbox)?;
-                (launcher, worker_spec(&admitted.permissions), code)
-            }
-            Code::Scripts(scripts) => {
-                let launcher = self.script_launcher(plugin, &admitted, scripts, engine)?;
-                (launcher, script_spec(&admitted.permissions), &scripts.files)
-            }
-        };
-        let spawned = launcher.spawn(&spec, code, self.sink(plugin));
-        let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
-        let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, &admitted.permissions, limits) };
-        let environment = environment::granted(&admitted.permissions, std::env::vars_os());
+        let mut worker = self.spawn(plugin, &admitted, engine, self.sink(plugin))?;
+        let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
+        let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, Some(&admitted), limits) };
+        let environment = masked::environment(kept, environment::granted(&admitted.permissions, std::env::vars_os()));
         let loaded = match &admitted.code {
             Code::Library(_) => {
-                let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
+                let config = masked::config(kept, admitted.config.clone());
+                let create = CreateBody { config, permissions: admitted.permissions.clone() };
                 worker.load(&LoadBody { plugin: plugin.to_string(), create, environment }, limits, &mut side)
             }
             // Each of its calls says all.
@@ -254,11 +277,65 @@ impl Host {
         if let Err(error) = loaded {
             drop(worker);
             self.forget_launcher(plugin, &error);
-            let error = sandbox(error);
+            let error = sandbox(plugin, error);
             self.count_breakdown(plugin, &error);
             return Err(error);
         }
         Ok(worker)
+    }
+
+    /// A sealed worker, not told anything yet.
+    pub(super) fn spawn(
+        &mut self,
+        plugin: &PluginName,
+        admitted: &Admitted,
+        engine: &Engine,
+        sink: StraySink,
+    ) -> Result<Worker, CallError> {
+        if self.told.insert(plugin.clone()) {
+            self.tell(plugin, admitted);
+        }
+        let (spec, code) = match &admitted.code {
+            Code::Library(code) => (worker_spec(&admitted.permissions, &admitted.caps), code),
+            Code::Scripts(scripts) => (script_spec(&admitted.permissions, &admitted.caps), &scripts.files),
+        };
+        let mut spawned = self.launcher(plugin, admitted, engine)?.spawn(&spec, code, Arc::clone(&sink));
+        let reduces = |error| admitted.allows_reduced && self.launchers.reduce(error);
+        if spawned.as_ref().is_err_and(reduces) {
+            spawned = self.launcher(plugin, admitted, engine)?.spawn(&spec, code, sink);
+        }
+        let worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error));
+        let worker = worker.map_err(|source| sandbox(plugin, source))?;
+        if let Some(failed) = self.launchers.reduced() {
+            self.settings.voice.audit(plugin, &format!("runs in the reduced sandbox, as the policy allows: {failed}"));
+        }
+        Ok(worker)
+    }
+
+    fn launcher(
+        &mut self,
+        plugin: &PluginName,
+        admitted: &Admitted,
+        engine: &Engine,
+    ) -> Result<Arc<Launcher>, CallError> {
+        match &admitted.code {
+            Code::Library(_) => {
+                self.launchers.get(plugin, &admitted.permissions).map_err(|source| sandbox(plugin, source))
+            }
+            Code::Scripts(scripts) => self.script_launcher(plugin, admitted, scripts, engine),
+        }
+    }
+
+    fn tell(&self, plugin: &PluginName, admitted: &Admitted) {
+        let voice = &self.settings.voice;
+        if admitted.unsigned {
+            voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
+        }
+        // The plugin asks the host for everything else, and is told then.
+        let is_silent = |kind| matches!(kind, PermissionKind::Filesystem | PermissionKind::EnvVars);
+        for capped in admitted.capped.iter().filter(|capped| is_silent(capped.grant.kind())) {
+            voice.audit(plugin, &capped.notice());
+        }
     }
 
     pub(super) fn sink(&self, plugin: &PluginName) -> StraySink {
@@ -303,11 +380,12 @@ impl Host {
     pub fn shut_down(&mut self) {
         for ((plugin, _), worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
-            let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
             let limits = CallLimits { wall: Some(GRACE), ..CallLimits::default() };
-            let mut side = Side { caller: Some(worker.caller()), ..self.side(&plugin, permissions, &limits) };
+            let mut side = Side { caller: Some(worker.caller()), ..self.side(&plugin, admitted.as_deref(), &limits) };
             worker.dismiss(GRACE, &mut side);
         }
+        // What they wrote last is still passed on.
+        self.streams.clear();
         self.launchers.clear();
     }
 
@@ -318,13 +396,17 @@ impl Host {
         }
         let launchers = &mut self.launchers;
         // Started before the bytes are read and judged: the two overlap. A failure shows when it is used.
-        let start = |entry: &Entry| {
+        let start = |entry: &Entry, grants: &[Permission]| {
             // What a script needs is known once its manifest is.
-            if !is_script(entry) {
-                drop(launchers.get(plugin, &entry.grants));
+            if !entry.holds_scripts() {
+                drop(launchers.get(plugin, grants));
             }
         };
-        let admitted = Arc::new(admit(&self.home, plugin, start)?);
+        let mut admitted = admit(&self.home, plugin, start)?;
+        if let (Code::Library(_), Some(learner)) = (&admitted.code, &self.settings.learner) {
+            admitted.permissions = learner.pretended(&admitted.permissions);
+        }
+        let admitted = Arc::new(admitted);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
     }
@@ -339,28 +421,36 @@ impl Host {
 
     pub(super) fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
         let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
+        let caps = &admitted.caps;
+        let [of_commands, of_handlers] = [caps.command_wall, caps.hook_wall].map(|cap| cap.map(Duration::from_secs));
         let wall = match request.command {
-            None => wall::of_handler(self.settings.hook_timeout),
-            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, admitted.wall_cap),
-            Some(_) => wall::of_command(self.settings.command_timeout, granted, admitted.wall_cap),
+            None => wall::of_handler(self.settings.hook_timeout, of_handlers),
+            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, of_commands),
+            Some(_) => wall::of_command(self.settings.command_timeout, granted, of_commands),
         };
-        let cpu = match &admitted.code {
+        let (of_kind, cpu) = match &admitted.code {
             // Interpreters are slower; whoever chose another limit chose it for all.
-            Code::Scripts(_) if self.settings.cpu == Limits::NATIVE.cpu => Limits::SCRIPT.cpu,
-            _ => self.settings.cpu,
+            Code::Scripts(_) if self.settings.cpu == Limits::NATIVE.cpu => (Limits::SCRIPT, Limits::SCRIPT.cpu),
+            Code::Scripts(_) => (Limits::SCRIPT, self.settings.cpu),
+            Code::Library(_) => (Limits::NATIVE, self.settings.cpu),
         };
-        CallLimits { wall, cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
+        let cpu = at_most(cpu, caps.cpu);
+        CallLimits { wall, cpu, interrupted: self.settings.interrupted, ..call_limits(&of_kind, caps) }
     }
 
     pub(super) fn side<'a>(
         &'a self,
         plugin: &'a PluginName,
-        permissions: &'a [Permission],
+        of: Option<&'a Admitted>,
         limits: &CallLimits,
     ) -> Side<'a> {
+        let proxy = of.and_then(|admitted| admitted.upstream.as_ref()).or(self.settings.upstream_proxy.as_ref());
+        let permissions = of.map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
         Side {
             plugin,
             permissions,
+            capped: of.map(|admitted| admitted.capped.as_slice()).unwrap_or_default(),
+            caps: of.map(|admitted| admitted.caps).unwrap_or_default(),
             voice: &self.settings.voice,
             home: &self.home,
             data: &self.data,
@@ -369,11 +459,16 @@ impl Host {
             stdout_is_taken: self.settings.stdout_is_taken,
             until: limits.wall.map(Deadline::after),
             filters: Filters::default(),
-            upstream: self.settings.upstream_proxy.as_ref(),
+            upstream: proxy,
+            learner: self.settings.learner.as_ref(),
             connections: 0,
+            streams: &self.streams,
+            proxied: Traffic::default(),
             limits: *limits,
             launchers: &self.launchers,
             caller: None,
+            secrets: masked::kept_from(&self.settings.secrets, permissions),
+            input: masked::Input::default(),
             spent: Spent::new(),
         }
     }
@@ -383,12 +478,6 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.shut_down();
     }
-}
-
-/// Whether scripts answer a plugin's calls, as far as its entry tells.
-fn is_script(entry: &Entry) -> bool {
-    entry.hooks.iter().any(|hook| hook.handler.script().is_some())
-        || entry.commands.iter().any(|command| command.handler.is_some())
 }
 
 /// The user gave a limit for the call, not for what the start left of it.

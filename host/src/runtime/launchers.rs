@@ -9,17 +9,21 @@ use std::sync::Arc;
 use migraine_plugin_api::{Permission, PermissionKind};
 
 use super::directories::granted;
+use super::learn::Learner;
 use super::programs;
 use super::script::Engine;
 use crate::ids::PluginName;
 use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
-use crate::wire::{Directory, Interpreter, LauncherSpec, Programs};
+use crate::wire::{Directory, FailedStep, Interpreter, LauncherSpec, Level, Programs};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]
 pub(super) struct Launchers {
     places: Places,
+    learner: Option<Arc<Learner>>,
+    /// Why only the reduced sandbox is built, if so.
+    reduced: Option<FailedStep>,
     shared: Option<Arc<Launcher>>,
     /// With the directories that each was started for.
     own: BTreeMap<PluginName, (Vec<Directory>, Arc<Launcher>)>,
@@ -30,8 +34,16 @@ pub(super) struct Launchers {
 }
 
 impl Launchers {
-    pub(super) fn new(places: Places) -> Self {
-        Self { places, shared: None, own: BTreeMap::new(), scripts: BTreeMap::new(), programs: RefCell::default() }
+    pub(super) fn new(places: Places, learner: Option<Arc<Learner>>) -> Self {
+        Self {
+            places,
+            learner,
+            reduced: None,
+            shared: None,
+            own: BTreeMap::new(),
+            scripts: BTreeMap::new(),
+            programs: RefCell::default(),
+        }
     }
 
     /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
@@ -40,7 +52,8 @@ impl Launchers {
     /// # Errors
     /// A grant names what no plugin may have, or the process cannot be started.
     pub(super) fn get(&mut self, plugin: &PluginName, grants: &[Permission]) -> Result<Arc<Launcher>, SandboxError> {
-        let directories = granted(grants, &self.places)?;
+        self.check_level(grants)?;
+        let directories = self.directories(grants)?;
         let running = match self.own.get(plugin) {
             Some((shown, launcher)) if *shown == directories => Some(launcher),
             // Started for grants that were changed meanwhile.
@@ -51,8 +64,8 @@ impl Launchers {
         if let Some(launcher) = running {
             return Ok(Arc::clone(launcher));
         }
-        let spec = LauncherSpec { directories, ..LauncherSpec::default() };
-        let launcher = Arc::new(Launcher::start(&spec)?);
+        let level = if self.reduced.is_some() { Level::Reduced } else { Level::Full };
+        let (spec, launcher) = self.start(LauncherSpec { directories, level, ..LauncherSpec::default() })?;
         if spec.directories.is_empty() {
             self.shared = Some(Arc::clone(&launcher));
         } else {
@@ -73,6 +86,10 @@ impl Launchers {
         interpreter: Interpreter,
         grants: &[Permission],
     ) -> Result<Arc<Launcher>, SandboxError> {
+        if let Some(failed) = &self.reduced {
+            return Err(SandboxError::ScriptsNeedFull(failed.clone()));
+        }
+        // What scripts need is not learned: they see what was granted.
         let directories = granted(grants, &self.places)?;
         let starts_programs = grants.iter().any(|grant| grant.kind() == PermissionKind::Exec);
         let programs = if starts_programs { programs::granted(grants, &directories) } else { Programs::None };
@@ -93,12 +110,34 @@ impl Launchers {
         shown.iter().any(|directory| here.starts_with(&directory.path)).then_some(here)
     }
 
+    /// What the reduced sandbox cannot bound is not run in it: whatever reaches beyond the plugin's own process.
+    fn check_level(&self, grants: &[Permission]) -> Result<(), SandboxError> {
+        use PermissionKind::{EnvVars, TaskRead, TaskWrite};
+        let Some(failed) = &self.reduced else { return Ok(()) };
+        let kinds = grants.iter().map(Permission::kind);
+        let beyond = kinds.into_iter().find(|kind| !matches!(kind, EnvVars | TaskRead | TaskWrite));
+        beyond.map_or(Ok(()), |permission| Err(SandboxError::NeedsFull { permission, failed: failed.clone() }))
+    }
+
+    /// From now on only the reduced sandbox is built, if this error is a reason for that and it was not done before.
+    pub(super) fn reduce(&mut self, error: &SandboxError) -> bool {
+        let Some(failed) = error.lacks_full().filter(|_| self.reduced.is_none()) else { return false };
+        self.clear();
+        self.reduced = Some(failed.clone());
+        true
+    }
+
+    /// Why only the reduced sandbox is built, if so.
+    pub(super) fn reduced(&self) -> Option<&FailedStep> {
+        self.reduced.as_ref()
+    }
+
     /// What the programs of a plugin with these grants see and may execute.
     ///
     /// # Errors
     /// A grant names what no plugin may have.
     pub(super) fn of_programs(&self, grants: &[Permission]) -> Result<LauncherSpec, SandboxError> {
-        let directories = granted(grants, &self.places)?;
+        let directories = self.directories(grants)?;
         let programs = programs::granted(grants, &directories);
         let listens = grants.iter().any(|grant| grant.kind() == PermissionKind::Network);
         Ok(LauncherSpec { directories, programs, listens, ..LauncherSpec::default() })
@@ -113,9 +152,36 @@ impl Launchers {
         if let Some((_, launcher)) = all.get(plugin).filter(|(running, _)| running == spec) {
             return Ok(Arc::clone(launcher));
         }
-        let launcher = Arc::new(Launcher::start(spec)?);
-        all.insert(plugin.clone(), (spec.clone(), Arc::clone(&launcher)));
+        let (spec, launcher) = self.start(spec.clone())?;
+        all.insert(plugin.clone(), (spec, Arc::clone(&launcher)));
         Ok(launcher)
+    }
+
+    /// What of the machine's tree a plugin with these grants sees.
+    fn directories(&self, grants: &[Permission]) -> Result<Vec<Directory>, SandboxError> {
+        match &self.learner {
+            Some(learner) => Ok(learner.shown()),
+            None => granted(grants, &self.places),
+        }
+    }
+
+    /// Starts a launcher. One that learns leaves out what turns out to have no place in the sandbox.
+    fn start(&self, mut spec: LauncherSpec) -> Result<(LauncherSpec, Arc<Launcher>), SandboxError> {
+        let Some(learner) = &self.learner else {
+            let launcher = Arc::new(Launcher::start(&spec)?);
+            return Ok((spec, launcher));
+        };
+        loop {
+            let recorder = Learner::recorder(learner, spec.programs.are_run());
+            let launcher = Launcher::start_recording(&spec, Some(recorder))?;
+            match launcher.ready() {
+                Err(SandboxError::Directory { directory, .. }) if learner.leave_out(&directory) => {
+                    spec.directories.retain(|shown| shown.path != directory);
+                }
+                // Any other failure is told by whoever needs it first.
+                _ => return Ok((spec, Arc::new(launcher))),
+            }
+        }
     }
 
     /// Gives up the launcher for the programs of a plugin, which failed.

@@ -1,5 +1,6 @@
 //! Calls of scripts: which handler of a hook is tried after which, all within one deadline, and what their answers mean.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, PluginError};
@@ -7,6 +8,7 @@ use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, PluginErro
 use super::admission::Admitted;
 use super::error::CallError;
 use super::host::{Host, Request};
+use super::masked;
 use super::script::{Engine, Scripts, Told, hook_result};
 use super::services::Side;
 use crate::ids::PluginName;
@@ -23,7 +25,11 @@ impl Host {
     pub(super) fn told<'a>(&self, plugin: &'a PluginName, admitted: &'a Admitted) -> Told<'a> {
         let here = self.settings.working_directory.as_deref();
         let directory = self.launchers.start_of(&admitted.permissions, here);
-        let (config, permissions) = (&admitted.config, admitted.permissions.as_slice());
+        let permissions = admitted.permissions.as_slice();
+        let config = match masked::kept_from(&self.settings.secrets, permissions) {
+            Some(secrets) => Cow::Owned(masked::config(Some(secrets), admitted.config.clone())),
+            None => Cow::Borrowed(&admitted.config),
+        };
         Told { plugin: plugin.as_str(), config, permissions, environment: Vec::new(), directory }
     }
 
@@ -85,21 +91,38 @@ impl Host {
 
     fn read_hook(&mut self, plugin: &PluginName, engine: &Engine, answer: &[u8]) -> Result<HookResult, CallError> {
         if *engine != Engine::Bash {
-            return hook_result(answer).map_err(|reason| self.unreadable(plugin, engine, reason));
+            return self.hook_answer(plugin, engine, answer);
         }
         let Some((status, output)) = status_of(answer) else {
-            return Err(self.unreadable(plugin, engine, "its answer has no exit status".to_owned()));
+            return Err(self.unreadable(plugin, engine, "its answer has no exit status"));
         };
         if status != 0 {
-            return Err(failed(plugin, status, output));
+            return Err(self.failed(plugin, status, output));
         }
         let text = String::from_utf8_lossy(output);
         // What starts as JSON does must be JSON, and nothing else beside it.
         if text.trim_start().starts_with(['{', '\u{feff}']) {
-            return hook_result(output).map_err(|reason| self.unreadable(plugin, engine, reason));
+            return self.hook_answer(plugin, engine, output);
         }
         let success = HookResult::success();
-        Ok(if text.is_empty() { success } else { success.with_message(text) })
+        let result = if text.is_empty() { success } else { success.with_message(text) };
+        Ok(masked::answer(&self.settings.secrets, result))
+    }
+
+    fn hook_answer(&mut self, plugin: &PluginName, engine: &Engine, json: &[u8]) -> Result<HookResult, CallError> {
+        let result = hook_result(json).map_err(|reason| self.unreadable(plugin, engine, &reason))?;
+        Ok(masked::answer(&self.settings.secrets, result))
+    }
+
+    fn failed(&self, plugin: &PluginName, status: u8, output: &[u8]) -> CallError {
+        // Masked before it is cut: no value may lie across the cut.
+        let output = masked::text(&self.settings.secrets, &String::from_utf8_lossy(output)).into_owned();
+        let said = output.get(output.ceil_char_boundary(output.len().saturating_sub(SAID_MAX))..).unwrap_or_default();
+        let message = match said.trim() {
+            "" => format!("its script ended with exit status {status}"),
+            said => format!("its script ended with exit status {status}: {said}"),
+        };
+        CallError::Plugin { plugin: plugin.clone(), error: PluginError::failed(message) }
     }
 
     pub(super) fn script_command(
@@ -133,10 +156,10 @@ impl Host {
             _ => return Ok(()),
         };
         let Some((status, output)) = read else {
-            return Err(self.unreadable(plugin, engine, "it has no exit status".to_owned()));
+            return Err(self.unreadable(plugin, engine, "it has no exit status"));
         };
         if !output.is_empty() {
-            let mut side: Side<'_> = self.side(plugin, &admitted.permissions, &limits);
+            let mut side: Side<'_> = self.side(plugin, Some(admitted), &limits);
             let line = [output.as_slice(), b"\n"].concat();
             let written = side.output(Stream::Out, &line);
             written.map_err(|error| super::host::sandbox(plugin, SandboxError::Output(error)))?;
@@ -160,16 +183,6 @@ fn status_of(answer: &[u8]) -> Option<(u8, &[u8])> {
     let end = answer.iter().position(|byte| *byte == b'\n')?;
     let status = std::str::from_utf8(&answer[..end]).ok()?.parse().ok()?;
     Some((status, &answer[end + 1..]))
-}
-
-fn failed(plugin: &PluginName, status: u8, output: &[u8]) -> CallError {
-    let start = output.len().saturating_sub(SAID_MAX);
-    let said = String::from_utf8_lossy(&output[start..]);
-    let message = match said.trim() {
-        "" => format!("its script ended with exit status {status}"),
-        said => format!("its script ended with exit status {status}: {said}"),
-    };
-    CallError::Plugin { plugin: plugin.clone(), error: PluginError::failed(message) }
 }
 
 /// The exit code and the output in an answer to a command: a map of both, either of which may be missing, or nothing.

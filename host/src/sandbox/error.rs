@@ -5,7 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use migraine_plugin_api::PermissionKind;
+
 use super::cure::{Settings, cure};
+use super::stage::Stage;
 use crate::code::{Code, Coded};
 use crate::text::display_safe;
 use crate::wire::{BODY_MAX, Ended, FailedStep, LoadFailure, Refused, WireError};
@@ -28,6 +31,8 @@ pub enum Death {
     Log(u64),
     /// More host calls than allowed.
     Calls(u64),
+    /// More bytes over the connections of one call than allowed.
+    Traffic(u64),
     /// Failed after a process or thread was refused it.
     Processes {
         /// How many it may have.
@@ -82,6 +87,7 @@ impl Death {
             Self::Output(_) | Self::Log(_) => Code::LimitOutput,
             Self::Processes { .. } => Code::LimitProcesses,
             Self::Calls(_) => Code::LimitCalls,
+            Self::Traffic(_) => Code::LimitNetwork,
             Self::Message(_) => Code::LimitMessage,
             Self::Refused(_) | Self::ForeignCall => Code::SandboxViolation,
             Self::Signal(_) => Code::PluginCrashed,
@@ -102,6 +108,7 @@ impl fmt::Display for Death {
             Self::Log(limit) => write!(f, "logged more than {} KiB in one call", limit >> 10),
             Self::Processes { limit, said } => write!(f, "reached its limit of {limit} processes and threads: {said}"),
             Self::Calls(limit) => write!(f, "made more than {limit} host calls in one call"),
+            Self::Traffic(limit) => write!(f, "moved more than {} MiB over its connections in one call", limit >> 20),
             Self::Message(size) => write!(f, "answered with {size} bytes, more than the {BODY_MAX} of a message"),
             Self::Refused(call) => write!(f, "made the system call {}, which no plugin may make", call.name),
             Self::ForeignCall => f.write_str("made a system call of a foreign interface (32-bit or x32)"),
@@ -128,6 +135,17 @@ pub enum SandboxError {
     /// This machine does not let the sandbox be built.
     #[error("this machine cannot run the sandbox: {0}")]
     Unavailable(FailedStep),
+    /// Only the reduced sandbox can be built, and the plugin was granted what that cannot bound.
+    #[error("only the reduced sandbox can be built here, which runs no plugin with `{permission}`: {failed}")]
+    NeedsFull {
+        /// What it was granted.
+        permission: PermissionKind,
+        /// Why the full one cannot be built.
+        failed: FailedStep,
+    },
+    /// Only the reduced sandbox can be built: an interpreter would see the machine's own tree in it.
+    #[error("only the reduced sandbox can be built here, which runs no scripts: {0}")]
+    ScriptsNeedFull(FailedStep),
     /// A granted directory cannot be given to the plugin.
     #[error("the directory `{}` cannot be given to it: {reason}", display_safe(&directory.to_string_lossy(), 400))]
     Directory {
@@ -174,9 +192,13 @@ fn load_line(failure: &LoadFailure) -> String {
 impl Coded for SandboxError {
     fn code(&self) -> Code {
         match self {
-            Self::Start(_) | Self::Unavailable(_) | Self::NotSealed(_) | Self::LayerMissing | Self::LauncherGone(_) => {
-                Code::SandboxUnavailable
-            }
+            Self::Start(_)
+            | Self::Unavailable(_)
+            | Self::NeedsFull { .. }
+            | Self::ScriptsNeedFull(_)
+            | Self::NotSealed(_)
+            | Self::LayerMissing
+            | Self::LauncherGone(_) => Code::SandboxUnavailable,
             Self::Directory { .. } => Code::DirectoryRefused,
             Self::Control(_) | Self::Output(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
@@ -193,7 +215,10 @@ impl Coded for SandboxError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Unavailable(failed) | Self::NotSealed(failed) => Some(cure(failed, &Settings::read())),
+            Self::Unavailable(failed)
+            | Self::NotSealed(failed)
+            | Self::NeedsFull { failed, .. }
+            | Self::ScriptsNeedFull(failed) => Some(cure(failed, &Settings::read())),
             Self::Directory { .. } => Some(
                 "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
                  `migraine plugin enable`"
@@ -215,6 +240,18 @@ impl SandboxError {
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Directory { .. } | Self::LauncherGone(_))
+    }
+
+    /// Why the full sandbox cannot be built, where the reduced one may still be. One that stands but does not hold is no
+    /// reason to try another.
+    #[must_use]
+    pub fn lacks_full(&self) -> Option<&FailedStep> {
+        match self {
+            Self::Unavailable(failed) | Self::NotSealed(failed) if Stage::of(&failed.step) != Some(Stage::Check) => {
+                Some(failed)
+            }
+            _ => None,
+        }
     }
 
     /// The long trace behind a one-line error, for `--verbose`.

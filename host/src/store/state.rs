@@ -77,6 +77,9 @@ pub struct Entry {
     pub overrides: BTreeMap<String, Value>,
     /// When it was installed: RFC 3339, UTC.
     pub installed_at: String,
+    /// The file on this machine that it was installed from; what came from elsewhere has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed_from: Option<PathBuf>,
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -180,6 +183,13 @@ impl Entry {
             None if self.was_enabled => Status::Disabled,
             None => Status::Installed,
         }
+    }
+
+    /// Whether scripts answer its calls, as far as it tells.
+    #[must_use]
+    pub fn holds_scripts(&self) -> bool {
+        self.hooks.iter().any(|hook| hook.handler.script().is_some())
+            || self.commands.iter().any(|command| command.handler.is_some())
     }
 
     /// The time that the user granted one of its commands; absent, the host's default holds.

@@ -10,7 +10,10 @@ pub(crate) type Instruction = libc::sock_filter;
 
 /// A system call that waits for an answer.
 pub(crate) struct Notification {
+    /// Names it in the answer.
     id: u64,
+    /// The thread that makes it, in the pid namespace of who receives this.
+    pub(crate) pid: u32,
     pub(crate) number: i32,
     pub(crate) args: [u64; 6],
 }
@@ -46,7 +49,8 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
     let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: the ioctl writes one seccomp_notif through a valid pointer.
     done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification) }.into())?;
-    Ok(Notification { id: notification.id, number: notification.data.nr, args: notification.data.args })
+    let libc::seccomp_notif { id, pid, data, .. } = notification;
+    Ok(Notification { id, pid, number: data.nr, args: data.args })
 }
 
 /// `SECCOMP_USER_NOTIF_FLAG_CONTINUE` of linux/seccomp.h, in the width of its field.
@@ -55,7 +59,8 @@ const CONTINUE: u32 = 1;
 /// What a call that waits is told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer {
-    /// It is made as if there were no filter.
+    /// It is made as if it had not been held. What its arguments point to may have changed meanwhile: whoever answers so
+    /// decides nothing by them.
     GoOn,
     /// It fails with this `errno`.
     Refuse(i32),

@@ -15,8 +15,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::window::{Closing, Window};
+use crate::secrets::{Cutter, Secrets};
+
 /// How much is read at once, in bytes; a pipe's usual capacity.
-const PIECE_MAX: usize = 64 << 10;
+pub(super) const PIECE_MAX: usize = 64 << 10;
 /// How much of a command's output is kept, in bytes; beyond it the first and the last half of that.
 const CAPTURE_MAX: usize = 1 << 20;
 
@@ -53,17 +56,54 @@ impl Capture {
         self.size
     }
 
-    /// What was kept; a line in the middle says how much was left out.
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        let kept = u64::try_from(self.head.len() + self.tail.len()).unwrap_or(u64::MAX);
-        let mut bytes = self.head.clone();
-        if self.size > kept {
-            bytes.extend_from_slice(format!("\n[... {} bytes left out ...]\n", self.size - kept).as_bytes());
-        }
+    /// What was kept; a line in the middle says how much was left out. No secret is cut in two by it: its parts could not
+    /// be masked.
+    pub(super) fn bytes(&self, secrets: &Secrets) -> Vec<u8> {
         let (front, back) = self.tail.as_slices();
-        bytes.extend_from_slice(front);
-        bytes.extend_from_slice(back);
-        bytes
+        let (head, tail) = (self.head.as_slice(), [front, back].concat());
+        let kept = u64::try_from(head.len() + tail.len()).unwrap_or(u64::MAX);
+        if self.size <= kept {
+            return [head, &tail].concat();
+        }
+        let (head, tail) = (&head[..secrets.safe_end(head)], &tail[secrets.safe_start(&tail)..]);
+        let kept = u64::try_from(head.len() + tail.len()).unwrap_or(u64::MAX);
+        let marker = format!("\n[... {} bytes left out ...]\n", self.size - kept);
+        [head, marker.as_bytes(), tail].concat()
+    }
+}
+
+/// The pieces of both streams, cut anew where a secret would lie across two of them.
+pub(super) struct Cut<'a> {
+    secrets: &'a Secrets,
+    streams: [(&'static str, Cutter); 2],
+}
+
+impl<'a> Cut<'a> {
+    pub(super) fn new(secrets: &'a Secrets) -> Self {
+        Self { secrets, streams: [("stdout", Cutter::default()), ("stderr", Cutter::default())] }
+    }
+
+    /// Takes a piece as it came. Without secrets it goes on as it is.
+    pub(super) fn pass(&mut self, piece: Piece<'_>, see: &mut dyn FnMut(Piece<'_>)) {
+        match self.streams.iter_mut().find(|(stream, _)| *stream == piece.stream) {
+            Some((stream, cutter)) if !self.secrets.is_empty() => {
+                show(stream, &cutter.push(self.secrets, piece.bytes), see);
+            }
+            _ => see(piece),
+        }
+    }
+
+    /// Gives what is left at the end of the command.
+    pub(super) fn finish(mut self, see: &mut dyn FnMut(Piece<'_>)) {
+        for (stream, cutter) in &mut self.streams {
+            show(stream, &cutter.finish(), see);
+        }
+    }
+}
+
+fn show(stream: &'static str, bytes: &[u8], see: &mut dyn FnMut(Piece<'_>)) {
+    if !bytes.is_empty() {
+        see(Piece { stream, bytes });
     }
 }
 
@@ -125,7 +165,8 @@ fn ready(fds: &[BorrowedFd<'_>], flags: PollFlags, timeout: PollTimeout) -> io::
     }
 }
 
-/// Serves the pipes of a child until it has ended.
+/// Serves the pipes of a child until it has ended. What it writes is passed on at once, and seen by `see`, on the calling
+/// thread, as soon as that has time.
 pub(super) fn tee(
     mut child: Child,
     sinks: (OwnedFd, OwnedFd),
@@ -139,20 +180,27 @@ pub(super) fn tee(
     for ((stream, pipe), sink) in pipe.into_iter().chain(error_pipe) {
         sources.push(Source { stream, pipe: File::from(pipe), sink: File::from(sink) });
     }
+    let window = &Window::default();
     thread::scope(|scope| {
         let waiter = scope.spawn(move || {
             let status = child.wait();
             drop(tell_end);
             status
         });
-        let served = serve(&mut sources, &ended, see);
-        if served.is_err() {
-            // The pipes are closed first: nobody reads them, and a full one would keep the command for ever.
-            sources.clear();
+        let server = scope.spawn(move || {
+            let _closing = Closing(window);
+            let served = serve(&mut sources, &ended, &mut |piece| window.push(piece));
+            // Where it failed the pipes are closed: nobody reads them, and a full one would keep the command for ever.
+            served.map(|()| sources)
+        });
+        let closing = Closing(window);
+        while let Some((stream, bytes)) = window.pop() {
+            see(Piece { stream, bytes: &bytes });
         }
+        drop(closing);
+        let served = server.join().expect("passing output on does not panic");
         let status = waiter.join().expect("waiting for a child does not panic")?;
-        served?;
-        for source in sources {
+        for source in served? {
             leftovers.take(source);
         }
         Ok(status)

@@ -6,10 +6,10 @@ mod acceptor;
 mod answer;
 mod body;
 mod http;
-mod relay;
+pub(super) mod relay;
 mod session;
 mod socks;
-mod stop;
+pub(super) mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +22,14 @@ use std::thread::JoinHandle;
 use migraine_plugin_api::Permission;
 
 use self::stop::Stop;
+use super::learn::Learner;
 use super::services::Voice;
 use crate::code::Code;
 use crate::ids::PluginName;
-use crate::policy::Endpoint;
+use crate::policy::{Capped, Endpoint};
+use crate::sandbox::Traffic;
 use crate::sandbox::awake::Deadline;
-use crate::wire::{PROXY_PORT, ProxyLimits};
+use crate::wire::{ConnectionLimits, PROXY_PORT};
 
 /// What a proxy judges by, and whom it tells.
 #[derive(Clone)]
@@ -36,6 +38,10 @@ pub struct Gate {
     pub plugin: PluginName,
     /// What the plugin was granted.
     pub permissions: Vec<Permission>,
+    /// Learns what is missing, and allows it.
+    pub learner: Option<Arc<Learner>>,
+    /// What the policy takes away of what it was granted.
+    pub capped: Vec<Capped>,
     /// Where decisions are recorded.
     pub voice: Arc<dyn Voice>,
     /// The user's own proxy, through which public addresses are reached.
@@ -43,7 +49,7 @@ pub struct Gate {
     /// When nobody is connected any more, if there is such a time.
     pub until: Option<Deadline>,
     /// What its clients may use.
-    pub limits: ProxyLimits,
+    pub limits: ConnectionLimits,
 }
 
 impl std::fmt::Debug for Gate {
@@ -71,8 +77,8 @@ impl Shared {
     fn admit(&self, open: usize) -> Result<(), String> {
         let limits = &self.gate.limits;
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-        let line = if asked >= limits.connections {
-            format!("a program may make {} connections through the proxy, and these were made", limits.connections)
+        let line = if asked >= limits.all {
+            format!("a program may make {} connections through the proxy, and these were made", limits.all)
         } else if self.moved.load(Ordering::Relaxed) > limits.bytes {
             self.spent()
         } else if open >= limits.open {
@@ -81,7 +87,7 @@ impl Shared {
             return Ok(());
         };
         // What comes after the last is not recorded one by one: there could be any number of them.
-        if asked <= limits.connections {
+        if asked <= limits.all {
             self.audit(Code::LimitNetwork, &line);
         }
         Err(line)
@@ -115,6 +121,13 @@ impl Proxy {
         let run = move || acceptor::run(&listener, &its);
         let acceptor = std::thread::Builder::new().name("proxy".to_owned()).spawn(run)?;
         Ok(Self { shared, acceptor: Some(acceptor) })
+    }
+
+    /// What its clients have used so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let connections = self.shared.asked.load(Ordering::Relaxed);
+        Traffic { connections: u64::from(connections), bytes: self.shared.moved.load(Ordering::Relaxed) }
     }
 }
 

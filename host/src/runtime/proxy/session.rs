@@ -15,7 +15,8 @@ use super::{Shared, answer};
 use crate::code::Code;
 use crate::policy::Endpoint;
 use crate::runtime::broker::{self, ConnectError, Route};
-use crate::runtime::services::how_to_grant;
+use crate::runtime::learn;
+use crate::runtime::services::{how_to_grant, taken};
 
 /// How long, and for how many bytes, a client that was refused may go on talking. Closed while it does, it would lose the
 /// answer (RFC 9112, 9.6).
@@ -132,14 +133,17 @@ impl<'a> Session<'a> {
     fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
         let gate = &self.shared.gate;
         let route = Route { until: gate.until, stop: Some(self.shared.stop.flag()), upstream: gate.upstream.as_ref() };
-        match broker::connect(&gate.permissions, endpoint, route) {
+        let connected = learn::judged(gate.learner.as_ref(), &gate.permissions, ConnectError::missing, |granted| {
+            broker::connect(granted, endpoint, route)
+        });
+        match connected {
             Ok(server) => {
                 gate.voice.granted(&gate.plugin, &format!("connected to `{endpoint}` through the proxy"));
                 Ok(server.into())
             }
             Err(error) => {
-                if error.missing().is_some() {
-                    self.shared.audit(Code::PermissionDenied, &error.to_string());
+                if let Some(missing) = error.missing() {
+                    self.shared.audit(Code::PermissionDenied, &self.denial(&error, &missing).0);
                 } else {
                     gate.voice.granted(&gate.plugin, &format!("tried to connect: {error}"));
                 }
@@ -159,7 +163,7 @@ impl<'a> Session<'a> {
         let _ = server.set_nodelay(true);
         let limits = &self.shared.gate.limits;
         let bounds =
-            Bounds { idle: limits.idle, bytes: limits.bytes, moved: &self.shared.moved, stop: &self.shared.stop };
+            Bounds { idle: Some(limits.idle), bytes: limits.bytes, moved: &self.shared.moved, stop: &self.shared.stop };
         match relay((self.client, to_client), (server, to_server), body, &bounds) {
             End::Stopped => Err(io::ErrorKind::Interrupted.into()),
             End::Done => self.part(b""),
@@ -186,12 +190,21 @@ impl<'a> Session<'a> {
     fn refuse(&self, error: &ConnectError) -> io::Result<()> {
         let bytes = match error.missing() {
             Some(missing) => {
-                let help = how_to_grant(&self.shared.gate.plugin, &missing);
-                answer::denied(&missing, &error.to_string(), &help)
+                let (line, help) = self.denial(error, &missing);
+                answer::denied(&missing, &line, &help)
             }
             None => answer::unreachable(&error.to_string(), error.help()),
         };
         self.part(&bytes)
+    }
+
+    /// What to say of a permission that is missing, and what can be done.
+    fn denial(&self, error: &ConnectError, missing: &str) -> (String, String) {
+        let gate = &self.shared.gate;
+        match taken(&gate.capped, missing) {
+            Some((capped, wanted)) => (capped.line(&wanted), capped.help()),
+            None => (error.to_string(), how_to_grant(&gate.plugin, missing)),
+        }
     }
 
     fn malformed(&self, error: &Malformed) -> io::Result<()> {

@@ -21,7 +21,7 @@ pub(super) fn command(json: &[u8], told: &Told<'_>) -> Vec<u8> {
 
 fn finish(mut line: Vec<u8>, told: &Told<'_>) -> Vec<u8> {
     line.extend_from_slice(b",\"plugin_config\":");
-    line.extend_from_slice(&serde_json::to_vec(told.config).unwrap_or_default());
+    line.extend_from_slice(&serde_json::to_vec(told.config.as_ref()).unwrap_or_default());
     line.push(b'}');
     line
 }

@@ -7,6 +7,7 @@ mod interpreter;
 mod lines;
 mod python;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -154,7 +155,7 @@ impl Scripts {
                 };
                 let body = ScriptLoadBody {
                     plugin: told.plugin.to_owned(),
-                    config: told.config.clone(),
+                    config: told.config.clone().into_owned(),
                     permissions: told.permissions.iter().map(ToString::to_string).collect(),
                     environment: told.environment.clone(),
                     directory: told.directory.clone(),
@@ -205,7 +206,7 @@ impl Scripts {
 /// What an engine is told of its plugin.
 pub(super) struct Told<'a> {
     pub(super) plugin: &'a str,
-    pub(super) config: &'a BTreeMap<String, Value>,
+    pub(super) config: Cow<'a, BTreeMap<String, Value>>,
     pub(super) permissions: &'a [Permission],
     pub(super) environment: Vec<Variable>,
     /// Where it starts, if not in the scratch directory.

@@ -4,17 +4,19 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::{Common, StepError, at};
 use crate::sys;
-use crate::wire::{Directory, Layer, Probe};
+use crate::wire::{Directory, Layer, PROXY_PORT, Probe, Programs};
 
 /// A name that nobody uses.
 const PROBE: &str = ".migraine-probe";
@@ -38,6 +40,18 @@ fn run_own() -> io::Result<()> {
     let started = Command::new(Path::new(".").join(PROBE)).spawn();
     fs::remove_file(PROBE)?;
     started.map(drop)
+}
+
+/// Tries to run a program of the system that was not granted.
+fn run_another(granted: &[PathBuf]) -> Option<io::Result<()>> {
+    let others = ["/usr/bin/env", "/usr/bin/true", "/usr/bin/id"].map(Path::new);
+    let other = others.into_iter().find(|other| other.exists() && !granted.iter().any(|file| file == other))?;
+    Some(Command::new(other).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(drop))
+}
+
+/// Tries to make a socket.
+fn make_socket() -> io::Result<()> {
+    Ok(socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).map(drop)?)
 }
 
 /// Tries to make a file; one that was there is left alone.
@@ -86,8 +100,10 @@ pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
         tried.attribute(Layer::Privileges, "hold a capability", if none { "none is left" } else { "some are" }, none);
         let named = format!("no_new_privs is {no_new_privileges}");
         tried.attribute(Layer::Privileges, "gain rights from a program", named, no_new_privileges == 1);
-        let named = format!("dumpable is {dumpable}");
-        tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
+        if !common.learns {
+            let named = format!("dumpable is {dumpable}");
+            tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
+        }
     }
     if layers.namespaces {
         let (own, effective) = (nix::unistd::getuid(), nix::unistd::geteuid());
@@ -118,14 +134,27 @@ pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
     if programs.are_run() {
         tried.act(Layer::Landlock, "run what was written", run_own());
     }
+    if let Programs::Only(granted) = programs
+        && let Some(ended) = run_another(granted)
+    {
+        tried.act(Layer::Landlock, "run another program", ended);
+    }
+    if layers.namespaces && common.listens {
+        let other = TcpStream::connect((Ipv4Addr::LOCALHOST, PROXY_PORT + 1));
+        tried.act(Layer::Namespaces, "connect past the proxy", other);
+    }
+    if layers.seccomp && common.listens {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        tried.act(Layer::Seccomp, "wait for connections", taken);
+    }
     if layers.seccomp {
         let named = format!("mode {seccomp}");
         tried.attribute(Layer::Seccomp, "make unfiltered system calls", named, seccomp == 2);
-        tried.act(Layer::Seccomp, "make a socket", std::net::UdpSocket::bind("127.0.0.1:0"));
+        tried.act(Layer::Seccomp, "make a socket", make_socket());
         let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(io::Error::from);
         tried.act(Layer::Seccomp, "make a namespace", unshared);
         if starts_none {
-            tried.act(Layer::Seccomp, "start a program", Command::new("/proc/self/exe").spawn());
+            tried.act(Layer::Seccomp, "start a program", sys::process::try_fork());
         }
     }
     Ok(tried.0)

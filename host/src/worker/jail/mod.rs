@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, FailedStep, Interpreter, Language, Layers, LoadBy, Programs, SealReport, WorkerSpec};
+use crate::wire::{
+    Directory, FailedStep, Interpreter, Language, Layers, Level, LoadBy, Programs, SealReport, WorkerSpec,
+};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -61,6 +63,7 @@ pub(super) enum Report {
 /// What all workers of one launcher have in common.
 pub(super) struct Common {
     pub(super) layers: Layers,
+    pub(super) level: Level,
     pub(super) load_by: LoadBy,
     /// Where the scratch directory lies.
     pub(super) scratch: &'static str,
@@ -72,6 +75,8 @@ pub(super) struct Common {
     pub(super) interpreter: Option<Interpreter>,
     /// Whether the proxy is reached in their network namespace.
     pub(super) listens: bool,
+    /// Whether the host records by which paths they reach files.
+    pub(super) learns: bool,
 }
 
 impl Common {
@@ -112,7 +117,7 @@ pub(super) fn seal<'a>(
     }
     if layers.rlimits {
         // After the user namespace: RLIMIT_NPROC counts per user and namespace.
-        limits::apply(spec)?;
+        limits::apply(spec, common.level)?;
     }
     if layers.privileges {
         // The new user namespace came with a full set of capabilities over itself.
@@ -156,7 +161,8 @@ impl Sealing<'_> {
     /// A step failed.
     pub(super) fn finish(self) -> Result<SealReport, StepError> {
         drop(self.listener);
-        if self.common.layers.privileges {
+        // The host could not read the recorded paths of a process that is not dumpable.
+        if self.common.layers.privileges && !self.common.learns {
             // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
             at("give up dumpability", sys::privileges::set_dumpable(false))?;
         }

@@ -54,7 +54,7 @@ fn three_mebibytes_on_both_streams_at_once_arrive_whole_and_are_captured_cut() {
     assert_eq!((out.len(), err.len()), (size, size));
     assert!(out.iter().all(|&byte| byte == b'o') && err.iter().all(|&byte| byte == b'e'));
     assert_eq!(capture.size(), 2 * size as u64);
-    let bytes = capture.bytes();
+    let bytes = capture.bytes(&Secrets::default());
     let marker = format!("\n[... {} bytes left out ...]\n", 2 * size - CAPTURE_MAX);
     assert_eq!(bytes.len(), CAPTURE_MAX + marker.len());
     assert_eq!(&bytes[CAPTURE_MAX / 2..CAPTURE_MAX / 2 + marker.len()], marker.as_bytes());
@@ -71,7 +71,7 @@ fn the_capture_keeps_head_and_tail() {
             capture.add(&whole[at..at + size]);
             at += size;
         }
-        let kept = capture.bytes();
+        let kept = capture.bytes(&Secrets::default());
         assert_eq!(capture.size(), whole.len() as u64);
         assert_eq!(kept != whole, cut, "{sizes:?}");
         let half = (CAPTURE_MAX / 2).min(whole.len());
@@ -99,7 +99,7 @@ fn a_background_child_that_holds_the_pipe_is_not_waited_for_nor_killed() {
     let (status, capture, mut files, leftovers) = run(&command);
     assert!(status.success());
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(capture.bytes(), b"early\n");
+    assert_eq!(capture.bytes(&Secrets::default()), b"early\n");
     fs::write(&go, "").unwrap();
     while !done.exists() {
         assert!(started.elapsed() < Duration::from_secs(20), "the background child died with the pipe");
@@ -187,4 +187,27 @@ fn without_a_hook_a_command_gets_the_very_streams() {
     let lines: Vec<_> = text.lines().skip(1).collect();
     assert_eq!(lines.len(), 3, "no fourth descriptor: {text}");
     assert!(lines.iter().all(|line| line.starts_with("socket:[") && line == &lines[0]), "{text}");
+}
+
+#[test]
+fn a_slow_hook_holds_up_neither_the_terminal_nor_the_command() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let stdin = OwnedFd::from(File::open("/dev/null").unwrap());
+    let stderr = OwnedFd::from(File::open("/dev/null").unwrap());
+    let streams = Streams { stdin, stdout: writer.into(), stderr };
+    let mut leftovers = Leftovers::new().unwrap();
+    let size = 300 << 10;
+    let (mut whole, mut seen) = (vec![0; size], 0);
+    let see = &mut |piece: Piece<'_>| {
+        if seen == 0 {
+            // Everything is shown, and the command is over, while this is only the first piece.
+            reader.read_exact(&mut whole).unwrap();
+        }
+        seen += piece.bytes.len();
+    };
+    let command = format!("head -c {size} /dev/zero | tr '\\0' o");
+    let status = teed(Path::new("/bin/sh"), &command, &streams, &mut leftovers, see).unwrap();
+    assert!(status.success());
+    assert_eq!(seen, size);
+    assert!(whole.iter().all(|&byte| byte == b'o'));
 }
