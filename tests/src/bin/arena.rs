@@ -271,6 +271,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         directories: args.directories(),
         programs: Programs::None,
         listens: args.listens || !args.proxied.is_empty(),
+        learns: false,
         level: if args.reduced { Level::Reduced } else { Level::Full },
         layers: args.layers(),
     })?);

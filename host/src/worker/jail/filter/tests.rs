@@ -345,8 +345,7 @@ fn streams_of_the_host_and_own_sockets_never_meet() {
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
         let (layers, load_by, scratch, directories) = (Layers::ALL, LoadBy::Copy, "/tmp", Vec::new());
         let (level, learns) = (Level::Full, false);
-        let common =
-            Common { layers, level, load_by, scratch, directories, programs: Programs::None, listens, learns };
+        let common = Common { layers, level, load_by, scratch, directories, programs: Programs::None, listens, learns };
         assert_eq!(Profile::of(&spec, &common).network, network, "{receives_descriptors} {listens}");
     }
 }
