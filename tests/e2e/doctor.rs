@@ -233,7 +233,10 @@ fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_ca
             let words = [&["plugin", "install", parcel.typed(), "--yes"], grants].concat();
             started(user, &home, None, &words).ends(0);
         };
-        install(remade("hooks", &json!({"permissions": ["task_read", "env_vars=LANG"], "hooks": []})), &["--grant", "env_vars"]);
+        install(
+            remade("hooks", &json!({"permissions": ["task_read", "env_vars=LANG"], "hooks": []})),
+            &["--grant", "env_vars"],
+        );
         install(
             remade("reach", &json!({"permissions": ["network=localhost:1"], "config": {}})),
             &["--grant", "network"],
