@@ -1,9 +1,13 @@
 //! Secrets reach the plugins that hold `user_auth`, and nobody else.
 
 use migraine_tests::home::{Done, Home};
+use migraine_tests::kernel;
+use migraine_tests::matrix::Rows;
 use migraine_tests::package::remade;
 use migraine_tests::scripts::Script;
 use serde_json::{Value, json};
+
+use super::attacks::{with_and_without, word};
 
 const SECRET: &str = r#"hunter2 "quoted"\'s"#;
 
@@ -44,7 +48,7 @@ fn noted(secret: &str) -> String {
     text[1..text.len() - 1].to_owned()
 }
 
-// covers: S184, S206, A193, A203
+// covers: S184, S206, A193
 #[test]
 fn only_user_auth_sees_a_secret() {
     let home = Home::new();
@@ -163,4 +167,35 @@ fn what_scripts_say_holds_no_secret() {
         let home = Script::bash("post-command", &text).installed(Home::new());
         run(&home, workflow, &["-v", "token=hunter2"]).ends(0).says(&[shown]).never_says(&["hunter2"]);
     }
+}
+
+#[test]
+fn a203_a_secret_is_found_nowhere_else() {
+    type Look = fn(&Home) -> bool;
+    let in_hooks: Look = |home| notes(home, "other").contains("hunter2");
+    let in_files: Look = |home| {
+        let holds = |bytes: &[u8]| bytes.windows(7).any(|part| part == b"hunter2");
+        home.snapshot().values().any(|(_, bytes)| holds(bytes))
+    };
+    let mut rows = Rows::of(203);
+    let workflow = json!({
+        "name": "w",
+        "config": {"variables": {"token": {"value": "env:TOKEN", "secret": true}}},
+        "steps": [{"name": "one", "command": "echo {{token|sh}}"}, {"name": "bad", "command": "echo {{token|sh}} >&2; exit 3"}],
+    });
+    for &user in kernel::users() {
+        for (attack, look) in
+            [("look into another plugin's hooks", in_hooks), ("look into the home directory", in_files)]
+        {
+            let mut home = Home::of(user);
+            watch(&home, "trusted", &["pre-workflow"], &["user_auth"]);
+            watch(&home, "other", &EVERY, &["task_read"]);
+            let [stopped, without] = with_and_without(&mut home, "Secret", |home| {
+                run(home, &workflow.to_string(), &[]).ends(1);
+                word(look(home), "masked")
+            });
+            rows.host(attack, user, &stopped, "without Secret", &without);
+        }
+    }
+    rows.settle();
 }

@@ -15,7 +15,6 @@ const PACKAGES: &[&str] = &[
     "hooks",
     "no-root",
     "other-abi",
-    "steady",
     "no-layout",
     "newer-api",
     "grown",

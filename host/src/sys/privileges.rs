@@ -39,6 +39,15 @@ pub(crate) fn drop_all_capabilities() -> io::Result<()> {
             other => other?,
         }
     }
+    drop_held_capabilities()
+}
+
+/// Empties the capability sets that a process may empty without holding any. The bounding set, which is left, is no way
+/// to a capability for whom no exec grants one.
+///
+/// # Errors
+/// The kernel refused; the caller must not go on.
+pub(crate) fn drop_held_capabilities() -> io::Result<()> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong)?;
     let header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
     let data = [CapData::default(); 2];

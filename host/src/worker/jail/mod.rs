@@ -120,8 +120,13 @@ pub(super) fn seal<'a>(
         limits::apply(spec, common.level)?;
     }
     if layers.privileges {
-        // The new user namespace came with a full set of capabilities over itself.
-        at("drop capabilities", sys::privileges::drop_all_capabilities())?;
+        // The new user namespace came with a full set of capabilities over itself. Without one there is none that could
+        // empty the bounding set.
+        let dropped = match common.level {
+            Level::Full => sys::privileges::drop_all_capabilities(),
+            Level::Reduced => sys::privileges::drop_held_capabilities(),
+        };
+        at("drop capabilities", dropped)?;
         // After the last change of ids, which would have cleared it.
         at("set parent death signal", sys::privileges::die_with_parent())?;
     }

@@ -56,17 +56,7 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
         Check::Null(argument) => {
             vec![low_word(argument), jump(EQUAL, 0, 0, 3), high_word(argument), jump(EQUAL, 0, 0, 1), allow, refuse]
         }
-        Check::OwnDescriptor => {
-            let granted = statement(RETURN, verdict(Action::Errno(0)));
-            let mut program = vec![
-                low_word(1),
-                jump(EQUAL, bits(libc::F_SETLK), 1, 0),
-                jump(EQUAL, bits(libc::F_SETLKW), 0, 1),
-                granted,
-            ];
-            program.extend(one_of(1, FCNTL));
-            program
-        }
+        Check::OwnDescriptor => own_descriptor(),
         Check::ReadOwnLimit => vec![
             low_word(0),
             jump(EQUAL, 0, 0, 5),
@@ -87,20 +77,7 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
             allow,
             refuse,
         ],
-        Check::TcpSocket => vec![
-            low_word(0),
-            jump(EQUAL, bits(libc::AF_INET), 1, 0),
-            jump(EQUAL, bits(libc::AF_INET6), 0, 7),
-            low_word(1),
-            // SOCK_NONBLOCK and SOCK_CLOEXEC may stand beside the type.
-            statement(MASK, 0xf),
-            jump(EQUAL, bits(libc::SOCK_STREAM), 0, 4),
-            low_word(2),
-            jump(EQUAL, 0, 1, 0),
-            jump(EQUAL, bits(libc::IPPROTO_TCP), 0, 1),
-            allow,
-            refuse,
-        ],
+        Check::TcpSocket => tcp_socket(),
         Check::ConnectedSend(flags) => connected_send(flags),
         Check::SocketOption(levels) => socket_option(levels),
         Check::HarmlessPrctl => {
@@ -115,6 +92,38 @@ pub(super) fn checked(check: Check) -> Vec<Instruction> {
             program
         }
     }
+}
+
+/// socket(2) of a stream of TCP.
+fn tcp_socket() -> Vec<Instruction> {
+    let bits = |flags: i32| flags.cast_unsigned();
+    vec![
+        low_word(0),
+        jump(EQUAL, bits(libc::AF_INET), 1, 0),
+        jump(EQUAL, bits(libc::AF_INET6), 0, 7),
+        low_word(1),
+        // SOCK_NONBLOCK and SOCK_CLOEXEC may stand beside the type.
+        statement(MASK, 0xf),
+        jump(EQUAL, bits(libc::SOCK_STREAM), 0, 4),
+        low_word(2),
+        jump(EQUAL, 0, 1, 0),
+        jump(EQUAL, bits(libc::IPPROTO_TCP), 0, 1),
+        statement(RETURN, verdict(Action::Allow)),
+        statement(RETURN, verdict(EPERM)),
+    ]
+}
+
+/// fcntl(2) of the own descriptors.
+fn own_descriptor() -> Vec<Instruction> {
+    let bits = |flags: i32| flags.cast_unsigned();
+    let mut program = vec![
+        low_word(1),
+        jump(EQUAL, bits(libc::F_SETLK), 1, 0),
+        jump(EQUAL, bits(libc::F_SETLKW), 0, 1),
+        statement(RETURN, verdict(Action::Errno(0))),
+    ];
+    program.extend(one_of(1, FCNTL));
+    program
 }
 
 /// clone(2) of a thread: no new namespace and no new process.
