@@ -77,7 +77,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<u8
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let message = match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut ancillary), flags) {
             Ok(message) => message,
-            Err(nix::errno::Errno::EINTR) => continue,
+            // ECONNRESET: it closed the socket with something unread. That is told once, before what it had sent.
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::ECONNRESET) => continue,
             Err(error) => return Err(error.into()),
         };
         let mut fds = Vec::new();
@@ -94,4 +95,25 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<u8
     };
     body.truncate(length);
     Ok((body, fds))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn what_was_sent_before_the_end_is_received() {
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        send(ours.as_fd(), b"an order", &[]).unwrap();
+        send(theirs.as_fd(), b"the reason", &[]).unwrap();
+        // It ends without having read the order.
+        drop(theirs);
+        assert_eq!(receive(ours.as_fd(), 64).unwrap().0, b"the reason");
+        assert_eq!(receive(ours.as_fd(), 64).unwrap().0, b"");
+    }
 }
