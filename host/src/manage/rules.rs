@@ -9,7 +9,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 use serde::Serialize;
 
 use crate::policy::{Capped, Item, LimitCaps, Policy, Request, asks, show_size};
-use crate::runtime::{call_limits, proxy_limits, rlimits as rlimits_of, stream_limits, wall, worker_spec};
+use crate::runtime::{call_limits, proxy_limits, rlimits as rlimits_of, stream_limits, wall};
 use crate::sandbox::CPU_WINDOW;
 use crate::store::Entry;
 use crate::text::safe_line;
@@ -57,7 +57,7 @@ impl Rules {
         let (grants, capped) = policy.in_force(&entry.grants);
         Self {
             can: can(entry, &grants),
-            cannot: cannot(&grants),
+            cannot: cannot(entry, &grants),
             capped: capped.iter().map(Capped::notice).collect(),
             limits: limits(entry, policy, &grants),
         }
@@ -102,16 +102,15 @@ fn of_programs(grants: &[Permission]) -> Vec<&'static str> {
     words
 }
 
-fn cannot(grants: &[Permission]) -> Vec<String> {
+fn cannot(entry: &Entry, grants: &[Permission]) -> Vec<String> {
     let held = |kind: PermissionKind| grants.iter().any(|grant| grant.kind() == kind);
     let kinds = KINDS.iter().map(|&(kind, without, with)| if held(kind) { with } else { without });
-    let always = [
-        "start a program itself",
-        "see or signal another process",
-        "gain rights",
-        "turn data into code",
-        "use your terminal",
-    ];
+    let is_script = entry.holds_scripts();
+    // Granted programs are started by scripts themselves; and a text is code to an interpreter.
+    let starts = (!is_script || !held(PermissionKind::Exec)).then_some("start a program itself");
+    let codes = (!is_script).then_some("turn data into code");
+    let always = ["see or signal another process", "gain rights", "use your terminal"];
+    let always = starts.into_iter().chain(codes).chain(always);
     let mut programs = Vec::new();
     if held(PermissionKind::Exec) {
         programs.push("let its programs run another one, or what they wrote");
@@ -141,7 +140,8 @@ fn line(what: &str, most: String, cap: fn(&LimitCaps) -> Option<u64>) -> Line {
 }
 
 fn all_limits(entry: &Entry, caps: &LimitCaps, grants: &[Permission]) -> Vec<Line> {
-    let (rlimits, calls) = (worker_spec(grants, caps).rlimits, call_limits(&Limits::NATIVE, caps));
+    let of_kind = if entry.holds_scripts() { Limits::SCRIPT } else { Limits::NATIVE };
+    let (rlimits, calls) = (rlimits_of(of_kind.rlimits, caps), call_limits(&of_kind, caps));
     let [commands, handlers] = [caps.command_wall, caps.hook_wall].map(|cap| cap.map(Duration::from_secs));
     let cpu = format!("{} in each {}", seconds(calls.cpu), seconds(CPU_WINDOW));
     let mut lines: Vec<Line> = vec![
@@ -235,6 +235,18 @@ mod tests {
         let limit = |what: &str| rules.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
         assert_eq!((limit("memory"), limit("CPU time")), (Some("64 MiB"), Some("10 s in each 30 s")));
         assert_eq!((limit("time of a command"), limit("scratch")), (Some("30 s"), Some("32 MiB")));
+    }
+
+    #[test]
+    fn scripts_have_limits_of_their_own() {
+        let handler = json!({"type": "bash", "script": "echo"});
+        let more = json!({"commands": [{"name": "go", "description": "Goes", "handler": handler}]});
+        let rules = Rules::of(&entry(&[], &more), &Policy::default());
+        let limit = |what: &str| rules.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
+        assert_eq!((limit("memory"), limit("CPU time")), (Some("256 MiB"), Some("30 s in each 30 s")));
+        has(&rules.cannot, "start a program itself");
+        let rules = Rules::of(&entry(&["exec=awk"], &more), &Policy::default());
+        assert!(!rules.cannot.iter().any(|word| word == "start a program itself"), "{:?}", rules.cannot);
     }
 
     #[test]

@@ -57,9 +57,9 @@ pub const ALLOWED_MODULES: [&str; 46] = [
     "logging",
 ];
 /// On the list as well: whether a program may be started is asked separately.
-const STARTS_PROGRAMS: &str = "subprocess";
+pub(super) const STARTS_PROGRAMS: &str = "subprocess";
 /// What is no module of the standard library's own, or only for a type checker; and the plugin's own helper.
-const ALWAYS: [&str; 3] = ["__future__", "typing", "migraine"];
+pub(super) const ALWAYS: [&str; 3] = ["__future__", "typing", "migraine"];
 
 /// Whether a plugin may import a module, by its full name.
 #[must_use]

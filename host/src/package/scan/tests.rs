@@ -177,3 +177,18 @@ fn every_script_of_a_plugin_is_looked_at() {
     assert_eq!(found.scanned, ["plugin.yaml hooks[0]", "h", "x/y.py", "z.sh"]);
     assert_eq!(found.not_scanned, ["t.pl"]);
 }
+
+// The lint and the check at run time are two programs; what one of them lets pass the other must not refuse.
+#[test]
+fn the_runner_knows_the_same_modules() {
+    let runner = include_str!("../../worker/script/python/runner.py");
+    let (_, list) = runner.split_once("ALLOWED = frozenset(\"\"\"").unwrap();
+    let (whole, rest) = list.split_once("\"\"\".split())").unwrap();
+    let (_, parts) = rest.split_once("ALLOWED_PARTS = frozenset({").unwrap();
+    let (parts, _) = parts.split_once("})").unwrap();
+    let parts = parts.split(", ").map(|part| part.trim_matches('"'));
+    let of_runner: BTreeSet<&str> = whole.split_whitespace().chain(parts).collect();
+    let of_lint: BTreeSet<&str> =
+        ALLOWED_MODULES.iter().copied().chain([python::STARTS_PROGRAMS]).chain(python::ALWAYS).collect();
+    assert_eq!(of_lint, of_runner);
+}
