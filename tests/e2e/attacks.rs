@@ -20,7 +20,11 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde_json::{Value, json};
 
 /// The outcome of one attack, and of the same one by a product that leaves a check out.
-fn with_and_without(home: &mut Home, checks: &'static str, mut attack: impl FnMut(&Home) -> String) -> [String; 2] {
+pub(super) fn with_and_without(
+    home: &mut Home,
+    checks: &'static str,
+    mut attack: impl FnMut(&Home) -> String,
+) -> [String; 2] {
     let stopped = attack(home);
     home.leave_out(checks);
     let without = attack(home);
@@ -28,7 +32,7 @@ fn with_and_without(home: &mut Home, checks: &'static str, mut attack: impl FnMu
     [stopped, without]
 }
 
-fn word(works: bool, otherwise: &str) -> String {
+pub(super) fn word(works: bool, otherwise: &str) -> String {
     if works { WORKS } else { otherwise }.to_owned()
 }
 

@@ -26,6 +26,14 @@ fn started(user: User, home: &Home, inject: Option<&str>, args: &[&str]) -> Done
     Done::of(&mut command)
 }
 
+/// The program as a user where no namespace can be made.
+fn confined(user: User, home: &Home, args: &[&str]) -> Done {
+    const FORBID: &str = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\"";
+    let mut command = user.command(artifacts::attend());
+    command.args(["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", FORBID, "sh"]);
+    Done::of(command.arg(artifacts::migraine()).args(args).env("MIGRAINE_HOME", home.path()))
+}
+
 /// A home with a plugin, handed over to a user.
 fn home_of(user: User) -> Home {
     let home = Home::new();
@@ -215,8 +223,8 @@ fn a_home_that_is_not_in_order_is_told() {
 
 #[test]
 fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_cannot_be_built() {
-    const NOTICE: &str = "runs in the reduced sandbox, as the policy allows: unshare namespaces failed";
-    const FORBIDDEN: &str = "unshare:error=EPERM";
+    const NOTICE: &str = "runs in the reduced sandbox, as the policy allows: pivot the root failed";
+    const FORBIDDEN: &str = "pivot_root:error=EPERM";
     for &user in kernel::users() {
         let home = home_of(user);
         let run =
@@ -225,12 +233,17 @@ fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_ca
             let words = [&["plugin", "install", parcel.typed(), "--yes"], grants].concat();
             started(user, &home, None, &words).ends(0);
         };
-        install(remade("steady", &json!({"permissions": ["task_read", "env_vars=LANG"]})), &["--grant", "env_vars"]);
+        install(
+            remade("hooks", &json!({"permissions": ["task_read", "env_vars=LANG"], "hooks": []})),
+            &["--grant", "env_vars"],
+        );
         install(
             remade("reach", &json!({"permissions": ["network=localhost:1"], "config": {}})),
             &["--grant", "network"],
         );
         run(Some(FORBIDDEN), "hello-world", "hello").ends(6).never_says(&["Hello", "reduced"]);
+        let hello = ["plugin", "run", "hello-world", "hello"];
+        confined(user, &home, &hello).ends(6).says(&["unshare namespaces failed"]).never_says(&["Hello", "reduced"]);
 
         let policy = home.path().join("policy.yaml");
         fs::write(&policy, "sandbox: reduced\n").unwrap();
@@ -238,7 +251,9 @@ fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_ca
         run(None, "hello-world", "hello").ends(0).says(&["Hello"]).never_says(&["reduced"]);
         run(Some(FORBIDDEN), "hello-world", "hello").ends(0).says(&["Hello", NOTICE]);
         run(Some("umount2:retval=0"), "hello-world", "hello").ends(0).says(&["Hello", "runs in the reduced sandbox"]);
+        run(Some(FORBIDDEN), "hooks", "notes").ends(0).says(&[NOTICE]);
         run(Some(FORBIDDEN), "reach", "keep").ends(6).says(&["error[sandbox_unavailable]", "no plugin with `network`"]);
+        confined(user, &home, &hello).ends(0).says(&["Hello", "runs in the reduced sandbox"]);
         // What is left has to hold by itself.
         for more in ["seccomp:error=EINVAL", "landlock_create_ruleset:retval=5"] {
             run(Some(&format!("{FORBIDDEN} {more}")), "hello-world", "hello").ends(6).never_says(&["Hello"]);
@@ -248,7 +263,7 @@ fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_ca
         let done = started(user, &home, Some(FORBIDDEN), &["--format", "json", "doctor"]);
         let reduced = report(done.ends(0));
         assert_eq!((&reduced["level"], &reduced["failure"]), (&json!("reduced"), &json!(null)), "{reduced}");
-        assert!(reduced["lacks"].as_str().unwrap().starts_with("unshare namespaces failed"), "{reduced}");
+        assert!(reduced["lacks"].as_str().unwrap().starts_with("pivot the root failed"), "{reduced}");
         let done = started(user, &home, None, &["--format", "json", "doctor"]);
         assert_eq!(report(done.ends(0))["level"], "full");
     }

@@ -113,8 +113,8 @@ fn unsigned_plugins_are_allowed_as_the_policy_says() {
 fn a_package_is_no_larger_than_the_policy_says() {
     let home = Home::new();
     let large = artifacts::library("hello-world");
-    assert!(fs::metadata(&large).unwrap().len() > 10 << 20, "with all that a debugger needs");
-    let install = ["plugin", "install", typed(&large), "--allow-unsigned", "--yes"];
+    assert!(fs::metadata(large).unwrap().len() > 10 << 20, "with all that a debugger needs");
+    let install = ["plugin", "install", typed(large), "--allow-unsigned", "--yes"];
     let error = home.refused(&install, "limit_package");
     assert!(message(&error).ends_with("10 MiB is the most (max_plugin_size, by default)"), "{error}");
     policy(&home, "max_plugin_size: 64 MiB");

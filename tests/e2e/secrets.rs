@@ -1,8 +1,12 @@
 //! Secrets reach the plugins that hold `user_auth`, and nobody else.
 
 use migraine_tests::home::{Done, Home};
+use migraine_tests::kernel;
+use migraine_tests::matrix::Rows;
 use migraine_tests::package::remade;
 use serde_json::{Value, json};
+
+use super::attacks::{with_and_without, word};
 
 const SECRET: &str = r#"hunter2 "quoted"\'s"#;
 
@@ -43,7 +47,7 @@ fn noted(secret: &str) -> String {
     text[1..text.len() - 1].to_owned()
 }
 
-// covers: S184, S206, A193, A203
+// covers: S184, S206, A193
 #[test]
 fn only_user_auth_sees_a_secret() {
     let home = Home::new();
@@ -128,4 +132,35 @@ fn a_secret_that_cannot_be_masked_is_refused() {
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("`pin`") && !message.contains("123"), "{message}");
     home.ok(&["run", "./w.yaml", "-v", "pin=1234"]);
+}
+
+#[test]
+fn a203_a_secret_is_found_nowhere_else() {
+    type Look = fn(&Home) -> bool;
+    let in_hooks: Look = |home| notes(home, "other").contains("hunter2");
+    let in_files: Look = |home| {
+        let holds = |bytes: &[u8]| bytes.windows(7).any(|part| part == b"hunter2");
+        home.snapshot().values().any(|(_, bytes)| holds(bytes))
+    };
+    let mut rows = Rows::of(203);
+    let workflow = json!({
+        "name": "w",
+        "config": {"variables": {"token": {"value": "env:TOKEN", "secret": true}}},
+        "steps": [{"name": "one", "command": "echo {{token|sh}}"}, {"name": "bad", "command": "echo {{token|sh}} >&2; exit 3"}],
+    });
+    for &user in kernel::users() {
+        for (attack, look) in
+            [("look into another plugin's hooks", in_hooks), ("look into the home directory", in_files)]
+        {
+            let mut home = Home::of(user);
+            watch(&home, "trusted", &["pre-workflow"], &["user_auth"]);
+            watch(&home, "other", &EVERY, &["task_read"]);
+            let [stopped, without] = with_and_without(&mut home, "Secret", |home| {
+                run(home, &workflow.to_string(), &[]).ends(1);
+                word(look(home), "masked")
+            });
+            rows.host(attack, user, &stopped, "without Secret", &without);
+        }
+    }
+    rows.settle();
 }
