@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use migraine_tests::home::{Done, Home};
@@ -162,6 +163,41 @@ fn what_no_permission_grants_stays_refused() {
     let done = learn(&home, &[&format!("write={}", probe.display())]);
     assert!(done.code != 0 && !probe.exists(), "{done:?}");
     assert!(done.out.contains("directory of the system is not changed"), "{done:?}");
+}
+
+#[test]
+fn what_the_policy_takes_away_stays_refused() {
+    let home = Home::new();
+    install(&home, &[]);
+    let path = home.path().join("policy.yaml");
+    fs::write(&path, "permissions: {exec: [sh]}").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let done = learn(&home, &["sh=true"]);
+    done.ends(0);
+    assert_eq!(learned(&done), ["exec=sh"]);
+    // Neither by the plugin nor by a program that it may run.
+    for act in ["exec=env", "sh=/usr/bin/env"] {
+        let done = learn(&home, &[act]);
+        done.ends(5).never_says(&["did 1"]);
+        assert!(learned(&done).iter().all(|held| held == "exec=sh"), "{done:?}");
+    }
+}
+
+// Whoever uses another store has one at the usual place as well.
+#[test]
+fn the_usual_store_stays_closed() {
+    let home = Home::new();
+    install(&home, &[]);
+    let state = home.path().parent().unwrap().join("user/.migraine/state");
+    fs::create_dir_all(state.parent().unwrap()).unwrap();
+    fs::write(&state, "as it was").unwrap();
+    let done = learn(&home, &[&format!("write={}", state.display())]);
+    assert!(done.code != 0, "{done:?}");
+    assert!(
+        report(&done)["refused"][0].as_str().unwrap().ends_with("plugins and their grants are kept there"),
+        "{done:?}"
+    );
+    assert_eq!(fs::read_to_string(&state).unwrap(), "as it was");
 }
 
 #[test]

@@ -126,6 +126,26 @@ fn arguments_environment_and_configuration_are_masked() {
 }
 
 #[test]
+fn what_programs_print_is_masked() {
+    let home = Home::new();
+    let workflow = "name: w\nconfig: {variables: {token: [secret]}}\nsteps: [{name: one, command: 'true'}]";
+    let seen = |permissions: &[&str], pair: &[&str]| {
+        // The value is nowhere in what the program is told: it puts it together, in both of its streams.
+        let script = "printf %s%s hunt er2; printf %s%s hun ter2 >&2";
+        let hook = json!([{"event": "pre-command", "command": format!("exec sh -- -c '{script}'")}]);
+        let parcel = remade("reach", &json!({"hooks": hook, "permissions": permissions, "config": {}}));
+        let grants = permissions.iter().chain(pair).flat_map(|permission| ["--grant", permission]);
+        home.ok(&["plugin", "install", parcel.typed(), "--yes"].into_iter().chain(grants).collect::<Vec<_>>());
+        assert_eq!(home.status("reach"), "enabled");
+        let done = run(&home, workflow, &["-v", "token=hunter2"]);
+        home.ok(&["plugin", "uninstall", "reach"]);
+        done
+    };
+    seen(&["exec=sh"], &[]).ends(0).says(&["***exit 0"]).never_says(&["hunter2"]);
+    seen(&["exec=sh", "user_auth"], &["user_auth+exec"]).ends(0).says(&["hunter2exit 0"]).never_says(&["***"]);
+}
+
+#[test]
 fn a_secret_that_cannot_be_masked_is_refused() {
     let home = Home::new();
     home.write("w.yaml", "name: w\nconfig: {variables: {pin: [secret]}}\nsteps: [{command: 'echo {{pin}}'}]");

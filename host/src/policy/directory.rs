@@ -132,6 +132,8 @@ pub fn refused_root(path: &Path, places: &Places) -> Option<&'static str> {
         (Some(PathBuf::from("/dev")), "devices are there"),
         (Some(PathBuf::from("/run")), "the sockets of services are there"),
         (Some(places.store.clone()), "plugins and their grants are kept there"),
+        // The user's usual store, where another one is in use.
+        (of_home(".migraine"), "plugins and their grants are kept there"),
         (of_home(".ssh"), "keys are kept there"),
         (of_home(".gnupg"), "keys are kept there"),
     ];
@@ -190,6 +192,8 @@ mod tests {
             ("/people/ann/.ssh", true),
             ("/people/ann/.ssh/keys", true),
             ("/people/ann/.gnupg", true),
+            ("/people/ann/.migraine", true),
+            ("/people/ann/.migraine/store", true),
             ("/data", true),
             ("/data/store", true),
             ("/data/store/plugins", true),

@@ -235,6 +235,9 @@ impl Coded for SandboxError {
     }
 }
 
+/// Processes, memory and descriptors that are there again later (errno(3)).
+const USED_UP: [i32; 4] = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
+
 impl SandboxError {
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
@@ -243,15 +246,12 @@ impl SandboxError {
     }
 
     /// Why the full sandbox cannot be built, where the reduced one may still be. One that stands but does not hold is no
-    /// reason to try another.
+    /// reason to try another, nor is what is only used up for now: others could bring that about.
     #[must_use]
     pub fn lacks_full(&self) -> Option<&FailedStep> {
-        match self {
-            Self::Unavailable(failed) | Self::NotSealed(failed) if Stage::of(&failed.step) != Some(Stage::Check) => {
-                Some(failed)
-            }
-            _ => None,
-        }
+        let (Self::Unavailable(failed) | Self::NotSealed(failed)) = self else { return None };
+        let holds_not = Stage::of(&failed.step) == Some(Stage::Check);
+        (!holds_not && failed.errno.is_none_or(|number| !USED_UP.contains(&number))).then_some(failed)
     }
 
     /// The long trace behind a one-line error, for `--verbose`.
@@ -270,6 +270,19 @@ mod tests {
 
     fn ended(exit: Option<i32>, signal: Option<i32>, max_rss_kib: u64) -> Ended {
         Ended { exit, signal, refused: None, over_cpu_ms: None, max_rss_kib, cpu_us: 0 }
+    }
+
+    #[test]
+    fn only_what_the_machine_forbids_is_a_reason_for_the_reduced_sandbox() {
+        let failed = |step: &str, errno| FailedStep { step: step.to_owned(), reason: "why".to_owned(), errno };
+        let lacks = |step: &str, errno| SandboxError::Unavailable(failed(step, errno)).lacks_full().is_some();
+        assert!(lacks("unshare namespaces", Some(libc::EPERM)) && lacks("unshare namespaces", Some(libc::ENOSPC)));
+        assert!(lacks("leave the old root", None));
+        for number in [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE] {
+            assert!(!lacks("clone into the pid namespace", Some(number)), "{number}");
+            assert!(SandboxError::NotSealed(failed("mount", Some(number))).lacks_full().is_none(), "{number}");
+        }
+        assert!(SandboxError::Died(Death::Silent).lacks_full().is_none());
     }
 
     #[test]

@@ -107,9 +107,10 @@ fn question(name: &PluginName, command: &str, granted: &[Permission]) -> String 
     };
     format!(
         "\nTo learn what `{name} {command}` needs, it runs with much more than it was granted. In this run it can:\n  \
-         - read every directory that you can read, and change those that are not the system's,\n    but for your keys, \
-         the plugins' store, and single files in your home directory\n  \
-         - connect to every address that you can connect to, and send what it has read\n  \
+         - read every directory that you can read, and change those that are not the system's,\n    but for ~/.ssh, \
+         ~/.gnupg, the plugins' store, and single files in your home directory\n  \
+         - connect to every address and local socket that you can connect to, and send what it has read;\n    \
+         through some, such as Docker's or your ssh agent's, it can do whatever you can\n  \
          - run every program of the system, in the sandbox\n{variables}\
          It is a plugin like any other otherwise: what no permission grants stays refused.\n\
          Do this only with a plugin that you have written, or read.\n"

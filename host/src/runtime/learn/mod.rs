@@ -88,12 +88,16 @@ impl Learner {
     }
 
     /// What the plugin is told that it holds: everything that can be learned, so that it does not give up by itself; and the
-    /// variables that it was granted, since what is read of an environment cannot be seen.
+    /// variables that it was granted, since what is read of an environment cannot be seen. What its programs may run is told
+    /// by these alone, so nothing that the policy takes away is among them.
     pub(super) fn pretended(&self, granted: &[Permission]) -> Vec<Permission> {
         use PermissionKind::{EnvVars, Exec, Filesystem, Network, TaskRead};
         let variables: Vec<Permission> = granted.iter().filter(|held| held.kind() == EnvVars).cloned().collect();
         self.known().permissions.extend(variables.iter().cloned());
-        [Filesystem, Network, Exec, TaskRead].map(Permission::bare).into_iter().chain(variables).collect()
+        // Each endpoint is judged when it is asked for; all of them together are only those that are public.
+        let judged_later = Permission::bare(Network);
+        let (left, _) = self.policy.in_force(&[Filesystem, Exec, TaskRead].map(Permission::bare));
+        left.into_iter().chain([judged_later]).chain(variables).collect()
     }
 
     /// Notes a permission that is missing; `false` when it is known, or is none that could be granted.
@@ -244,5 +248,15 @@ mod tests {
         }
         assert!(!pretended.iter().any(|held| held.covers(&"env_vars=B".parse().unwrap())));
         assert_eq!(texts(&learner), ["env_vars=A"]);
+    }
+
+    #[test]
+    fn what_the_policy_takes_away_is_not_pretended() {
+        let file =
+            crate::policy::PolicyFile::parse("permissions: {exec: [sh], task_read: false, network: [a:1]}").unwrap();
+        let policy = Policy::new(vec![("/etc/migraine/policy.yaml".into(), file)]);
+        let learner = Learner::new(None, Path::new("/nowhere/store"), policy);
+        let pretended: Vec<String> = learner.pretended(&[]).iter().map(ToString::to_string).collect();
+        assert_eq!(pretended, ["filesystem", "exec=sh", "network"]);
     }
 }
