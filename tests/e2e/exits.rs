@@ -79,7 +79,7 @@ fn errors_of_files() {
     install(&path("x.mgp", b"not a package"), "package_invalid", 3);
     install(&path("empty.mgp", b""), "package_invalid", 3);
     install(&path("zip.mgp", b"PK\x03\x04........"), "package_invalid", 3);
-    install(typed(&home.work()), "io", 1);
+    install(typed(&home.work()), "file_not_found", 2);
     // A good library, but without a manifest.
     install(&path("libplain.so", &library("int one(void) { return 1; }\n")), "not_a_plugin", 3);
     // A manifest, and no root module: installed, since no byte of it was run, and refused when it is.
