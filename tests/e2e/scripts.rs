@@ -285,8 +285,8 @@ fn every_kind_sees_the_same_context() {
 }
 
 /// The design's own plugin, copied by the letter.
-const SEED_YAML: &str = include_str!("scripts/log-processor.yaml");
-const SEED_PYTHON: &str = include_str!("scripts/log_processor.py");
+const SEED_YAML: &str = include_str!("../../examples/log-processor/log-processor.yaml");
+const SEED_PYTHON: &str = include_str!("../../examples/log-processor/log_processor.py");
 
 // covers: S6, S20, S24, S25
 #[test]
@@ -370,9 +370,11 @@ fn every_python_is_one() {
 
 #[test]
 fn a_shim_of_pyenv_is_followed() {
-    let shims = Path::new("/root/.pyenv/shims");
-    if !shims.join("python3").is_file() || !nix::unistd::geteuid().is_root() {
-        return kernel::skip("a shim of pyenv", "there is none");
+    let shims = std::env::home_dir().unwrap_or_default().join(".pyenv/shims");
+    if !shims.join("python3").is_file() {
+        // It is wanted where there is one, and nobody has to install it.
+        eprintln!("there is no pyenv: its shims are not followed here");
+        return;
     }
     let text = "import sys\ndef f(args, context):\n    print(sys.base_prefix)\n";
     let home = Script::python_command(text).installed(Home::new());
