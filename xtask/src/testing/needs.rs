@@ -22,6 +22,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     // Other clients and daemons of the machine are not what the tests know.
     ("/usr/sbin/dockerd", "docker.io"),
     ("python3", "python3"),
+    ("curl", "curl"),
+    ("perl", "perl-base"),
     ("git", "git"),
 ];
 
