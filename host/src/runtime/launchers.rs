@@ -114,8 +114,8 @@ impl Launchers {
     fn check_level(&self, grants: &[Permission]) -> Result<(), SandboxError> {
         use PermissionKind::{EnvVars, TaskRead, TaskWrite};
         let Some(failed) = &self.reduced else { return Ok(()) };
-        let kinds = grants.iter().map(Permission::kind);
-        let beyond = kinds.into_iter().find(|kind| !matches!(kind, EnvVars | TaskRead | TaskWrite));
+        let mut kinds = grants.iter().map(Permission::kind);
+        let beyond = kinds.find(|kind| !matches!(kind, EnvVars | TaskRead | TaskWrite));
         beyond.map_or(Ok(()), |permission| Err(SandboxError::NeedsFull { permission, failed: failed.clone() }))
     }
 

@@ -16,7 +16,7 @@ use migraine_host::wire::{Kind, LauncherSpec, LoadBody, Programs, Rlimits, Worke
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{CommandInfo, Context as HookContext, HookResult, PluginError, StepInfo, WorkflowInfo};
 
-use super::Row;
+use super::{Row, Work};
 use crate::cmd;
 use crate::package_plugin::{self, Packaged};
 use crate::project::Project;
@@ -222,6 +222,21 @@ fn hook_row(project: &Project, name: &'static str, output: usize, target: f64, a
     })
 }
 
+/// Work that makes something, and work that lets go of it, which is not measured.
+fn kept<T: 'static>(make: impl Fn() -> Result<T> + 'static) -> (Work, Work) {
+    let last = Rc::new(RefCell::new(None));
+    let made = Rc::clone(&last);
+    let ours = move || {
+        *made.borrow_mut() = Some(make()?);
+        Ok(())
+    };
+    let settle = move || {
+        drop(last.borrow_mut().take());
+        Ok(())
+    };
+    (Box::new(ours), Box::new(settle))
+}
+
 /// A worker from the order to its seal and its end.
 pub(super) fn start(
     project: &Project,
@@ -233,21 +248,12 @@ pub(super) fn start(
     let sealed = launcher(spec)?;
     let code = seal_code(&library(project, "steady")?)?;
     let rlimits = if spec.programs.are_run() { Rlimits::PROGRAM } else { Rlimits::NATIVE };
-    let last = Rc::new(RefCell::new(None));
-    let made = Rc::clone(&last);
-    let ours = move || {
-        *made.borrow_mut() = Some(spawn_with(&sealed, &code, rlimits)?);
-        Ok(())
-    };
-    let settle = Box::new(move || {
-        drop(last.borrow_mut().take());
-        Ok(())
-    });
+    let (ours, settle) = kept(move || spawn_with(&sealed, &code, rlimits));
     let reference = || {
         if Command::new("/bin/true").status()?.success() { Ok(()) } else { bail!("true failed") }
     };
     let about = format!("{about}: a worker from the order to its seal; reference: start and end of /bin/true");
-    Ok(Row { name, about, ours: Box::new(ours), reference: Box::new(reference), settle, target, rounds: 300 })
+    Ok(Row { name, about, ours, reference: Box::new(reference), settle, target, rounds: 300 })
 }
 
 /// The keeper of a program, in a network namespace that holds the way to the proxy.
@@ -258,19 +264,9 @@ pub(super) fn start_programs(project: &Project) -> Result<Row> {
 
 /// A launcher until it stands in its namespaces, a network of its own among them.
 pub(super) fn start_launcher(_: &Project) -> Result<Row> {
-    let last = Rc::new(RefCell::new(None));
-    let made = Rc::clone(&last);
-    let ours = move || {
-        *made.borrow_mut() = Some(launcher(&LauncherSpec::default())?);
-        Ok(())
-    };
-    let settle = Box::new(move || {
-        drop(last.borrow_mut().take());
-        Ok(())
-    });
+    let (ours, settle) = kept(|| launcher(&LauncherSpec::default()));
     let about = "a launcher from its exec until it is ready; reference: bwrap --unshare-all true".to_owned();
-    let (ours, reference) = (Box::new(ours), Box::new(bwrap));
-    Ok(Row { name: "launcher", about, ours, reference, settle, target: 1.0, rounds: 200 })
+    Ok(Row { name: "launcher", about, ours, reference: Box::new(bwrap), settle, target: 1.0, rounds: 200 })
 }
 
 pub(super) fn start_all(project: &Project) -> Result<Row> {
@@ -293,31 +289,16 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
     let keys = KeySet::new(vec![TrustedKey::new(key, "bench", &["*".parse()?], "1980-01-01T00:00:00Z")?]);
     let launcher = launcher(&LauncherSpec::default())?;
     let body = serde_json::to_vec(&context())?;
-    let last = Rc::new(RefCell::new(None));
-    let made = Rc::clone(&last);
-    let ours = move || {
+    let (ours, settle) = kept(move || {
         let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
         judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &[])?;
         let package = opened.into_package()?;
         let mut worker = spawn(&launcher, &seal_code(package.library())?)?;
         load(&mut worker)?;
         worker.call(Kind::Hook, &body, b"", &CallLimits::default(), &mut Silent)??;
-        *made.borrow_mut() = Some(worker);
-        Ok(())
-    };
-    let settle = Box::new(move || {
-        drop(last.borrow_mut().take());
-        Ok(())
+        Ok(worker)
     });
-    Ok(Row {
-        name: "cold-start",
-        about,
-        ours: Box::new(ours),
-        reference: Box::new(bwrap),
-        settle,
-        target: 0.5,
-        rounds: 200,
-    })
+    Ok(Row { name: "cold-start", about, ours, reference: Box::new(bwrap), settle, target: 0.5, rounds: 200 })
 }
 
 /// `migraine plugin run hello-world hello` against an empty sandbox.
