@@ -275,7 +275,7 @@ pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Ope
     shown.digest = Some(opened.digest());
     shown.permissions.clone_from(&opened.index.permissions);
     shown.status = Status::Discovered;
-    let trust = match judged(home, state, &opened, false) {
+    let trust = match judged(home, state, &opened) {
         Ok(trust) => trust,
         Err(refused) => {
             shown.problem = Some(format!("{}: {refused}", refused.code()));

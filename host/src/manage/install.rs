@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting, Settled};
+use super::first_use::{self, Judged, Pinned};
 use super::info::MissingItem;
-use super::source::{judged, locate, open_file, unpacked};
+use super::source::{locate, open_file, unpacked};
 use super::{ManageError, source};
-use crate::ids::{Digest, PluginName};
+use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Package;
 use crate::policy::{Ask, granted_words};
 use crate::store::{Entry, Home, Status, Trust};
+use crate::trust::TrustedKey;
 
 /// What is to be installed.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct InstallRequest {
     pub source: PathBuf,
     /// Make an exception for exactly this file if it is not signed.
     pub allow_unsigned: bool,
+    /// Pin the key of this fingerprint for this plugin, if it is not known yet.
+    pub trust_key: Option<Fingerprint>,
     /// The time: RFC 3339, UTC.
     pub now: String,
 }
@@ -46,6 +50,8 @@ pub struct InstallReport {
     pub missing: Vec<MissingItem>,
     /// Settings of the user that the new version does not have or does not take any more.
     pub dropped_config: Vec<String>,
+    /// What the user should know of the keys.
+    pub warnings: Vec<String>,
     /// The same as `missing`, for the error that ends the command.
     #[serde(skip)]
     pub asks: Vec<Ask>,
@@ -64,7 +70,7 @@ pub fn install(
     let path = locate(home, &request.source)?;
     let state = home.read()?;
     let opened = open_file(&path)?;
-    let trust = judged(home, &state, &opened, request.allow_unsigned)?;
+    let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, consenting)?;
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
@@ -76,8 +82,8 @@ pub fn install(
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
     }
     let entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
-    commit(home, &package, before, entry.clone())?;
-    Ok(report(&package, &entry, before, settled, dropped_config))
+    commit(home, &package, before, entry.clone(), pin)?;
+    Ok(InstallReport { warnings, ..report(&package, &entry, before, settled, dropped_config) })
 }
 
 fn shown(path: &Path) -> String {
@@ -168,7 +174,13 @@ fn new_entry(
     }
 }
 
-fn commit(home: &Home, package: &Package, before: Option<&Entry>, entry: Entry) -> Result<(), ManageError> {
+fn commit(
+    home: &Home,
+    package: &Package,
+    before: Option<&Entry>,
+    entry: Entry,
+    pin: Option<TrustedKey>,
+) -> Result<(), ManageError> {
     let name = &package.index.name;
     let mut writer = home.writer()?;
     // A person may have taken minutes to answer: what was judged must still be so.
@@ -184,7 +196,13 @@ fn commit(home: &Home, package: &Package, before: Option<&Entry>, entry: Entry) 
     if let Some(before) = before {
         source::forget_exception(state, &before.digest);
     }
-    Ok(writer.commit()?)
+    // Before the commit: what is installed must be able to run.
+    let pinned = pin.map(|pin| Pinned::new(home, &pin)).transpose()?;
+    writer.commit()?;
+    if let Some(pinned) = pinned {
+        pinned.keep();
+    }
+    Ok(())
 }
 
 fn report(
@@ -204,6 +222,7 @@ fn report(
         granted: granted_words(&settled.asks, &settled.consent),
         missing: settled.consent.missing.iter().map(MissingItem::of).collect(),
         dropped_config,
+        warnings: Vec::new(),
         asks: settled.consent.missing,
     }
 }

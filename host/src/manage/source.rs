@@ -12,7 +12,7 @@ use crate::package::{
 };
 use crate::policy::scope_findings;
 use crate::store::{Home, State, Trust};
-use crate::trust::{Keyring, Trusted, judge};
+use crate::trust::{KeySet, Keyring, Time, TrustError, Trusted, judge, judge_new};
 
 /// Opens a package or a library with the signature beside it. Nothing but index and signature was looked at.
 pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
@@ -57,14 +57,27 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
     Ok(bytes)
 }
 
-/// The verdict over an index, with an exception for this one digest if the user asked for it.
-pub(super) fn judged(home: &Home, state: &State, opened: &Opened, allow_unsigned: bool) -> Result<Trust, ManageError> {
+/// The verdict over an index, whatever the time is.
+pub(super) fn judged(home: &Home, state: &State, opened: &Opened) -> Result<Trust, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
+    let exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
+    let trusted = judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &exceptions)?;
+    Ok(to_trust(trusted))
+}
+
+/// The verdict over an index of something new, with an exception for this one digest if the user asked for it.
+pub(super) fn judged_new(
+    keys: &KeySet,
+    state: &State,
+    opened: &Opened,
+    allow_unsigned: bool,
+    now: Time,
+) -> Result<Trust, TrustError> {
     let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     if allow_unsigned {
         exceptions.push(opened.digest());
     }
-    let trusted = judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &exceptions)?;
+    let trusted = judge_new(&opened.index_text, &opened.index, opened.signature.as_ref(), keys, &exceptions, now)?;
     Ok(to_trust(trusted))
 }
 

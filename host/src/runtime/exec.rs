@@ -74,7 +74,8 @@ impl Side<'_> {
         let mut environment = environment::granted(self.permissions, std::env::vars_os());
         environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
         if spec.listens {
-            environment.extend(proxy_variables().into_iter().map(|(name, value)| Variable { name, value: value.into() }));
+            environment
+                .extend(proxy_variables().into_iter().map(|(name, value)| Variable { name, value: value.into() }));
         }
         let run = RunBody { file, name: request.program, arguments: request.args, directory: request.cwd, environment };
         let (ran, output) = self.run(&run, &request.stdin, &spec).map_err(|error| {

@@ -9,12 +9,18 @@ use crate::store::{Status, Trust};
 
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
-    let request = InstallRequest { source: args.path, allow_unsigned: args.allow_unsigned, now: now() };
+    let request = InstallRequest {
+        source: args.path,
+        allow_unsigned: args.allow_unsigned,
+        trust_key: args.trust_key,
+        now: now(),
+    };
     let report = args.consent.with(&home, |consenting| install(&home, &request, consenting))?;
     session.out.report(&report, |report| text(report, &session.out))?;
     if report.trust == Trust::Unsigned {
         session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));
     }
+    report.warnings.iter().for_each(|warning| session.out.warning(warning));
     for key in &report.dropped_config {
         session.out.warning(&format!("the setting `{key}` is gone: version {} does not take it", report.version));
     }
