@@ -119,6 +119,7 @@ codes! {
 
     SignatureMissing "signature_missing" Refused "There is no signature.";
     SignatureMalformed "signature_malformed" Refused "The signature is not of the one accepted form.";
+    Algorithm "algorithm" Refused "The signature is of another kind than the one that is known.";
     SignatureInvalid "signature_invalid" Refused "The signature does not belong to this content.";
     UntrustedKey "untrusted_key" Refused "The signing key is not trusted.";
     KeyScope "key_scope" Refused "The signing key is not trusted for this plugin name.";

@@ -16,7 +16,11 @@ use migraine_tests::run::User;
 use serde_json::{Value, json};
 
 /// The outcome of one attack, and of the same one by a product that leaves a check out.
-fn with_and_without(home: &mut Home, checks: &'static str, mut attack: impl FnMut(&Home) -> String) -> [String; 2] {
+pub(crate) fn with_and_without(
+    home: &mut Home,
+    checks: &'static str,
+    mut attack: impl FnMut(&Home) -> String,
+) -> [String; 2] {
     let stopped = attack(home);
     home.leave_out(checks);
     let without = attack(home);

@@ -36,10 +36,14 @@ mod hooks;
 mod info;
 /// Every verb speaks JSON.
 mod json;
+/// Keys are made, kept, handed over and taken back, and stock tools agree.
+mod keys;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Listed attacks on signatures and keys.
+mod signed;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

@@ -122,11 +122,23 @@ impl Home {
         path
     }
 
+    /// Gives a file to whoever runs the product.
+    pub(crate) fn give(&self, path: &Path) {
+        if let Some(user) = self.user {
+            user.give(path);
+        }
+    }
+
+    /// The program that attends to what its arguments start, as whoever runs the product.
+    pub(crate) fn attended(&self) -> Command {
+        let attend = artifacts::attend();
+        self.user.map_or_else(|| Command::new(attend), |user| user.command(attend))
+    }
+
     /// The product with these arguments, in a small fixed environment, without a terminal and without input.
     #[must_use]
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let attend = artifacts::attend();
-        let mut command = self.user.map_or_else(|| Command::new(attend), |user| user.command(attend));
+        let mut command = self.attended();
         if self.left_out.is_empty() {
             command.arg(artifacts::migraine()).args(args);
             self.settle(&mut command);

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -38,7 +38,8 @@ fn talk(home: &Home, by: &[&str], args: &[&str], environment: &[(&str, &str)], a
     let size = nix::pty::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
     let pair = nix::pty::openpty(Some(&size), None).expect("open a terminal");
     let name = nix::unistd::ttyname(&pair.slave).expect("the terminal has a name");
-    let mut command = Command::new(artifacts::attend());
+    home.give(&name);
+    let mut command = home.attended();
     command.arg("--terminal").arg(name).args(by).arg(artifacts::migraine()).args(args);
     home.settle(&mut command);
     command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());

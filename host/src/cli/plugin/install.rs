@@ -1,14 +1,17 @@
 //! `plugin install`.
 
+use std::path::Path;
+
 use super::InstallArgs;
 use super::show::trust_line;
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{InstallReport, InstallRequest, ManageError, install};
-use crate::store::{Status, Trust};
+use crate::store::{Home, Status, Trust};
 
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
+    note_folder(&home, session);
     let request = InstallRequest {
         source: args.path,
         allow_unsigned: args.allow_unsigned,
@@ -29,6 +32,18 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
     }
     Ok(())
+}
+
+/// A project may come with a folder like the user's own. Who put it there may expect it to be read.
+fn note_folder(home: &Home, session: &Session) {
+    let folder = Path::new(".migraine");
+    let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    let is_own = folder.canonicalize().is_ok_and(|path| home.path().canonicalize().is_ok_and(|own| own == path));
+    if !is_own && ["keys", "config", "policy.yaml"].into_iter().any(has) {
+        session
+            .out
+            .warning("the folder .migraine in this directory is not read: nothing in a project says whom you trust");
+    }
 }
 
 fn text(report: &InstallReport, out: &Out) -> String {
