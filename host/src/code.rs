@@ -138,6 +138,7 @@ codes! {
     ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
     DirectoryRefused "directory_refused" Refused "A directory that no plugin may have, or that cannot be given to it.";
     PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";
+    PolicyRefused "policy_refused" Refused "A policy file, or a default of it, does not allow it.";
     CommandVetoed "command_vetoed" Refused "A plugin's hook refused what was about to happen.";
     PluginDisabled "plugin_disabled" Refused "The plugin is installed but not enabled.";
     PluginQuarantined "plugin_quarantined" Refused "The plugin failed too often and was stopped.";

@@ -1,6 +1,8 @@
 //! A plugin sees the variables that it was granted, and no other.
 
 use migraine_tests::home::{Done, Home};
+use migraine_tests::kernel;
+use migraine_tests::matrix::{Rows, WORKS};
 use migraine_tests::package::remade;
 use serde_json::json;
 
@@ -51,9 +53,8 @@ fn check(home: &Home, more: &[&str], fewer: &[&str]) {
     assert_eq!(done.ends(0).out, expected.join("\n") + "\n", "{done:?}");
 }
 
-// covers: A201
 #[test]
-fn a_plugin_sees_what_it_was_granted_and_nothing_else() {
+fn a201_a_plugin_sees_what_it_was_granted_and_nothing_else() {
     check(&granted(&[], &[]), &[], &[]);
     check(&granted(&["filesystem", "network"], &["--grant", "network", "--grant", "filesystem+network"]), &[], &[]);
     check(&granted(&["env_vars=GITHUB_TOKEN"], &[]), &["GITHUB_TOKEN=t0k3n with = and\nline"], &[]);
@@ -95,4 +96,23 @@ fn what_steers_code_cannot_be_asked_for() {
         let error = home.refused(&["plugin", "install", parcel.typed(), "--yes"], "manifest_invalid");
         assert!(error["message"].as_str().unwrap().contains(&format!("`env_vars={name}`")), "{error}");
     }
+}
+
+#[test]
+fn a201_a_variable_needs_its_own_grant() {
+    let mut rows = Rows::of(201);
+    for &user in kernel::users() {
+        let mut home = Home::of(user).with_granted("reach", &["env_vars=GITHUB_TOKEN".to_owned()]);
+        let sees = |home: &Home, name: &str| {
+            let done = environ(home);
+            let is_there = done.ends(0).out.lines().any(|line| line.split('=').next() == Some(name));
+            if is_there { WORKS } else { "absent" }.to_owned()
+        };
+        assert_eq!(sees(&home, "GITHUB_TOKEN"), WORKS);
+        let stopped = sees(&home, "AWS_SECRET_ACCESS_KEY");
+        home.leave_out("Environment");
+        let without = sees(&home, "AWS_SECRET_ACCESS_KEY");
+        rows.host("another variable than the granted one", user, &stopped, "without Environment", &without);
+    }
+    rows.settle();
 }

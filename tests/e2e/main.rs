@@ -4,6 +4,8 @@
 
 /// Listed attacks that the product itself stops.
 mod attacks;
+/// Listed attacks that a program of a plugin makes.
+mod attacks_by_programs;
 /// A subscription runs a command of its plugin with the variables it names, and nothing else.
 mod bound;
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
@@ -42,6 +44,8 @@ mod keys;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// The policy files bind every install, every grant and every run.
+mod policy;
 /// Listed attacks on signatures and keys.
 mod signed;
 /// A program that is stopped keeps its plugins and loses no time.

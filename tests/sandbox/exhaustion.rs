@@ -1,11 +1,29 @@
 //! Resources: what a plugin may use up, that its time ends, and that a legitimate plugin has enough.
 
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
 use migraine_tests::arena::{Arena, On};
 use migraine_tests::attack::{self, Attack, Stops, everywhere};
 use migraine_tests::guarded::{self, Guarded, number};
 use migraine_tests::kernel;
 use migraine_tests::matrix::Rows;
 use migraine_tests::run::User;
+
+/// A process and all of its session, which end with this.
+struct Group(std::process::Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::killpg(
+            nix::unistd::Pid::from_raw(self.0.id().cast_signed()),
+            nix::sys::signal::Signal::SIGKILL,
+        );
+        let _ = self.0.wait();
+    }
+}
 
 /// For what goes on: each case waits this long.
 const SHORT: &[&str] = &["--wall", "300"];
@@ -79,6 +97,23 @@ fn a064_idle_workers_do_not_starve_another() {
     });
     let mut rows = Rows::of(64);
     if kernel::users().contains(&User::Plain) {
+        let many = "i=0; while [ $i -lt 500 ]; do sleep 300 & i=$((i+1)); done; echo; wait";
+        let mut command = User::Plain.command(Path::new("sh"));
+        command.args(["-c", many]).stdout(Stdio::piped()).process_group(0);
+        let mut many = Group(command.spawn().unwrap());
+        many.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let outcome = Arena::new(On::All, User::Plain).run("threads", &["4"]);
+        assert!(outcome.out.contains("threads: worked 4"), "the user's other processes count: {outcome:?}");
+        let shared = Arena::new(On::Only("rlimits"), User::Plain).run("threads", &["4"]);
+        let starved = if shared.word() == "EAGAIN" { "works" } else { "nobody starves" };
+        rows.host(
+            "500 processes of the user's",
+            User::Plain,
+            "all threads start",
+            "without an own user namespace",
+            starved,
+        );
+        drop(many);
         let shared = Arena::new(On::Only("rlimits"), User::Plain).with(&["--idle", "9"]).run("threads", &["4"]);
         let starved = if shared.out.contains("threads: refused EAGAIN") { "works" } else { "nobody starves" };
         rows.host("nine idle workers", User::Plain, "all threads start", "without an own user namespace", starved);

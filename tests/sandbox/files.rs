@@ -31,8 +31,8 @@ fn a002_nothing_can_be_written() {
         &[
             Attack::new("write", &["{dir}/new"]).answer(ENOENT),
             Attack::new("write", &["{dir}/file"]).answer(ENOENT),
-            Attack::new("create", &["/var/tmp/migraine-test-pwned"]).answer(ENOENT),
-            Attack::new("create", &["/dev/shm/migraine-test-pwned"]).answer(ENOENT),
+            Attack::new("create", &["/var/tmp/migraine-test-{run}"]).answer(ENOENT),
+            Attack::new("create", &["/dev/shm/migraine-test-{run}"]).answer(ENOENT),
             Attack::new("write", &["{dir}/new"]).reads().answer(EROFS),
             Attack::new("write", &["{dir}/file"]).reads().answer(EROFS),
         ],
@@ -88,6 +88,10 @@ fn a004_attributes_cannot_be_changed() {
             Attack::new("chown", &["{dir}/file"]).reads().answer(EPERM),
             Attack::new("utimes", &["{dir}/file"]).reads().answer(EPERM),
             Attack::new("setxattr", &["{dir}/file"]).reads().answer(EPERM),
+            Attack::new("chmod", &["{dir}/file"]).writes().by(Stops::Filters).answer(EPERM),
+            Attack::new("chown", &["{dir}/file"]).writes().by(Stops::Filters).answer(EPERM),
+            Attack::new("utimes", &["{dir}/file"]).writes().by(Stops::Filters).answer(EPERM),
+            Attack::new("setxattr", &["{dir}/file"]).writes().by(Stops::Filters).answer(EPERM),
         ],
     );
 }
@@ -99,7 +103,9 @@ fn a005_links_cannot_be_planted_or_followed() {
         &[
             Attack::new("symlink", &["/etc/shadow", "{dir}/new"]).answer(EPERM),
             Attack::new("symlink", &["/etc/shadow", "{dir}/new"]).reads().answer(EPERM),
+            Attack::new("symlink", &["/etc/shadow", "{dir}/new"]).writes().by(Stops::Filters).answer(EPERM),
             Attack::new("read", &["{dir}/link/passwd"]).reads().answer(ENOENT),
+            Attack::new("read", &["{dir}/link/passwd"]).writes().answer(ENOENT),
         ],
     );
 }
@@ -113,6 +119,7 @@ fn a006_files_cannot_be_linked_or_moved() {
             Attack::new("rename", &["{dir}/file", "{dir}/new"]).answer(ENOENT),
             Attack::new("link", &["{dir}/file", "{dir}/new"]).reads().answer(EPERM),
             Attack::new("rename", &["{dir}/file", "{dir}/new"]).reads().answer(EROFS),
+            Attack::new("rename", &["{dir}/file", "/var/tmp/migraine-test-{run}"]).writes().answer(ENOENT),
         ],
     );
 }
@@ -153,6 +160,9 @@ fn a035_devices_pipes_and_sockets_cannot_be_made() {
             Attack::new("mknod", &["{dir}/new"]).reads().root().answer(EPERM),
             Attack::new("mkfifo", &["{dir}/new"]).reads().answer(EPERM),
             Attack::new("bind-unix", &["{dir}/new"]).reads().answer(EPERM),
+            Attack::new("mknod", &["{dir}/new"]).writes().root().answer(EPERM),
+            Attack::new("mkfifo", &["{dir}/new"]).writes().by(Stops::Filters).answer(EPERM),
+            Attack::new("bind-unix", &["{dir}/new"]).writes().by(Stops::Filters).answer(EPERM),
             Attack::new("read", &["{dir}/null"]).reads().root().by(Stops::Spaces),
         ],
     );

@@ -122,6 +122,16 @@ fn a024_there_is_no_x32_interface() {
     check(24, &[Attack::new("x32", &[]).needs("x32 system calls").by(Stops::Filters).answer(&["foreign interface"])]);
 }
 
+// Every number, whether or not the 64-bit interface lets it through.
+#[test]
+fn a024_no_x32_number_reaches_the_kernel() {
+    for &user in kernel::users() {
+        let outcome = Arena::new(On::All, user).with(&["--repeat", "600"]).run("x32", &["{}"]);
+        let ended = outcome.out.lines().filter(|line| line.contains("foreign interface")).count();
+        assert_eq!(ended, 600, "{outcome:?}");
+    }
+}
+
 #[test]
 fn a026_the_execution_domain_stays() {
     check(

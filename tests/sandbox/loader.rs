@@ -10,6 +10,7 @@ use migraine_tests::artifacts;
 use migraine_tests::attack::{Attack, Stops, check, everywhere};
 use migraine_tests::kernel;
 use migraine_tests::matrix::{COLUMNS, Rows};
+use migraine_tests::package;
 
 const EPERM: &[&str] = &["EPERM"];
 
@@ -21,6 +22,7 @@ fn a031_the_scratch_holds_no_code() {
             Attack::new("scratch-exec", &["/tmp"]).by(Stops::Spaces).answer(EPERM),
             Attack::new("scratch-exec", &["{dir}"]).answer(&["ENOENT"]),
             Attack::new("map-exec", &["{dir}/program"]).reads().by(Stops::Spaces).answer(EPERM),
+            Attack::new("map-exec", &["{dir}/program"]).writes().by(Stops::Spaces).answer(EPERM),
         ],
     );
     everywhere(|arena, _| {
@@ -104,6 +106,45 @@ fn a094_a_constructor_gets_nothing() {
     rows.settle();
 }
 
+/// A library whose resolver of an indirect function makes a file, by system calls alone: it runs before any constructor.
+fn resolver(file: &str) -> Vec<u8> {
+    let source = "
+        static long make(void) {
+            long number = 257, directory = -100, flags = 0101;
+            register long mode __asm__(\"r10\") = 0666;
+            __asm__ volatile(\"syscall\" : \"+a\"(number) : \"D\"(directory), \"S\"(\"FILE\"), \"d\"(flags), \"r\"(mode)
+                             : \"rcx\", \"r11\", \"memory\");
+            return number;
+        }
+        static void real(void) {}
+        static void *resolve(void) { make(); return real; }
+        void indirect(void) __attribute__((ifunc(\"resolve\")));
+        void (*pointer)(void) = indirect;
+    ";
+    package::library(&source.replace("FILE", file))
+}
+
+#[test]
+fn a094_a_resolver_gets_nothing() {
+    let mut rows = Rows::of(94);
+    for &user in kernel::users() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let (library, place) = (directory.path().join("resolver.so"), directory.path().join("place"));
+        fs::create_dir(&place).unwrap();
+        user.give(&place);
+        let file = place.join("file");
+        fs::write(&library, resolver(file.to_str().unwrap())).unwrap();
+        let outcomes = COLUMNS.map(|on| {
+            let outcome = Arena::new(on, user).library(&library).run("hello", &[]);
+            assert!(["not_a_plugin", "plugin_crashed"].contains(&outcome.word().as_str()), "{on:?} {outcome:?}");
+            if fs::remove_file(&file).is_ok() { "works" } else { "nothing" }.to_owned()
+        });
+        rows.layers("make a file from a resolver", user, &outcomes);
+    }
+    rows.settle();
+}
+
 struct Removed;
 
 impl Drop for Removed {
@@ -125,7 +166,7 @@ fn a100_damaged_libraries_harm_only_their_worker() {
         .collect();
     // Spread over headers, symbols, relocations and code, by a fixed sequence.
     let mut state = 7usize;
-    for _ in 0..40 {
+    for _ in 0..125 {
         let mut copy = bytes.clone();
         for _ in 0..8 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -5,6 +5,7 @@
 mod abi;
 mod cases;
 mod descriptors;
+mod devices;
 mod exhaustion;
 mod files;
 mod identity;

@@ -20,6 +20,8 @@ fn a041_nobody_is_reached_by_tcp() {
         41,
         &[
             Attack::new("connect-tcp", &["{tcp}"]).answer(EPERM),
+            // Of a range that is for documents alone (RFC 5737).
+            Attack::new("connect-tcp", &["192.0.2.1:80"]).answer(EPERM),
             Attack::new("listen", &[]).by(Stops::Filters).answer(EPERM),
         ],
     );
@@ -31,6 +33,7 @@ fn a042_nobody_is_reached_by_datagrams() {
         42,
         &[
             Attack::new("udp", &["{udp}"]).answer(EPERM),
+            Attack::new("udp", &["127.0.0.53:53"]).answer(EPERM),
             Attack::new("icmp", &[]).root().answer(EPERM),
             Attack::new("raw-socket", &[]).root().answer(EPERM),
             Attack::new("packet-socket", &[]).root().answer(EPERM),
@@ -46,6 +49,7 @@ fn a046_no_local_socket_is_reached() {
             Attack::new("connect-abstract", &["{abstract}"]).answer(EPERM),
             Attack::new("connect-unix", &["{dir}/socket"]).answer(EPERM),
             Attack::new("connect-unix", &["{dir}/socket"]).reads().by(Stops::Filters).answer(EPERM),
+            Attack::new("connect-unix", &["{dir}/socket"]).writes().by(Stops::Filters).answer(EPERM),
         ],
     );
 }

@@ -66,8 +66,21 @@ fn a017_namespaces_cannot_be_made_or_entered() {
     check(
         17,
         &[
-            Attack::new("unshare", &[]).answer(EPERM),
-            Attack::new("clone-newuser", &[]).answer(EPERM),
+            Attack::new("unshare", &["user"]).answer(EPERM),
+            Attack::new("clone-into", &["user"]).answer(EPERM),
+            Attack::new("unshare", &["mount"]).root().answer(EPERM),
+            Attack::new("clone-into", &["mount"]).root().answer(EPERM),
+            Attack::new("unshare", &["cgroup"]).root().answer(EPERM),
+            Attack::new("clone-into", &["cgroup"]).root().answer(EPERM),
+            Attack::new("unshare", &["uts"]).root().answer(EPERM),
+            Attack::new("clone-into", &["uts"]).root().answer(EPERM),
+            Attack::new("unshare", &["ipc"]).root().answer(EPERM),
+            Attack::new("clone-into", &["ipc"]).root().answer(EPERM),
+            Attack::new("unshare", &["pid"]).root().answer(EPERM),
+            Attack::new("clone-into", &["pid"]).root().answer(EPERM),
+            Attack::new("unshare", &["net"]).root().answer(EPERM),
+            Attack::new("clone-into", &["net"]).root().answer(EPERM),
+            Attack::new("unshare", &["time"]).root().answer(EPERM),
             Attack::new("setns", &[]).root().answer(&["setns"]),
         ],
     );
@@ -87,6 +100,7 @@ fn a027_programs_cannot_be_run() {
             Attack::new("exec", &["/bin/true"]).answer(EPERM),
             Attack::new("exec", &["/bin/mount"]).answer(EPERM),
             Attack::new("exec", &["{dir}/program"]).reads(),
+            Attack::new("exec", &["{dir}/program"]).writes(),
         ],
     );
 }

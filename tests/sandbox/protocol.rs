@@ -38,6 +38,14 @@ fn a083_answers_have_their_form() {
         83,
         &[
             Guarded::new("bad-error", "protocol_error", "broke the protocol").by("AnswerForm"),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["infinity"]),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["nan"]),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["surrogate"]),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["nul"]),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["utf8"]),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["two"]),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["bom"]),
+            Guarded::new("odd-error", "protocol_error", "broke the protocol").args(&["nothing"]),
             Guarded::new("deep-error", "protocol_error", "broke the protocol").by("AnswerForm"),
         ],
     );

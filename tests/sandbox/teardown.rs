@@ -31,7 +31,7 @@ fn a078_many_runs_leak_nothing() {
             assert!(drift[1] < 1024, "memory leaks: {who} {drift:?}");
         }
         assert!(outcome.out.contains("children of the launcher: 0\n"), "{}", outcome.last());
-        rows.design("500 runs, 50 crashes", user, "nothing leaks");
+        rows.design("1000 runs, 100 crashes", user, "nothing leaks");
     }
     rows.settle();
 }

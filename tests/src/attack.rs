@@ -22,7 +22,8 @@ pub enum Stops {
 pub struct Attack {
     /// The command of the hostile plugin.
     pub command: &'static str,
-    /// Its arguments; `{dir}`, `{victim}`, `{peer}`, `{tcp}`, `{udp}` and `{abstract}` stand for parts of the scene.
+    /// Its arguments; `{dir}`, `{victim}`, `{peer}`, `{tcp}`, `{udp}` and `{abstract}` stand for parts of the scene,
+    /// `{run}` for a name that no other run has.
     pub args: &'static [&'static str],
     /// Options of the arena.
     pub options: &'static [&'static str],
@@ -34,6 +35,8 @@ pub struct Attack {
     pub stops: Stops,
     /// Whether the scene's directory is granted for reading.
     pub reads: bool,
+    /// Whether it is granted to be changed.
+    pub writes: bool,
     /// What the whole sandbox answers: one of these words must be in the last line; empty for any refusal.
     pub answer: &'static [&'static str],
     /// Whether the command is one of the plugin `reach`, on a stream that the host connects.
@@ -52,6 +55,7 @@ impl Attack {
             needs: "",
             stops: Stops::Both,
             reads: false,
+            writes: false,
             answer: &[],
             on_stream: false,
         }
@@ -95,6 +99,12 @@ impl Attack {
         Self { reads: true, ..self }
     }
 
+    /// The scene's directory is granted to be changed.
+    #[must_use]
+    pub const fn writes(self) -> Self {
+        Self { writes: true, ..self }
+    }
+
     /// The whole sandbox's answer.
     #[must_use]
     pub const fn answer(self, answer: &'static [&'static str]) -> Self {
@@ -109,6 +119,9 @@ impl Attack {
         if self.reads {
             arena = arena.with(&["--read", &scene.fill("{dir}")]);
         }
+        if self.writes {
+            arena = arena.with(&["--write", &scene.fill("{dir}")]);
+        }
         if self.on_stream {
             arena = arena.library(artifacts::library("reach")).with(&["--connects"]);
         }
@@ -118,7 +131,8 @@ impl Attack {
 
     /// As the matrix names it.
     fn label(&self) -> String {
-        let grant = self.reads.then_some("(dir granted)");
+        let read = self.reads.then_some("(dir granted)");
+        let grant = self.writes.then_some("(dir granted to change)").or(read);
         [self.command].into_iter().chain(self.args.iter().copied()).chain(grant).collect::<Vec<_>>().join(" ")
     }
 

@@ -122,23 +122,10 @@ impl Home {
         path
     }
 
-    /// Gives a file to whoever runs the product.
-    pub(crate) fn give(&self, path: &Path) {
-        if let Some(user) = self.user {
-            user.give(path);
-        }
-    }
-
-    /// The program that attends to what its arguments start, as whoever runs the product.
-    pub(crate) fn attended(&self) -> Command {
-        let attend = artifacts::attend();
-        self.user.map_or_else(|| Command::new(attend), |user| user.command(attend))
-    }
-
     /// The product with these arguments, in a small fixed environment, without a terminal and without input.
     #[must_use]
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = self.attended();
+        let mut command = self.attendant();
         if self.left_out.is_empty() {
             command.arg(artifacts::migraine()).args(args);
             self.settle(&mut command);
@@ -148,6 +135,19 @@ impl Home {
             command.env(CONTROLS, self.left_out);
         }
         command
+    }
+
+    /// The program that runs others and says what they leave behind, as the home's user.
+    pub(crate) fn attendant(&self) -> Command {
+        let attend = artifacts::attend();
+        self.user.map_or_else(|| Command::new(attend), |user| user.command(attend))
+    }
+
+    /// Gives a file to the home's user.
+    pub(crate) fn give(&self, path: &Path) {
+        if let Some(user) = self.user {
+            user.give(path);
+        }
     }
 
     /// From here on, runs are of a program that is no product: it leaves these checks out. Empty for a product again.

@@ -89,6 +89,7 @@ impl Scene {
             .replace("{tcp}", &self.tcp.local_addr().expect("bound").to_string())
             .replace("{udp}", &self.udp.local_addr().expect("bound").to_string())
             .replace("{abstract}", &self.abstract_name)
+            .replace("{run}", &self.directory.path().file_name().unwrap_or_default().to_string_lossy())
     }
 
     /// What was touched, if anything.

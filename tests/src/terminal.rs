@@ -34,12 +34,22 @@ pub fn watch_errors(home: &Home, args: &[&str]) -> Done {
     talk(home, &["/bin/sh", "-c", "exec \"$0\" \"$@\" > /dev/null"], args, &[], &[])
 }
 
+/// Runs a line of the shell that has a terminal; `"$@"` is the product with these arguments. The shell's own output is in
+/// `out`.
+///
+/// # Panics
+/// The run does not end.
+#[must_use]
+pub fn shell(home: &Home, line: &str, args: &[&str]) -> Done {
+    talk(home, &["/bin/sh", "-c", line, "sh"], args, &[], &[])
+}
+
 fn talk(home: &Home, by: &[&str], args: &[&str], environment: &[(&str, &str)], answers: &[(&str, &str)]) -> Done {
     let size = nix::pty::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
     let pair = nix::pty::openpty(Some(&size), None).expect("open a terminal");
     let name = nix::unistd::ttyname(&pair.slave).expect("the terminal has a name");
     home.give(&name);
-    let mut command = home.attended();
+    let mut command = home.attendant();
     command.arg("--terminal").arg(name).args(by).arg(artifacts::migraine()).args(args);
     home.settle(&mut command);
     command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());

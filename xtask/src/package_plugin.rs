@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use migraine_host::ids::Digest;
 use migraine_host::package::build::assemble;
 use migraine_host::package::{Opened, open, open_library};
+use migraine_host::policy::Policy;
 use migraine_host::trust::{PublicKey, SecretKey, trust_command};
 
 pub(crate) use build::cargo_home;
@@ -19,6 +20,9 @@ use created::Created;
 use crate::flags::PackagePlugin;
 use crate::project::{Package, Project};
 use crate::ui;
+
+/// What is not signed, since nobody could install it without a policy of their own.
+const REFUSED: &str = "an installation would refuse the plugin";
 
 /// A packaged plugin.
 #[derive(Debug)]
@@ -113,8 +117,13 @@ fn write(library: &Path, created: Created, key: &SecretKey, out: &Path) -> Resul
     let file_name = library.file_name().and_then(|name| name.to_str()).context("the library has no name")?;
     let bytes = fs::read(library).with_context(|| format!("cannot read `{}`", library.display()))?;
     let assembled = assemble(bytes.clone(), file_name, &created.text).context("the library cannot be packaged")?;
+    let defaults = Policy::default();
+    let files = assembled.package_index.files.iter().map(|file| file.path.as_str());
+    defaults.check_files(files, &assembled.package_index.entry).context(REFUSED)?;
+    defaults.check_size(u64::try_from(bytes.len())?).context(REFUSED)?;
     let sidecar = assembled.sidecar(&key.sign(assembled.sidecar_index.render().as_bytes()));
     let package = assembled.package(&key.sign(assembled.package_index.render().as_bytes()))?;
+    defaults.check_size(u64::try_from(package.len())?).context(REFUSED)?;
 
     // What is about to be handed out must be what an installation accepts.
     check(open_library(bytes.clone(), Some(sidecar.as_bytes()), file_name)?, &key.public())?;
@@ -154,6 +163,8 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use migraine_host::policy::PLUGIN_SIZE;
+
     use super::*;
 
     #[test]
@@ -177,8 +188,23 @@ mod tests {
         fs::write(&library, b"\x7fELF no").unwrap();
         let out = folder.path().join("out");
         let key = SecretKey::from_seed(&[7; 32]);
-        let created = Created { text: "1980-01-01T00:00:00Z".to_owned(), origin: "a test" };
-        write(&library, created, &key, &out).unwrap_err();
+        let created = || Created { text: "1980-01-01T00:00:00Z".to_owned(), origin: "a test" };
+        write(&library, created(), &key, &out).unwrap_err();
+        assert!(!out.exists());
+
+        // Some debug builds are larger than any installation takes.
+        let manifest = r#"{"name":"x","version":"1.0.0","api_version":"1.0"}"#;
+        let bytes = manifest.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(",");
+        let section = r#"__attribute__((section(".migraine.manifest"), used))"#;
+        let source = folder.path().join("x.c");
+        fs::write(&source, format!("{section} static const unsigned char manifest[] = {{ {bytes} }};")).unwrap();
+        let mut gcc = std::process::Command::new("gcc");
+        assert!(gcc.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status().unwrap().success());
+        write(&library, created(), &key, &folder.path().join("good")).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&library).unwrap();
+        file.set_len(PLUGIN_SIZE + 1).unwrap();
+        let error = format!("{:#}", write(&library, created(), &key, &out).unwrap_err());
+        assert!(error.contains("max_plugin_size"), "{error}");
         assert!(!out.exists());
     }
 }

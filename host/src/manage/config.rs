@@ -10,7 +10,7 @@ use super::ManageError;
 use super::consent::{Asking, Consenting};
 use super::enable::{entry, replace};
 use crate::ids::PluginName;
-use crate::policy::{PolicyError, used_keys};
+use crate::policy::{Policy, PolicyError, used_keys};
 use crate::store::{Entry, Home};
 
 /// A setting to make or to take back.
@@ -90,7 +90,7 @@ pub fn config_change(
         }
     };
     if after != before && used_keys(&before.asked).contains(key) {
-        ask_again(name, &before, &mut after, change, consenting)?;
+        ask_again(name, &before, &mut after, change, (&home.policy()?, consenting))?;
     }
     let changed = replace(home, name, &before, after.clone())?;
     Ok(report(name, &after, Some(key), changed))
@@ -101,10 +101,10 @@ fn ask_again(
     before: &Entry,
     after: &mut Entry,
     change: &ConfigChange,
-    consenting: &mut Consenting<'_>,
+    (policy, consenting): (&Policy, &mut Consenting<'_>),
 ) -> Result<(), ManageError> {
-    let settled =
-        consenting.settle(&Asking::installed(name, after), Some(before)).map_err(|error| match (change, error) {
+    let settled = consenting.settle(&Asking::installed(name, after), Some(before), policy).map_err(|error| {
+        match (change, error) {
             (
                 ConfigChange::Set { key, value },
                 ManageError::Policy { source: source @ PolicyError::Scope { .. }, .. },
@@ -113,7 +113,8 @@ fn ask_again(
                 ManageError::Value { name: name.clone(), key, value, why: source.to_string() }
             }
             (_, error) => error,
-        })?;
+        }
+    })?;
     // One that was never enabled asks when it is; here only what it has can change.
     if !settled.consent.is_complete() && before.was_enabled {
         let mut command = match change {

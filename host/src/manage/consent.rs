@@ -11,7 +11,8 @@ use super::directories::{Directories, permission};
 use super::first_use::KeyQuestion;
 use crate::ids::PluginName;
 use crate::policy::{
-    Access, Ask, Consent, Decisions, DirectoryScope, Grant, Item, Request, asks, decide, opened, resolve,
+    Access, Ask, Consent, Decisions, DirectoryScope, Grant, Item, Policy, Refusal, Request, asks, covers, decide,
+    opened, resolve,
 };
 use crate::store::{Entry, Trust};
 use crate::wire::DIRECTORIES_MAX;
@@ -88,6 +89,8 @@ pub(super) struct Asking<'a> {
     pub(super) hooks: &'a [HookSpec],
     pub(super) commands: &'a [CommandSpec],
     pub(super) config: BTreeMap<String, Value>,
+    /// Whether it is to run now: then nobody is asked for what the policy leaves nothing of.
+    pub(super) is_to_run: bool,
 }
 
 /// How it was settled.
@@ -110,6 +113,7 @@ impl<'a> Asking<'a> {
             hooks: &entry.hooks,
             commands: &entry.commands,
             config: entry.config(),
+            is_to_run: true,
         }
     }
 }
@@ -124,8 +128,14 @@ impl Settled {
 }
 
 impl Consenting<'_> {
-    /// Decides on everything a plugin asks for; `before` is what stands in the store of it.
-    pub(super) fn settle(&mut self, asking: &Asking<'_>, before: Option<&Entry>) -> Result<Settled, ManageError> {
+    /// Decides on everything a plugin asks for; `before` is what stands in the store of it. What is accepted beyond it is
+    /// within what the policy allows.
+    pub(super) fn settle(
+        &mut self,
+        asking: &Asking<'_>,
+        before: Option<&Entry>,
+        policy: &Policy,
+    ) -> Result<Settled, ManageError> {
         let name = asking.name;
         let failed = |source| ManageError::Policy { name: name.clone(), source };
         let permissions = resolve(asking.permissions, &asking.config).map_err(failed)?;
@@ -136,8 +146,13 @@ impl Consenting<'_> {
             directories: &directories,
             hooks: asking.hooks,
             commands: asking.commands,
+            combos: &policy.combos(),
         };
         let asks = asks(&request);
+        if asking.is_to_run {
+            let asked: Vec<Item> = asks.iter().map(|ask| ask.item.clone()).collect();
+            refuse(asking, before, &asked, |item| policy.check_ask(item))?;
+        }
         let grants = self.directories.of_grants(self.grants, &asks)?;
         let held = before.map(|before| before.consents.as_slice()).unwrap_or_default();
         let said = Decisions { yes: self.yes, grants: &grants, answered: &[], held };
@@ -160,6 +175,9 @@ impl Consenting<'_> {
             // A directory that was named just now can make a pair, which is then asked for as well.
             consent = decide(&asks, &Decisions { answered: &answered, ..said }).map_err(failed)?;
         }
+        refuse(asking, before, &consent.accepted, |item| {
+            item.permission().map_or(Ok(()), |new| policy.check_grant(new))
+        })?;
         // Fewer than before are fine even where an older state holds too many: each can be taken back.
         let (now, before) = (opened(&consent.granted).len(), before.map_or(0, |before| opened(&before.grants).len()));
         if now > DIRECTORIES_MAX && now > before {
@@ -176,4 +194,21 @@ impl Consenting<'_> {
         let grants = self.grants.iter().map(|grant| format!(" {}", grant.flag()));
         self.yes.then(|| " --yes".to_owned()).into_iter().chain(grants).collect()
     }
+}
+
+/// Refuses the first of some items that was not accepted before.
+fn refuse(
+    asking: &Asking<'_>,
+    before: Option<&Entry>,
+    items: &[Item],
+    check: impl Fn(&Item) -> Result<(), Refusal>,
+) -> Result<(), ManageError> {
+    // What was granted before the policy said otherwise stays granted, and is not in force.
+    let held = |item: &Item| {
+        let held = before.into_iter().flat_map(|before| &before.consents).filter_map(Item::permission);
+        item.permission().is_some_and(|new| held.clone().any(|held| covers(held, new)))
+    };
+    let refused = items.iter().filter(|item| !held(item)).find_map(|item| check(item).err());
+    let error = |refusal| ManageError::Refused { what: asking.name.to_string(), source: Box::new(refusal) };
+    refused.map_or(Ok(()), |refusal| Err(error(refusal)))
 }

@@ -34,7 +34,7 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     };
     let mut entry = before.clone();
     entry.trust = judge_tree(home, &state, &tree)?;
-    let settled = consenting.settle(&Asking::installed(name, &entry), Some(&before))?;
+    let settled = consenting.settle(&Asking::installed(name, &entry), Some(&before), &home.policy()?)?;
     let complete = settled.consent.is_complete();
     let mut command = format!("migraine plugin enable {name}");
     if before.enabled && !complete {

@@ -7,7 +7,7 @@ use super::keys::KeyError;
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
 use crate::package::PackageError;
-use crate::policy::{Ask, PolicyError};
+use crate::policy::{Ask, PolicyError, Refusal};
 use crate::store::{Status, StoreError};
 use crate::text::safe_line;
 use crate::trust::TrustError;
@@ -41,6 +41,14 @@ pub enum ManageError {
         name: PluginName,
         /// Why.
         source: PolicyError,
+    },
+    /// A policy file, or a default of it, does not allow something.
+    #[error("{}: {source}", safe_line(what))]
+    Refused {
+        /// The plugin or the file.
+        what: String,
+        /// Why.
+        source: Box<Refusal>,
     },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", safe_line(&path.to_string_lossy()))]
@@ -208,6 +216,7 @@ impl Coded for ManageError {
             Self::Key(error) => error.code(),
             Self::Package { source, .. } => source.code(),
             Self::Policy { source, .. } => source.code(),
+            Self::Refused { source, .. } => source.code(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::File { .. } => Code::Io,
             Self::Directory { .. } | Self::TooManyDirectories { .. } => Code::DirectoryRefused,
@@ -237,6 +246,7 @@ impl Coded for ManageError {
             Self::Key(error) => return error.help(),
             Self::Package { source, .. } => return source.help(),
             Self::Policy { source, .. } => return source.help(),
+            Self::Refused { source, .. } => return source.help(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "give the path of a .mgp file or of a .so file, or the name of a plugin in the plugins folder"
                     .to_owned()

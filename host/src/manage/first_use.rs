@@ -6,6 +6,7 @@ use super::keys::{KEY_DAYS, judged_time};
 use super::{ManageError, source};
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::Opened;
+use crate::policy::Policy;
 use crate::store::{Home, State, Trust};
 use crate::trust::{KeySet, Keyring, Level, Origin, PublicKey, Scope, Time, TrustError, TrustedKey, Window};
 
@@ -34,14 +35,14 @@ pub(super) fn judged(
     state: &State,
     opened: &Opened,
     request: &InstallRequest,
-    consenting: &mut Consenting<'_>,
+    (policy, consenting): (&Policy, &mut Consenting<'_>),
 ) -> Result<Judged, ManageError> {
     let name = &opened.index.name;
     let keys = Keyring::load_from(&home.keys_path())?;
     let now = judged_time(&keys, state, &request.now)?;
     let warnings = keys.list_warnings(name, now);
-    let key = match source::judged_new(&keys, state, opened, request.allow_unsigned, now) {
-        Err(TrustError::UntrustedKey { key, .. }) => key,
+    let key = match source::judged(&keys, state, opened, policy, request.allow_unsigned, Some(now)) {
+        Err(ManageError::Trust(TrustError::UntrustedKey { key, .. })) => key,
         trust => return Ok(Judged { trust: trust?, pin: None, warnings }),
     };
     if let Some(pinned) = pinned(&keys, state, name) {

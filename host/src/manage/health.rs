@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::code::{Code, Coded};
-use crate::policy::PolicyFile;
+use crate::policy::Policy;
 use crate::store::{Home, State, StoreError};
 use crate::trust::Keyring;
 
@@ -60,15 +60,15 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
     let count = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
     let plugins = |state: State| count(state.plugins.len(), "plugin");
     let keys = Keyring::load_from(&home.keys_path()).map(|keys| count(keys.iter().count(), "trusted key"));
-    let limits = |policy: PolicyFile| match policy.command_wall() {
-        Some(wall) => format!("no command takes longer than {} s", wall.as_secs()),
-        None => "they set no limit".to_owned(),
+    let files = |policy: Policy| {
+        let paths: Vec<String> = policy.paths().map(|path| path.display().to_string()).collect();
+        if paths.is_empty() { "there are none: the defaults hold".to_owned() } else { paths.join(" and ") }
     };
     vec![
         HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} belongs to this user alone"))),
         HealthCheck::of("state", home.read().map(plugins)),
         HealthCheck::of("keyring", keys),
-        HealthCheck::of("policy files", home.policy().map(limits)),
+        HealthCheck::of("policy files", home.policy().map(files)),
     ]
 }
 

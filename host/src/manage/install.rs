@@ -12,7 +12,7 @@ use super::source::{locate, open_file, unpacked};
 use super::{ManageError, source};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Package;
-use crate::policy::{Ask, granted_words};
+use crate::policy::{Ask, Policy, granted_words};
 use crate::store::{Entry, Home, Status, Trust};
 use crate::trust::TrustedKey;
 
@@ -60,8 +60,9 @@ pub struct InstallReport {
 /// Installs a plugin or another version of it. It is enabled when nothing is left to consent to.
 ///
 /// # Errors
-/// The file is refused, its signature or key is not trusted, it is older than the installed version, an enabled plugin's
-/// new version asks for more than was granted, or the store failed. Nothing has changed then.
+/// The file is refused, its signature or key is not trusted, the clock cannot be right, a policy file does not allow it or
+/// what it asks for, it is older than the installed version, an enabled plugin's new version asks for more than was granted,
+/// or the store failed. Nothing has changed then.
 pub fn install(
     home: &Home,
     request: &InstallRequest,
@@ -70,13 +71,14 @@ pub fn install(
     let path = locate(home, &request.source)?;
     let state = home.read()?;
     let opened = open_file(&path)?;
-    let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, consenting)?;
+    let policy = home.policy()?;
+    let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
     refuse_rollback(&package, before)?;
     let (overrides, dropped_config) = kept_overrides(&package, before);
-    let settled = judge_consent(&package, &trust, before, &overrides, consenting)?;
+    let settled = judge_consent(&package, &trust, before, &overrides, (&policy, consenting))?;
     if before.is_some_and(|before| before.enabled) && !settled.consent.is_complete() {
         let command = format!("migraine plugin install {}{}", shown(&path), consenting.flags());
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
@@ -122,7 +124,7 @@ fn judge_consent(
     trust: &Trust,
     before: Option<&Entry>,
     overrides: &Config,
-    consenting: &mut Consenting<'_>,
+    (policy, consenting): (&Policy, &mut Consenting<'_>),
 ) -> Result<Settled, ManageError> {
     let manifest = &package.manifest;
     let mut config = manifest.config.clone();
@@ -136,8 +138,9 @@ fn judge_consent(
         hooks: &manifest.hooks,
         commands: &manifest.commands,
         config,
+        is_to_run: true,
     };
-    consenting.settle(&asking, before)
+    consenting.settle(&asking, before, policy)
 }
 
 fn new_entry(

@@ -48,7 +48,8 @@ pub fn revoke(
         }
     }
     let mut consenting = Consenting { yes: false, grants: &[], directories, prompt: &mut NoPrompt };
-    let settled = consenting.settle(&Asking::installed(name, &after), Some(&after))?;
+    let asking = Asking { is_to_run: false, ..Asking::installed(name, &after) };
+    let settled = consenting.settle(&asking, Some(&after), &home.policy()?)?;
     settled.keep_in(&mut after);
     if before.enabled && !settled.consent.is_complete() {
         // It waits for consent again, as after an installation.

@@ -1,17 +1,19 @@
 //! The effective rules of a plugin in plain words, made from what its sandbox is made from: the grants, the kind of worker
 //! that they lead to, and the limits of its calls.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use migraine_plugin_api::PermissionKind;
+use migraine_plugin_api::{Permission, PermissionKind};
 use serde::Serialize;
 
-use crate::policy::{Item, PolicyFile, Request, asks};
-use crate::runtime::{wall, worker_spec};
-use crate::sandbox::{CPU_WINDOW, CallLimits};
+use crate::policy::{Capped, Item, LimitCaps, Policy, Request, asks, show_size};
+use crate::runtime::{call_limits, proxy_limits, wall, worker_spec};
+use crate::sandbox::CPU_WINDOW;
 use crate::store::Entry;
 use crate::text::safe_line;
-use crate::wire::Rlimits;
+use crate::wire::Limits;
 
 /// What a plugin can do when it runs, what it cannot, and how much of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,6 +22,8 @@ pub struct Rules {
     pub can: Vec<String>,
     /// After "it cannot".
     pub cannot: Vec<String>,
+    /// What was granted and is not in force, since a policy file does not allow it.
+    pub capped: Vec<String>,
     /// What is limited.
     pub limits: Vec<Limit>,
 }
@@ -31,6 +35,9 @@ pub struct Limit {
     pub what: String,
     /// How much, with its unit.
     pub most: String,
+    /// The policy file that makes it less than plugins have anyway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capped_by: Option<PathBuf>,
 }
 
 /// For each kind of permission: what a plugin without a grant of it cannot do, and what one with a grant still cannot.
@@ -46,15 +53,25 @@ const KINDS: [(PermissionKind, &str, &str); 7] = [
 
 impl Rules {
     /// The rules of an installed plugin, as they are when it runs.
-    pub(super) fn of(entry: &Entry, policy: &PolicyFile) -> Self {
-        let spec = worker_spec(&entry.grants);
-        Self { can: can(entry), cannot: cannot(entry), limits: limits(entry, policy, &spec.rlimits) }
+    pub(super) fn of(entry: &Entry, policy: &Policy) -> Self {
+        let (grants, capped) = policy.in_force(&entry.grants);
+        Self {
+            can: can(entry, &grants),
+            cannot: cannot(&grants),
+            capped: capped.iter().map(Capped::notice).collect(),
+            limits: limits(entry, policy, &grants),
+        }
     }
 }
 
-fn can(entry: &Entry) -> Vec<String> {
-    let request =
-        Request { permissions: &entry.grants, directories: &entry.directories, hooks: &entry.hooks, commands: &[] };
+fn can(entry: &Entry, grants: &[Permission]) -> Vec<String> {
+    let request = Request {
+        permissions: grants,
+        directories: &entry.directories,
+        hooks: &entry.hooks,
+        commands: &[],
+        combos: &BTreeSet::new(),
+    };
     let in_force = |item: &Item| match item {
         Item::Permission(_) => true,
         Item::Hook { .. } => entry.consents.contains(item),
@@ -65,8 +82,8 @@ fn can(entry: &Entry) -> Vec<String> {
     granted.chain(always.map(str::to_owned)).collect()
 }
 
-fn cannot(entry: &Entry) -> Vec<String> {
-    let held = |kind: PermissionKind| entry.grants.iter().any(|grant| grant.kind() == kind);
+fn cannot(grants: &[Permission]) -> Vec<String> {
+    let held = |kind: PermissionKind| grants.iter().any(|grant| grant.kind() == kind);
     let kinds = KINDS.iter().map(|&(kind, without, with)| if held(kind) { with } else { without });
     let always = [
         "start a program itself",
@@ -78,27 +95,59 @@ fn cannot(entry: &Entry) -> Vec<String> {
     kinds.filter(|words| !words.is_empty()).chain(always).map(str::to_owned).collect()
 }
 
-fn limits(entry: &Entry, policy: &PolicyFile, rlimits: &Rlimits) -> Vec<Limit> {
-    let cap = policy.command_wall();
-    let calls = CallLimits::default();
-    let limit = |what: &str, most: String| Limit { what: what.to_owned(), most };
-    let mut limits = vec![
-        limit("memory", mebibytes(rlimits.data)),
-        limit("threads", rlimits.threads.to_string()),
-        limit("open files", rlimits.descriptors.to_string()),
-        limit("size of a file", mebibytes(rlimits.file_size)),
-        limit("scratch", format!("{} in {} files", mebibytes(rlimits.scratch), rlimits.scratch_files)),
-        limit("CPU time", format!("{} in each {}", seconds(calls.cpu), seconds(CPU_WINDOW))),
-        limit("requests of one call", calls.services.to_string()),
-        limit("time of a command", time(wall::of_command(None, None, cap))),
-        limit("time of a hook", time(wall::of_handler(None))),
+fn limits(entry: &Entry, policy: &Policy, grants: &[Permission]) -> Vec<Limit> {
+    let caps = policy.limits();
+    let (has, anyway) = (all_limits(entry, &caps, grants), all_limits(entry, &LimitCaps::default(), grants));
+    let limits = has.into_iter().zip(anyway).map(|((what, most, cap), (_, without, _))| {
+        let by = if most == without { None } else { policy.limiting(cap) };
+        Limit { what, most, capped_by: by.map(Path::to_owned) }
+    });
+    limits.collect()
+}
+
+/// Of what, how much, and which limit of a policy can make it less.
+type Line = (String, String, fn(&LimitCaps) -> Option<u64>);
+
+fn line(what: &str, most: String, cap: fn(&LimitCaps) -> Option<u64>) -> Line {
+    (what.to_owned(), most, cap)
+}
+
+fn all_limits(entry: &Entry, caps: &LimitCaps, grants: &[Permission]) -> Vec<Line> {
+    let (rlimits, calls) = (worker_spec(grants, caps).rlimits, call_limits(&Limits::NATIVE, caps));
+    let [commands, handlers] = [caps.command_wall, caps.hook_wall].map(|cap| cap.map(Duration::from_secs));
+    let cpu = format!("{} in each {}", seconds(calls.cpu), seconds(CPU_WINDOW));
+    let mut lines: Vec<Line> = vec![
+        line("memory", show_size(rlimits.data), |caps| caps.memory),
+        line("threads", rlimits.threads.to_string(), |caps| caps.processes),
+        line("open files", rlimits.descriptors.to_string(), |caps| caps.descriptors),
+        line("size of a file", show_size(rlimits.file_size), |caps| caps.file_size),
+        line("scratch", show_size(rlimits.scratch), |caps| caps.scratch),
+        line("files in the scratch", rlimits.scratch_files.to_string(), |caps| caps.scratch_files),
+        line("CPU time", cpu, |caps| caps.cpu),
+        line("requests of one call", calls.services.to_string(), |caps| caps.host_calls),
+        line("stray output of one call", show_size(calls.output), |caps| caps.output),
+        line("log lines of one call", show_size(calls.log), |caps| caps.log),
+        line("time of a command", time(wall::of_command(None, None, commands)), |caps| caps.command_wall),
+        line("time of a hook", time(wall::of_handler(None, handlers)), |caps| caps.hook_wall),
     ];
-    limits.extend(entry.commands.iter().filter_map(|command| {
+    let held = |kind| grants.iter().any(|grant| grant.kind() == kind);
+    if held(PermissionKind::Network) {
+        lines.push(line("connections of one call", calls.connections.to_string(), |caps| caps.connections));
+    }
+    if held(PermissionKind::Network) && held(PermissionKind::Exec) {
+        let proxy = proxy_limits(caps);
+        lines.extend([
+            line("connections of a program at a time", proxy.open.to_string(), |caps| caps.proxy_open),
+            line("bytes over a program's connections", show_size(proxy.bytes), |caps| caps.proxy_bytes),
+            line("silence of a program's connection", seconds(proxy.idle), |caps| caps.proxy_idle),
+        ]);
+    }
+    lines.extend(entry.commands.iter().filter_map(|command| {
         let granted = entry.timeout(&command.name)?;
-        let most = time(wall::of_command(None, Some(granted), cap));
-        Some(Limit { what: format!("time of `{}`", safe_line(&command.name)), most })
+        let most = time(wall::of_command(None, Some(granted), commands));
+        Some(line(&format!("time of `{}`", safe_line(&command.name)), most, |caps| caps.command_wall))
     }));
-    limits
+    lines
 }
 
 fn time(wall: Option<Duration>) -> String {
@@ -109,15 +158,12 @@ fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes >> 20)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::policy::PolicyFile;
 
     fn entry(grants: &[&str], more: &Value) -> Entry {
         let mut entry = json!({
@@ -139,14 +185,14 @@ mod tests {
 
     #[test]
     fn a_plugin_without_grants_can_do_nothing() {
-        let rules = Rules::of(&entry(&[], &json!({})), &PolicyFile::default());
+        let rules = Rules::of(&entry(&[], &json!({})), &Policy::default());
         assert_eq!(rules.can.len(), 2, "its own things only: {:?}", rules.can);
         for words in ["see any of your files", "connect to anything", "have a program run", "start a program itself"] {
             has(&rules.cannot, words);
         }
         let limit = |what: &str| rules.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
         assert_eq!((limit("memory"), limit("CPU time")), (Some("64 MiB"), Some("10 s in each 30 s")));
-        assert_eq!((limit("time of a command"), limit("scratch")), (Some("30 s"), Some("32 MiB in 4096 files")));
+        assert_eq!((limit("time of a command"), limit("scratch")), (Some("30 s"), Some("32 MiB")));
     }
 
     #[test]
@@ -160,7 +206,7 @@ mod tests {
         let granted = json!([{"command": "follow", "timeout": "none"}, {"command": "build", "timeout": 600}]);
         let more = json!({"hooks": [hook], "commands": commands, "consents": granted});
         let grants = ["network=unix:/run/docker.sock", "filesystem=read:/srv/data", "task_read"];
-        let rules = Rules::of(&entry(&grants, &more), &PolicyFile::default());
+        let rules = Rules::of(&entry(&grants, &more), &Policy::default());
         has(&rules.can, "connect to the socket /run/docker.sock");
         has(&rules.can, "read files in /srv/data");
         has(&rules.can, "see the variables of every workflow that runs");
@@ -175,11 +221,12 @@ mod tests {
             limits.map(|limit| limit.most.clone()).collect::<Vec<_>>()
         };
         assert_eq!(times(&rules), ["30 s", "30 s", "no limit", "600 s"], "nobody agreed to the time of `wait`");
-        let policy = PolicyFile::parse("limits: {command_wall: 20}").unwrap();
+        let file = PolicyFile::parse("limits: {command_wall: 20}").unwrap();
+        let policy = Policy::new(vec![("/etc/migraine/policy.yaml".into(), file)]);
         let capped = Rules::of(&entry(&grants, &more), &policy);
         assert_eq!(times(&capped), ["20 s", "30 s", "20 s", "20 s"], "handlers are not commands");
 
         let more = json!({"hooks": [hook], "consents": [{"event": "pre-command"}]});
-        has(&Rules::of(&entry(&[], &more), &PolicyFile::default()).can, "see every command before it runs");
+        has(&Rules::of(&entry(&[], &more), &Policy::default()).can, "see every command before it runs");
     }
 }

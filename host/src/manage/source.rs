@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::{ManageError, manifest_file};
 use crate::ids::{Digest, PluginName};
-use crate::package::{
-    INDEX_MAX, Opened, PACKAGE_MAX, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
-};
-use crate::policy::scope_findings;
+use crate::package::{INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library};
+use crate::policy::{Policy, scope_findings};
 use crate::store::{Home, State, Trust};
-use crate::trust::{KeySet, Keyring, Time, TrustError, Trusted, judge, judge_new};
+use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
 /// Opens a package or a library with the signature beside it. Nothing but index and signature was looked at.
 pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
@@ -21,10 +19,6 @@ pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
     let is_library = path.extension().is_some_and(|extension| extension == "so");
     let bytes = read(path, usize::try_from(UNPACKED_MAX).unwrap_or(usize::MAX))?;
     if !is_library && !bytes.starts_with(b"\x7fELF") {
-        if bytes.len() > PACKAGE_MAX {
-            let what = "the package".to_owned();
-            return Err(refused(PackageError::Limit { what, limit: "10 MiB".to_owned() }));
-        }
         return open(bytes).map_err(refused);
     }
     let mut beside = path.as_os_str().to_owned();
@@ -57,27 +51,39 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
     Ok(bytes)
 }
 
-/// The verdict over an index, whatever the time is.
-pub(super) fn judged(home: &Home, state: &State, opened: &Opened) -> Result<Trust, ManageError> {
-    let keys = Keyring::load_from(&home.keys_path())?;
-    let exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
-    let trusted = judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &exceptions)?;
-    Ok(to_trust(trusted))
-}
-
-/// The verdict over an index of something new, with an exception for this one digest if the user asked for it.
-pub(super) fn judged_new(
+/// The verdict over an index, with an exception for this one digest if the user asked for it. The policy has its say
+/// first: about size and names of files, and whether there may be exceptions. Without a time, the key's window does not
+/// matter.
+pub(super) fn judged(
     keys: &KeySet,
     state: &State,
     opened: &Opened,
+    policy: &Policy,
     allow_unsigned: bool,
-    now: Time,
-) -> Result<Trust, TrustError> {
+    now: Option<Time>,
+) -> Result<Trust, ManageError> {
+    let index = &opened.index;
+    let files = index.files.iter().map(|file| file.path.as_str());
+    let unsigned = policy.forbids_unsigned().filter(|_| opened.signature.is_none());
+    unsigned
+        .map_or(Ok(()), Err)
+        .and_then(|()| policy.check_size(opened.size()))
+        .and_then(|()| policy.check_files(files, &index.entry))
+        .map_err(|refusal| ManageError::Refused { what: index.name.to_string(), source: Box::new(refusal) })?;
     let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
-    if allow_unsigned {
+    // What spares the flag must not put an unsigned version in the place of a signed one.
+    let replaces_signed = || {
+        let before = state.plugins.get(&index.name);
+        before.is_some_and(|before| matches!(before.trust, Trust::Signed { .. }))
+    };
+    if allow_unsigned || (policy.allows_unsigned_dev() && !replaces_signed()) {
         exceptions.push(opened.digest());
     }
-    let trusted = judge_new(&opened.index_text, &opened.index, opened.signature.as_ref(), keys, &exceptions, now)?;
+    let (text, signature) = (&opened.index_text, opened.signature.as_ref());
+    let trusted = match now {
+        Some(now) => judge_new(text, index, signature, keys, &exceptions, now)?,
+        None => judge(text, index, signature, keys, &exceptions)?,
+    };
     Ok(to_trust(trusted))
 }
 

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::keys::judged_time;
-use super::source::{judged_new, open_file, to_trust, unpacked};
+use super::source::{judged, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
 use crate::store::{Home, Installed, InstalledTree, State, Trust};
-use crate::trust::{Keyring, judge};
+use crate::trust::{Keyring, Trusted, judge};
 
 /// What was found to be in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,7 +45,8 @@ pub fn verify(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, Man
 fn verify_file(home: &Home, state: &State, path: &Path, now: &str) -> Result<VerifyReport, ManageError> {
     let opened = open_file(path)?;
     let keys = Keyring::load_from(&home.keys_path())?;
-    let trust = judged_new(&keys, state, &opened, false, judged_time(&keys, state, now)?)?;
+    let now = judged_time(&keys, state, now)?;
+    let trust = judged(&keys, state, &opened, &home.policy()?, false, Some(now))?;
     let package = unpacked(opened, path)?;
     Ok(VerifyReport {
         name: package.index.name,
@@ -66,10 +67,13 @@ fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<Ver
     Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, files, installed: true })
 }
 
-/// The verdict over an installed tree, with today's keys.
+/// The verdict over an installed tree, with today's keys and policy.
 pub(super) fn judge_tree(home: &Home, state: &State, tree: &InstalledTree) -> Result<Trust, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
     let exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     let trusted = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions)?;
-    Ok(to_trust(trusted))
+    match home.policy()?.forbids_unsigned().filter(|_| trusted == Trusted::Unsigned) {
+        Some(refusal) => Err(ManageError::Refused { what: tree.index.name.to_string(), source: Box::new(refusal) }),
+        None => Ok(to_trust(trusted)),
+    }
 }

@@ -46,7 +46,7 @@ pub(super) fn pack_parts(
     archive.extend_from_slice(&[0; 2 * BLOCK]);
     let package = compress(&archive).map_err(|error| PackageError::Compression { reason: error.to_string() })?;
     if package.len() > PACKAGE_MAX {
-        return Err(limit("the package", "10 MiB"));
+        return Err(limit("the package", "64 MiB"));
     }
     Ok(package)
 }
@@ -146,7 +146,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(package: &'a [u8]) -> Result<Self, PackageError> {
         if package.len() > PACKAGE_MAX {
-            return Err(limit("the package", "10 MiB"));
+            return Err(limit("the package", "64 MiB"));
         }
         // Also refuses skippable frames, which could hide anything in front of the archive.
         if !package.starts_with(&ZSTD_MAGIC) {

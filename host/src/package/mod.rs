@@ -29,8 +29,8 @@ pub use signature::{SIGNATURE_LEN, Signature};
 pub const INDEX_MAX: usize = 64 << 10;
 /// The most files of a package.
 pub const FILES_MAX: usize = 256;
-/// The largest package file in bytes.
-pub const PACKAGE_MAX: usize = 10 << 20;
+/// The largest package file in bytes that is looked at; a policy says how large it may be.
+pub const PACKAGE_MAX: usize = 64 << 20;
 /// The largest sum of a package's files in bytes; a bare library alone has the same cap.
 pub const UNPACKED_MAX: u64 = 64 << 20;
 /// The largest manifest in bytes.

@@ -101,6 +101,13 @@ impl Opened {
         Digest::of(&self.index_text)
     }
 
+    /// The size of the package, or of the library, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let (Content::Archive(bytes) | Content::Library(bytes)) = &self.content;
+        u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+    }
+
     /// Reads everything else. To be called only once the signature was judged.
     ///
     /// # Errors

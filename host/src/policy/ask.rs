@@ -1,10 +1,10 @@
 //! What a plugin asks for, one by one: each permission, each dangerous pair of permissions, each subscription, each
 //! command that asks for time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use migraine_plugin_api::{CommandSpec, HookSpec, Permission};
+use migraine_plugin_api::{CommandSpec, HookSpec, Permission, PermissionKind};
 
 use super::directory::{Access, DirectoryScope, is_open};
 use super::item::Item;
@@ -21,6 +21,8 @@ pub struct Request<'a> {
     pub hooks: &'a [HookSpec],
     /// The commands.
     pub commands: &'a [CommandSpec],
+    /// Pairs that are dangerous besides the built-in ones ([`Policy::combos`](super::Policy::combos)).
+    pub combos: &'a BTreeSet<(PermissionKind, PermissionKind)>,
 }
 
 /// An item with the words to show for it.
@@ -57,7 +59,7 @@ pub fn event_name(event: &str) -> String {
 #[must_use]
 pub fn asks(request: &Request<'_>) -> Vec<Ask> {
     let mut asks: Vec<Ask> = request.permissions.iter().map(|asked| permission(asked, request.directories)).collect();
-    asks.extend(danger::pairs(request.permissions).into_iter().map(|(first, second, why)| Ask {
+    asks.extend(danger::pairs(request.permissions, request.combos).into_iter().map(|(first, second, why)| Ask {
         item: Item::Pair(first, second),
         words: format!("use {first} and {second} together"),
         danger: Some(why.to_owned()),

@@ -91,8 +91,11 @@ fn normalized(path: &str) -> String {
     format!("{root}{}", parts.join("/"))
 }
 
-/// The pairs of kinds that are asked for and dangerous together, with the reason.
-pub(super) fn pairs(permissions: &[Permission]) -> Vec<(PermissionKind, PermissionKind, &'static str)> {
+/// The pairs of kinds that are asked for and dangerous together, with the reason; `combos` are those of the policy files.
+pub(super) fn pairs(
+    permissions: &[Permission],
+    combos: &BTreeSet<(PermissionKind, PermissionKind)>,
+) -> Vec<(PermissionKind, PermissionKind, &'static str)> {
     use PermissionKind::{EnvVars, Exec, Filesystem, Network, UserAuth};
     let asked: BTreeSet<PermissionKind> = permissions.iter().map(Permission::kind).collect();
     let changes_files = permissions.iter().filter_map(DirectoryScope::of).any(|scope| scope.access == Access::Write);
@@ -105,5 +108,9 @@ pub(super) fn pairs(permissions: &[Permission]) -> Vec<(PermissionKind, Permissi
         (Filesystem, Network, "it can send your files over the network"),
         (Filesystem, Exec, if changes_files { run_own } else { "it can pass your files to other programs" }),
     ];
-    all.into_iter().filter(|(first, second, _)| asked.contains(first) && asked.contains(second)).collect()
+    let built_in = |one, other| all.iter().any(|&(a, b, _)| (a, b) == (one, other) || (b, a) == (one, other));
+    let own = combos.iter().filter(|&&(one, other)| !built_in(one, other));
+    let own = own.map(|&(one, other)| (one, other, "the policy calls the two together dangerous"));
+    let pairs = all.iter().copied().chain(own);
+    pairs.filter(|(first, second, _)| asked.contains(first) && asked.contains(second)).collect()
 }

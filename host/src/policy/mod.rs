@@ -1,7 +1,8 @@
-//! What a manifest asks for, what the user grants, and what is left over. Pure: no clock, environment, file or process.
+//! What a manifest asks for, what the user grants, what the policy files allow, and what is left over. Pure: no clock, environment, file or process.
 #![forbid(unsafe_code)]
 
 mod ask;
+mod cap;
 mod cover;
 mod danger;
 mod decide;
@@ -10,7 +11,11 @@ mod endpoint;
 mod file;
 mod grant;
 mod item;
+mod limit;
+mod merge;
+mod refusal;
 mod scope;
+mod size;
 mod template;
 mod time;
 mod variable;
@@ -27,7 +32,11 @@ pub use endpoint::{Endpoint, EndpointError, EndpointScope, Name, address_allowed
 pub use file::PolicyFile;
 pub use grant::Grant;
 pub use item::Item;
+pub use limit::LimitCaps;
+pub use merge::{EXTENSIONS, PLUGIN_SIZE, PLUGIN_SIZE_CEILING, Policy};
+pub use refusal::{Capped, Refusal};
 pub use scope::scope_findings;
+pub use size::show_size;
 pub use template::{resolve, used_keys};
 pub use time::wall;
 pub use variable::{refused_variable, sees_variable};

@@ -1,6 +1,6 @@
 //! The table of what is asked, what is said, and what follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use migraine_plugin_api::{CommandSpec, HookSpec, Permission, PermissionKind, Timeout};
@@ -45,7 +45,15 @@ fn asked_leading(asked_for: &[&str], leads: &[(&str, &str)]) -> Vec<Ask> {
     let rest: Vec<&str> = asked_for.iter().filter(is_permission).copied().collect();
     let permissions = resolve(&permissions(&rest), &BTreeMap::new()).unwrap();
     let directories = leads.iter().map(|(written, leads)| ((*written).to_owned(), PathBuf::from(leads))).collect();
-    asks(&Request { permissions: &permissions, directories: &directories, hooks: &hooks, commands: &commands })
+    let combos = BTreeSet::new();
+    let request = Request {
+        permissions: &permissions,
+        directories: &directories,
+        hooks: &hooks,
+        commands: &commands,
+        combos: &combos,
+    };
+    asks(&request)
 }
 
 /// `said` is `--yes` or a grant; `held` is what an earlier enabling accepted.

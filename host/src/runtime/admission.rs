@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
 
 use super::error::CallError;
 use crate::ids::PluginName;
+use crate::policy::{Capped, Endpoint, LimitCaps};
 use crate::sandbox::{SandboxError, seal_code};
 use crate::store::{Home, Installed, ProblemKind, Status};
 use crate::trust::{Keyring, Trusted, judge};
@@ -18,29 +18,37 @@ use crate::trust::{Keyring, Trusted, judge};
 pub(super) struct Admitted {
     pub(super) code: OwnedFd,
     pub(super) config: BTreeMap<String, Value>,
+    /// What is in force of its grants.
     pub(super) permissions: Vec<Permission>,
+    /// What the policy takes away of them.
+    pub(super) capped: Vec<Capped>,
     /// The wall clock that commands were granted.
     pub(super) timeouts: BTreeMap<String, Timeout>,
-    /// The most wall clock of a command that the policy allows.
-    pub(super) wall_cap: Option<Duration>,
+    /// The limits of the policy.
+    pub(super) caps: LimitCaps,
+    /// The proxy that the policy names.
+    pub(super) upstream: Option<Endpoint>,
+    /// Whether it may run in the reduced sandbox where the full one cannot be built.
+    pub(super) allows_reduced: bool,
     pub(super) unsigned: bool,
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
-/// key may have lost its trust since the installation. `known` learns the grants before the bytes are read; what counts
-/// is what is returned.
+/// key may have lost its trust since the installation; so may the policy have changed, which takes away of its grants what
+/// is too much. `known` learns what is left of them before the bytes are read; what counts is what is returned.
 ///
 /// # Errors
-/// It is not there, not enabled, damaged, or no longer trusted.
+/// It is not there, not enabled, damaged, no longer trusted, or refused by the policy.
 pub(super) fn admit(
     home: &Home,
     name: &PluginName,
     mut known: impl FnMut(&[Permission]),
 ) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
+    let policy = home.policy().map_err(store)?;
     let found = home.load_plugin_with(name, |entry| {
         if entry.status() == Status::Enabled {
-            known(&entry.grants);
+            known(&policy.in_force(&entry.grants).0);
         }
     });
     let found = found.map_err(store)?;
@@ -56,17 +64,24 @@ pub(super) fn admit(
     let trust = |source| CallError::Trust { plugin: name.clone(), source: Box::new(source) };
     let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
+    if let Some(source) = policy.forbids_unsigned().filter(|_| verdict == Trusted::Unsigned) {
+        return Err(CallError::Policy { plugin: name.clone(), source: Box::new(source) });
+    }
+    let (permissions, capped) = policy.in_force(&entry.grants);
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
     Ok(Admitted {
         code: seal_code(tree.library()).map_err(sandbox)?,
         config: entry.config(),
-        permissions: entry.grants.clone(),
+        permissions,
+        capped,
         timeouts: entry
             .commands
             .iter()
             .filter_map(|spec| Some((spec.name.clone(), entry.timeout(&spec.name)?)))
             .collect(),
-        wall_cap: home.policy().map_err(store)?.command_wall(),
+        caps: policy.limits(),
+        upstream: policy.proxy().cloned(),
+        allows_reduced: policy.allows_reduced(),
         unsigned: verdict == Trusted::Unsigned,
     })
 }

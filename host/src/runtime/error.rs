@@ -4,6 +4,7 @@ use migraine_plugin_api::{ErrorKind, PluginError};
 
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
+use crate::policy::Refusal;
 use crate::sandbox::{Death, SandboxError};
 use crate::store::StoreError;
 use crate::text::{display_safe, safe_line};
@@ -47,6 +48,14 @@ pub enum CallError {
         plugin: PluginName,
         /// Why.
         source: Box<TrustError>,
+    },
+    /// A policy file forbids it.
+    #[error("plugin '{plugin}' is refused: {source}")]
+    Policy {
+        /// The plugin.
+        plugin: PluginName,
+        /// Why.
+        source: Box<Refusal>,
     },
     /// The sandbox or the plugin's process failed.
     #[error("plugin '{plugin}': {source}")]
@@ -141,6 +150,7 @@ impl Coded for CallError {
             Self::Quarantined { .. } => Code::PluginQuarantined,
             Self::Store { source, .. } => source.code(),
             Self::Trust { source, .. } => source.code(),
+            Self::Policy { source, .. } => source.code(),
             Self::Sandbox { source, .. } => source.code(),
             // A refusal of the host that the plugin passed on, or its own words on a directory that it does not see.
             Self::Plugin { error, .. } if error.kind() == ErrorKind::PermissionDenied => Code::PermissionDenied,
@@ -160,6 +170,7 @@ impl Coded for CallError {
             }
             Self::Store { source, .. } => source.help(),
             Self::Trust { source, .. } => source.help(),
+            Self::Policy { source, .. } => source.help(),
             Self::Sandbox { source, .. } => source.help(),
             Self::Plugin { error, .. } => error.help().map(safe_line),
             Self::Usage { .. } | Self::Answer { .. } => None,

@@ -16,10 +16,11 @@ use super::environment;
 use super::programs::{self, ProgramError};
 use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
+use super::spec::{proxy_limits, rlimits};
 use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, seal_code};
 use crate::text::safe_line;
-use crate::wire::{BODY_MAX, Directory, LauncherSpec, ProxyLimits, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
+use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
 
 /// What a plugin asks for.
 #[derive(Debug, Deserialize)]
@@ -115,7 +116,7 @@ impl Side<'_> {
         let (output, sink) = collector();
         // No socket of the host's: the programs of a plugin stand in a network namespace of their own, in which nothing is
         // but the way to the proxy.
-        let worker = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false };
+        let worker = WorkerSpec { rlimits: rlimits(Rlimits::PROGRAM, &self.caps), receives_descriptors: false };
         let ran = launcher.spawn(&worker, &input, sink).and_then(|mut worker| {
             let ran = worker.run(run, caller, &limits);
             self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);
@@ -142,7 +143,8 @@ impl Side<'_> {
             voice: Arc::clone(self.voice),
             upstream: self.upstream.cloned(),
             until: self.until,
-            limits: ProxyLimits::PROGRAM,
+            limits: proxy_limits(&self.caps),
+            capped: self.capped.to_vec(),
         };
         Proxy::serve(listener, gate).map(Some).map_err(SandboxError::Start)
     }

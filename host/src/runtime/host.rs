@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migraine_plugin_api::private::CreateBody;
-use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PluginError};
+use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
 
 use super::admission::{Admitted, admit};
 use super::directories::places;
@@ -16,13 +16,13 @@ use super::exec::Spent;
 use super::launchers::Launchers;
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
-use super::spec::worker_spec;
+use super::spec::{at_most, call_limits, worker_spec};
 use super::wall;
 use crate::ids::PluginName;
 use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
 use crate::store::{Home, Problem, ProblemKind};
-use crate::wire::{Kind, LoadBody};
+use crate::wire::{Kind, Limits, LoadBody};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -53,7 +53,8 @@ pub struct Host {
     admitted: BTreeMap<PluginName, Arc<Admitted>>,
     workers: BTreeMap<PluginName, Worker>,
     breakdowns: BTreeMap<PluginName, u32>,
-    told_unsigned: BTreeSet<PluginName>,
+    /// Plugins of which was told what the user should know when they start.
+    told: BTreeSet<PluginName>,
 }
 
 impl Host {
@@ -69,7 +70,7 @@ impl Host {
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
-            told_unsigned: BTreeSet::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -151,7 +152,7 @@ impl Host {
             variables: request.variables,
             stdin: request.stdin,
             caller: Some(worker.caller()),
-            ..self.side(plugin, &admitted.permissions, &rest)
+            ..self.side(plugin, Some(&admitted), &rest)
         };
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
         self.settings.voice.used(plugin, &worker.usage());
@@ -189,14 +190,22 @@ impl Host {
         let sandbox = |source| sandbox(plugin, source);
         let admitted = self.admit(plugin)?;
         let launcher = self.launchers.get(plugin, &admitted.permissions).map_err(sandbox)?;
-        if admitted.unsigned && self.told_unsigned.insert(plugin.clone()) {
-            self.settings.voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
+        if self.told.insert(plugin.clone()) {
+            self.tell(plugin, &admitted);
         }
-        let spec = worker_spec(&admitted.permissions);
-        let spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let spec = worker_spec(&admitted.permissions, &admitted.caps);
+        let mut spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        let reduces = |error| admitted.allows_reduced && self.launchers.reduce(error);
+        if spawned.as_ref().is_err_and(reduces) {
+            let launcher = self.launchers.get(plugin, &admitted.permissions).map_err(sandbox)?;
+            spawned = launcher.spawn(&spec, &admitted.code, self.sink(plugin));
+        }
         let mut worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error)).map_err(sandbox)?;
+        if let Some(failed) = self.launchers.reduced() {
+            self.settings.voice.audit(plugin, &format!("runs in the reduced sandbox, as the policy allows: {failed}"));
+        }
         let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
-        let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, &admitted.permissions, limits) };
+        let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, Some(&admitted), limits) };
         let environment = environment::granted(&admitted.permissions, std::env::vars_os());
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create, environment }, limits, &mut side);
         if let Err(error) = loaded {
@@ -207,6 +216,18 @@ impl Host {
             return Err(error);
         }
         Ok(worker)
+    }
+
+    fn tell(&self, plugin: &PluginName, admitted: &Admitted) {
+        let voice = &self.settings.voice;
+        if admitted.unsigned {
+            voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
+        }
+        // The plugin asks the host for everything else, and is told then.
+        let is_silent = |kind| matches!(kind, PermissionKind::Filesystem | PermissionKind::EnvVars);
+        for capped in admitted.capped.iter().filter(|capped| is_silent(capped.grant.kind())) {
+            voice.audit(plugin, &capped.notice());
+        }
     }
 
     fn sink(&self, plugin: &PluginName) -> StraySink {
@@ -251,9 +272,8 @@ impl Host {
     pub fn shut_down(&mut self) {
         for (plugin, worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
-            let permissions = admitted.as_ref().map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
             let limits = CallLimits { wall: Some(GRACE), ..CallLimits::default() };
-            let mut side = Side { caller: Some(worker.caller()), ..self.side(&plugin, permissions, &limits) };
+            let mut side = Side { caller: Some(worker.caller()), ..self.side(&plugin, admitted.as_deref(), &limits) };
             worker.dismiss(GRACE, &mut side);
         }
         self.launchers.clear();
@@ -274,18 +294,24 @@ impl Host {
 
     fn limits(&self, request: &Request<'_>, admitted: &Admitted) -> CallLimits {
         let granted = request.command.and_then(|command| admitted.timeouts.get(command)).copied();
+        let caps = &admitted.caps;
+        let [of_commands, of_handlers] = [caps.command_wall, caps.hook_wall].map(|cap| cap.map(Duration::from_secs));
         let wall = match request.command {
-            None => wall::of_handler(self.settings.hook_timeout),
-            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, admitted.wall_cap),
-            Some(_) => wall::of_command(self.settings.command_timeout, granted, admitted.wall_cap),
+            None => wall::of_handler(self.settings.hook_timeout, of_handlers),
+            Some(_) if request.is_hook => wall::of_bound(self.settings.hook_timeout, granted, of_commands),
+            Some(_) => wall::of_command(self.settings.command_timeout, granted, of_commands),
         };
-        CallLimits { wall, cpu: self.settings.cpu, interrupted: self.settings.interrupted, ..CallLimits::default() }
+        let cpu = at_most(self.settings.cpu, caps.cpu);
+        CallLimits { wall, cpu, interrupted: self.settings.interrupted, ..call_limits(&Limits::NATIVE, caps) }
     }
 
-    fn side<'a>(&'a self, plugin: &'a PluginName, permissions: &'a [Permission], limits: &CallLimits) -> Side<'a> {
+    fn side<'a>(&'a self, plugin: &'a PluginName, of: Option<&'a Admitted>, limits: &CallLimits) -> Side<'a> {
+        let proxy = of.and_then(|admitted| admitted.upstream.as_ref()).or(self.settings.upstream_proxy.as_ref());
         Side {
             plugin,
-            permissions,
+            permissions: of.map(|admitted| admitted.permissions.as_slice()).unwrap_or_default(),
+            capped: of.map(|admitted| admitted.capped.as_slice()).unwrap_or_default(),
+            caps: of.map(|admitted| admitted.caps).unwrap_or_default(),
             voice: &self.settings.voice,
             home: &self.home,
             data: &self.data,
@@ -294,7 +320,7 @@ impl Host {
             stdout_is_taken: self.settings.stdout_is_taken,
             until: limits.wall.map(Deadline::after),
             filters: Filters::default(),
-            upstream: self.settings.upstream_proxy.as_ref(),
+            upstream: proxy,
             connections: 0,
             limits: *limits,
             launchers: &self.launchers,

@@ -12,12 +12,14 @@ use super::programs;
 use crate::ids::PluginName;
 use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
-use crate::wire::{Directory, LauncherSpec};
+use crate::wire::{Directory, FailedStep, LauncherSpec, Level};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]
 pub(super) struct Launchers {
     places: Places,
+    /// Why only the reduced sandbox is built, if so.
+    reduced: Option<FailedStep>,
     shared: Option<Arc<Launcher>>,
     /// With the directories that each was started for.
     own: BTreeMap<PluginName, (Vec<Directory>, Arc<Launcher>)>,
@@ -27,7 +29,7 @@ pub(super) struct Launchers {
 
 impl Launchers {
     pub(super) fn new(places: Places) -> Self {
-        Self { places, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
+        Self { places, reduced: None, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
     }
 
     /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
@@ -36,6 +38,7 @@ impl Launchers {
     /// # Errors
     /// A grant names what no plugin may have, or the process cannot be started.
     pub(super) fn get(&mut self, plugin: &PluginName, grants: &[Permission]) -> Result<Arc<Launcher>, SandboxError> {
+        self.check_level(grants)?;
         let directories = granted(grants, &self.places)?;
         let running = match self.own.get(plugin) {
             Some((shown, launcher)) if *shown == directories => Some(launcher),
@@ -47,7 +50,8 @@ impl Launchers {
         if let Some(launcher) = running {
             return Ok(Arc::clone(launcher));
         }
-        let spec = LauncherSpec { directories, ..LauncherSpec::default() };
+        let level = if self.reduced.is_some() { Level::Reduced } else { Level::Full };
+        let spec = LauncherSpec { directories, level, ..LauncherSpec::default() };
         let launcher = Arc::new(Launcher::start(&spec)?);
         if spec.directories.is_empty() {
             self.shared = Some(Arc::clone(&launcher));
@@ -55,6 +59,28 @@ impl Launchers {
             self.own.insert(plugin.clone(), (spec.directories, Arc::clone(&launcher)));
         }
         Ok(launcher)
+    }
+
+    /// What the reduced sandbox cannot bound is not run in it: whatever reaches beyond the plugin's own process.
+    fn check_level(&self, grants: &[Permission]) -> Result<(), SandboxError> {
+        use PermissionKind::{EnvVars, TaskRead, TaskWrite};
+        let Some(failed) = &self.reduced else { return Ok(()) };
+        let kinds = grants.iter().map(Permission::kind);
+        let beyond = kinds.into_iter().find(|kind| !matches!(kind, EnvVars | TaskRead | TaskWrite));
+        beyond.map_or(Ok(()), |permission| Err(SandboxError::NeedsFull { permission, failed: failed.clone() }))
+    }
+
+    /// From now on only the reduced sandbox is built, if this error is a reason for that and it was not done before.
+    pub(super) fn reduce(&mut self, error: &SandboxError) -> bool {
+        let Some(failed) = error.lacks_full().filter(|_| self.reduced.is_none()) else { return false };
+        self.clear();
+        self.reduced = Some(failed.clone());
+        true
+    }
+
+    /// Why only the reduced sandbox is built, if so.
+    pub(super) fn reduced(&self) -> Option<&FailedStep> {
+        self.reduced.as_ref()
     }
 
     /// What the programs of a plugin with these grants see and may execute.

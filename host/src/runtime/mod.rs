@@ -24,4 +24,4 @@ pub use host::Host;
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;
-pub use spec::worker_spec;
+pub use spec::{call_limits, proxy_limits, worker_spec};

@@ -16,12 +16,11 @@ use super::exec::Spent;
 use super::launchers::Launchers;
 use crate::controls::{Check, makes};
 use crate::ids::PluginName;
-use crate::policy::{Endpoint, EndpointError};
+use crate::policy::{Capped, Endpoint, EndpointError, LimitCaps};
 use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream};
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
-use crate::wire::Limits;
 
 /// Where what plugins say besides their answers goes. Texts are raw: whoever shows them makes them safe.
 pub trait Voice: Send + Sync {
@@ -69,6 +68,10 @@ impl Filters {
 pub(super) struct Side<'a> {
     pub(super) plugin: &'a PluginName,
     pub(super) permissions: &'a [Permission],
+    /// What the policy takes away of what was granted.
+    pub(super) capped: &'a [Capped],
+    /// The limits of the policy.
+    pub(super) caps: LimitCaps,
     pub(super) voice: &'a Arc<dyn Voice>,
     pub(super) home: &'a Home,
     pub(super) data: &'a Data,
@@ -209,7 +212,7 @@ impl Side<'_> {
             PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", safe_line(asked)))
         };
         let endpoint: Endpoint = asked.parse().map_err(invalid)?;
-        let most = Limits::NATIVE.connections;
+        let most = self.limits.connections;
         if self.connections >= most {
             let message = format!("a call may make {most} connections, and these were made");
             return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
@@ -240,9 +243,19 @@ impl Side<'_> {
 
     /// Records a refusal; the plugin and the user learn what would change it.
     pub(super) fn denied(&self, wanted: &str, line: String) -> PluginError {
+        let (line, help) = match taken(self.capped, wanted) {
+            Some((capped, wanted)) => (capped.line(&wanted), capped.help()),
+            None => (line, how_to_grant(self.plugin, wanted)),
+        };
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
-        PluginError::new(ErrorKind::PermissionDenied, line).with_help(how_to_grant(self.plugin, wanted))
+        PluginError::new(ErrorKind::PermissionDenied, line).with_help(help)
     }
+}
+
+/// What the policy takes away, where that is what is missing, and the permission.
+pub(super) fn taken<'a>(capped: &'a [Capped], wanted: &str) -> Option<(&'a Capped, Permission)> {
+    let wanted: Permission = wanted.parse().ok()?;
+    capped.iter().find(|capped| capped.takes(&wanted)).map(|capped| (capped, wanted))
 }
 
 /// What the user can do about a permission that is missing.

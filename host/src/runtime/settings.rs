@@ -20,7 +20,7 @@ pub struct Settings {
     /// Wall clock of one hook, the plugin's start included, instead of 30 s. A hook that runs a command has the time
     /// that the command was granted where that is longer.
     pub hook_timeout: Option<Timeout>,
-    /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s.
+    /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s. The policy's cap holds.
     pub cpu: Duration,
     /// The user's home directory, of which no plugin may have certain parts; the default is the user's own.
     pub user_home: Option<PathBuf>,
@@ -32,8 +32,8 @@ pub struct Settings {
     pub stdout_is_taken: bool,
     /// Columns of the caller's terminal, if there is one.
     pub columns: Option<u16>,
-    /// The proxy through which plugins are connected to public addresses; the default is none. Never taken from this
-    /// program's environment: a plugin's way out is the user's explicit choice.
+    /// The proxy through which plugins are connected to public addresses where the policy names none; the default is none.
+    /// Never taken from this program's environment: a plugin's way out is the user's explicit choice.
     pub upstream_proxy: Option<Endpoint>,
     /// Where stray output, log lines and refusals go.
     pub voice: Arc<dyn Voice>,

@@ -20,10 +20,10 @@ pub fn of_bound(chosen: Option<Timeout>, granted: Option<Timeout>, cap: Option<D
     wall(granted.map(|granted| granted.max(Timeout::Seconds(WALL_SECONDS))), WALL, cap, chosen)
 }
 
-/// The wall clock of a hook's handler. The policy caps commands alone.
+/// The wall clock of a hook's handler, which has a cap of its own.
 #[must_use]
-pub fn of_handler(chosen: Option<Timeout>) -> Option<Duration> {
-    wall(None, WALL, None, chosen)
+pub fn of_handler(chosen: Option<Timeout>, cap: Option<Duration>) -> Option<Duration> {
+    wall(None, WALL, cap, chosen)
 }
 
 #[cfg(test)]
@@ -48,6 +48,8 @@ mod tests {
             let found = (of_command(chosen, granted, cap), of_bound(chosen, granted, cap));
             assert_eq!(found, (command, bound), "{chosen:?} {granted:?} {cap:?}");
         }
-        assert_eq!((of_handler(None), of_handler(Some(Timeout::None))), (wall(30), None));
+        let cap = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!((of_handler(None, None), of_handler(Some(Timeout::None), None)), (wall(30), None));
+        assert_eq!((of_handler(None, cap(5)), of_handler(Some(Timeout::None), cap(60))), (wall(5), wall(60)));
     }
 }

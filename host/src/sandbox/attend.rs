@@ -25,7 +25,7 @@ use super::family;
 use super::worker::CallLimits;
 use crate::controls::{Check, makes};
 use crate::sys;
-use crate::wire::{CPU_WINDOW, Layers, STRAY_MAX, ToLauncher, WorkerSpec};
+use crate::wire::{CPU_WINDOW, Layers, Limits, ToLauncher, WorkerSpec};
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
@@ -70,6 +70,8 @@ pub(super) struct Watched {
     runs_program: AtomicBool,
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
+    /// The most bytes of stray output of one stream in one call.
+    output: AtomicU64,
     call: AtomicU32,
     /// Nanoseconds on the same clock at which the caller began to write output; 0 while it does not.
     writing: AtomicU64,
@@ -128,6 +130,7 @@ impl Watched {
             runs_program: AtomicBool::new(false),
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
+            output: AtomicU64::new(Limits::NATIVE.output),
             call: AtomicU32::new(0),
             writing: AtomicU64::new(0),
             cause: Mutex::new(None),
@@ -143,6 +146,7 @@ impl Watched {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.wall_ms.store(limits.wall.map_or(u64::MAX, millis), Ordering::Relaxed);
         self.cpu_ms.store(millis(limits.cpu), Ordering::Relaxed);
+        self.output.store(limits.output, Ordering::Relaxed);
         self.call.store(call, Ordering::Relaxed);
         if let Some(flag) = limits.interrupted {
             let _ = self.interrupted.set(flag);
@@ -208,10 +212,11 @@ impl Watched {
         if *call != current {
             (*call, *counts) = (current, [0; 2]);
         }
+        let most = self.output.load(Ordering::Relaxed);
         for (index, pipe) in pipes.iter_mut().enumerate() {
-            if drain_pipe(pipe, &mut counts[index], index == 1, sink) {
+            if drain_pipe(pipe, &mut counts[index], most, index == 1, sink) {
                 // In this order: a plugin that finds its descriptor closed could still answer.
-                self.kill(Some(Death::Output(STRAY_MAX)));
+                self.kill(Some(Death::Output(most)));
                 *pipe = None;
             }
         }
@@ -301,7 +306,7 @@ fn kib(status: &str, name: &str) -> Option<u64> {
 }
 
 /// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.
-fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &StraySink) -> bool {
+fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, most: u64, is_stderr: bool, sink: &StraySink) -> bool {
     let mut piece = [0; 8192];
     loop {
         let Some(file) = pipe else { return false };
@@ -309,7 +314,7 @@ fn drain_pipe(pipe: &mut Option<File>, count: &mut u64, is_stderr: bool, sink: &
             Ok(0) => *pipe = None,
             Ok(length) => {
                 *count += u64::try_from(length).unwrap_or_default();
-                if *count > STRAY_MAX && makes(Check::Output) {
+                if *count > most && makes(Check::Output) {
                     return true;
                 }
                 sink(Stray { is_stderr, bytes: &piece[..length] });
@@ -404,9 +409,9 @@ impl Attendant {
     }
 
     /// A control group was taken: makes the next one, now or with the next look.
-    pub(super) fn prepare_group(&self) {
+    pub(super) fn prepare_group(&self, now: bool) {
         self.shared.wants_group.store(true, Ordering::SeqCst);
-        if let Some(looks) = self.threads.first() {
+        if now && let Some(looks) = self.threads.first() {
             looks.thread().unpark();
         }
     }

@@ -193,7 +193,9 @@ fn started(pid: u32) -> Option<u64> {
 fn collect_stale(place: &Place, this: &Owner) {
     for parent in &place.parents {
         collect_in(parent, this);
-        for beside in parent.parent().map(groups_in).unwrap_or_default() {
+        // The root of a hierarchy lies beside other hierarchies, not groups.
+        let above = parent.parent().filter(|above| above.join("cgroup.procs").exists());
+        for beside in above.map(groups_in).unwrap_or_default() {
             collect_in(&beside, this);
         }
     }

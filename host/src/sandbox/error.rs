@@ -5,7 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use migraine_plugin_api::PermissionKind;
+
 use super::cure::{Settings, cure};
+use super::stage::Stage;
 use crate::code::{Code, Coded};
 use crate::text::display_safe;
 use crate::wire::{BODY_MAX, Ended, FailedStep, LoadFailure, Refused, WireError};
@@ -128,6 +131,14 @@ pub enum SandboxError {
     /// This machine does not let the sandbox be built.
     #[error("this machine cannot run the sandbox: {0}")]
     Unavailable(FailedStep),
+    /// Only the reduced sandbox can be built, and the plugin was granted what that cannot bound.
+    #[error("only the reduced sandbox can be built here, which runs no plugin with `{permission}`: {failed}")]
+    NeedsFull {
+        /// What it was granted.
+        permission: PermissionKind,
+        /// Why the full one cannot be built.
+        failed: FailedStep,
+    },
     /// A granted directory cannot be given to the plugin.
     #[error("the directory `{}` cannot be given to it: {reason}", display_safe(&directory.to_string_lossy(), 400))]
     Directory {
@@ -174,9 +185,12 @@ fn load_line(failure: &LoadFailure) -> String {
 impl Coded for SandboxError {
     fn code(&self) -> Code {
         match self {
-            Self::Start(_) | Self::Unavailable(_) | Self::NotSealed(_) | Self::LayerMissing | Self::LauncherGone(_) => {
-                Code::SandboxUnavailable
-            }
+            Self::Start(_)
+            | Self::Unavailable(_)
+            | Self::NeedsFull { .. }
+            | Self::NotSealed(_)
+            | Self::LayerMissing
+            | Self::LauncherGone(_) => Code::SandboxUnavailable,
             Self::Directory { .. } => Code::DirectoryRefused,
             Self::Control(_) | Self::Output(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
@@ -193,7 +207,9 @@ impl Coded for SandboxError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Unavailable(failed) | Self::NotSealed(failed) => Some(cure(failed, &Settings::read())),
+            Self::Unavailable(failed) | Self::NotSealed(failed) | Self::NeedsFull { failed, .. } => {
+                Some(cure(failed, &Settings::read()))
+            }
             Self::Directory { .. } => Some(
                 "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
                  `migraine plugin enable`"
@@ -215,6 +231,18 @@ impl SandboxError {
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Directory { .. } | Self::LauncherGone(_))
+    }
+
+    /// Why the full sandbox cannot be built, where the reduced one may still be. One that stands but does not hold is no
+    /// reason to try another.
+    #[must_use]
+    pub fn lacks_full(&self) -> Option<&FailedStep> {
+        match self {
+            Self::Unavailable(failed) | Self::NotSealed(failed) if Stage::of(&failed.step) != Some(Stage::Check) => {
+                Some(failed)
+            }
+            _ => None,
+        }
     }
 
     /// The long trace behind a one-line error, for `--verbose`.

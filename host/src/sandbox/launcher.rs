@@ -198,8 +198,8 @@ impl Launcher {
         let is_grouped = group.is_some();
         let worker = Worker::new(Arc::clone(self), number, spec, group, (watched, key), channel);
         if is_grouped {
-            // Not before: on one processor the new worker would wait for it.
-            self.attendant.prepare_group();
+            // Not before: on one processor the new worker would wait for it. The first one is often the only one.
+            self.attendant.prepare_group(number > 1);
         }
         worker
     }
@@ -277,14 +277,17 @@ impl Control {
 
     /// `fds` as for [`ToLauncher::Spawn`], the last `doors` of them those of its group.
     fn spawn(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>], doors: usize) -> Result<Spawned, SandboxError> {
-        self.await_ready()?;
-        self.collect_starter();
         let worker = self.next;
         self.next += 1;
         let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec, doors })
             .map_err(|error| SandboxError::Control(error.into()))?;
         let lost = |error: std::io::Error| SandboxError::LauncherGone(error.to_string());
-        sys::fd::send(self.socket.as_fd(), &order, fds).map_err(lost)?;
+        // A launcher that is not up yet finds the order waiting.
+        if let Err(error) = sys::fd::send(self.socket.as_fd(), &order, fds) {
+            // It may have said why it ends.
+            self.await_ready()?;
+            return Err(lost(error));
+        }
         loop {
             match self.hear()? {
                 Heard::Spawned(spawned) if spawned.number == worker => return Ok(spawned),

@@ -34,14 +34,18 @@ pub struct CallLimits {
     pub services: u64,
     /// Bytes of log lines.
     pub log: u64,
+    /// Bytes on each of the worker's own descriptors.
+    pub output: u64,
+    /// Connections that are asked for.
+    pub connections: u32,
     /// Ends the call as soon as it is set.
     pub interrupted: Option<&'static AtomicBool>,
 }
 
 impl From<&Limits> for CallLimits {
     fn from(limits: &Limits) -> Self {
-        let Limits { cpu, services, log, .. } = *limits;
-        Self { wall: Some(WALL), cpu, services, log, interrupted: None }
+        let Limits { cpu, services, log, output, connections, .. } = *limits;
+        Self { wall: Some(WALL), cpu, services, log, output, connections, interrupted: None }
     }
 }
 

@@ -106,7 +106,10 @@ impl Coded for StoreError {
 
     fn help(&self) -> Option<String> {
         let text = match self {
-            Self::Policy { .. } => "the only key is: limits.command_wall (seconds)".to_owned(),
+            Self::Policy { .. } => {
+                "correct the file, or let its users read it (README.md, `The policy file`); until then no plugin runs"
+                    .to_owned()
+            }
             Self::BadHome { .. } => "set MIGRAINE_HOME to an absolute path below an existing directory".to_owned(),
             Self::Insecure { path, .. } => {
                 format!("check who changed it, then run `chmod go-w {0}` and `chown \"$USER\" {0}`", path.display())

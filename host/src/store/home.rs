@@ -10,7 +10,7 @@ use super::state::{Entry, State};
 use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
-use crate::policy::PolicyFile;
+use crate::policy::{Policy, PolicyFile};
 
 pub(super) const STATE: &str = "state";
 pub(super) const STORE: &str = "store";
@@ -99,18 +99,19 @@ impl Home {
         State::decode(&text).map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })
     }
 
-    /// The limits that the user's and the administrator's policy files set; of two, the smaller holds.
+    /// What the user's and the administrator's policy files say together. Where no file is, the defaults hold.
     ///
     /// # Errors
-    /// A file is not valid, cannot be read, or somebody else could have written it. No file sets no limit.
-    pub fn policy(&self) -> Result<PolicyFile, StoreError> {
+    /// A file is not valid, cannot be read, or somebody else could have written it.
+    pub fn policy(&self) -> Result<Policy, StoreError> {
         self.policy_with(Path::new(SYSTEM))
     }
 
-    pub(super) fn policy_with(&self, system: &Path) -> Result<PolicyFile, StoreError> {
+    /// The place of the administrator's file is fixed: whoever could name another would be rid of it.
+    pub(super) fn policy_with(&self, system: &Path) -> Result<Policy, StoreError> {
         let own = read_policy(&self.root)?;
         let system = Dir::open_system(system)?.map(|system| read_policy(&system)).transpose()?;
-        Ok(own.with(system.unwrap_or_default()))
+        Ok(Policy::new(own.into_iter().chain(system.flatten()).collect()))
     }
 
     /// Takes the lock, so that the state can be changed.
@@ -191,11 +192,24 @@ impl Home {
     }
 }
 
-fn read_policy(directory: &Dir) -> Result<PolicyFile, StoreError> {
-    let Some(bytes) = directory.read(POLICY, PolicyFile::MAX)? else { return Ok(PolicyFile::default()) };
-    let refuse = |why: String| StoreError::Policy { path: directory.path().join(POLICY), why };
-    let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not UTF-8 text".to_owned()))?;
-    PolicyFile::parse(text).map_err(refuse)
+fn read_policy(directory: &Dir) -> Result<Option<(PathBuf, PolicyFile)>, StoreError> {
+    let path = directory.path().join(POLICY);
+    let bytes = match directory.read(POLICY, PolicyFile::MAX) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(StoreError::Io { step, source, .. }) => {
+            return Err(StoreError::Policy { path, why: format!("cannot {step} it: {source}") });
+        }
+        Err(error) => return Err(error),
+    };
+    let read = match std::str::from_utf8(&bytes) {
+        Ok(text) => PolicyFile::parse(text),
+        Err(_) => Err("it is not UTF-8 text".to_owned()),
+    };
+    match read {
+        Ok(file) => Ok(Some((path, file))),
+        Err(why) => Err(StoreError::Policy { path, why }),
+    }
 }
 
 #[cfg(test)]
@@ -229,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(&folder.path().join("home")).unwrap();
         let system = folder.path().join("etc");
-        let wall = || home.policy_with(&system).map(|policy| policy.command_wall().map(|wall| wall.as_secs()));
+        let wall = || home.policy_with(&system).map(|policy| policy.limits().command_wall);
         assert_eq!(wall().unwrap(), None);
         let own = home.path().join(POLICY);
         fs::write(&own, "limits: {command_wall: 60}").unwrap();
@@ -252,7 +266,7 @@ mod tests {
         let error = wall().unwrap_err().to_string();
         assert!(error.contains("policy.yaml: ") && error.contains("`comand_wall`"), "{error}");
         fs::write(&own, "#".repeat(PolicyFile::MAX + 1)).unwrap();
-        assert!(matches!(wall().unwrap_err(), StoreError::Io { .. }));
+        assert!(matches!(wall().unwrap_err(), StoreError::Policy { .. }));
         fs::remove_file(&own).unwrap();
         std::os::unix::fs::symlink(system.join(POLICY), &own).unwrap();
         assert!(matches!(wall().unwrap_err(), StoreError::Insecure { .. }));

@@ -56,22 +56,25 @@ pub(crate) enum Use {
     Changing,
     /// Its files may be programs and libraries, but none can be changed.
     Executing,
+    /// It is a device, which can be read and written, but keeps its mode and times.
+    Device,
 }
 
-/// Takes devices and all other uses than this one away from every mount of a detached tree, cuts it off from what is
+/// Takes all other uses than this one away from every mount of a detached tree, cuts it off from what is
 /// mounted elsewhere, and shows its owners by the map of a user namespace (mount_setattr(2)).
 ///
 /// # Errors
 /// As mount_setattr(2): EINVAL for a file system that knows no id maps.
 pub(crate) fn mount_setattr(tree: &OwnedFd, purpose: Use, ids: Option<&OwnedFd>) -> io::Result<()> {
     let taken = match purpose {
-        Use::Reading => libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY,
-        Use::Changing => libc::MOUNT_ATTR_NOEXEC,
-        Use::Executing => libc::MOUNT_ATTR_RDONLY,
+        Use::Reading => libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY,
+        Use::Changing => libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC,
+        Use::Executing => libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_RDONLY,
+        Use::Device => libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY,
     };
     let mapped = if ids.is_some() { libc::MOUNT_ATTR_IDMAP } else { 0 };
     let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | taken | mapped,
+        attr_set: libc::MOUNT_ATTR_NOSUID | taken | mapped,
         attr_clr: 0,
         propagation: libc::MS_PRIVATE,
         userns_fd: ids.map_or(0, |ids| u64::from(ids.as_raw_fd().cast_unsigned())),

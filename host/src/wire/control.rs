@@ -37,6 +37,24 @@ impl Default for Layers {
     }
 }
 
+/// How much of the sandbox is built. It is never lowered but by the user's own policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// All of it.
+    #[default]
+    Full,
+    /// No namespaces, for machines that forbid them: plugins have nothing of the machine, but they can see that a file is
+    /// there, and they have no directory of their own.
+    Reduced,
+}
+
+impl Level {
+    const fn layers(self) -> Layers {
+        Layers { namespaces: matches!(self, Self::Full), ..Layers::ALL }
+    }
+}
+
 /// How the worker opens the verified bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,22 +101,24 @@ pub struct LauncherSpec {
     /// Whether a socket listens on [`PROXY_PORT`] in the network namespace that all of its workers share; the host is
     /// given it. Only for a launcher whose workers belong to one plugin.
     pub listens: bool,
-    /// The layers that stand.
+    /// How much of the sandbox is built.
+    pub level: Level,
+    /// The layers that stand at the full level.
     #[cfg(feature = "attack-controls")]
     #[serde(rename = "attack_controls_layers")]
     pub layers: Layers,
 }
 
 impl LauncherSpec {
-    /// The layers that the launcher and its workers stand in. In a product this is a constant; only the tests' own build can
-    /// leave layers out, to show that an attack works without what stops it.
+    /// The layers that the launcher and its workers stand in. In a product the level alone decides; only the tests' own
+    /// build can leave layers out, to show that an attack works without what stops it.
     #[must_use]
     pub const fn layers(&self) -> Layers {
-        #[cfg(feature = "attack-controls")]
-        let layers = self.layers;
-        #[cfg(not(feature = "attack-controls"))]
-        let layers = Layers::ALL;
-        layers
+        match self.level {
+            #[cfg(feature = "attack-controls")]
+            Level::Full => self.layers,
+            level => level.layers(),
+        }
     }
 
     /// Where the workers' scratch directory lies: out of the way of directories and programs in `/tmp`, which it would hide.

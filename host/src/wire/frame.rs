@@ -13,7 +13,10 @@ pub const RAW_MAX: usize = 1024 * 1024 + 4096;
 const HEADER_LEN: usize = 16;
 /// Frames up to this size are copied together and written at once; larger ones are gathered by the kernel.
 const COPY_MAX: usize = 16 * 1024;
-const FIRST_BUFFER: usize = 64 * 1024;
+/// A reader's first buffer. A new worker pays for each page of it.
+const FIRST_BUFFER: usize = 4 * 1024;
+/// How much is read at once where more than the first buffer holds is waiting.
+const READ_AHEAD: usize = 64 * 1024;
 
 macro_rules! kinds {
     ($($variant:ident = $number:literal $meaning:literal;)*) => {
@@ -190,7 +193,7 @@ impl<R: Read> FrameReader<R> {
         let (header, body, raw) = (frame.header, frame.body.len(), frame.raw.len());
         let rest = self.start..self.end;
         let at = self.start - body - raw;
-        let length = spare.len().max(FIRST_BUFFER).max(rest.len());
+        let length = spare.len().max(self.buffer.len().min(READ_AHEAD)).max(rest.len());
         spare.resize(length, 0);
         spare[..rest.len()].copy_from_slice(&self.buffer[rest.clone()]);
         (self.start, self.end) = (0, rest.len());
@@ -218,7 +221,12 @@ impl<R: Read> FrameReader<R> {
             match self.source.read(&mut self.buffer[self.end..]) {
                 Ok(0) if self.end == self.start => return Err(WireError::Closed),
                 Ok(0) => return Err(WireError::Cut),
-                Ok(count) => self.end += count,
+                Ok(count) => {
+                    self.end += count;
+                    if self.end == self.buffer.len() && self.end < READ_AHEAD {
+                        self.buffer.resize(READ_AHEAD, 0);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }

@@ -13,9 +13,6 @@ pub const WALL_SECONDS: u32 = 30;
 /// The same.
 pub const WALL: Duration = Duration::new(WALL_SECONDS as u64, 0);
 
-/// What a plugin may print on each of its own descriptors during one call, in bytes: it is shown line by line.
-pub const STRAY_MAX: u64 = 1 << 20;
-
 /// The limits of one kind of plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -27,6 +24,8 @@ pub struct Limits {
     pub services: u64,
     /// Bytes of all log lines of one call: they end on a terminal.
     pub log: u64,
+    /// What it may print on each of its own descriptors during one call, in bytes: it is shown line by line.
+    pub output: u64,
     /// Connections that one call may ask for: what it can put on the other end. When one that was passed is closed
     /// cannot be seen from the host, so those that are open are not counted; descriptors bound them.
     pub connections: u32,
@@ -39,6 +38,7 @@ impl Limits {
         cpu: Duration::from_secs(10),
         services: 100_000,
         log: 1 << 20,
+        output: 1 << 20,
         connections: 1024,
     };
     /// A plugin that is a script: its interpreter starts slowly and counts as its own.

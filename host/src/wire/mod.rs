@@ -12,9 +12,9 @@ mod program;
 
 pub use control::{
     CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FailedStep, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX,
-    LauncherSpec, Layers, LoadBy, PROXY_PORT, Refused, ToLauncher, WorkerSpec,
+    LauncherSpec, Layers, Level, LoadBy, PROXY_PORT, Refused, ToLauncher, WorkerSpec,
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
-pub use limits::{CPU_WINDOW, Limits, ProxyLimits, Rlimits, STRAY_MAX, WALL, WALL_SECONDS};
+pub use limits::{CPU_WINDOW, Limits, ProxyLimits, Rlimits, WALL, WALL_SECONDS};
 pub use message::{Layer, LoadBody, LoadFailure, LoadedBody, Probe, SealReport, Variable};
 pub use program::{PROGRAMS_MAX, Programs, RanBody, RunBody};

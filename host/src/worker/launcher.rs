@@ -20,7 +20,7 @@ use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
 use crate::wire::{
-    CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, LoadBy, Refused, ToLauncher,
+    CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, Level, LoadBy, Refused, ToLauncher,
     WorkerSpec,
 };
 
@@ -106,6 +106,8 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         if spec.listens {
             listener = Some(jail::network::listen()?);
         }
+    } else if spec.level == Level::Reduced {
+        jail::spaces::leave_root()?;
     }
     // What a plugin makes in the caller's directories is as private as what the caller makes.
     nix::sys::stat::umask(callers);
@@ -140,6 +142,7 @@ enum Event {
     Control,
     Ended(u32),
     Notified(u32),
+    Unlistened(u32),
     Tick,
 }
 
@@ -150,8 +153,8 @@ impl Launcher {
         let (layers, scratch) = (spec.layers(), spec.scratch());
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && layers.namespaces;
-        let LauncherSpec { directories, programs, .. } = spec;
-        let common = Common { layers, load_by, scratch, directories, programs, listens };
+        let LauncherSpec { directories, programs, level, .. } = spec;
+        let common = Common { layers, load_by, scratch, directories, programs, listens, level };
         Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 
@@ -167,6 +170,11 @@ impl Launcher {
                     Event::Ended(worker) => self.reap(worker),
                     Event::Notified(worker) => {
                         self.refuse(worker);
+                        Ok(())
+                    }
+                    Event::Unlistened(worker) => {
+                        // Closed: it would be ready again and again, until the kernel has taken the worker apart.
+                        self.workers.entry(worker).and_modify(|running| running.listener = None);
                         Ok(())
                     }
                     Event::Tick => {
@@ -205,12 +213,12 @@ impl Launcher {
         meanings
             .into_iter()
             .zip(happened)
-            .filter(|(meaning, flags)| match meaning {
-                // POLLHUP on a listener means that its worker is gone; the pidfd says the same.
-                Event::Notified(_) => flags.contains(PollFlags::POLLIN),
-                _ => !flags.is_empty(),
+            .filter(|(_, flags)| !flags.is_empty())
+            .map(|(meaning, flags)| match meaning {
+                // No notification, but a hang-up: its worker is on its way out.
+                Event::Notified(worker) if !flags.contains(PollFlags::POLLIN) => Event::Unlistened(worker),
+                other => other,
             })
-            .map(|(meaning, _)| meaning)
             .collect()
     }
 

@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod tee;
 mod variables;
+mod window;
 
 pub use discover::{Found, discover};
 pub use error::WorkflowError;

@@ -15,8 +15,10 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::window::{Closing, Window};
+
 /// How much is read at once, in bytes; a pipe's usual capacity.
-const PIECE_MAX: usize = 64 << 10;
+pub(super) const PIECE_MAX: usize = 64 << 10;
 /// How much of a command's output is kept, in bytes; beyond it the first and the last half of that.
 const CAPTURE_MAX: usize = 1 << 20;
 
@@ -125,7 +127,8 @@ fn ready(fds: &[BorrowedFd<'_>], flags: PollFlags, timeout: PollTimeout) -> io::
     }
 }
 
-/// Serves the pipes of a child until it has ended.
+/// Serves the pipes of a child until it has ended. What it writes is passed on at once, and seen by `see`, on the calling
+/// thread, as soon as that has time.
 pub(super) fn tee(
     mut child: Child,
     sinks: (OwnedFd, OwnedFd),
@@ -139,20 +142,27 @@ pub(super) fn tee(
     for ((stream, pipe), sink) in pipe.into_iter().chain(error_pipe) {
         sources.push(Source { stream, pipe: File::from(pipe), sink: File::from(sink) });
     }
+    let window = &Window::default();
     thread::scope(|scope| {
         let waiter = scope.spawn(move || {
             let status = child.wait();
             drop(tell_end);
             status
         });
-        let served = serve(&mut sources, &ended, see);
-        if served.is_err() {
-            // The pipes are closed first: nobody reads them, and a full one would keep the command for ever.
-            sources.clear();
+        let server = scope.spawn(move || {
+            let _closing = Closing(window);
+            let served = serve(&mut sources, &ended, &mut |piece| window.push(piece));
+            // Where it failed the pipes are closed: nobody reads them, and a full one would keep the command for ever.
+            served.map(|()| sources)
+        });
+        let closing = Closing(window);
+        while let Some((stream, bytes)) = window.pop() {
+            see(Piece { stream, bytes: &bytes });
         }
+        drop(closing);
+        let served = server.join().expect("passing output on does not panic");
         let status = waiter.join().expect("waiting for a child does not panic")?;
-        served?;
-        for source in sources {
+        for source in served? {
             leftovers.take(source);
         }
         Ok(status)

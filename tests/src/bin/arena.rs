@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +20,9 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::ids::PluginName;
-use migraine_host::runtime::{CallError, Gate, Proxy, Voice, proxy_variables};
+use migraine_host::runtime::{CallError, Gate, Host, Proxy, Settings, Voice, proxy_variables};
 use migraine_host::sandbox::{CallLimits, CallUsage, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
+use migraine_host::store::Home;
 use migraine_host::wire::{
     Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Programs, ProxyLimits, Rlimits, WorkerSpec,
 };
@@ -86,6 +87,10 @@ struct Args {
     /// Every N-th repetition calls `abort` instead.
     #[arg(long, requires = "repeat")]
     crash_every: Option<u64>,
+    /// Calls the command of a plugin that is installed in this home, by its name in place of the library, as often as
+    /// `--repeat` says: each time as a host that knows nothing of the last.
+    #[arg(long)]
+    installed: Option<PathBuf>,
     /// Prints the pids of host, launcher and worker on standard error before the command is called.
     #[arg(long)]
     pids: bool,
@@ -255,6 +260,9 @@ struct Arena {
 }
 
 fn run(args: &Args) -> Result<i32, Failure> {
+    if let Some(home) = &args.installed {
+        return Ok(installed(args, home)?);
+    }
     let launcher = Arc::new(Launcher::start(&LauncherSpec {
         load_by: args.copy.then_some(LoadBy::Copy),
         directories: args.directories(),
@@ -383,6 +391,19 @@ fn facts(worker: &Worker) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Prints the code of each call that failed.
+fn installed(args: &Args, home: &Path) -> anyhow::Result<i32> {
+    let name: PluginName = args.library.to_str().context("a name")?.parse().context("a name")?;
+    for _ in 0..args.repeat.unwrap_or(1) {
+        let mut host = Host::new(Home::open(home).context("open the home")?, Settings::new(Arc::new(Loud)));
+        let invocation = host.invocation(&args.command, args.args.clone());
+        if let Err(error) = host.command(&name, &invocation) {
+            println!("{}", error.code());
+        }
+    }
+    Ok(0)
+}
+
 /// Runs the line with the proxy's variables; its end is the arena's.
 fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let listener = launcher.listener()?.context("nothing listens inside")?;
@@ -394,7 +415,7 @@ fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
     let plugin = "arena".parse().context("a name")?;
     let (voice, limits) = (Arc::new(Loud), ProxyLimits::PROGRAM);
-    let gate = Gate { plugin, permissions, voice, upstream: None, until: None, limits };
+    let gate = Gate { plugin, permissions, capped: Vec::new(), voice, upstream: None, until: None, limits };
     let _proxy = Proxy::serve(listener, gate).context("serve the proxy")?;
     let mut inside = Command::new("nsenter");
     inside.args(["-t", pid, "-U", "--preserve-credentials", "-n", "sh", "-c", &args.command]);

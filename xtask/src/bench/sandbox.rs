@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use migraine_host::package::open_library;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, Stream, Worker, seal_code};
 use migraine_host::trust::{KeySet, PublicKey, SecretKey, TrustedKey, judge};
-use migraine_host::wire::{Kind, LauncherSpec, LoadBody, Rlimits, WorkerSpec};
+use migraine_host::wire::{Kind, LauncherSpec, LoadBody, Programs, Rlimits, WorkerSpec};
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{CommandInfo, Context as HookContext, HookResult, PluginError, StepInfo, WorkflowInfo};
 
@@ -99,7 +99,11 @@ fn launcher(spec: &LauncherSpec) -> Result<Arc<Launcher>> {
 }
 
 fn spawn(launcher: &Arc<Launcher>, code: &OwnedFd) -> Result<Worker> {
-    let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false };
+    spawn_with(launcher, code, Rlimits::NATIVE)
+}
+
+fn spawn_with(launcher: &Arc<Launcher>, code: &OwnedFd, rlimits: Rlimits) -> Result<Worker> {
+    let spec = WorkerSpec { rlimits, receives_descriptors: false };
     Ok(launcher.spawn(&spec, code, Arc::new(|_| ()))?)
 }
 
@@ -228,10 +232,11 @@ pub(super) fn start(
 ) -> Result<Row> {
     let sealed = launcher(spec)?;
     let code = seal_code(&library(project, "steady")?)?;
+    let rlimits = if spec.programs.are_run() { Rlimits::PROGRAM } else { Rlimits::NATIVE };
     let last = Rc::new(RefCell::new(None));
     let made = Rc::clone(&last);
     let ours = move || {
-        *made.borrow_mut() = Some(spawn(&sealed, &code)?);
+        *made.borrow_mut() = Some(spawn_with(&sealed, &code, rlimits)?);
         Ok(())
     };
     let settle = Box::new(move || {
@@ -243,6 +248,29 @@ pub(super) fn start(
     };
     let about = format!("{about}: a worker from the order to its seal; reference: start and end of /bin/true");
     Ok(Row { name, about, ours: Box::new(ours), reference: Box::new(reference), settle, target, rounds: 300 })
+}
+
+/// The keeper of a program, in a network namespace that holds the way to the proxy.
+pub(super) fn start_programs(project: &Project) -> Result<Row> {
+    let spec = LauncherSpec { programs: Programs::All, listens: true, ..LauncherSpec::default() };
+    start(project, "start-programs", &spec, 1.0, "all layers, programs and the proxy's network namespace")
+}
+
+/// A launcher until it stands in its namespaces, a network of its own among them.
+pub(super) fn start_launcher(_: &Project) -> Result<Row> {
+    let last = Rc::new(RefCell::new(None));
+    let made = Rc::clone(&last);
+    let ours = move || {
+        *made.borrow_mut() = Some(launcher(&LauncherSpec::default())?);
+        Ok(())
+    };
+    let settle = Box::new(move || {
+        drop(last.borrow_mut().take());
+        Ok(())
+    });
+    let about = "a launcher from its exec until it is ready; reference: bwrap --unshare-all true".to_owned();
+    let (ours, reference) = (Box::new(ours), Box::new(bwrap));
+    Ok(Row { name: "launcher", about, ours, reference, settle, target: 1.0, rounds: 200 })
 }
 
 pub(super) fn start_all(project: &Project) -> Result<Row> {

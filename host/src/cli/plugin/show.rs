@@ -6,7 +6,7 @@ use migraine_plugin_api::Timeout;
 
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{self, PluginInfo, Rules, Signature};
+use crate::manage::{self, Limit, PluginInfo, Rules, Signature};
 use crate::store::Trust;
 use crate::text::{safe_line, safe_whole};
 
@@ -67,10 +67,14 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     for permission in &plugin.grants {
         line("granted", &safe_whole(&permission.to_string()));
     }
-    if let Some(Rules { can, cannot, limits }) = &plugin.rules {
+    if let Some(Rules { can, cannot, capped, limits }) = &plugin.rules {
         can.iter().for_each(|words| line("can", words));
         cannot.iter().for_each(|words| line("cannot", words));
-        limits.iter().for_each(|limit| line("limit", &format!("{}: {}", limit.what, limit.most)));
+        capped.iter().for_each(|words| line("capped", words));
+        for Limit { what, most, capped_by } in limits {
+            let by = capped_by.as_ref().map(|path| format!(", capped by {}", safe_line(&path.to_string_lossy())));
+            line("limit", &format!("{what}: {most}{}", by.unwrap_or_default()));
+        }
     }
     for hook in &plugin.hooks {
         let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();

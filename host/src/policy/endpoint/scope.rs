@@ -62,6 +62,19 @@ impl EndpointScope {
         }
     }
 
+    /// What is within this scope and within another one, where that is a scope.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Option<Self> {
+        match (&self.0, &other.0) {
+            (Scope::Tcp { hosts, port }, Scope::Tcp { hosts: others, port: asked }) => {
+                let hosts = if hosts.cover(others) { others } else { others.cover(hosts).then_some(hosts)? };
+                let is_same = port.is_none() || asked.is_none() || port == asked;
+                is_same.then(|| Self(Scope::Tcp { hosts: hosts.clone(), port: port.or(*asked) }))
+            }
+            _ => (self == other).then(|| self.clone()),
+        }
+    }
+
     /// Whether it says in so many words that this address may be reached on this port.
     pub(super) fn names_address(&self, address: IpAddr, asked: u16) -> bool {
         match &self.0 {

@@ -25,7 +25,7 @@ use self::stop::Stop;
 use super::services::Voice;
 use crate::code::Code;
 use crate::ids::PluginName;
-use crate::policy::Endpoint;
+use crate::policy::{Capped, Endpoint};
 use crate::sandbox::awake::Deadline;
 use crate::wire::{PROXY_PORT, ProxyLimits};
 
@@ -36,6 +36,8 @@ pub struct Gate {
     pub plugin: PluginName,
     /// What the plugin was granted.
     pub permissions: Vec<Permission>,
+    /// What the policy takes away of what it was granted.
+    pub capped: Vec<Capped>,
     /// Where decisions are recorded.
     pub voice: Arc<dyn Voice>,
     /// The user's own proxy, through which public addresses are reached.

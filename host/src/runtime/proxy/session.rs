@@ -15,7 +15,7 @@ use super::{Shared, answer};
 use crate::code::Code;
 use crate::policy::Endpoint;
 use crate::runtime::broker::{self, ConnectError, Route};
-use crate::runtime::services::how_to_grant;
+use crate::runtime::services::{how_to_grant, taken};
 
 /// How long, and for how many bytes, a client that was refused may go on talking. Closed while it does, it would lose the
 /// answer (RFC 9112, 9.6).
@@ -138,8 +138,8 @@ impl<'a> Session<'a> {
                 Ok(server.into())
             }
             Err(error) => {
-                if error.missing().is_some() {
-                    self.shared.audit(Code::PermissionDenied, &error.to_string());
+                if let Some(missing) = error.missing() {
+                    self.shared.audit(Code::PermissionDenied, &self.denial(&error, &missing).0);
                 } else {
                     gate.voice.granted(&gate.plugin, &format!("tried to connect: {error}"));
                 }
@@ -186,12 +186,21 @@ impl<'a> Session<'a> {
     fn refuse(&self, error: &ConnectError) -> io::Result<()> {
         let bytes = match error.missing() {
             Some(missing) => {
-                let help = how_to_grant(&self.shared.gate.plugin, &missing);
-                answer::denied(&missing, &error.to_string(), &help)
+                let (line, help) = self.denial(error, &missing);
+                answer::denied(&missing, &line, &help)
             }
             None => answer::unreachable(&error.to_string(), error.help()),
         };
         self.part(&bytes)
+    }
+
+    /// What to say of a permission that is missing, and what can be done.
+    fn denial(&self, error: &ConnectError, missing: &str) -> (String, String) {
+        let gate = &self.shared.gate;
+        match taken(&gate.capped, missing) {
+            Some((capped, wanted)) => (capped.line(&wanted), capped.help()),
+            None => (error.to_string(), how_to_grant(&gate.plugin, missing)),
+        }
     }
 
     fn malformed(&self, error: &Malformed) -> io::Result<()> {

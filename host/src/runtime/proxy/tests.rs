@@ -80,7 +80,15 @@ fn serve_within(scopes: &[&str], limits: ProxyLimits) -> Served {
 fn gate(scopes: &[&str], limits: ProxyLimits, records: &Arc<Records>) -> Gate {
     let permissions: Vec<Permission> = scopes.iter().map(|scope| format!("network={scope}").parse().unwrap()).collect();
     let voice = Arc::clone(records) as Arc<dyn Voice>;
-    Gate { plugin: "reach".parse().unwrap(), permissions, voice, upstream: None, until: None, limits }
+    Gate {
+        plugin: "reach".parse().unwrap(),
+        permissions,
+        capped: Vec::new(),
+        voice,
+        upstream: None,
+        until: None,
+        limits,
+    }
 }
 
 impl Served {

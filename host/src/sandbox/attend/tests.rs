@@ -110,7 +110,7 @@ fn stray_output_is_counted_per_call() {
     }
     assert_eq!(trial.watched.cause(), None);
     trial.print(400);
-    assert_eq!(trial.watched.cause(), Some(Death::Output(STRAY_MAX)));
+    assert_eq!(trial.watched.cause(), Some(Death::Output(Limits::NATIVE.output)));
 }
 
 // A70

@@ -11,6 +11,7 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::{Common, StepError, at};
 use crate::sys;
@@ -37,6 +38,11 @@ fn run_own() -> io::Result<()> {
     let started = Command::new(Path::new(".").join(PROBE)).spawn();
     fs::remove_file(PROBE)?;
     started.map(drop)
+}
+
+/// Tries to make a socket.
+fn make_socket() -> io::Result<()> {
+    Ok(socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).map(drop)?)
 }
 
 /// Tries to make a file; one that was there is left alone.
@@ -118,11 +124,11 @@ pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
     if layers.seccomp {
         let named = format!("mode {seccomp}");
         tried.attribute(Layer::Seccomp, "make unfiltered system calls", named, seccomp == 2);
-        tried.act(Layer::Seccomp, "make a socket", std::net::UdpSocket::bind("127.0.0.1:0"));
+        tried.act(Layer::Seccomp, "make a socket", make_socket());
         let unshared = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER).map_err(io::Error::from);
         tried.act(Layer::Seccomp, "make a namespace", unshared);
         if !programs.are_run() {
-            tried.act(Layer::Seccomp, "start a program", Command::new("/proc/self/exe").spawn());
+            tried.act(Layer::Seccomp, "start a program", sys::process::try_fork());
         }
     }
     Ok(tried.0)

@@ -10,10 +10,12 @@ use landlock::{
 
 use super::{Common, StepError, at, directories, root, system};
 use crate::sys;
-use crate::wire::{LoadBy, PROXY_PORT};
+use crate::wire::{Level, LoadBy, PROXY_PORT};
 
 /// The oldest version that is enough: it knows truncate(2).
 const LEAST: ABI = ABI::V3;
+/// The oldest version that is enough where it stands alone: it keeps signals and abstract sockets inside.
+const LEAST_ALONE: ABI = ABI::V6;
 /// The newest version whose rights are named here; an older kernel gets all that it knows.
 const NEWEST: ABI = ABI::V6;
 
@@ -23,12 +25,13 @@ const NEWEST: ABI = ABI::V6;
 /// # Errors
 /// The kernel's Landlock is missing, switched off or too old; a granted directory is gone.
 pub(super) fn restrict(own_root: bool, common: &Common) -> Result<u32, StepError> {
-    at("restrict with Landlock", build(own_root, common).map_err(|error| plain(error.as_ref())))
+    let least = if common.level == Level::Full { LEAST } else { LEAST_ALONE };
+    at("restrict with Landlock", build(own_root, common, least).map_err(|error| plain(error.as_ref(), least)))
 }
 
 /// Why it failed, where the kernel's version of Landlock says more than the library does.
-fn plain(error: &(dyn std::error::Error + Send + Sync)) -> io::Error {
-    let least = LEAST as u32;
+fn plain(error: &(dyn std::error::Error + Send + Sync), least: ABI) -> io::Error {
+    let least = least as u32;
     match sys::landlock::version() {
         Err(error) => error,
         Ok(version) if version < least => io::Error::other(format!(
@@ -38,7 +41,7 @@ fn plain(error: &(dyn std::error::Error + Send + Sync)) -> io::Error {
     }
 }
 
-fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+fn build(own_root: bool, common: &Common, least: ABI) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     // No programs, links, pipes, sockets or devices, in a granted directory neither.
     let change = AccessFs::ReadFile
@@ -52,7 +55,9 @@ fn build(own_root: bool, common: &Common) -> Result<u32, Box<dyn std::error::Err
         | AccessFs::Refer;
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(LEAST))?
+        .handle_access(AccessFs::from_all(least))?
+        .handle_access(AccessNet::from_all(least))?
+        .scope(Scope::from_all(least))?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?

@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{StepError, at};
-use crate::wire::WorkerSpec;
+use crate::wire::{Level, WorkerSpec};
 
 /// Descriptors that the protocol itself uses, the lowest free number included; the socket that others come over is one
 /// more.
@@ -13,7 +13,7 @@ const OWN_DESCRIPTORS: u64 = 6;
 ///
 /// # Errors
 /// The kernel refused one.
-pub(super) fn apply(spec: &WorkerSpec) -> Result<(), StepError> {
+pub(super) fn apply(spec: &WorkerSpec, level: Level) -> Result<(), StepError> {
     let limits = &spec.rlimits;
     let own = OWN_DESCRIPTORS + u64::from(spec.receives_descriptors);
     let table = [
@@ -21,7 +21,8 @@ pub(super) fn apply(spec: &WorkerSpec) -> Result<(), StepError> {
         ("limit address space", Resource::RLIMIT_AS, limits.address_space),
         ("limit stack", Resource::RLIMIT_STACK, limits.stack),
         ("limit descriptors", Resource::RLIMIT_NOFILE, limits.descriptors + own),
-        ("limit threads", Resource::RLIMIT_NPROC, limits.threads),
+        // Without a user namespace everything else of the user's counts as well; the stacks of threads count as memory.
+        ("limit threads", Resource::RLIMIT_NPROC, if level == Level::Full { limits.threads } else { u64::MAX }),
         ("limit file size", Resource::RLIMIT_FSIZE, limits.file_size),
         // One byte, not zero: zero does not stop a core pattern that is a pipe (core(5)).
         ("limit core", Resource::RLIMIT_CORE, 1),

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys;
 use crate::sys::seccomp::Instruction;
-use crate::wire::{Directory, FailedStep, Layers, LoadBy, Programs, SealReport, WorkerSpec};
+use crate::wire::{Directory, FailedStep, Layers, Level, LoadBy, Programs, SealReport, WorkerSpec};
 
 /// A step that failed: the worker or launcher must not go on.
 #[derive(Debug)]
@@ -60,6 +60,7 @@ pub(super) enum Report {
 /// What all workers of one launcher have in common.
 pub(super) struct Common {
     pub(super) layers: Layers,
+    pub(super) level: Level,
     pub(super) load_by: LoadBy,
     /// Where the scratch directory lies.
     pub(super) scratch: &'static str,
@@ -98,7 +99,7 @@ pub(super) fn seal<'a>(
     }
     if layers.rlimits {
         // After the user namespace: RLIMIT_NPROC counts per user and namespace.
-        limits::apply(spec)?;
+        limits::apply(spec, common.level)?;
     }
     if layers.privileges {
         // The new user namespace came with a full set of capabilities over itself.

@@ -3,15 +3,18 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use nix::fcntl::AT_FDCWD;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 
 use super::directories::{self, TakeError, Tree};
 use super::{StepError, at, system};
 use crate::sys;
+use crate::sys::mount::{Use, mount_setattr, move_mount, open_file, open_tree};
 use crate::wire::{LauncherSpec, LoadBy, Rlimits};
 use crate::worker::numbers;
 
@@ -48,8 +51,7 @@ pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<Lo
     for device in DEVICES {
         let target = new("dev").join(device);
         at("make the root's devices", File::create(&target).map(drop))?;
-        let source = host_devices.join(device);
-        at("bind the root's devices", mount(Some(&source), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>))?;
+        at("bind the root's devices", show_device(&host_devices.join(device), &target))?;
     }
     at("make the system's links", system::make_links(&links, Path::new(carrier)))?;
     directories::attach(trees, Path::new(carrier))?;
@@ -71,6 +73,15 @@ pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<Lo
     let sealed = quiet | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
     at("make the root read-only", mount(None::<&str>, "/", None::<&str>, sealed, None::<&str>))?;
     Ok(load_by)
+}
+
+/// The mount is read-only: what is written to a device still reaches it, but its times and mode, which are the machine's,
+/// stay. Only adds attributes: those that the machine's mount has cannot be taken away in a user namespace.
+fn show_device(device: &Path, target: &Path) -> io::Result<()> {
+    let opened = open_file(AT_FDCWD, device)?;
+    let tree = open_tree(opened.as_fd(), false)?;
+    mount_setattr(&tree, Use::Device, None)?;
+    move_mount(&tree, &open_file(AT_FDCWD, target)?)
 }
 
 /// procfs shows a worker itself and nothing else. Containers often refuse it; then each worker copies its code.

@@ -188,3 +188,26 @@ fn without_a_hook_a_command_gets_the_very_streams() {
     assert_eq!(lines.len(), 3, "no fourth descriptor: {text}");
     assert!(lines.iter().all(|line| line.starts_with("socket:[") && line == &lines[0]), "{text}");
 }
+
+#[test]
+fn a_slow_hook_holds_up_neither_the_terminal_nor_the_command() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let stdin = OwnedFd::from(File::open("/dev/null").unwrap());
+    let stderr = OwnedFd::from(File::open("/dev/null").unwrap());
+    let streams = Streams { stdin, stdout: writer.into(), stderr };
+    let mut leftovers = Leftovers::new().unwrap();
+    let size = 300 << 10;
+    let (mut whole, mut seen) = (vec![0; size], 0);
+    let see = &mut |piece: Piece<'_>| {
+        if seen == 0 {
+            // Everything is shown, and the command is over, while this is only the first piece.
+            reader.read_exact(&mut whole).unwrap();
+        }
+        seen += piece.bytes.len();
+    };
+    let command = format!("head -c {size} /dev/zero | tr '\\0' o");
+    let status = teed(Path::new("/bin/sh"), &command, &streams, &mut leftovers, see).unwrap();
+    assert!(status.success());
+    assert_eq!(seen, size);
+    assert!(whole.iter().all(|&byte| byte == b'o'));
+}

@@ -133,7 +133,7 @@ pub(super) const BASE: &[Group] = &[
         reason: "std::thread, parking and run-times",
         action: Action::Allow,
         calls: calls![
-            SYS_futex SYS_futex_waitv SYS_set_robust_list SYS_get_robust_list SYS_rseq SYS_set_tid_address SYS_exit
+            SYS_futex SYS_futex_waitv SYS_set_robust_list SYS_rseq SYS_set_tid_address SYS_exit
             SYS_exit_group SYS_sched_yield SYS_sched_getaffinity SYS_gettid SYS_getpid SYS_getppid SYS_tgkill SYS_getcpu
         ],
     },
