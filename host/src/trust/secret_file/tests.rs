@@ -55,7 +55,7 @@ fn nothing_else_is_a_secret_key() {
     // Of every byte of an encrypted file, the container counts, and a passphrase that does not fit is the worst.
     let encrypted = encrypted();
     let middle = encrypted.find('\n').unwrap() + 1;
-    for at in (middle..encrypted.len() - 36).step_by(23) {
+    for at in (middle..encrypted.len() - 36).step_by(61) {
         let mut bytes = encrypted.as_bytes().to_vec();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
         match open(&String::from_utf8(bytes).unwrap(), Some("correct horse")) {
