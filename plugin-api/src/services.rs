@@ -171,12 +171,12 @@ impl Host {
 
     /// A connected stream to a granted endpoint, `host:port`, `[ipv6]:port` or `unix:/path`; needs `network`.
     ///
-    /// Call it once for each stream: a plugin cannot make sockets itself, nor point one elsewhere. What comes back is an
-    /// ordinary stream that blocks; read, write, shut it down and set its timeouts as usual, and drop it when it is done.
+    /// Call it once for each stream: a plugin cannot make sockets itself. What comes back is an ordinary stream that blocks,
+    /// of the kind `AF_UNIX` wherever it leads: the host copies between it and the server. Read, write, shut it down and
+    /// set its timeouts as usual, and drop it when it is done. A plugin has ten at a time.
     ///
     /// ```
     /// use std::io::{Read as _, Write as _};
-    /// use std::net::TcpStream;
     /// use std::os::unix::net::UnixStream;
     /// # use migraine_plugin_api::{Host, PluginError};
     ///
@@ -188,8 +188,8 @@ impl Host {
     ///     Ok(answer)
     /// }
     ///
-    /// fn ask_server(host: &Host) -> Result<TcpStream, PluginError> {
-    ///     Ok(TcpStream::from(host.connect("api.example.com:80")?))
+    /// fn ask_server(host: &Host) -> Result<UnixStream, PluginError> {
+    ///     Ok(UnixStream::from(host.connect("api.example.com:80")?))
     /// }
     /// ```
     ///
@@ -198,7 +198,7 @@ impl Host {
     ///
     /// # Errors
     /// The text is no endpoint ([`ErrorKind::Invalid`]), the endpoint is not granted ([`ErrorKind::PermissionDenied`]), or
-    /// nobody answers there ([`ErrorKind::Failed`]).
+    /// nobody answers there or a limit of connections is reached ([`ErrorKind::Failed`]).
     pub fn connect(&self, endpoint: &str) -> Result<OwnedFd, PluginError> {
         self.services.descriptor("connect", endpoint.as_bytes())
     }

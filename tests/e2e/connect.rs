@@ -1,6 +1,7 @@
 //! A plugin is connected to the endpoints that it was granted, and to no other.
 
 use std::fs;
+use std::io::Read as _;
 use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
@@ -101,7 +102,8 @@ fn granted_endpoints_are_reached() {
     // One host has one spelling.
     reach(&home, &["talk", &format!("LOCALHOST.:{}", by_name.port()), "x"]).ends(0);
     let done = home.run(["--verbose", "plugin", "run", "reach", "talk", &by_path.endpoint, "x"]);
-    done.ends(0).says(&[&format!("[reach] host: connected to `{}`\n", by_path.endpoint)]);
+    let connected = format!("[reach] host: connected to `{}`\n", by_path.endpoint);
+    done.ends(0).says(&[&connected, ", 1 connections with 2 bytes\n"]);
 }
 
 #[test]
@@ -234,15 +236,30 @@ fn each_thread_gets_a_stream_of_its_own() {
     }
 }
 
+// covers: A55
 #[test]
-fn a_plugin_that_keeps_streams_has_few() {
+fn the_eleventh_stream_is_refused_until_one_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let server = Echo::unix(&folder.path().join("socket"));
     let home = granted(&[&server.endpoint]);
     let done = reach(&home, &["keep", &server.endpoint]);
-    done.ends(0).says(&["streams, then: the descriptor cannot be received"]);
-    let kept: u32 = done.out.split(' ').next().unwrap().parse().unwrap();
-    assert!((20..=24).contains(&kept), "{done:?}");
+    let line = "a plugin may have 10 connections at a time";
+    assert!(done.ends(0).out.starts_with(&format!("10 streams, then: {line}")), "{done:?}");
+    done.says(&[&format!("[reach] host: limit_network: {line}\n")]);
+}
+
+#[test]
+fn what_was_written_last_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let endpoint = format!("unix:{}", path.display());
+    let home = granted(&[&endpoint]);
+    let text = "x".repeat(50_000);
+    reach(&home, &["tell", &endpoint, &text]).ends(0);
+    let mut heard = String::new();
+    listener.accept().unwrap().0.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, text);
 }
 
 // One that receives nothing is refused; it cannot make the host wait, nor pile up what it asked for.
@@ -252,9 +269,10 @@ fn a_plugin_that_receives_nothing_is_refused() {
     let server = Echo::unix(&folder.path().join("socket"));
     let home = granted(&[&server.endpoint]);
     let done = reach(&home, &["hoard", &server.endpoint]);
-    done.ends(0).says(&["the descriptor cannot be passed"]);
-    let passed: u32 = done.out.split(' ').next().unwrap().parse().unwrap();
-    assert!((1..50).contains(&passed), "{done:?}");
+    let passed: u32 = done.ends(0).out.split(' ').next().unwrap().parse().unwrap();
+    let refused =
+        ["the descriptor cannot be passed", "10 connections at a time"].iter().any(|line| done.out.contains(line));
+    assert!((1..=10).contains(&passed) && refused, "{done:?}");
 }
 
 /// A shell in whose mounts nobody else sees what it lays over files of the system.

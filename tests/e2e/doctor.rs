@@ -8,17 +8,17 @@ use migraine_tests::artifacts;
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
 use migraine_tests::matrix::Rows;
-use migraine_tests::package::plugin;
+use migraine_tests::package::{Parcel, plugin, remade};
 use migraine_tests::run::User;
 use serde_json::{Value, json};
 
-/// The program as a user, in a home of that user's, with what strace puts in its way.
+/// The program as a user, in a home of that user's, with what strace puts in its way, separated by spaces.
 fn started(user: User, home: &Home, inject: Option<&str>, args: &[&str]) -> Done {
     let mut command = user.command(artifacts::attend());
     if let Some(inject) = inject {
-        let call = inject.split(':').next().unwrap();
-        command.args(["strace", "-f", "-qqq", "-o", "/dev/null"]);
-        command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={inject}")]);
+        let calls: Vec<&str> = inject.split(' ').map(|one| one.split(':').next().unwrap()).collect();
+        command.args(["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={}", calls.join(","))]);
+        inject.split(' ').for_each(|one| drop(command.args(["-e", &format!("inject={one}")])));
     }
     command.arg(artifacts::migraine()).args(args).env("MIGRAINE_HOME", home.path());
     Done::of(&mut command)
@@ -68,6 +68,14 @@ fn a_good_machine_is_full() {
         for act in acts {
             assert!(act["refused"] == true && !act["outcome"].as_str().unwrap().is_empty(), "{act}");
         }
+        let programs = report["program_acts"].as_array().unwrap();
+        assert!(programs.iter().all(|act| act["refused"] == true), "{report}");
+        let of_program = |name: &str| programs.iter().find(|act| act["act"] == name).map(|act| act["outcome"].clone());
+        assert_eq!(of_program("run another program"), Some(json!("EACCES")));
+        assert_eq!(of_program("look at /etc/passwd"), Some(json!("ENOENT")));
+        assert_eq!(of_program("wait for connections"), Some(json!("EPERM")));
+        let past = of_program("connect past the proxy");
+        assert!([json!("EACCES"), json!("ECONNREFUSED")].contains(&past.unwrap()), "{report}");
         let outcome = |name: &str| acts.iter().find(|act| act["act"] == name).map(|act| act["outcome"].clone());
         assert_eq!(outcome("look at /etc"), Some(json!("ENOENT")));
         assert_eq!(outcome("make a socket"), Some(json!("EPERM")));
@@ -75,7 +83,13 @@ fn a_good_machine_is_full() {
         let store = report["store"].as_array().unwrap();
         assert!(store.len() >= 3 && store.iter().all(|check| check["code"] == json!(null)), "{report}");
         let text = started(user, &home, None, &["doctor"]);
-        text.ends(0).says(&["level        full", "restrict with Landlock", "killed for umount2", "1 plugin\n"]);
+        text.ends(0).says(&[
+            "level        full",
+            "restrict with Landlock",
+            "killed for umount2",
+            "connect past the proxy",
+            "1 plugin\n",
+        ]);
         assert_eq!(text.err, "");
     }
 }
@@ -195,4 +209,45 @@ fn a_home_that_is_not_in_order_is_told() {
     command.env("MIGRAINE_HOME", &absent);
     Done::of(&mut command).ends(0).says(&["is made at its first use"]);
     assert!(!absent.exists(), "an examination changes nothing");
+}
+
+#[test]
+fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_cannot_be_built() {
+    const NOTICE: &str = "runs in the reduced sandbox, as the policy allows: unshare namespaces failed";
+    const FORBIDDEN: &str = "unshare:error=EPERM";
+    for &user in kernel::users() {
+        let home = home_of(user);
+        let run =
+            |inject: Option<&str>, plugin, command| started(user, &home, inject, &["plugin", "run", plugin, command]);
+        let install = |parcel: Parcel, grants: &[&str]| {
+            let words = [&["plugin", "install", parcel.typed(), "--yes"], grants].concat();
+            started(user, &home, None, &words).ends(0);
+        };
+        install(remade("steady", &json!({"permissions": ["task_read", "env_vars=LANG"]})), &["--grant", "env_vars"]);
+        install(
+            remade("reach", &json!({"permissions": ["network=localhost:1"], "config": {}})),
+            &["--grant", "network"],
+        );
+        run(Some(FORBIDDEN), "hello-world", "hello").ends(6).never_says(&["Hello", "reduced"]);
+
+        let policy = home.path().join("policy.yaml");
+        fs::write(&policy, "sandbox: reduced\n").unwrap();
+        user.give(&policy);
+        run(None, "hello-world", "hello").ends(0).says(&["Hello"]).never_says(&["reduced"]);
+        run(Some(FORBIDDEN), "hello-world", "hello").ends(0).says(&["Hello", NOTICE]);
+        run(Some("umount2:retval=0"), "hello-world", "hello").ends(0).says(&["Hello", "runs in the reduced sandbox"]);
+        run(Some(FORBIDDEN), "reach", "keep").ends(6).says(&["error[sandbox_unavailable]", "no plugin with `network`"]);
+        // What is left has to hold by itself.
+        for more in ["seccomp:error=EINVAL", "landlock_create_ruleset:retval=5"] {
+            run(Some(&format!("{FORBIDDEN} {more}")), "hello-world", "hello").ends(6).never_says(&["Hello"]);
+        }
+        run(Some("capset:retval=0"), "hello-world", "hello").ends(6).never_says(&["Hello", "reduced"]);
+
+        let done = started(user, &home, Some(FORBIDDEN), &["--format", "json", "doctor"]);
+        let reduced = report(done.ends(0));
+        assert_eq!((&reduced["level"], &reduced["failure"]), (&json!("reduced"), &json!(null)), "{reduced}");
+        assert!(reduced["lacks"].as_str().unwrap().starts_with("unshare namespaces failed"), "{reduced}");
+        let done = started(user, &home, None, &["--format", "json", "doctor"]);
+        assert_eq!(report(done.ends(0))["level"], "full");
+    }
 }

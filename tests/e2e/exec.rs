@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,20 +17,21 @@ use serde_json::{Value, json};
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 /// A home with the plugin, which holds these permissions, used by one user.
-struct Bench {
-    home: Home,
+pub(crate) struct Bench {
+    pub(crate) home: Home,
     user: User,
 }
 
 impl Bench {
-    fn new(user: User, permissions: &[&str]) -> Self {
+    pub(crate) fn new(user: User, permissions: &[&str]) -> Self {
         let home = Home::new();
         let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
         let mut line = vec!["plugin", "install", parcel.typed(), "--yes"];
         line.extend(permissions.iter().flat_map(|permission| ["--grant", permission]));
-        for (kind, pair) in [("filesystem", "filesystem+exec"), ("env_vars", "env_vars+exec")] {
-            let is_held = permissions.iter().any(|held| held.starts_with(kind));
-            line.extend(is_held.then_some(["--grant", pair]).into_iter().flatten());
+        for pair in ["filesystem+exec", "env_vars+exec", "filesystem+network"] {
+            let mut kinds = pair.split('+');
+            let are_held = kinds.all(|kind| permissions.iter().any(|held| held.starts_with(kind)));
+            line.extend(are_held.then_some(["--grant", pair]).into_iter().flatten());
         }
         home.ok(&line);
         assert_eq!(home.status("reach"), "enabled");
@@ -39,7 +41,7 @@ impl Bench {
     }
 
     /// Gives a directory with all that is in it to the user.
-    fn give(&self, path: &Path) {
+    pub(crate) fn give(&self, path: &Path) {
         if self.user == User::Plain && nix::unistd::geteuid().is_root() {
             let done = Command::new("chown").arg("-R").arg(format!("{PLAIN}:{PLAIN}")).arg(path).status();
             assert!(done.unwrap().success());
@@ -47,15 +49,19 @@ impl Bench {
     }
 
     /// A directory of the user, with a file.
-    fn directory(&self, name: &str) -> PathBuf {
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
         self.home.write(&format!("{name}/file"), "content\n");
         let path = self.home.work().canonicalize().unwrap().join(name);
         self.give(&path);
         path
     }
 
-    fn run(&self, options: &[&str], words: &[&str]) -> Done {
-        let words = [options, &["plugin", "run", "reach", "exec"], &words[..1], &["--"], &words[1..]].concat();
+    pub(crate) fn run(&self, options: &[&str], words: &[&str]) -> Done {
+        self.typed(&[options, &["plugin", "run", "reach", "exec"], &words[..1], &["--"], &words[1..]].concat())
+    }
+
+    /// Runs the product as the user.
+    fn typed(&self, words: &[&str]) -> Done {
         let product = self.home.command(words);
         let mut command = self.user.command(Path::new(product.get_program()));
         command.args(product.get_args()).env_clear();
@@ -64,7 +70,7 @@ impl Bench {
         Done::of(command.current_dir(self.home.work()).stdin(Stdio::null()))
     }
 
-    fn exec(&self, words: &[&str]) -> Done {
+    pub(crate) fn exec(&self, words: &[&str]) -> Done {
         self.run(&[], words)
     }
 
@@ -74,7 +80,7 @@ impl Bench {
     }
 }
 
-fn everybody(check: impl Fn(User)) {
+pub(crate) fn everybody(check: impl Fn(User)) {
     kernel::users().iter().for_each(|user| check(*user));
 }
 
@@ -378,4 +384,129 @@ fn what_the_plugin_can_change_is_no_program() {
     let done = tools.exec(&[&program.display().to_string()]);
     done.ends(5).says(&["lies in a directory that the plugin can change"]);
     drop(bench);
+}
+
+#[test]
+fn arguments_are_passed_as_they_are() {
+    everybody(|user| {
+        let bench = Bench::new(user, &["exec=printf", "exec=env"]);
+        let odd =
+            ["", " ", "-", "--", "a\nb", "\t\u{1b}[31m\u{7}", "ü ß 世界 \u{202e}", "'\"`$(id)\\", "*?[x]~", "\u{fffd}"];
+        let printed: String = odd.map(|word| format!("<{word}>")).concat();
+        is(&bench.exec(&[&["printf", "<%s>"], &odd[..]].concat()), &printed, "", 0);
+        let long = "x".repeat(100_000);
+        let done = bench.exec(&["printf", "%s", &long]);
+        assert_eq!(done.ends(0).out.len(), long.len() + "exit 0\n".len());
+        // A program with a name like a variable or an option is none.
+        for name in ["A=1", "env\n"] {
+            bench.exec(&[name]).says(&["error["]).never_says(&["PATH="]);
+        }
+    });
+}
+
+// The name leads to the system's program, whatever lies in a directory of the plugin's.
+#[test]
+fn a_name_means_the_systems_program() {
+    everybody(|user| {
+        let bench = Bench::new(user, &[]);
+        let folder = bench.directory("tools");
+        let own = folder.join("printf");
+        fs::write(&own, "#!/bin/sh\necho planted\n").unwrap();
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+        bench.give(&folder);
+        let write = format!("filesystem=write:{}", folder.display());
+        let tools = Bench::new(user, &["exec=printf", "exec=sh", &write]);
+        let ask = json!({"program": "printf", "args": ["system"], "cwd": folder});
+        let done = tools.typed(&["plugin", "run", "reach", "ask", "exec", &ask.to_string()]);
+        done.ends(0).says(&[r#""stdout":"system""#]).never_says(&["planted"]);
+        let (path, own) = (folder.display().to_string(), own.display().to_string());
+        // Neither a PATH of the program's own nor the loader's variables make it one.
+        for script in [
+            format!("PATH={path}; unset -f printf; command -p printf x; exec {own}"),
+            format!("PATH={path}:$PATH; exec env printf x"),
+            format!("LD_PRELOAD={own} exec /usr/bin/printf system"),
+            format!("LD_LIBRARY_PATH={path} exec /usr/bin/printf system"),
+        ] {
+            tools.shell(&script).ends(0).never_says(&["planted"]);
+        }
+        tools.exec(&[&own]).ends(6).says(&["permission_denied"]);
+    });
+}
+
+#[test]
+fn a_link_is_the_program_behind_it() {
+    everybody(|user| {
+        // Two ways that lead over links: beside the program, and through /etc/alternatives where a machine has that.
+        let is_link = |path: &&str| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        for program in
+            ["/usr/bin/python3", "/usr/bin/awk"].into_iter().filter(|path| is_link(path) && Path::new(path).exists())
+        {
+            let name = program.rsplit('/').next().unwrap();
+            let bench = Bench::new(user, &[&format!("exec={name}")]);
+            let words: &[&str] = if name == "awk" { &["BEGIN { print 6 * 7 }"] } else { &["-c", "print(6 * 7)"] };
+            is(&bench.exec(&[&[name], words].concat()), "42\n", "", 0);
+            is(&bench.exec(&[&[program], words].concat()), "42\n", "", 0);
+            // The file behind it has a name of its own, and that is another grant.
+            let real = fs::canonicalize(program).unwrap().display().to_string();
+            bench.exec(&[&[real.as_str()], words].concat()).ends(6).says(&[&format!("exec={real}")]);
+        }
+    });
+}
+
+#[test]
+fn env_starts_nothing_that_is_not_granted() {
+    everybody(|user| {
+        let bench = Bench::new(user, &["exec=env"]);
+        for words in [&["env", "printf", "x"][..], &["env", "-S", "printf x"], &["env", "PATH=/bin", "ls", "/usr"]] {
+            let done = bench.exec(words);
+            assert!(done.ends(0).out.ends_with("exit 126\n"), "{done:?}");
+        }
+        let both = Bench::new(user, &["exec=env", "exec=printf"]);
+        is(&both.exec(&["env", "printf", "x"]), "x", "", 0);
+        // A script that names it gets no further either.
+        let folder = bench.directory("scripts");
+        let script = folder.join("script");
+        fs::write(&script, "#!/usr/bin/env python3\nprint('ran')\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        bench.give(&folder);
+        let script = script.display().to_string();
+        let directory = format!("filesystem=read:{}", folder.display());
+        let exec = format!("exec={script}");
+        let one = Bench::new(user, &[&exec, "exec=env", &directory]);
+        one.exec(&[&script]).ends(0).says(&["exit 126\n"]).never_says(&["ran"]);
+    });
+}
+
+#[test]
+fn a_daemon_ends_with_the_call() {
+    everybody(|user| {
+        let bench = Bench::new(user, &["exec=sh", "exec=setsid", "exec=sleep"]);
+        // Every run is looked over for processes that it left behind.
+        for script in ["setsid sh -c 'trap \"\" TERM HUP INT; sleep 300' & exit 3", "(sleep 300 &) & exit 3"] {
+            is(&bench.shell(script), "", "", 3);
+        }
+    });
+}
+
+#[test]
+fn a_signal_ends_a_program() {
+    let bench = Bench::new(User::Root, &["exec=sh", "exec=sleep"]);
+    let mut product = bench.home.product(["plugin", "run", "reach", "exec", "sh", "--", "-c", "sleep 311; exit"]);
+    let mut child = product.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    let sleeps = || {
+        let list = Command::new("ps").args(["-eo", "args"]).output().unwrap().stdout;
+        String::from_utf8_lossy(&list).lines().any(|line| line == "sleep 311")
+    };
+    while !sleeps() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
+    // As whoever started it expects: it ends by that signal itself.
+    assert_eq!(child.wait().unwrap().signal(), Some(nix::sys::signal::Signal::SIGINT as i32));
+    while sleeps() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }

@@ -4,8 +4,10 @@
 
 /// Listed attacks that the product itself stops.
 mod attacks;
-/// Listed attacks that a program of a plugin makes.
+/// Attacks that a program of a plugin makes on the machine.
 mod attacks_by_programs;
+/// Listed attacks on the proxy of a plugin's programs.
+mod attacks_on_proxy;
 /// A subscription runs a command of its plugin with the variables it names, and nothing else.
 mod bound;
 /// Every call of a command reaches the plugin as it was typed, and its output comes back as it was written.
@@ -44,6 +46,8 @@ mod keys;
 mod lifecycle;
 /// The management verbs.
 mod manage;
+/// Programs of a plugin reach the servers that it was granted, and no other.
+mod network;
 /// The policy files bind every install, every grant and every run.
 mod policy;
 /// Listed attacks on signatures and keys.

@@ -16,6 +16,8 @@ pub const CONTROLS: &str = "MIGRAINE_ATTACK_CONTROLS";
 pub enum On {
     /// The whole sandbox.
     All,
+    /// What a policy can allow where namespaces are forbidden.
+    Reduced,
     /// Nothing: what works here is what the sandbox stops.
     Nothing,
     /// The first half: namespaces with the private root, limits, no capabilities.
@@ -32,6 +34,7 @@ impl On {
     fn options(self) -> Vec<&'static str> {
         match self {
             Self::All => Vec::new(),
+            Self::Reduced => vec!["--reduced"],
             Self::Nothing => vec!["--without", "namespaces,rlimits,privileges,landlock,seccomp"],
             Self::Spaces => vec!["--only", "namespaces,rlimits,privileges"],
             Self::Filters => vec!["--only", "landlock,seccomp"],

@@ -175,6 +175,10 @@ impl Attack {
         };
         let all = Arena::new(On::All, user);
         judge(On::All, ", loaded from a copy", true, self.answer, &all.clone().with(&["--copy"]));
+        // It grants nothing that reaches beyond the plugin's own process.
+        if self.stops != Stops::Spaces && !self.reads && !self.on_stream {
+            judge(On::Reduced, "", true, &[], &Arena::new(On::Reduced, user));
+        }
         let outcomes = COLUMNS.map(|on| {
             let must_stop = match on {
                 On::All => true,

@@ -23,6 +23,8 @@ struct Report {
     memory: Option<LimitedBy>,
     steps: Vec<StepReport>,
     acts: Vec<Probe>,
+    /// What was tried in the sandbox of programs that plugins run.
+    program_acts: Vec<Probe>,
     store: Vec<HealthCheck>,
     failure: Option<FailureReport>,
 }
@@ -53,7 +55,8 @@ struct FailureReport {
 }
 
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
-    let Examination { steps, acts, sandbox_user, landlock_abi, load_by, limited_by, failure } = &examine();
+    let Examination { steps, acts, program_acts, sandbox_user, landlock_abi, load_by, limited_by, failure } =
+        &examine();
     let report = Report {
         level: if failure.is_none() { Level::Full } else { Level::Refused },
         kernel: kernel(),
@@ -64,6 +67,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         memory: *limited_by,
         steps: steps.iter().map(StepReport::of).collect(),
         acts: acts.clone(),
+        program_acts: program_acts.clone(),
         store: health(session.place()),
         failure: failure.as_ref().map(|failure| FailureReport::of(failure, steps)),
     };
@@ -102,7 +106,8 @@ impl FailureReport {
 fn text(report: &Report, out: &Out) -> String {
     let level = match report.level {
         Level::Full => "full: every plugin can run, within its grants",
-        Level::Refused => "refused: no plugin can run",
+        Level::Refused if report.acts.is_empty() => "refused: no plugin can run",
+        Level::Refused => "refused: not every plugin can run",
     };
     let load_by = report.load_by.map(|load_by| match load_by {
         LoadBy::Procfs => "through procfs".to_owned(),
@@ -119,10 +124,10 @@ fn text(report: &Report, out: &Out) -> String {
     ];
     let facts = facts.into_iter().filter_map(|(head, value)| Some([head.to_owned(), value?, String::new()]));
     let steps = report.steps.iter().map(|step| [word(step.outcome), step.words.to_owned(), step.detail.clone()]);
-    let acts = report.acts.iter().map(|act| {
+    let line = |act: &Probe| {
         let outcome = if act.refused { act.outcome.clone() } else { format!("NOT REFUSED: {}", act.outcome) };
         [layer(act), act.act.clone(), outcome]
-    });
+    };
     let store = report.store.iter().map(|check| {
         let word = if check.code.is_none() { "ok" } else { "wrong" };
         [word.to_owned(), check.what.to_owned(), check.found.clone()]
@@ -130,7 +135,8 @@ fn text(report: &Report, out: &Out) -> String {
     let sections = [
         section(out, "Sandbox", facts),
         section(out, "Steps", steps),
-        section(out, "What a sandboxed process tried", acts),
+        section(out, "What a sandboxed process tried", report.acts.iter().map(line)),
+        section(out, "What a sandboxed program tried", report.program_acts.iter().map(line)),
         section(out, "Home", store),
     ];
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n")

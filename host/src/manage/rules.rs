@@ -9,11 +9,11 @@ use migraine_plugin_api::{Permission, PermissionKind};
 use serde::Serialize;
 
 use crate::policy::{Capped, Item, LimitCaps, Policy, Request, asks, show_size};
-use crate::runtime::{call_limits, proxy_limits, wall, worker_spec};
+use crate::runtime::{call_limits, proxy_limits, rlimits as rlimits_of, stream_limits, wall, worker_spec};
 use crate::sandbox::CPU_WINDOW;
 use crate::store::Entry;
 use crate::text::safe_line;
-use crate::wire::Limits;
+use crate::wire::{Limits, Rlimits};
 
 /// What a plugin can do when it runs, what it cannot, and how much of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,7 +79,27 @@ fn can(entry: &Entry, grants: &[Permission]) -> Vec<String> {
     };
     let granted = asks(&request).into_iter().filter(|ask| in_force(&ask.item)).map(|ask| ask.words);
     let always = ["use a scratch directory of its own, which is gone when it ends", "keep values under its own name"];
-    granted.chain(always.map(str::to_owned)).collect()
+    let programs = of_programs(grants).into_iter();
+    granted.chain(programs.map(str::to_owned)).chain(always.map(str::to_owned)).collect()
+}
+
+/// What its programs can do by its grants.
+fn of_programs(grants: &[Permission]) -> Vec<&'static str> {
+    let held = |kind: PermissionKind| grants.iter().any(|grant| grant.kind() == kind);
+    if !held(PermissionKind::Exec) {
+        return Vec::new();
+    }
+    let mut words = vec!["let its programs read the system's programs and libraries, and no other file of the system"];
+    if held(PermissionKind::Filesystem) {
+        words.push("let its programs do in the granted directories what it can do itself");
+    }
+    if held(PermissionKind::EnvVars) {
+        words.push("let its programs see the granted variables");
+    }
+    if held(PermissionKind::Network) {
+        words.push("let its programs reach the granted servers, through the proxy that their environment names");
+    }
+    words
 }
 
 fn cannot(grants: &[Permission]) -> Vec<String> {
@@ -92,7 +112,15 @@ fn cannot(grants: &[Permission]) -> Vec<String> {
         "turn data into code",
         "use your terminal",
     ];
-    kinds.filter(|words| !words.is_empty()).chain(always).map(str::to_owned).collect()
+    let mut programs = Vec::new();
+    if held(PermissionKind::Exec) {
+        programs.push("let its programs run another one, or what they wrote");
+        programs.push(match held(PermissionKind::Network) {
+            true => "let its programs connect past the proxy, or wait for connections",
+            false => "let its programs use a network",
+        });
+    }
+    kinds.filter(|words| !words.is_empty()).chain(programs).chain(always).map(str::to_owned).collect()
 }
 
 fn limits(entry: &Entry, policy: &Policy, grants: &[Permission]) -> Vec<Limit> {
@@ -132,7 +160,21 @@ fn all_limits(entry: &Entry, caps: &LimitCaps, grants: &[Permission]) -> Vec<Lin
     ];
     let held = |kind| grants.iter().any(|grant| grant.kind() == kind);
     if held(PermissionKind::Network) {
-        lines.push(line("connections of one call", calls.connections.to_string(), |caps| caps.connections));
+        let own = stream_limits(caps);
+        lines.extend([
+            line("connections of one call", calls.connections.to_string(), |caps| caps.connections),
+            line("connections at a time", own.open.to_string(), |caps| caps.proxy_open),
+            line("bytes over connections in one call", show_size(own.bytes), |caps| caps.proxy_bytes),
+            line("silence of a connection to no local socket", seconds(own.idle), |caps| caps.proxy_idle),
+        ]);
+    }
+    if held(PermissionKind::Exec) {
+        let program = rlimits_of(Rlimits::PROGRAM, caps);
+        lines.extend([
+            line("memory of a program", show_size(program.data), |caps| caps.memory),
+            line("processes of a program", program.threads.to_string(), |caps| caps.processes),
+            line("open files of a program", program.descriptors.to_string(), |caps| caps.descriptors),
+        ]);
     }
     if held(PermissionKind::Network) && held(PermissionKind::Exec) {
         let proxy = proxy_limits(caps);
@@ -193,6 +235,25 @@ mod tests {
         let limit = |what: &str| rules.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
         assert_eq!((limit("memory"), limit("CPU time")), (Some("64 MiB"), Some("10 s in each 30 s")));
         assert_eq!((limit("time of a command"), limit("scratch")), (Some("30 s"), Some("32 MiB")));
+    }
+
+    #[test]
+    fn programs_are_told_of_where_there_are_some() {
+        let rules = |grants: &[&str]| Rules::of(&entry(grants, &json!({})), &Policy::default());
+        let alone = rules(&["exec=git"]);
+        has(&alone.can, "let its programs read the system's programs and libraries, and no other file of the system");
+        has(&alone.cannot, "let its programs use a network");
+        has(&alone.cannot, "let its programs run another one, or what they wrote");
+        let all = rules(&["exec=git", "network=example.com:443", "env_vars=TOKEN", "filesystem=read:/srv"]);
+        has(&all.can, "let its programs reach the granted servers, through the proxy that their environment names");
+        has(&all.can, "let its programs see the granted variables");
+        has(&all.can, "let its programs do in the granted directories what it can do itself");
+        has(&all.cannot, "let its programs connect past the proxy, or wait for connections");
+        let limit = |what: &str| all.limits.iter().find(|limit| limit.what == what).map(|limit| limit.most.as_str());
+        assert_eq!((limit("connections at a time"), limit("connections of one call")), (Some("10"), Some("1024")));
+        assert_eq!((limit("memory of a program"), limit("processes of a program")), (Some("256 MiB"), Some("32")));
+        let without = rules(&["network=example.com:443"]);
+        assert!(!without.can.iter().chain(&without.cannot).any(|words| words.contains("programs")), "{without:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ use crate::sys::signal::INTERRUPTED;
 
 /// How long a wait lasts before the signals are looked at again.
 const SLICE: Duration = Duration::from_millis(100);
+/// How many lookups may be under way: one that nobody waits for any more goes on until the resolver gives up.
+const LOOKUPS_MAX: usize = 16;
 /// How long to wait before a socket is tried again whose queue of new connections is full.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -62,13 +64,47 @@ impl Patience<'_> {
 /// # Errors
 /// The name has none, or the resolver did not answer in time.
 pub(super) fn look_up(name: &str, patience: Patience<'_>) -> io::Result<Vec<IpAddr>> {
+    look_up_by(&LOOKUPS, name, patience, |name| (name, 0).to_socket_addrs().map(Iterator::collect))
+}
+
+/// How many lookups are under way.
+static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them.
+struct Place(&'static AtomicUsize);
+
+impl Place {
+    fn take(lookups: &'static AtomicUsize) -> io::Result<Self> {
+        let taken = lookups.fetch_add(1, Ordering::SeqCst);
+        let place = Self(lookups);
+        if taken < LOOKUPS_MAX {
+            return Ok(place);
+        }
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, format!("{LOOKUPS_MAX} names are being looked up already")))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn look_up_by(
+    lookups: &'static AtomicUsize,
+    name: &str,
+    patience: Patience<'_>,
+    resolve: impl FnOnce(&str) -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> io::Result<Vec<IpAddr>> {
     let (sender, answer) = mpsc::channel();
     let name = name.to_owned();
+    let place = Place::take(lookups)?;
     // getaddrinfo(3) takes no deadline. Its thread holds nothing of the plugin's; where nobody waits for its answer any
     // more, it ends when the resolver gives up.
     std::thread::Builder::new().name("lookup".to_owned()).spawn(move || {
-        let found = (name.as_str(), 0).to_socket_addrs();
-        let _ = sender.send(found.map(|addresses| addresses.map(|address| address.ip()).collect()));
+        let _place = place;
+        let found = resolve(&name);
+        let _ = sender.send(found.map(|addresses| addresses.iter().map(SocketAddr::ip).collect()));
     })?;
     loop {
         match answer.recv_timeout(patience.rest()?.min(SLICE)) {
@@ -197,6 +233,28 @@ mod tests {
         unix(&file, soon()).unwrap();
         listener.accept().unwrap();
         assert!(elsewhere.accept().is_err());
+    }
+
+    #[test]
+    fn lookups_that_hang_are_bounded() {
+        static OWN: AtomicUsize = AtomicUsize::new(0);
+        let (hold, held) = mpsc::channel::<()>();
+        let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+        let over = Patience { until: Instant::now() + Duration::from_millis(5), stop: None };
+        let hang = || {
+            let held = std::sync::Arc::clone(&held);
+            look_up_by(&OWN, "slow.test", over, move |_| {
+                let _ = held.lock().unwrap().recv();
+                Ok(Vec::new())
+            })
+        };
+        let refused =
+            (0..=LOOKUPS_MAX).map(|_| hang().unwrap_err()).find(|error| error.kind() == io::ErrorKind::ResourceBusy);
+        assert_eq!(refused.unwrap().to_string(), "16 names are being looked up already");
+        drop(hold);
+        while OWN.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
 use super::spec::{proxy_limits, rlimits};
 use crate::sandbox::awake::Deadline;
-use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, seal_code};
+use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Traffic, seal_code};
 use crate::text::safe_line;
 use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
 
@@ -112,7 +112,7 @@ impl Side<'_> {
             ..self.limits
         };
         let launcher = self.launchers.for_programs(self.plugin, spec)?;
-        let _proxy = self.proxy(&launcher)?;
+        let proxy = self.proxy(&launcher)?;
         let (output, sink) = collector();
         // No socket of the host's: the programs of a plugin stand in a network namespace of their own, in which nothing is
         // but the way to the proxy.
@@ -122,6 +122,7 @@ impl Side<'_> {
             self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);
             ran
         });
+        self.proxied += proxy.map_or(Traffic::default(), |proxy| proxy.traffic());
         let ran = ran.map_err(|error| match error {
             // The limit is that of all programs of the call, not what those before have left of it.
             SandboxError::Died(Death::Cpu(_)) => SandboxError::Died(Death::Cpu(self.limits.cpu)),

@@ -17,10 +17,11 @@ use super::launchers::Launchers;
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
 use super::spec::{at_most, call_limits, worker_spec};
+use super::streams::Streams;
 use super::wall;
 use crate::ids::PluginName;
 use crate::sandbox::awake::{self, Deadline};
-use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Worker};
+use crate::sandbox::{CallLimits, CallUsage, Death, SandboxError, Stray, StraySink, Traffic, Worker};
 use crate::store::{Home, Problem, ProblemKind};
 use crate::wire::{Kind, Limits, LoadBody};
 
@@ -50,6 +51,7 @@ pub struct Host {
     settings: Settings,
     data: Data,
     launchers: Launchers,
+    streams: Streams,
     admitted: BTreeMap<PluginName, Arc<Admitted>>,
     workers: BTreeMap<PluginName, Worker>,
     breakdowns: BTreeMap<PluginName, u32>,
@@ -67,6 +69,7 @@ impl Host {
             settings,
             data: Data::new(),
             launchers: Launchers::new(places),
+            streams: Streams::default(),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
@@ -154,8 +157,11 @@ impl Host {
             caller: Some(worker.caller()),
             ..self.side(plugin, Some(&admitted), &rest)
         };
+        self.streams.begin(plugin);
         let outcome = worker.call(request.kind, request.body, request.raw, &rest, &mut side);
-        self.settings.voice.used(plugin, &worker.usage());
+        let mut traffic = Traffic { connections: side.connections.into(), bytes: self.streams.moved(plugin) };
+        traffic += side.proxied;
+        self.settings.voice.used(plugin, &CallUsage { traffic, ..worker.usage() });
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
@@ -276,6 +282,8 @@ impl Host {
             let mut side = Side { caller: Some(worker.caller()), ..self.side(&plugin, admitted.as_deref(), &limits) };
             worker.dismiss(GRACE, &mut side);
         }
+        // What they wrote last is still passed on.
+        self.streams.clear();
         self.launchers.clear();
     }
 
@@ -322,6 +330,8 @@ impl Host {
             filters: Filters::default(),
             upstream: proxy,
             connections: 0,
+            streams: &self.streams,
+            proxied: Traffic::default(),
             limits: *limits,
             launchers: &self.launchers,
             caller: None,

@@ -16,6 +16,7 @@ mod proxy;
 mod services;
 mod settings;
 mod spec;
+mod streams;
 mod upstream;
 pub mod wall;
 
@@ -24,4 +25,4 @@ pub use host::Host;
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;
-pub use spec::{call_limits, proxy_limits, worker_spec};
+pub use spec::{call_limits, proxy_limits, rlimits, stream_limits, worker_spec};

@@ -14,11 +14,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::broker::{self, Route};
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::spec::stream_limits;
+use super::streams::{Ends, Streams};
+use crate::code::Code;
 use crate::controls::{Check, makes};
 use crate::ids::PluginName;
 use crate::policy::{Capped, Endpoint, EndpointError, LimitCaps};
 use crate::sandbox::awake::Deadline;
-use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream};
+use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream, Traffic};
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
 
@@ -88,6 +91,10 @@ pub(super) struct Side<'a> {
     pub(super) upstream: Option<&'a Endpoint>,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
+    /// The streams of all plugins.
+    pub(super) streams: &'a Streams,
+    /// What went through the proxy in this call.
+    pub(super) proxied: Traffic,
     /// The limits of the call.
     pub(super) limits: CallLimits,
     pub(super) launchers: &'a Launchers,
@@ -212,17 +219,25 @@ impl Side<'_> {
             PluginError::new(ErrorKind::Invalid, format!("`{}` is not an endpoint: {error}", safe_line(asked)))
         };
         let endpoint: Endpoint = asked.parse().map_err(invalid)?;
-        let most = self.limits.connections;
-        if self.connections >= most {
-            let message = format!("a call may make {most} connections, and these were made");
-            return Err(PluginError::failed(message).with_help("use a connection for more than one request"));
+        let limits = stream_limits(&self.caps);
+        if let Err(line) = self.streams.admit(self.plugin, self.connections, &limits) {
+            self.voice.audit(self.plugin, &format!("{}: {line}", Code::LimitNetwork));
+            return Err(PluginError::failed(line).with_help("use a connection for more than one request, and close it"));
         }
         let route = Route { until: self.until, upstream: self.upstream, stop: None };
         match broker::connect(self.permissions, &endpoint, route) {
-            Ok(stream) => {
+            Ok(server) => {
                 self.connections += 1;
                 self.voice.granted(self.plugin, &format!("connected to `{endpoint}`"));
-                Ok(stream)
+                let caller = self.caller.clone().ok_or_else(|| PluginError::failed("no worker is called"))?;
+                let ends = Ends {
+                    plugin: self.plugin,
+                    endpoint: &endpoint,
+                    limits,
+                    voice: self.voice,
+                    end: Box::new(move |death| caller.end(death)),
+                };
+                self.streams.serve(server, ends).map_err(|error| PluginError::failed(error.to_string()))
             }
             Err(error) => match error.missing() {
                 Some(missing) => Err(self.denied(&missing, error.to_string())),

@@ -6,7 +6,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 
 use crate::policy::LimitCaps;
 use crate::sandbox::CallLimits;
-use crate::wire::{Limits, ProxyLimits, Rlimits, WorkerSpec};
+use crate::wire::{ConnectionLimits, Limits, Rlimits, WorkerSpec};
 
 /// The worker of a plugin with these grants.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn worker_spec(grants: &[Permission], caps: &LimitCaps) -> WorkerSpec {
 
 /// The limits of a worker.
 #[must_use]
-pub(super) fn rlimits(of_kind: Rlimits, caps: &LimitCaps) -> Rlimits {
+pub fn rlimits(of_kind: Rlimits, caps: &LimitCaps) -> Rlimits {
     Rlimits {
         data: least(of_kind.data, caps.memory),
         descriptors: least(of_kind.descriptors, caps.descriptors),
@@ -45,14 +45,23 @@ pub fn call_limits(of_kind: &Limits, caps: &LimitCaps) -> CallLimits {
 
 /// The limits of the proxy for a program.
 #[must_use]
-pub fn proxy_limits(caps: &LimitCaps) -> ProxyLimits {
-    let limits = ProxyLimits::PROGRAM;
-    ProxyLimits {
+pub fn proxy_limits(caps: &LimitCaps) -> ConnectionLimits {
+    capped(&ConnectionLimits::PROGRAM, caps)
+}
+
+/// The limits of the streams that a plugin holds itself; what caps the proxy caps these as well.
+#[must_use]
+pub fn stream_limits(caps: &LimitCaps) -> ConnectionLimits {
+    capped(&ConnectionLimits::PLUGIN, caps)
+}
+
+fn capped(limits: &ConnectionLimits, caps: &LimitCaps) -> ConnectionLimits {
+    ConnectionLimits {
         open: caps.proxy_open.and_then(|cap| usize::try_from(cap).ok()).map_or(limits.open, |cap| limits.open.min(cap)),
-        connections: count(limits.connections, caps.connections),
+        all: count(limits.all, caps.connections),
         bytes: least(limits.bytes, caps.proxy_bytes),
         idle: at_most(limits.idle, caps.proxy_idle),
-        ..limits
+        ..*limits
     }
 }
 
@@ -78,7 +87,7 @@ mod tests {
     fn a_cap_lowers_and_never_raises() {
         let none = LimitCaps::default();
         assert_eq!(rlimits(Rlimits::NATIVE, &none), Rlimits::NATIVE);
-        assert_eq!(proxy_limits(&none), ProxyLimits::PROGRAM);
+        assert_eq!(proxy_limits(&none), ConnectionLimits::PROGRAM);
         let [low, high] = [1, u64::MAX].map(|cap| {
             let all = LimitCaps::KEYS.iter().map(|key| format!("\"{key}\":{}", cap.clamp(1 << 16, (1 << 31) - 1)));
             let text = format!("{{{}}}", all.collect::<Vec<_>>().join(","));
@@ -86,7 +95,7 @@ mod tests {
             caps
         });
         assert_eq!(rlimits(Rlimits::SCRIPT, &high), Rlimits::SCRIPT);
-        assert_eq!(proxy_limits(&high), ProxyLimits::PROGRAM);
+        assert_eq!(proxy_limits(&high), ConnectionLimits::PROGRAM);
         let lowered = rlimits(Rlimits::NATIVE, &low);
         for lowered in [lowered.data, lowered.file_size, lowered.scratch] {
             assert_eq!(lowered, 1 << 16);
@@ -111,6 +120,6 @@ mod tests {
         assert_eq!((calls.output, calls.log, calls.services, calls.connections), (6, 7, 8, 9));
         assert_eq!(calls.cpu, Duration::from_secs(2));
         let proxy = proxy_limits(&low);
-        assert_eq!((proxy.open, proxy.connections, proxy.bytes, proxy.idle.as_secs()), (1, 9, 11, 12));
+        assert_eq!((proxy.open, proxy.all, proxy.bytes, proxy.idle.as_secs()), (1, 9, 11, 12));
     }
 }

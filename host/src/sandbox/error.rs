@@ -31,6 +31,8 @@ pub enum Death {
     Log(u64),
     /// More host calls than allowed.
     Calls(u64),
+    /// More bytes over the connections of one call than allowed.
+    Traffic(u64),
     /// Failed after a process or thread was refused it.
     Processes {
         /// How many it may have.
@@ -85,6 +87,7 @@ impl Death {
             Self::Output(_) | Self::Log(_) => Code::LimitOutput,
             Self::Processes { .. } => Code::LimitProcesses,
             Self::Calls(_) => Code::LimitCalls,
+            Self::Traffic(_) => Code::LimitNetwork,
             Self::Message(_) => Code::LimitMessage,
             Self::Refused(_) | Self::ForeignCall => Code::SandboxViolation,
             Self::Signal(_) => Code::PluginCrashed,
@@ -105,6 +108,7 @@ impl fmt::Display for Death {
             Self::Log(limit) => write!(f, "logged more than {} KiB in one call", limit >> 10),
             Self::Processes { limit, said } => write!(f, "reached its limit of {limit} processes and threads: {said}"),
             Self::Calls(limit) => write!(f, "made more than {limit} host calls in one call"),
+            Self::Traffic(limit) => write!(f, "moved more than {} MiB over its connections in one call", limit >> 20),
             Self::Message(size) => write!(f, "answered with {size} bytes, more than the {BODY_MAX} of a message"),
             Self::Refused(call) => write!(f, "made the system call {}, which no plugin may make", call.name),
             Self::ForeignCall => f.write_str("made a system call of a foreign interface (32-bit or x32)"),

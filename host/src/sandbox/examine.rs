@@ -14,7 +14,7 @@ use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use super::stage::{SELF_CHECK, Stage};
 use super::worker::{HostSide, Stream, Worker};
-use crate::wire::{FailedStep, LauncherSpec, Layer, LoadBy, Probe, Rlimits, SealReport, WorkerSpec};
+use crate::wire::{FailedStep, LauncherSpec, Layer, LoadBy, Probe, Programs, Rlimits, SealReport, WorkerSpec};
 
 /// What was found out.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Examination {
     pub steps: Vec<Step>,
     /// Each forbidden act that the worker tried.
     pub acts: Vec<Probe>,
+    /// Each that a worker for programs tried, which is otherwise allowed nothing but the way to the proxy.
+    pub program_acts: Vec<Probe>,
     /// The user id that workers have outside of their namespace.
     pub sandbox_user: Option<u32>,
     /// The kernel's version of Landlock.
@@ -64,13 +66,15 @@ pub enum Outcome {
 #[must_use]
 pub fn examine() -> Examination {
     let mut found = Found::default();
-    let failure = found.build().err();
+    let native = found.build();
+    let programs = native.and_then(|()| of_programs());
+    let (program_acts, failure) = programs.map_or_else(|error| (Vec::new(), Some(error)), |acts| (acts, None));
     let Found { load_by, sandbox_user, limited_by, seal, kill } = found;
     let landlock_abi = seal.as_ref().map(|seal| seal.landlock_abi);
     let mut acts = seal.map(|seal| seal.probes).unwrap_or_default();
     acts.extend(kill);
     let mut examination =
-        Examination { steps: Vec::new(), acts, sandbox_user, landlock_abi, load_by, limited_by, failure };
+        Examination { steps: Vec::new(), acts, program_acts, sandbox_user, landlock_abi, load_by, limited_by, failure };
     examination.steps = Stage::ALL.into_iter().map(|stage| examination.step(stage)).collect();
     examination
 }
@@ -104,6 +108,16 @@ impl Found {
         }
         Err(SandboxError::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None }))
     }
+}
+
+/// What a worker for programs tries, where not one is granted.
+fn of_programs() -> Result<Vec<Probe>, SandboxError> {
+    let spec = LauncherSpec { programs: Programs::Only(Vec::new()), listens: true, ..LauncherSpec::default() };
+    let launcher = Arc::new(Launcher::start(&spec)?);
+    let input = seal_code(b"").map_err(SandboxError::Start)?;
+    let spec = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false };
+    let worker = launcher.spawn(&spec, &input, Arc::new(|_| {}))?;
+    Ok(worker.seal().probes.clone())
 }
 
 /// The one act that is answered with the end of whoever tries it.

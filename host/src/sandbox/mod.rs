@@ -23,5 +23,5 @@ pub use examine::{Examination, Outcome, Step, examine};
 pub use launcher::Launcher;
 pub use run::Caller;
 pub use stage::Stage;
-pub use usage::CallUsage;
+pub use usage::{CallUsage, Traffic};
 pub use worker::{CallLimits, HostSide, Stream, Usage, Worker};

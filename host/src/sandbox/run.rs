@@ -23,6 +23,13 @@ impl fmt::Debug for Caller {
     }
 }
 
+impl Caller {
+    /// Ends the worker, which broke a limit.
+    pub fn end(&self, death: Death) {
+        self.0.kill(Some(death));
+    }
+}
+
 impl Worker {
     /// A handle on this worker, for what is started in the course of its calls.
     #[must_use]

@@ -18,6 +18,24 @@ pub struct CallUsage {
     pub bytes_out: u64,
     /// Host calls and log lines.
     pub services: u64,
+    /// What went over connections, the plugin's own and those of its programs.
+    pub traffic: Traffic,
+}
+
+/// What went over connections of a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Connections that were asked for.
+    pub connections: u64,
+    /// Bytes, both ways.
+    pub bytes: u64,
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.bytes += other.bytes;
+    }
 }
 
 /// A length in memory as a count of bytes.
@@ -27,9 +45,13 @@ pub(super) fn length(bytes: usize) -> u64 {
 
 impl fmt::Display for CallUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { wall, cpu, peak_kib, bytes_in, bytes_out, services } = self;
+        let Self { wall, cpu, peak_kib, bytes_in, bytes_out, services, traffic } = self;
         let (wall, cpu) = (wall.as_secs_f64(), cpu.as_secs_f64());
         write!(f, "{wall:.3} s, {cpu:.3} s of CPU time, {peak_kib} KiB of memory at most, ")?;
-        write!(f, "{bytes_in} bytes in, {bytes_out} bytes out, {services} host calls")
+        write!(f, "{bytes_in} bytes in, {bytes_out} bytes out, {services} host calls")?;
+        match traffic {
+            Traffic { connections: 0, .. } => Ok(()),
+            Traffic { connections, bytes } => write!(f, ", {connections} connections with {bytes} bytes"),
+        }
     }
 }

@@ -26,8 +26,7 @@ pub struct Limits {
     pub log: u64,
     /// What it may print on each of its own descriptors during one call, in bytes: it is shown line by line.
     pub output: u64,
-    /// Connections that one call may ask for: what it can put on the other end. When one that was passed is closed
-    /// cannot be seen from the host, so those that are open are not counted; descriptors bound them.
+    /// Connections that one call may ask for: what it can put on the other end.
     pub connections: u32,
 }
 
@@ -39,7 +38,7 @@ impl Limits {
         services: 100_000,
         log: 1 << 20,
         output: 1 << 20,
-        connections: 1024,
+        connections: ConnectionLimits::PLUGIN.all,
     };
     /// A plugin that is a script: its interpreter starts slowly and counts as its own.
     pub const SCRIPT: Self = Self { rlimits: Rlimits::SCRIPT, cpu: Duration::from_secs(30), ..Self::NATIVE };
@@ -87,28 +86,27 @@ impl Rlimits {
     pub const PROGRAM: Self = Self { address_space: 4 << 30, descriptors: 64, threads: 32, ..Self::SCRIPT };
 }
 
-/// Limits of the proxy that programs reach the network through: of one run of a program, with all that it starts.
+/// Limits of connections: of those that a plugin makes itself, in one call, or of those that go through the proxy, in one
+/// run of a program with all that it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProxyLimits {
+pub struct ConnectionLimits {
     /// Connections at a time: each costs a thread of the host.
     pub open: usize,
-    /// Connections in all, as many as a plugin's own.
-    pub connections: u32,
+    /// Connections in all: each costs whoever is at the other end.
+    pub all: u32,
     /// Bytes of all connections, both ways: more than a tool's usual download, less than what fills a disk.
     pub bytes: u64,
-    /// How long a connection may be silent: servers and proxies everywhere close those that are for as long.
+    /// How long a connection over a network may be silent: servers and proxies close those that are. A local socket may
+    /// be for ever: whoever follows events or a log waits for what may never come.
     pub idle: Duration,
-    /// How long a client may take to say what it wants: a program says it in one piece.
+    /// How long a client of the proxy may take to say what it wants: a program says it in one piece.
     pub request: Duration,
 }
 
-impl ProxyLimits {
-    /// What every program has.
-    pub const PROGRAM: Self = Self {
-        open: 10,
-        connections: Limits::NATIVE.connections,
-        bytes: 1 << 30,
-        idle: Duration::from_secs(60),
-        request: Duration::from_secs(10),
-    };
+impl ConnectionLimits {
+    /// Of every program.
+    pub const PROGRAM: Self =
+        Self { open: 10, all: 1024, bytes: 1 << 30, idle: Duration::from_secs(60), request: Duration::from_secs(10) };
+    /// Of every plugin: it may keep a connection over the time between two calls.
+    pub const PLUGIN: Self = Self { idle: Duration::from_secs(300), ..Self::PROGRAM };
 }

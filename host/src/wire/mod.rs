@@ -15,6 +15,6 @@ pub use control::{
     LauncherSpec, Layers, Level, LoadBy, PROXY_PORT, Refused, ToLauncher, WorkerSpec,
 };
 pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX, WireError, write_frame};
-pub use limits::{CPU_WINDOW, Limits, ProxyLimits, Rlimits, WALL, WALL_SECONDS};
+pub use limits::{CPU_WINDOW, ConnectionLimits, Limits, Rlimits, WALL, WALL_SECONDS};
 pub use message::{Layer, LoadBody, LoadFailure, LoadedBody, Probe, SealReport, Variable};
 pub use program::{PROGRAMS_MAX, Programs, RanBody, RunBody};

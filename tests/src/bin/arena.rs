@@ -24,7 +24,7 @@ use migraine_host::runtime::{CallError, Gate, Host, Proxy, Settings, Voice, prox
 use migraine_host::sandbox::{CallLimits, CallUsage, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
 use migraine_host::store::Home;
 use migraine_host::wire::{
-    Directory, Kind, LauncherSpec, Layers, LoadBody, LoadBy, Programs, ProxyLimits, Rlimits, WorkerSpec,
+    ConnectionLimits, Directory, Kind, LauncherSpec, Layers, Level, LoadBody, LoadBy, Programs, Rlimits, WorkerSpec,
 };
 use migraine_plugin_api::{ErrorKind, LogLevel, PluginError};
 use nix::sys::signal::{Signal, kill};
@@ -100,6 +100,9 @@ struct Args {
     /// A directory that the workers may change.
     #[arg(long)]
     write: Vec<PathBuf>,
+    /// Builds the reduced sandbox.
+    #[arg(long)]
+    reduced: bool,
     /// Prints what limits memory and processes.
     #[arg(long)]
     limited_by: bool,
@@ -268,6 +271,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         directories: args.directories(),
         programs: Programs::None,
         listens: args.listens || !args.proxied.is_empty(),
+        level: if args.reduced { Level::Reduced } else { Level::Full },
         layers: args.layers(),
     })?);
     if !args.proxied.is_empty() {
@@ -414,7 +418,7 @@ fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let permissions = args.proxied.iter().map(|scope| format!("network={scope}").parse());
     let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
     let plugin = "arena".parse().context("a name")?;
-    let (voice, limits) = (Arc::new(Loud), ProxyLimits::PROGRAM);
+    let (voice, limits) = (Arc::new(Loud), ConnectionLimits::PROGRAM);
     let gate = Gate { plugin, permissions, capped: Vec::new(), voice, upstream: None, until: None, limits };
     let _proxy = Proxy::serve(listener, gate).context("serve the proxy")?;
     let mut inside = Command::new("nsenter");

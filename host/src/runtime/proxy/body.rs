@@ -8,7 +8,7 @@ const DIGITS_MAX: u32 = 15;
 
 /// What is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Body(Left);
+pub(in crate::runtime) struct Body(Left);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {

@@ -30,7 +30,7 @@ const NOT_PASSED_ON: [&str; 9] = [
 /// Why bytes are no request that the proxy takes. Holds nothing of the bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Malformed(pub(super) String);
+pub(in crate::runtime) struct Malformed(pub(super) String);
 
 /// What a client asks for.
 #[derive(Debug, PartialEq, Eq)]

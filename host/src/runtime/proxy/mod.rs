@@ -6,10 +6,10 @@ mod acceptor;
 mod answer;
 mod body;
 mod http;
-mod relay;
+pub(super) mod relay;
 mod session;
 mod socks;
-mod stop;
+pub(super) mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +26,9 @@ use super::services::Voice;
 use crate::code::Code;
 use crate::ids::PluginName;
 use crate::policy::{Capped, Endpoint};
+use crate::sandbox::Traffic;
 use crate::sandbox::awake::Deadline;
-use crate::wire::{PROXY_PORT, ProxyLimits};
+use crate::wire::{ConnectionLimits, PROXY_PORT};
 
 /// What a proxy judges by, and whom it tells.
 #[derive(Clone)]
@@ -45,7 +46,7 @@ pub struct Gate {
     /// When nobody is connected any more, if there is such a time.
     pub until: Option<Deadline>,
     /// What its clients may use.
-    pub limits: ProxyLimits,
+    pub limits: ConnectionLimits,
 }
 
 impl std::fmt::Debug for Gate {
@@ -73,8 +74,8 @@ impl Shared {
     fn admit(&self, open: usize) -> Result<(), String> {
         let limits = &self.gate.limits;
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-        let line = if asked >= limits.connections {
-            format!("a program may make {} connections through the proxy, and these were made", limits.connections)
+        let line = if asked >= limits.all {
+            format!("a program may make {} connections through the proxy, and these were made", limits.all)
         } else if self.moved.load(Ordering::Relaxed) > limits.bytes {
             self.spent()
         } else if open >= limits.open {
@@ -83,7 +84,7 @@ impl Shared {
             return Ok(());
         };
         // What comes after the last is not recorded one by one: there could be any number of them.
-        if asked <= limits.connections {
+        if asked <= limits.all {
             self.audit(Code::LimitNetwork, &line);
         }
         Err(line)
@@ -117,6 +118,13 @@ impl Proxy {
         let run = move || acceptor::run(&listener, &its);
         let acceptor = std::thread::Builder::new().name("proxy".to_owned()).spawn(run)?;
         Ok(Self { shared, acceptor: Some(acceptor) })
+    }
+
+    /// What its clients have used so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let connections = self.shared.asked.load(Ordering::Relaxed);
+        Traffic { connections: u64::from(connections), bytes: self.shared.moved.load(Ordering::Relaxed) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::body::Body;
 use super::http::Malformed;
@@ -14,10 +14,12 @@ use super::stop::Stop;
 
 /// Bytes that are read at once, for each direction.
 const PIECE: usize = 16 * 1024;
+/// How long a server may take for the last words of a client that is gone.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why it is over.
 #[derive(Debug)]
-pub(super) enum End {
+pub(in crate::runtime) enum End {
     /// Both sides have said everything, or one of them is gone.
     Done,
     /// Nobody said anything for too long.
@@ -31,12 +33,13 @@ pub(super) enum End {
 }
 
 /// What bounds a relay.
-pub(super) struct Bounds<'a> {
-    pub(super) idle: Duration,
+pub(in crate::runtime) struct Bounds<'a> {
+    /// How long nobody may say anything, if there is such a time.
+    pub(in crate::runtime) idle: Option<Duration>,
     /// What all relays of the proxy may move, in bytes, and have moved.
-    pub(super) bytes: u64,
-    pub(super) moved: &'a AtomicU64,
-    pub(super) stop: &'a Stop,
+    pub(in crate::runtime) bytes: u64,
+    pub(in crate::runtime) moved: &'a AtomicU64,
+    pub(in crate::runtime) stop: &'a Stop,
 }
 
 /// One way of a relay.
@@ -86,19 +89,38 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
+    /// Moves what is there now and can be written now.
+    fn finish(&mut self) {
+        while self.write().is_ok() && self.reads() && self.read().is_ok_and(|count| count > 0) {}
+    }
+
     fn give_up(&mut self) {
         self.waiting.clear();
         (self.ended, self.closed) = (true, true);
     }
 }
 
+/// Whether nobody reads from the other end of a stream any more, nor writes to it.
+pub(in crate::runtime) fn has_hung_up(stream: &TcpStream) -> bool {
+    let mut fds = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    let ready = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+    ready && fds[0].revents().is_some_and(|events| events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
+}
+
 fn is_early(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
+fn events(reads: bool, writes: bool) -> PollFlags {
+    let mut events = PollFlags::empty();
+    events.set(PollFlags::POLLIN, reads);
+    events.set(PollFlags::POLLOUT, writes);
+    events
+}
+
 /// Copies both ways between streams that do not block. With a body, the client sends that and nothing else, and the
 /// server's end is the end; without one, whatever either sends.
-pub(super) fn relay(
+pub(in crate::runtime) fn relay(
     (client, to_client): (&TcpStream, Vec<u8>),
     (server, to_server): (&TcpStream, Vec<u8>),
     mut body: Option<Body>,
@@ -106,13 +128,22 @@ pub(super) fn relay(
 ) -> End {
     let mut up = Flow::new(client, server, to_server);
     let mut down = Flow::new(server, client, to_client);
+    let mut is_gone = false;
     loop {
         // A server that is gone may have said why before.
         if up.write().is_err() {
             up.give_up();
         }
         if down.write().is_err() {
+            if body.is_none() {
+                up.finish();
+            }
             return End::Done;
+        }
+        // Only then: what it said last is still read.
+        if up.ended && !down.closed && has_hung_up(client) {
+            is_gone = true;
+            down.give_up();
         }
         if down.ended && down.waiting.is_empty() && !down.closed {
             down.closed = true;
@@ -125,22 +156,27 @@ pub(super) fn relay(
         if down.closed && (up.closed || body.is_some()) {
             return End::Done;
         }
-        let events = |reads: bool, writes: bool| {
-            let mut events = PollFlags::empty();
-            events.set(PollFlags::POLLIN, reads);
-            events.set(PollFlags::POLLOUT, writes);
-            events
-        };
         let wanted = [
             (client.as_fd(), events(up.reads(), !down.waiting.is_empty())),
             (server.as_fd(), events(down.reads(), !up.waiting.is_empty())),
         ];
-        // One that nothing is wanted of would end the wait again and again once it is gone.
-        let wanted: Vec<_> = wanted.into_iter().filter(|(_, events)| !events.is_empty()).collect();
-        match bounds.stop.wait(&wanted, Some(bounds.idle)) {
+        // One that nothing is wanted of would end the wait again and again once it is gone; a client's end is news.
+        let is_news = [up.ended && !down.closed, false];
+        let wanted = wanted.into_iter().zip(is_news).filter(|((_, events), is_news)| !events.is_empty() || *is_news);
+        let wanted: Vec<_> = wanted.map(|(wanted, _)| wanted).collect();
+        let patience =
+            if is_gone { Some(bounds.idle.map_or(LAST_WORDS, |idle| idle.min(LAST_WORDS))) } else { bounds.idle };
+        match bounds.stop.wait(&wanted, patience) {
             Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && is_gone => return End::Done,
             Err(error) if error.kind() == io::ErrorKind::TimedOut => return End::Idle,
-            Err(_) => return End::Stopped,
+            Err(_) => {
+                // What a client sent before its own end would have arrived without the host in between.
+                if body.is_none() {
+                    up.finish();
+                }
+                return End::Stopped;
+            }
         }
         let mut moved = 0;
         if up.reads() {

@@ -159,7 +159,7 @@ impl<'a> Session<'a> {
         let _ = server.set_nodelay(true);
         let limits = &self.shared.gate.limits;
         let bounds =
-            Bounds { idle: limits.idle, bytes: limits.bytes, moved: &self.shared.moved, stop: &self.shared.stop };
+            Bounds { idle: Some(limits.idle), bytes: limits.bytes, moved: &self.shared.moved, stop: &self.shared.stop };
         match relay((self.client, to_client), (server, to_server), body, &bounds) {
             End::Stopped => Err(io::ErrorKind::Interrupted.into()),
             End::Done => self.part(b""),

@@ -11,25 +11,25 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// Asked for once, never taken back.
 #[derive(Debug)]
-pub(super) struct Stop {
+pub(in crate::runtime) struct Stop {
     asked: AtomicBool,
     /// Readable from then on.
     bell: EventFd,
 }
 
 impl Stop {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::runtime) fn new() -> io::Result<Self> {
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         Ok(Self { asked: AtomicBool::new(false), bell })
     }
 
-    pub(super) fn ask(&self) {
+    pub(in crate::runtime) fn ask(&self) {
         self.asked.store(true, Ordering::SeqCst);
         // It can only fail where the bell rings already.
         let _ = self.bell.write(1);
     }
 
-    pub(super) fn flag(&self) -> &AtomicBool {
+    pub(in crate::runtime) fn flag(&self) -> &AtomicBool {
         &self.asked
     }
 
@@ -37,7 +37,11 @@ impl Stop {
     ///
     /// # Errors
     /// `TimedOut`; `Interrupted` once the end was asked for.
-    pub(super) fn wait(&self, wanted: &[(BorrowedFd<'_>, PollFlags)], time: Option<Duration>) -> io::Result<()> {
+    pub(in crate::runtime) fn wait(
+        &self,
+        wanted: &[(BorrowedFd<'_>, PollFlags)],
+        time: Option<Duration>,
+    ) -> io::Result<()> {
         let until = time.map(|time| Instant::now() + time);
         let mut fds = vec![PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
         fds.extend(wanted.iter().map(|(fd, events)| PollFd::new(*fd, *events)));

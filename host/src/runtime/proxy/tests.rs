@@ -4,6 +4,7 @@ mod clients;
 mod hostile;
 mod limits;
 mod secure;
+mod upstream;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +18,7 @@ use super::{Gate, Proxy, proxy_variables};
 use crate::ids::PluginName;
 use crate::runtime::Voice;
 use crate::sandbox::CallUsage;
-use crate::wire::{PROXY_PORT, ProxyLimits};
+use crate::wire::{ConnectionLimits, PROXY_PORT};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,10 +67,10 @@ struct Served {
 }
 
 fn serve(scopes: &[&str]) -> Served {
-    serve_within(scopes, ProxyLimits::PROGRAM)
+    serve_within(scopes, ConnectionLimits::PROGRAM)
 }
 
-fn serve_within(scopes: &[&str], limits: ProxyLimits) -> Served {
+fn serve_within(scopes: &[&str], limits: ConnectionLimits) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let records = Arc::new(Records::default());
@@ -77,7 +78,7 @@ fn serve_within(scopes: &[&str], limits: ProxyLimits) -> Served {
     Served { proxy, at, records }
 }
 
-fn gate(scopes: &[&str], limits: ProxyLimits, records: &Arc<Records>) -> Gate {
+fn gate(scopes: &[&str], limits: ConnectionLimits, records: &Arc<Records>) -> Gate {
     let permissions: Vec<Permission> = scopes.iter().map(|scope| format!("network={scope}").parse().unwrap()).collect();
     let voice = Arc::clone(records) as Arc<dyn Voice>;
     Gate {

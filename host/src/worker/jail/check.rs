@@ -4,9 +4,10 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -15,7 +16,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::{Common, StepError, at};
 use crate::sys;
-use crate::wire::{Directory, Layer, Probe};
+use crate::wire::{Directory, Layer, PROXY_PORT, Probe, Programs};
 
 /// A name that nobody uses.
 const PROBE: &str = ".migraine-probe";
@@ -38,6 +39,13 @@ fn run_own() -> io::Result<()> {
     let started = Command::new(Path::new(".").join(PROBE)).spawn();
     fs::remove_file(PROBE)?;
     started.map(drop)
+}
+
+/// Tries to run a program of the system that was not granted.
+fn run_another(granted: &[PathBuf]) -> Option<io::Result<()>> {
+    let others = ["/usr/bin/env", "/usr/bin/true", "/usr/bin/id"].map(Path::new);
+    let other = others.into_iter().find(|other| other.exists() && !granted.iter().any(|file| file == other))?;
+    Some(Command::new(other).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(drop))
 }
 
 /// Tries to make a socket.
@@ -120,6 +128,19 @@ pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
     }
     if programs.are_run() {
         tried.act(Layer::Landlock, "run what was written", run_own());
+    }
+    if let Programs::Only(granted) = programs
+        && let Some(ended) = run_another(granted)
+    {
+        tried.act(Layer::Landlock, "run another program", ended);
+    }
+    if layers.namespaces && common.listens {
+        let other = TcpStream::connect((Ipv4Addr::LOCALHOST, PROXY_PORT + 1));
+        tried.act(Layer::Namespaces, "connect past the proxy", other);
+    }
+    if layers.seccomp && common.listens {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        tried.act(Layer::Seccomp, "wait for connections", taken);
     }
     if layers.seccomp {
         let named = format!("mode {seccomp}");

@@ -9,7 +9,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::{CURL, Ran, Records, Site, gate, serve};
 use crate::runtime::proxy::{Proxy, proxy_variables};
-use crate::wire::ProxyLimits;
+use crate::wire::ConnectionLimits;
 use crate::worker::listen_inside;
 
 #[test]
@@ -159,7 +159,7 @@ fn it_is_the_only_way_out_of_a_namespace() {
     let records = Arc::new(Records::default());
     let listener = TcpListener::from(made.recv().unwrap());
     let at = listener.local_addr().unwrap();
-    let _proxy = Proxy::serve(listener, gate(&[&site.by_name()], ProxyLimits::PROGRAM, &records)).unwrap();
+    let _proxy = Proxy::serve(listener, gate(&[&site.by_name()], ConnectionLimits::PROGRAM, &records)).unwrap();
     assert_eq!(inside.join().unwrap(), "GET / HTTP/1.1 and 0 bytes\n");
     // Nobody else sees it.
     assert!(std::net::TcpStream::connect(at).is_err());

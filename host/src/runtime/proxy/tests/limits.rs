@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{Served, Site, rest, serve, serve_within};
-use crate::wire::ProxyLimits;
+use crate::wire::ConnectionLimits;
 
 /// Long enough for a slow machine to do what must be done before it, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ fn the_eleventh_connection_is_refused() {
 #[test]
 fn who_says_nothing_loses_its_place() {
     let site = Site::start();
-    let served = serve_within(&[&site.by_name()], ProxyLimits { request: SHORT, ..ProxyLimits::PROGRAM });
+    let served = serve_within(&[&site.by_name()], ConnectionLimits { request: SHORT, ..ConnectionLimits::PROGRAM });
     for stream in &mut half_open(&served) {
         assert_eq!(rest(stream), "");
     }
@@ -48,7 +48,7 @@ fn who_says_nothing_loses_its_place() {
 // covers: A55
 #[test]
 fn a_thousand_half_open_connections_are_all_there_are() {
-    let served = serve_within(&["localhost:1"], ProxyLimits { connections: 1000, ..ProxyLimits::PROGRAM });
+    let served = serve_within(&["localhost:1"], ConnectionLimits { all: 1000, ..ConnectionLimits::PROGRAM });
     let half_open: Vec<TcpStream> = (0..1000)
         .map(|index| {
             let mut stream = served.connect();
@@ -85,7 +85,7 @@ fn endless() -> String {
 #[test]
 fn an_endless_answer_is_cut() {
     let endpoint = endless();
-    let served = serve_within(&[&endpoint], ProxyLimits { bytes: 8 << 20, ..ProxyLimits::PROGRAM });
+    let served = serve_within(&[&endpoint], ConnectionLimits { bytes: 8 << 20, ..ConnectionLimits::PROGRAM });
     let mut stream = served.connect();
     let url = format!("http://{endpoint}/");
     write!(stream, "GET {url} HTTP/1.0\r\n\r\n").unwrap();
@@ -102,7 +102,7 @@ fn an_endless_answer_is_cut() {
 fn a_silent_connection_is_closed() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("127.0.0.1:{}", silent.local_addr().unwrap().port());
-    let served = serve_within(&[&endpoint], ProxyLimits { idle: SHORT, ..ProxyLimits::PROGRAM });
+    let served = serve_within(&[&endpoint], ConnectionLimits { idle: SHORT, ..ConnectionLimits::PROGRAM });
     let said = served.says(format!("CONNECT {endpoint} HTTP/1.1\r\n\r\n").as_bytes());
     assert_eq!(said, "HTTP/1.1 200 Connection established\r\n\r\n");
     served.records.hold(&format!("limit_network: the connection to `{endpoint}` was closed: nothing was sent for"));
