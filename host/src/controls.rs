@@ -35,6 +35,7 @@ checks! {
     Address "An address needs a scope that allows it."
     Path "The path of a socket does not leave a directory that the plugin may change."
     ChainEnd "Ending the chain needs its permission."
+    Secret "A secret value is masked for those who may not see it."
     Needed "A library needs those of the system alone."
     Dynamic "A library tells the dynamic loader nothing else."
     ElfForm "A library has the form of one."

@@ -13,6 +13,7 @@ pub mod package;
 pub mod policy;
 pub mod runtime;
 pub mod sandbox;
+pub mod secrets;
 pub mod store;
 pub(crate) mod sys;
 pub mod text;

@@ -72,7 +72,8 @@ pub struct Context {
     /// Fields of this event that have no place of their own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, Value>,
-    /// Names of fields that were withheld because a permission is missing.
+    /// Names of fields that were withheld because a permission is missing; and `secrets` where values in the other fields
+    /// are masked as `***`, since the plugin does not hold `user_auth`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<String>,
     /// The true size of the output in bytes; larger than [`Context::output`] when that was cut at its cap.

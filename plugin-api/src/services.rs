@@ -161,7 +161,7 @@ impl Host {
         Ok(serde_json::from_slice(&self.services.call("state.keys", &[])?)?)
     }
 
-    /// The variables of the running workflow; needs `task_read`.
+    /// The variables of the running workflow; needs `task_read`. Secret values are masked without `user_auth`.
     ///
     /// # Errors
     /// The permission is missing, or no workflow is running.

@@ -18,7 +18,9 @@ fn started(user: User, home: &Home, inject: Option<&str>, args: &[&str]) -> Done
     if let Some(inject) = inject {
         let calls: Vec<&str> = inject.split(' ').map(|one| one.split(':').next().unwrap()).collect();
         command.args(["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={}", calls.join(","))]);
-        inject.split(' ').for_each(|one| drop(command.args(["-e", &format!("inject={one}")])));
+        for one in inject.split(' ') {
+            command.args(["-e", &format!("inject={one}")]);
+        }
     }
     command.arg(artifacts::migraine()).args(args).env("MIGRAINE_HOME", home.path());
     Done::of(&mut command)

@@ -42,6 +42,8 @@ mod info;
 mod json;
 /// Keys are made, kept, handed over and taken back, and stock tools agree.
 mod keys;
+/// What a plugin needs is learned from a run, after a person's consent.
+mod learn;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
 /// The management verbs.
@@ -50,6 +52,8 @@ mod manage;
 mod network;
 /// The policy files bind every install, every grant and every run.
 mod policy;
+/// Secrets reach the plugins that hold `user_auth`, and nobody else.
+mod secrets;
 /// Listed attacks on signatures and keys.
 mod signed;
 /// A program that is stopped keeps its plugins and loses no time.

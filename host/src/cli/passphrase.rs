@@ -116,7 +116,7 @@ fn shown(path: &Path) -> String {
 /// Asks a person, who does not see what they type.
 fn ask(object: &Path, question: &str) -> Result<Passphrase, Failure> {
     let missing = || TrustError::PassphraseMissing { object: object.to_string_lossy().into_owned() };
-    let terminal = prompt::open().map_err(|_| Failure::from(missing()))?;
+    let terminal = prompt::open().ok_or_else(missing)?;
     let failed = |error: io::Error| {
         let missing = missing();
         Failure::new(Code::Io, format!("cannot ask for a passphrase: {error}"), missing.help())

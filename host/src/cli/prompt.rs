@@ -23,13 +23,13 @@ pub(super) struct Terminal;
 
 impl Prompt for Terminal {
     fn ask(&mut self, question: &Question<'_>) -> Option<Vec<Item>> {
-        let terminal = open().ok()?;
+        let terminal = open()?;
         // A terminal that breaks off in the middle has not agreed to anything.
         Some(converse(&terminal, question).unwrap_or_default())
     }
 
     fn pin(&mut self, question: &KeyQuestion<'_>) -> bool {
-        let Ok(terminal) = open() else { return false };
+        let Some(terminal) = open() else { return false };
         let KeyQuestion { name, version, key } = question;
         let text = format!(
             "\n{name} {version} is signed by a key that is not known here:\n  {}\nWhoever has this key made it. Compare the \
@@ -43,9 +43,18 @@ impl Prompt for Terminal {
     }
 }
 
-/// The terminal itself, without taking it over.
-pub(super) fn open() -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty")
+impl Terminal {
+    /// Whether a person types these very words after reading a text; `None` when there is nobody to ask.
+    pub(super) fn types(self, text: &str, words: &str) -> Option<bool> {
+        let terminal = open()?;
+        // A terminal that breaks off in the middle has not agreed to anything.
+        Some(typed(&terminal, &format!("{text}\nType `{words}` to go on: ")).is_ok_and(|typed| typed.trim() == words))
+    }
+}
+
+/// The terminal itself, without taking it over; `None` when there is none.
+pub(super) fn open() -> Option<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty").ok()
 }
 
 fn converse(terminal: &File, question: &Question<'_>) -> io::Result<Vec<Item>> {
@@ -114,13 +123,19 @@ fn directories(terminal: &File, question: &Question<'_>, access: Access) -> io::
     }
 }
 
-fn yes(terminal: &File, question: &str) -> io::Result<bool> {
+/// The line that is typed after a question.
+fn typed(terminal: &File, question: &str) -> io::Result<String> {
     let mut writer = terminal;
     // What was typed, or sent to the terminal, before the question was there is no answer to it.
     tcflush(terminal, FlushArg::TCIFLUSH)?;
-    write!(writer, "{question} [y/N] ")?;
+    writer.write_all(question.as_bytes())?;
     writer.flush()?;
     let mut answer = String::new();
     BufReader::new(terminal).take(ANSWER_MAX).read_line(&mut answer)?;
+    Ok(answer)
+}
+
+fn yes(terminal: &File, question: &str) -> io::Result<bool> {
+    let answer = typed(terminal, &format!("{question} [y/N] "))?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use migraine_plugin_api::Timeout;
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use super::args::timeout;
 use crate::code::{Code, Coded, Exit};
@@ -126,19 +127,43 @@ fn resolve(
     let env_file = file.map_or_else(|| Ok(BTreeMap::new()), |path| env_file::read(&path))?;
     let mut sources =
         Sources { flags, environment: &|name| std::env::var(name).ok(), env_file: &env_file, ask: &mut ask };
-    Ok(Variables::resolve(workflow, &names_in_use(workflow, &args.actions), &mut sources))
+    Variables::resolve(workflow, &names_in_use(workflow, &args.actions), &mut sources)
 }
 
-/// Asks on a terminal only: anywhere else the input belongs to the commands.
-fn ask(name: &str) -> Option<String> {
+/// Asks on a terminal only: anywhere else the input belongs to the commands. A secret is not shown while it is typed.
+fn ask(name: &str, is_secret: bool) -> Option<String> {
     if !io::stdin().is_terminal() {
         return None;
     }
     let mut errors = io::stderr();
     write!(errors, "{}: ", safe_line(name)).and_then(|()| errors.flush()).ok()?;
     let mut line = String::new();
+    let unseen = if is_secret { Some(Unseen::new()?) } else { None };
     io::stdin().lock().read_line(&mut line).ok()?;
+    if unseen.is_some() {
+        // The line feed that was typed is not seen either.
+        writeln!(errors).ok()?;
+    }
     Some(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// The terminal on standard input does not show what is typed, until this is dropped (termios(3)).
+struct Unseen(Termios);
+
+impl Unseen {
+    fn new() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(io::stdin(), SetArg::TCSAFLUSH, &unseen).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.0);
+    }
 }
 
 /// The process's own streams. A closed one is replaced by `/dev/null`, so that commands do not get its number for

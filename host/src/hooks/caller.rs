@@ -6,10 +6,15 @@ use super::dispatch::{CallFailure, HookCaller};
 use crate::code::Coded as _;
 use crate::ids::PluginName;
 use crate::runtime::{CallError, Host};
+use crate::secrets::Secrets;
 
 impl HookCaller for Host {
     fn call(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallFailure> {
         self.hook(plugin, context).map_err(|error| failure(&error))
+    }
+
+    fn keep_secret(&mut self, secrets: &Secrets) {
+        self.set_secrets(secrets.clone());
     }
 
     fn command(&mut self, plugin: &PluginName, words: &[String]) -> Result<(), CallFailure> {

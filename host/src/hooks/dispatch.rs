@@ -17,6 +17,7 @@ use crate::bound::FillError;
 use crate::code::Code;
 use crate::controls::{Check, makes};
 use crate::ids::PluginName;
+use crate::secrets::Secrets;
 
 /// How deep hooks may fire events that call hooks.
 pub const MAX_DEPTH: u8 = 8;
@@ -34,6 +35,10 @@ pub trait HookCaller {
     /// # Errors
     /// As [`HookCaller::call`], and the command failed.
     fn command(&mut self, plugin: &PluginName, words: &[String]) -> Result<(), CallFailure>;
+
+    /// From here on, plugins that do not hold `user_auth` see a mask in place of these values, and so does whoever reads what
+    /// plugins say. Called before the first event.
+    fn keep_secret(&mut self, secrets: &Secrets);
 
     /// In how many hook calls this caller already is: 0 at first, one more for a caller that serves a running hook.
     fn depth(&self) -> u8 {

@@ -83,7 +83,8 @@ pub fn install(
         let command = format!("migraine plugin install {}{}", shown(&path), consenting.flags());
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
     }
-    let entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
+    let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
+    entry.installed_from = path.canonicalize().ok();
     commit(home, &package, before, entry.clone(), pin)?;
     Ok(InstallReport { warnings, ..report(&package, &entry, before, settled, dropped_config) })
 }
@@ -173,6 +174,7 @@ fn new_entry(
         defaults: manifest.config.clone(),
         overrides,
         installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        installed_from: None,
         problem: None,
     }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::environment;
+use super::masked;
 use super::programs::{self, ProgramError};
 use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
@@ -69,10 +70,11 @@ impl Side<'_> {
             .map_err(|error| invalid(&format!("the request to run a program cannot be read: {error}")))?;
         let name = safe_line(&request.program);
         let spec = self.launchers.of_programs(self.permissions).map_err(|error| unrun(&name, &error))?;
-        let judged = programs::judge(self.permissions, &spec.directories, &request.program);
+        let judged = self.judge(&spec, &request.program);
         let file = judged.map_err(|error| self.refuse(&error))?;
         check(&request, &spec.directories)?;
-        let mut environment = environment::granted(self.permissions, std::env::vars_os());
+        let environment = environment::granted(self.permissions, std::env::vars_os());
+        let mut environment = masked::environment(self.secrets, environment);
         environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
         if spec.listens {
             environment
@@ -94,7 +96,20 @@ impl Side<'_> {
             }
         };
         self.voice.granted(self.plugin, &format!("ran `{}`: exit {code}", run.file.display()));
+        let output = match self.secrets {
+            Some(secrets) => output.map(|text| secrets.mask_bytes(&text).into_owned()),
+            None => output,
+        };
         answer(&name, code, &output)
+    }
+
+    fn judge(&self, spec: &LauncherSpec, program: &str) -> Result<PathBuf, ProgramError> {
+        let Some(learner) = self.learner else {
+            return programs::judge(self.permissions, &spec.directories, program);
+        };
+        // What is shown while it is learned is not what it will be granted.
+        learner.run(program)?;
+        programs::judge(self.permissions, &[], program)
     }
 
     fn run(
@@ -141,6 +156,7 @@ impl Side<'_> {
         let gate = Gate {
             plugin: self.plugin.clone(),
             permissions: self.permissions.to_vec(),
+            learner: self.learner.cloned(),
             voice: Arc::clone(self.voice),
             upstream: self.upstream.cloned(),
             until: self.until,

@@ -14,6 +14,7 @@ use super::environment;
 use super::error::CallError;
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::masked;
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
 use super::spec::{at_most, call_limits, worker_spec};
@@ -22,6 +23,7 @@ use super::wall;
 use crate::ids::PluginName;
 use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, CallUsage, Death, SandboxError, Stray, StraySink, Traffic, Worker};
+use crate::secrets::Secrets;
 use crate::store::{Home, Problem, ProblemKind};
 use crate::wire::{Kind, Limits, LoadBody};
 
@@ -62,13 +64,15 @@ pub struct Host {
 impl Host {
     /// A host over a store. Nothing is started.
     #[must_use]
-    pub fn new(home: Home, settings: Settings) -> Self {
+    pub fn new(home: Home, mut settings: Settings) -> Self {
+        settings.voice = masked::voice(settings.voice, &settings.secrets);
         let places = places(settings.user_home.as_deref(), home.path());
+        let learner = settings.learner.clone();
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(places),
+            launchers: Launchers::new(places, learner),
             streams: Streams::default(),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
@@ -81,6 +85,15 @@ impl Host {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Other secrets from here on. Plugins that run end first: what they were handed at their start may hold one.
+    pub fn set_secrets(&mut self, secrets: Secrets) {
+        if self.settings.secrets != secrets {
+            self.shut_down();
+            self.settings.voice = masked::voice(Arc::clone(&self.settings.voice), &secrets);
+            self.settings.secrets = secrets;
+        }
     }
 
     /// Calls a command of a plugin; its output goes to this process's standard streams.
@@ -100,6 +113,8 @@ impl Host {
     }
 
     fn command_call(&mut self, plugin: &PluginName, invocation: &Invocation, is_hook: bool) -> Result<(), CallError> {
+        let masked = self.kept_from(plugin)?.map(|secrets| masked::invocation(secrets, invocation));
+        let invocation = masked.as_ref().unwrap_or(invocation);
         let body = serde_json::to_vec(invocation).map_err(|error| control(plugin, error.into()))?;
         let (command, stdin) = (Some(invocation.command.as_str()), invocation.stdin);
         let request = Request { kind: Kind::Command, body: &body, raw: b"", command, is_hook, variables: None, stdin };
@@ -127,18 +142,30 @@ impl Host {
     /// # Errors
     /// As [`Host::command`]; also when the answer cannot be read.
     pub fn hook(&mut self, plugin: &PluginName, context: &Context) -> Result<HookResult, CallError> {
+        let masked = self.kept_from(plugin)?.map(|secrets| masked::context(secrets, context));
+        let context = masked.as_ref().unwrap_or(context);
         let body = serde_json::to_vec(context).map_err(|error| control(plugin, error.into()))?;
         let raw = context.output.as_deref().unwrap_or_default();
         let variables = Some(&context.variables);
         let request =
             Request { kind: Kind::Hook, body: &body, raw, command: None, is_hook: true, variables, stdin: false };
         let reply = self.call(plugin, &request)?;
-        serde_json::from_slice(&reply).map_err(|error| {
+        let answer = serde_json::from_slice(&reply).map_err(|error| {
             let error = CallError::Answer { plugin: plugin.clone(), reason: error.to_string() };
             self.workers.remove(plugin);
             self.count_breakdown(plugin, &error);
             error
-        })
+        })?;
+        Ok(masked::answer(&self.settings.secrets, answer))
+    }
+
+    /// The secrets that a plugin may not see, if there are any.
+    fn kept_from(&mut self, plugin: &PluginName) -> Result<Option<&Secrets>, CallError> {
+        if self.settings.secrets.is_empty() {
+            return Ok(None);
+        }
+        let admitted = self.admit(plugin)?;
+        Ok(masked::kept_from(&self.settings.secrets, &admitted.permissions))
     }
 
     fn call(&mut self, plugin: &PluginName, request: &Request<'_>) -> Result<Vec<u8>, CallError> {
@@ -165,7 +192,7 @@ impl Host {
         match outcome {
             Ok(answer) => {
                 self.workers.insert(plugin.clone(), worker);
-                answer.map_err(|error| plugin_error(plugin, error))
+                answer.map_err(|error| plugin_error(plugin, masked::error(&self.settings.secrets, error)))
             }
             Err(source) => {
                 // Replaced, never repaired: the next call gets a new worker.
@@ -210,9 +237,11 @@ impl Host {
         if let Some(failed) = self.launchers.reduced() {
             self.settings.voice.audit(plugin, &format!("runs in the reduced sandbox, as the policy allows: {failed}"));
         }
-        let create = CreateBody { config: admitted.config.clone(), permissions: admitted.permissions.clone() };
+        let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
+        let config = masked::config(kept, admitted.config.clone());
+        let create = CreateBody { config, permissions: admitted.permissions.clone() };
         let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, Some(&admitted), limits) };
-        let environment = environment::granted(&admitted.permissions, std::env::vars_os());
+        let environment = masked::environment(kept, environment::granted(&admitted.permissions, std::env::vars_os()));
         let loaded = worker.load(&LoadBody { plugin: plugin.to_string(), create, environment }, limits, &mut side);
         if let Err(error) = loaded {
             drop(worker);
@@ -295,7 +324,11 @@ impl Host {
         let launchers = &mut self.launchers;
         // Started before the bytes are read and judged: the two overlap. A failure shows when it is used.
         let start = |grants: &[Permission]| drop(launchers.get(plugin, grants));
-        let admitted = Arc::new(admit(&self.home, plugin, start)?);
+        let mut admitted = admit(&self.home, plugin, start)?;
+        if let Some(learner) = &self.settings.learner {
+            admitted.permissions = learner.pretended(&admitted.permissions);
+        }
+        let admitted = Arc::new(admitted);
         self.admitted.insert(plugin.clone(), Arc::clone(&admitted));
         Ok(admitted)
     }
@@ -315,9 +348,10 @@ impl Host {
 
     fn side<'a>(&'a self, plugin: &'a PluginName, of: Option<&'a Admitted>, limits: &CallLimits) -> Side<'a> {
         let proxy = of.and_then(|admitted| admitted.upstream.as_ref()).or(self.settings.upstream_proxy.as_ref());
+        let permissions = of.map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
         Side {
             plugin,
-            permissions: of.map(|admitted| admitted.permissions.as_slice()).unwrap_or_default(),
+            permissions,
             capped: of.map(|admitted| admitted.capped.as_slice()).unwrap_or_default(),
             caps: of.map(|admitted| admitted.caps).unwrap_or_default(),
             voice: &self.settings.voice,
@@ -329,12 +363,15 @@ impl Host {
             until: limits.wall.map(Deadline::after),
             filters: Filters::default(),
             upstream: proxy,
+            learner: self.settings.learner.as_ref(),
             connections: 0,
             streams: &self.streams,
             proxied: Traffic::default(),
             limits: *limits,
             launchers: &self.launchers,
             caller: None,
+            secrets: masked::kept_from(&self.settings.secrets, permissions),
+            input: masked::Input::default(),
             spent: Spent::new(),
         }
     }

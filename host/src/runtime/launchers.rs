@@ -8,6 +8,7 @@ use std::sync::Arc;
 use migraine_plugin_api::{Permission, PermissionKind};
 
 use super::directories::granted;
+use super::learn::Learner;
 use super::programs;
 use crate::ids::PluginName;
 use crate::policy::Places;
@@ -18,6 +19,7 @@ use crate::wire::{Directory, FailedStep, LauncherSpec, Level};
 #[derive(Debug)]
 pub(super) struct Launchers {
     places: Places,
+    learner: Option<Arc<Learner>>,
     /// Why only the reduced sandbox is built, if so.
     reduced: Option<FailedStep>,
     shared: Option<Arc<Launcher>>,
@@ -28,8 +30,8 @@ pub(super) struct Launchers {
 }
 
 impl Launchers {
-    pub(super) fn new(places: Places) -> Self {
-        Self { places, reduced: None, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
+    pub(super) fn new(places: Places, learner: Option<Arc<Learner>>) -> Self {
+        Self { places, learner, reduced: None, shared: None, own: BTreeMap::new(), programs: RefCell::default() }
     }
 
     /// The launcher for a plugin with these grants. Returns without waiting for it, so that its start overlaps with what
@@ -39,7 +41,7 @@ impl Launchers {
     /// A grant names what no plugin may have, or the process cannot be started.
     pub(super) fn get(&mut self, plugin: &PluginName, grants: &[Permission]) -> Result<Arc<Launcher>, SandboxError> {
         self.check_level(grants)?;
-        let directories = granted(grants, &self.places)?;
+        let directories = self.directories(grants)?;
         let running = match self.own.get(plugin) {
             Some((shown, launcher)) if *shown == directories => Some(launcher),
             // Started for grants that were changed meanwhile.
@@ -51,8 +53,7 @@ impl Launchers {
             return Ok(Arc::clone(launcher));
         }
         let level = if self.reduced.is_some() { Level::Reduced } else { Level::Full };
-        let spec = LauncherSpec { directories, level, ..LauncherSpec::default() };
-        let launcher = Arc::new(Launcher::start(&spec)?);
+        let (spec, launcher) = self.start(LauncherSpec { directories, level, ..LauncherSpec::default() })?;
         if spec.directories.is_empty() {
             self.shared = Some(Arc::clone(&launcher));
         } else {
@@ -88,7 +89,7 @@ impl Launchers {
     /// # Errors
     /// A grant names what no plugin may have.
     pub(super) fn of_programs(&self, grants: &[Permission]) -> Result<LauncherSpec, SandboxError> {
-        let directories = granted(grants, &self.places)?;
+        let directories = self.directories(grants)?;
         let programs = programs::granted(grants, &directories);
         let listens = grants.iter().any(|grant| grant.kind() == PermissionKind::Network);
         Ok(LauncherSpec { directories, programs, listens, ..LauncherSpec::default() })
@@ -103,9 +104,36 @@ impl Launchers {
         if let Some((_, launcher)) = all.get(plugin).filter(|(running, _)| running == spec) {
             return Ok(Arc::clone(launcher));
         }
-        let launcher = Arc::new(Launcher::start(spec)?);
-        all.insert(plugin.clone(), (spec.clone(), Arc::clone(&launcher)));
+        let (spec, launcher) = self.start(spec.clone())?;
+        all.insert(plugin.clone(), (spec, Arc::clone(&launcher)));
         Ok(launcher)
+    }
+
+    /// What of the machine's tree a plugin with these grants sees.
+    fn directories(&self, grants: &[Permission]) -> Result<Vec<Directory>, SandboxError> {
+        match &self.learner {
+            Some(learner) => Ok(learner.shown()),
+            None => granted(grants, &self.places),
+        }
+    }
+
+    /// Starts a launcher. One that learns leaves out what turns out to have no place in the sandbox.
+    fn start(&self, mut spec: LauncherSpec) -> Result<(LauncherSpec, Arc<Launcher>), SandboxError> {
+        let Some(learner) = &self.learner else {
+            let launcher = Arc::new(Launcher::start(&spec)?);
+            return Ok((spec, launcher));
+        };
+        loop {
+            let recorder = Learner::recorder(learner, spec.programs.are_run());
+            let launcher = Launcher::start_recording(&spec, Some(recorder))?;
+            match launcher.ready() {
+                Err(SandboxError::Directory { directory, .. }) if learner.leave_out(&directory) => {
+                    spec.directories.retain(|shown| shown.path != directory);
+                }
+                // Any other failure is told by whoever needs it first.
+                _ => return Ok((spec, Arc::new(launcher))),
+            }
+        }
     }
 
     /// Gives up the launcher for the programs of a plugin, which failed.

@@ -11,6 +11,8 @@ mod error;
 mod exec;
 mod host;
 mod launchers;
+mod learn;
+mod masked;
 mod programs;
 mod proxy;
 mod services;
@@ -22,6 +24,7 @@ pub mod wall;
 
 pub use error::CallError;
 pub use host::Host;
+pub use learn::{Learned, Learner};
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use services::Voice;
 pub use settings::Settings;

@@ -11,9 +11,11 @@ use std::time::Duration;
 use migraine_plugin_api::{ErrorKind, LogLevel, Permission, PermissionKind, PluginError};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::broker::{self, Route};
+use super::broker::{self, ConnectError, Route};
 use super::exec::Spent;
 use super::launchers::Launchers;
+use super::learn::{self, Learner};
+use super::masked::Input;
 use super::spec::stream_limits;
 use super::streams::{Ends, Streams};
 use crate::code::Code;
@@ -22,6 +24,7 @@ use crate::ids::PluginName;
 use crate::policy::{Capped, Endpoint, EndpointError, LimitCaps};
 use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream, Traffic};
+use crate::secrets::Secrets;
 use crate::store::{Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
 
@@ -89,6 +92,8 @@ pub(super) struct Side<'a> {
     pub(super) filters: Filters,
     /// The user's own proxy for plugins' connections.
     pub(super) upstream: Option<&'a Endpoint>,
+    /// Learns what is missing, and allows it.
+    pub(super) learner: Option<&'a Arc<Learner>>,
     /// Connections that were asked for in this call and allowed.
     pub(super) connections: u32,
     /// The streams of all plugins.
@@ -100,6 +105,9 @@ pub(super) struct Side<'a> {
     pub(super) launchers: &'a Launchers,
     /// The worker that is called, once it is there.
     pub(super) caller: Option<Caller>,
+    /// What is masked in what the plugin is handed, if anything is.
+    pub(super) secrets: Option<&'a Secrets>,
+    pub(super) input: Input,
     /// What programs have used in this call.
     pub(super) spent: Spent,
 }
@@ -180,6 +188,9 @@ impl Side<'_> {
 
     fn variables(&mut self) -> Result<Vec<u8>, PluginError> {
         let wanted = Permission::bare(PermissionKind::TaskRead);
+        if let Some(learner) = self.learner {
+            learner.learn(&wanted.to_string());
+        }
         if !self.permissions.iter().any(|held| held.covers(&wanted)) && makes(Check::Permission) {
             return Err(self.deny(&wanted, "variables"));
         }
@@ -189,29 +200,14 @@ impl Side<'_> {
         }
     }
 
-    /// A piece of the caller's standard input. A terminal that says nothing must not keep the host past the deadline.
-    fn stdin(&self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
-        use std::os::fd::AsFd as _;
+    /// A piece of the caller's standard input.
+    fn stdin(&mut self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
         if !self.stdin {
             return Ok(Vec::new());
         }
         let most: usize = text(body)?.parse().map_err(|_| PluginError::new(ErrorKind::Invalid, "not a size"))?;
-        // Not through std's buffer: what it reads ahead poll(2) would not see.
-        let input = io::stdin();
-        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        // In slices: the kernel's time goes on while this process is stopped.
-        let slice = PollTimeout::try_from(STDIN_SLICE).unwrap_or(PollTimeout::ZERO);
-        let mut ready = poll(&mut fds, slice);
-        while ready == Ok(0) && self.until.is_none_or(|until| until.left() > Duration::ZERO) {
-            ready = poll(&mut fds, slice);
-        }
-        if ready.unwrap_or_default() == 0 {
-            return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
-        }
-        let mut piece = vec![0; most.clamp(1, 64 * 1024)];
-        let count = nix::unistd::read(&input, &mut piece).map_err(io::Error::from)?;
-        piece.truncate(count);
-        Ok(piece)
+        let (most, until) = (most.clamp(1, 64 * 1024), self.until);
+        self.input.read(self.secrets, most, || read_stdin(most, until))
     }
 
     fn connect(&mut self, asked: &str) -> Result<OwnedFd, PluginError> {
@@ -225,7 +221,10 @@ impl Side<'_> {
             return Err(PluginError::failed(line).with_help("use a connection for more than one request, and close it"));
         }
         let route = Route { until: self.until, upstream: self.upstream, stop: None };
-        match broker::connect(self.permissions, &endpoint, route) {
+        let connected = learn::judged(self.learner, self.permissions, ConnectError::missing, |granted| {
+            broker::connect(granted, &endpoint, route)
+        });
+        match connected {
             Ok(server) => {
                 self.connections += 1;
                 self.voice.granted(self.plugin, &format!("connected to `{endpoint}`"));
@@ -265,6 +264,27 @@ impl Side<'_> {
         self.voice.audit(self.plugin, &format!("permission_denied: {line}"));
         PluginError::new(ErrorKind::PermissionDenied, line).with_help(help)
     }
+}
+
+/// A piece of this process's standard input. A terminal that says nothing must not keep the host past the deadline.
+fn read_stdin(most: usize, until: Option<Deadline>) -> Result<Vec<u8>, PluginError> {
+    use std::os::fd::AsFd as _;
+    // Not through std's buffer: what it reads ahead poll(2) would not see.
+    let input = io::stdin();
+    let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+    // In slices: the kernel's time goes on while this process is stopped.
+    let slice = PollTimeout::try_from(STDIN_SLICE).unwrap_or(PollTimeout::ZERO);
+    let mut ready = poll(&mut fds, slice);
+    while ready == Ok(0) && until.is_none_or(|until| until.left() > Duration::ZERO) {
+        ready = poll(&mut fds, slice);
+    }
+    if ready.unwrap_or_default() == 0 {
+        return Err(PluginError::new(ErrorKind::Cancelled, "standard input said nothing in time"));
+    }
+    let mut piece = vec![0; most];
+    let count = nix::unistd::read(&input, &mut piece).map_err(io::Error::from)?;
+    piece.truncate(count);
+    Ok(piece)
 }
 
 /// What the policy takes away, where that is what is missing, and the permission.

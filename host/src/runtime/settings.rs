@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use migraine_plugin_api::Timeout;
 
+use super::learn::Learner;
 use super::services::Voice;
 use crate::policy::Endpoint;
 use crate::sandbox::CallLimits;
+use crate::secrets::Secrets;
 
 /// How plugins are run.
 #[derive(Clone)]
@@ -35,6 +37,10 @@ pub struct Settings {
     /// The proxy through which plugins are connected to public addresses where the policy names none; the default is none.
     /// Never taken from this program's environment: a plugin's way out is the user's explicit choice.
     pub upstream_proxy: Option<Endpoint>,
+    /// Learns what a plugin needs instead of judging by what it was granted; the default is no.
+    pub learner: Option<Arc<Learner>>,
+    /// Values that only plugins with `user_auth` see; the default is none.
+    pub secrets: Secrets,
     /// Where stray output, log lines and refusals go.
     pub voice: Arc<dyn Voice>,
 }
@@ -58,6 +64,8 @@ impl Settings {
             stdout_is_taken: false,
             columns: None,
             upstream_proxy: None,
+            learner: None,
+            secrets: Secrets::default(),
             voice,
         }
     }

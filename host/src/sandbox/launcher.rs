@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use nix::unistd::pipe2;
 use super::attend::{Attendant, StraySink, Watched};
 use super::cgroup::{Group, Groups, LimitedBy};
 use super::error::SandboxError;
+use super::record::{Recorder, record};
 use super::worker::{Channel, Worker};
 use crate::controls::{self, Check, makes};
 use crate::sys;
@@ -47,6 +49,8 @@ pub struct Launcher {
     layers: Layers,
     control: Mutex<Control>,
     attendant: Attendant,
+    /// Told by which paths workers reach files.
+    recorder: Option<Arc<dyn Recorder>>,
     /// Last: what is left of them can be removed when the workers are gone.
     groups: Arc<Groups>,
 }
@@ -83,6 +87,15 @@ impl Launcher {
     /// # Errors
     /// The process could not be started.
     pub fn start(spec: &LauncherSpec) -> Result<Self, SandboxError> {
+        Self::start_recording(spec, None)
+    }
+
+    /// Starts a launcher whose workers are recorded, where there is a recorder.
+    ///
+    /// # Errors
+    /// As [`Launcher::start`].
+    pub fn start_recording(spec: &LauncherSpec, recorder: Option<Arc<dyn Recorder>>) -> Result<Self, SandboxError> {
+        let spec = &LauncherSpec { learns: recorder.is_some(), ..spec.clone() };
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| SandboxError::Start(error.into()))?;
         let body = serde_json::to_vec(spec).map_err(|error| SandboxError::Start(error.into()))?;
@@ -123,7 +136,7 @@ impl Launcher {
             patience: ANSWER_DEADLINE,
             ended: BTreeMap::new(),
         };
-        Ok(Self { layers: spec.layers(), control: Mutex::new(control), attendant, groups })
+        Ok(Self { layers: spec.layers(), control: Mutex::new(control), attendant, recorder, groups })
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
@@ -184,7 +197,11 @@ impl Launcher {
         let doors: Vec<_> = group.iter().flat_map(Group::doors).collect();
         fds.extend(&doors);
         let spawned = self.locked().spawn(spec, &fds, doors.len());
-        let Spawned { number, pidfd, is_grouped } = spawned?;
+        let Spawned { number, pidfd, listener, is_grouped } = spawned?;
+        let begun = Arc::new(AtomicBool::new(false));
+        if let (Some(recorder), Some(listener)) = (&self.recorder, listener) {
+            record(listener, &pidfd, Arc::clone(recorder), Arc::clone(&begun)).map_err(SandboxError::Control)?;
+        }
         if group.is_some() && !is_grouped {
             self.groups.give_up();
         }
@@ -197,6 +214,7 @@ impl Launcher {
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
         let is_grouped = group.is_some();
         let worker = Worker::new(Arc::clone(self), number, spec, group, (watched, key), channel);
+        begun.store(true, Ordering::Release);
         if is_grouped {
             // Not before: on one processor the new worker would wait for it. The first one is often the only one.
             self.attendant.prepare_group(number > 1);
@@ -248,6 +266,7 @@ fn passing_pair() -> Result<(OwnedFd, OwnedFd), SandboxError> {
 struct Spawned {
     number: u32,
     pidfd: OwnedFd,
+    listener: Option<OwnedFd>,
     is_grouped: bool,
 }
 
@@ -350,7 +369,9 @@ impl Control {
                 Err(SandboxError::Directory { directory, reason })
             }
             FromLauncher::Spawned { worker: number, is_grouped } => {
-                Ok(Heard::Spawned(Spawned { number, pidfd: fds.pop().ok_or_else(gone)?, is_grouped }))
+                let mut fds = fds.into_iter();
+                let pidfd = fds.next().ok_or_else(gone)?;
+                Ok(Heard::Spawned(Spawned { number, pidfd, listener: fds.next(), is_grouped }))
             }
             FromLauncher::NotSpawned { worker, failed } => {
                 Ok(Heard::NotSpawned(worker, SandboxError::NotSealed(failed)))

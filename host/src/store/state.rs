@@ -77,6 +77,9 @@ pub struct Entry {
     pub overrides: BTreeMap<String, Value>,
     /// When it was installed: RFC 3339, UTC.
     pub installed_at: String,
+    /// The file on this machine that it was installed from; what came from elsewhere has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed_from: Option<PathBuf>,
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,

@@ -57,6 +57,7 @@ fn entry(package: &Package) -> Entry {
         defaults: BTreeMap::from([("a".to_owned(), serde_json::json!(1))]),
         overrides: BTreeMap::new(),
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
+        installed_from: None,
         problem: None,
     }
 }

@@ -10,6 +10,10 @@ pub(crate) type Instruction = libc::sock_filter;
 
 /// A system call that waits for an answer.
 pub(crate) struct Notification {
+    /// Names it in the answer.
+    id: u64,
+    /// The thread that makes it, in the pid namespace of who receives this.
+    pub(crate) pid: u32,
     pub(crate) number: i32,
     pub(crate) args: [u64; 6],
 }
@@ -45,5 +49,18 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
     let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: the ioctl writes one seccomp_notif through a valid pointer.
     done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification) }.into())?;
-    Ok(Notification { number: notification.data.nr, args: notification.data.args })
+    let libc::seccomp_notif { id, pid, data, .. } = notification;
+    Ok(Notification { id, pid, number: data.nr, args: data.args })
+}
+
+/// Lets a call be made as if it had not been held. What its arguments point to may have changed meanwhile: whoever answers
+/// so decides nothing by them.
+///
+/// # Errors
+/// The thread is gone (ENOENT).
+pub(crate) fn let_go(listener: BorrowedFd<'_>, notification: &Notification) -> io::Result<()> {
+    let flags = u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).map_err(io::Error::other)?;
+    let mut answer = libc::seccomp_notif_resp { id: notification.id, val: 0, error: 0, flags };
+    // SAFETY: the ioctl reads one seccomp_notif_resp through a valid pointer.
+    done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) }.into())
 }

@@ -101,6 +101,9 @@ pub struct LauncherSpec {
     /// Whether a socket listens on [`PROXY_PORT`] in the network namespace that all of its workers share; the host is
     /// given it. Only for a launcher whose workers belong to one plugin.
     pub listens: bool,
+    /// Whether the host records by which paths its workers reach files: it is given the listener of each one's filter, and
+    /// the workers stay dumpable, since a path is read from their memory.
+    pub learns: bool,
     /// How much of the sandbox is built.
     pub level: Level,
     /// The layers that stand at the full level.
@@ -223,7 +226,7 @@ pub enum FromLauncher {
         /// Why not.
         reason: String,
     },
-    /// A worker runs; beside travels its pidfd.
+    /// A worker runs; beside travel its pidfd and, where the host records its calls, the listener of its filter.
     Spawned {
         /// Which one.
         worker: u32,

@@ -9,6 +9,7 @@ mod frame;
 mod limits;
 mod message;
 mod program;
+mod recorded;
 
 pub use control::{
     CONTROL_MAX, DIRECTORIES_MAX, Directory, Ended, FailedStep, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX,
@@ -18,3 +19,4 @@ pub use frame::{BODY_MAX, Frame, FrameReader, Header, Kind, OwnedFrame, RAW_MAX,
 pub use limits::{CPU_WINDOW, ConnectionLimits, Limits, Rlimits, WALL, WALL_SECONDS};
 pub use message::{Layer, LoadBody, LoadFailure, LoadedBody, Probe, SealReport, Variable};
 pub use program::{PROGRAMS_MAX, Programs, RanBody, RunBody};
+pub use recorded::{FileUse, PathArgument, recorded_paths};

@@ -153,8 +153,8 @@ impl Launcher {
         let (layers, scratch) = (spec.layers(), spec.scratch());
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && layers.namespaces;
-        let LauncherSpec { directories, programs, level, .. } = spec;
-        let common = Common { layers, load_by, scratch, directories, programs, listens, level };
+        let LauncherSpec { directories, programs, level, learns, .. } = spec;
+        let common = Common { layers, load_by, scratch, directories, programs, listens, learns, level };
         Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
     }
 
@@ -237,8 +237,11 @@ impl Launcher {
             }
         };
         let message = match self.spawn(spec, fds, doors) {
-            Ok((running, is_grouped)) => {
-                say(&self.control, &FromLauncher::Spawned { worker, is_grouped }, &[running.pidfd.as_fd()])?;
+            Ok((mut running, is_grouped)) => {
+                // The host answers the calls that it records, and those that end the worker with them.
+                let recorded = running.listener.take_if(|_| self.common.learns);
+                let fds: Vec<_> = [&running.pidfd].into_iter().chain(&recorded).map(OwnedFd::as_fd).collect();
+                say(&self.control, &FromLauncher::Spawned { worker, is_grouped }, &fds)?;
                 self.workers.insert(worker, running);
                 return Ok(true);
             }

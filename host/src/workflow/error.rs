@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::code::{Code, Coded};
+use crate::secrets::SecretError;
 use crate::text::safe_line;
 
 /// A workflow that cannot be found, read or carried out.
@@ -53,6 +54,14 @@ pub enum WorkflowError {
         /// The variables.
         names: Vec<String>,
     },
+    /// A variable that is declared secret and cannot be kept so.
+    #[error("the secret variable `{}` has a value that cannot be masked: {reason}", safe_line(name))]
+    BadSecret {
+        /// The variable.
+        name: String,
+        /// Why.
+        reason: SecretError,
+    },
     /// An action that the workflow does not have.
     #[error("the workflow has no action `{}`", safe_line(name))]
     UnknownAction {
@@ -95,6 +104,7 @@ impl Coded for WorkflowError {
             Self::Io { .. } => Code::Io,
             Self::BadFlag { .. } => Code::Usage,
             Self::VariableMissing { .. } => Code::VariableMissing,
+            Self::BadSecret { .. } => Code::ValueInvalid,
             Self::UnknownAction { .. } => Code::WorkflowNotFound,
         }
     }
@@ -109,6 +119,9 @@ impl Coded for WorkflowError {
             Self::VariableMissing { names, .. } => {
                 let flags: Vec<_> = names.iter().map(|name| format!("-v '{}=…'", safe_line(name))).collect();
                 Some(format!("give {} or set it under config.variables", flags.join(" ")))
+            }
+            Self::BadSecret { .. } => {
+                Some("use a longer value, or do not declare the variable secret under config.variables".to_owned())
             }
             Self::UnknownAction { known, .. } if known.is_empty() => Some("it has none at all".to_owned()),
             Self::UnknownAction { known, .. } => Some(format!("there are: {}", list(known))),

@@ -115,15 +115,15 @@ impl<'a> StepHook<'a> {
     }
 }
 
-/// What `config.variables` says of one variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VariableSpec {
-    /// A value; `args:NAME` and `env:NAME` refer to one.
-    Value(String),
+/// What `config.variables` says of one variable: a value, a list of rules, or `{value: …, rules: […], secret: true}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VariableSpec {
+    /// Its value; `args:NAME` and `env:NAME` refer to one.
+    pub value: Option<String>,
     /// Rules that the value has to follow; never a value themselves.
-    Rules(Vec<String>),
-    /// Nothing that is understood here.
-    Nothing,
+    pub rules: Vec<String>,
+    /// Whether only plugins that hold `user_auth` see the value. The rule `secret` says the same.
+    pub secret: bool,
 }
 
 /// Reads a workflow. The path decides between JSON (`.json`) and YAML, and is named in errors.
@@ -176,7 +176,7 @@ struct SpecVisitor;
 macro_rules! scalar_values {
     ($($method:ident $kind:ty),*) => { $(
         fn $method<E>(self, value: $kind) -> Result<VariableSpec, E> {
-            Ok(VariableSpec::Value(value.to_string()))
+            Ok(VariableSpec { value: Some(value.to_string()), ..VariableSpec::default() })
         }
     )* };
 }
@@ -185,33 +185,46 @@ impl<'de> Visitor<'de> for SpecVisitor {
     type Value = VariableSpec;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or a list of rules")
+        f.write_str("a value, a list of rules, or a map with `value`, `rules` or `secret`")
     }
 
     scalar_values!(visit_bool bool, visit_i64 i64, visit_u64 u64, visit_i128 i128, visit_u128 u128, visit_f64 f64);
     scalar_values!(visit_str & str);
 
     fn visit_none<E>(self) -> Result<VariableSpec, E> {
-        Ok(VariableSpec::Nothing)
+        Ok(VariableSpec::default())
     }
 
     fn visit_unit<E>(self) -> Result<VariableSpec, E> {
-        Ok(VariableSpec::Nothing)
+        Ok(VariableSpec::default())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<VariableSpec, A::Error> {
-        let mut rules = Vec::new();
+        let mut spec = VariableSpec::default();
         while let Some(rule) = items.next_element::<Self::Value>()? {
-            if let VariableSpec::Value(rule) = rule {
-                rules.push(rule);
+            match rule.value {
+                Some(rule) if rule == "secret" => spec.secret = true,
+                rule => spec.rules.extend(rule),
             }
         }
-        Ok(VariableSpec::Rules(rules))
+        Ok(spec)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VariableSpec, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(VariableSpec::Nothing)
+        let mut spec = VariableSpec::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "value" => spec.value = map.next_value::<Self::Value>()?.value,
+                "rules" => {
+                    let rules: VariableSpec = map.next_value()?;
+                    spec.secret |= rules.secret;
+                    spec.rules = rules.rules;
+                }
+                "secret" => spec.secret |= map.next_value::<bool>()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(spec)
     }
 }
 

@@ -33,7 +33,7 @@ use super::file::{Step, StepHook, Workflow};
 use super::report::{
     CommandReport, CommandStatus, Failure, PreChecks, Reporter, RunReport, Section, Started, Status, Steps,
 };
-use super::tee::{Capture, Leftovers, Piece};
+use super::tee::{Capture, Cut, Leftovers, Piece};
 use super::variables::{Variables, names_in};
 use crate::code::{Code, Coded};
 use crate::hooks::{HookCaller, Registry};
@@ -96,6 +96,8 @@ pub fn run(
     reporter: &mut dyn Reporter,
 ) -> RunReport {
     let started = Instant::now();
+    // Before anything is handed to a plugin.
+    caller.keep_secret(request.variables.secrets());
     let steps = if request.actions.is_empty() { request.workflow.steps.len() } else { request.actions.len() };
     let report = RunReport {
         workflow: request.workflow.name.clone(),
@@ -415,7 +417,10 @@ impl Runner<'_> {
                 told = self.fire_output(task, piece);
             }
         };
-        let status = teed(request.shell, &task.resolved, request.streams, &mut leftovers, &mut see);
+        let mut cut = Cut::new(request.variables.secrets());
+        let mut cut_and_see = |piece: Piece<'_>| cut.pass(piece, &mut see);
+        let status = teed(request.shell, &task.resolved, request.streams, &mut leftovers, &mut cut_and_see);
+        cut.finish(&mut see);
         self.leftovers = Some(leftovers);
         (status.map(|status| ended(status, whole.then_some(capture))), told)
     }

@@ -16,6 +16,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::window::{Closing, Window};
+use crate::secrets::{Cutter, Secrets};
 
 /// How much is read at once, in bytes; a pipe's usual capacity.
 pub(super) const PIECE_MAX: usize = 64 << 10;
@@ -55,17 +56,54 @@ impl Capture {
         self.size
     }
 
-    /// What was kept; a line in the middle says how much was left out.
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        let kept = u64::try_from(self.head.len() + self.tail.len()).unwrap_or(u64::MAX);
-        let mut bytes = self.head.clone();
-        if self.size > kept {
-            bytes.extend_from_slice(format!("\n[... {} bytes left out ...]\n", self.size - kept).as_bytes());
-        }
+    /// What was kept; a line in the middle says how much was left out. No secret is cut in two by it: its parts could not
+    /// be masked.
+    pub(super) fn bytes(&self, secrets: &Secrets) -> Vec<u8> {
         let (front, back) = self.tail.as_slices();
-        bytes.extend_from_slice(front);
-        bytes.extend_from_slice(back);
-        bytes
+        let (head, tail) = (self.head.as_slice(), [front, back].concat());
+        let kept = u64::try_from(head.len() + tail.len()).unwrap_or(u64::MAX);
+        if self.size <= kept {
+            return [head, &tail].concat();
+        }
+        let (head, tail) = (&head[..secrets.safe_end(head)], &tail[secrets.safe_start(&tail)..]);
+        let kept = u64::try_from(head.len() + tail.len()).unwrap_or(u64::MAX);
+        let marker = format!("\n[... {} bytes left out ...]\n", self.size - kept);
+        [head, marker.as_bytes(), tail].concat()
+    }
+}
+
+/// The pieces of both streams, cut anew where a secret would lie across two of them.
+pub(super) struct Cut<'a> {
+    secrets: &'a Secrets,
+    streams: [(&'static str, Cutter); 2],
+}
+
+impl<'a> Cut<'a> {
+    pub(super) fn new(secrets: &'a Secrets) -> Self {
+        Self { secrets, streams: [("stdout", Cutter::default()), ("stderr", Cutter::default())] }
+    }
+
+    /// Takes a piece as it came. Without secrets it goes on as it is.
+    pub(super) fn pass(&mut self, piece: Piece<'_>, see: &mut dyn FnMut(Piece<'_>)) {
+        match self.streams.iter_mut().find(|(stream, _)| *stream == piece.stream) {
+            Some((stream, cutter)) if !self.secrets.is_empty() => {
+                show(stream, &cutter.push(self.secrets, piece.bytes), see);
+            }
+            _ => see(piece),
+        }
+    }
+
+    /// Gives what is left at the end of the command.
+    pub(super) fn finish(mut self, see: &mut dyn FnMut(Piece<'_>)) {
+        for (stream, cutter) in &mut self.streams {
+            show(stream, &cutter.finish(), see);
+        }
+    }
+}
+
+fn show(stream: &'static str, bytes: &[u8], see: &mut dyn FnMut(Piece<'_>)) {
+    if !bytes.is_empty() {
+        see(Piece { stream, bytes });
     }
 }
 

@@ -10,6 +10,7 @@ use regex::{Captures, Regex};
 
 use super::error::WorkflowError;
 use super::file::{VariableSpec, Workflow};
+use crate::secrets::{SecretError, Secrets};
 
 static PLACEHOLDER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{\{([^}]+)\}\}").expect("the pattern is a constant"));
@@ -22,8 +23,9 @@ pub struct Sources<'a> {
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     /// The env file; not used when the workflow takes its values from the vault.
     pub env_file: &'a BTreeMap<String, String>,
-    /// Asks the user; `None` where nobody can answer. Not used when the workflow takes its values from the vault.
-    pub ask: &'a mut dyn FnMut(&str) -> Option<String>,
+    /// Asks the user for the variable of that name, which may be a secret; `None` where nobody can answer. Not used when the
+    /// workflow takes its values from the vault.
+    pub ask: &'a mut dyn FnMut(&str, bool) -> Option<String>,
 }
 
 /// Variables with their values.
@@ -31,33 +33,41 @@ pub struct Sources<'a> {
 pub struct Variables {
     values: BTreeMap<String, String>,
     warnings: Vec<String>,
+    secrets: Secrets,
 }
 
 impl Variables {
     /// Gives values to the names in use, and to what the flags and the workflow set anyway. Missing names are asked for
     /// in alphabetical order; one that stays without a value is an error only when a command needs it.
-    #[must_use]
-    pub fn resolve(workflow: &Workflow, names: &BTreeSet<String>, sources: &mut Sources<'_>) -> Self {
+    ///
+    /// # Errors
+    /// A secret whose value cannot be masked.
+    pub fn resolve(
+        workflow: &Workflow,
+        names: &BTreeSet<String>,
+        sources: &mut Sources<'_>,
+    ) -> Result<Self, WorkflowError> {
         let specs = workflow.variables();
         let mut found = Self::default();
         for name in names.iter().chain(specs.keys()).chain(sources.flags.keys()).collect::<BTreeSet<_>>() {
             let spec = specs.get(name.as_str());
+            let is_secret = spec.is_some_and(|spec| spec.secret);
             let from_file =
                 || (!workflow.use_vault && names.contains(name)).then(|| sources.env_file.get(name).cloned());
             let value = sources.flags.get(name).cloned().or_else(|| configured(spec, sources)).or_else(|| from_file()?);
-            let value =
-                value.or_else(|| if workflow.use_vault || !names.contains(name) { None } else { (sources.ask)(name) });
+            let asks = !workflow.use_vault && names.contains(name);
+            let value = value.or_else(|| if asks { (sources.ask)(name, is_secret) } else { None });
             if let Some(value) = found.apply_rules(name, spec, value) {
                 found.values.insert(name.clone(), value);
             }
         }
-        found
+        found.secrets = secrets(specs, &found.values)?;
+        Ok(found)
     }
 
     fn apply_rules(&mut self, name: &str, spec: Option<&VariableSpec>, value: Option<String>) -> Option<String> {
-        let Some(VariableSpec::Rules(rules)) = spec else { return value };
         let mut value = value;
-        for rule in rules {
+        for rule in spec.map(|spec| spec.rules.as_slice()).unwrap_or_default() {
             match rule.as_str() {
                 // A required variable without a value is a missing one; without the rule it is the empty text.
                 "required" => value = value.filter(|value| !value.trim().is_empty()),
@@ -72,6 +82,12 @@ impl Variables {
     #[must_use]
     pub fn values(&self) -> &BTreeMap<String, String> {
         &self.values
+    }
+
+    /// The values that only plugins with `user_auth` may see.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// What the user should know about the settings.
@@ -106,6 +122,20 @@ impl Variables {
     }
 }
 
+fn secrets(
+    specs: &BTreeMap<String, VariableSpec>,
+    values: &BTreeMap<String, String>,
+) -> Result<Secrets, WorkflowError> {
+    let declared = specs.iter().filter(|(_, spec)| spec.secret).filter_map(|(name, _)| values.get_key_value(name));
+    let declared: Vec<(&String, &String)> = declared.collect();
+    let refused = |reason: SecretError, name: &str| WorkflowError::BadSecret { name: name.to_owned(), reason };
+    for (name, value) in &declared {
+        Secrets::new([value]).map_err(|reason| refused(reason, name))?;
+    }
+    let last = declared.last().map(|(name, _)| name.as_str()).unwrap_or_default();
+    Secrets::new(declared.iter().map(|(_, value)| value)).map_err(|reason| refused(reason, last))
+}
+
 /// The variables that a command names.
 pub(super) fn names_in(command: &str) -> impl Iterator<Item = String> + '_ {
     PLACEHOLDER.captures_iter(command).map(|found| {
@@ -129,7 +159,7 @@ fn shell_word(value: &str) -> String {
 }
 
 fn configured(spec: Option<&VariableSpec>, sources: &Sources<'_>) -> Option<String> {
-    let Some(VariableSpec::Value(text)) = spec else { return None };
+    let text = spec?.value.as_ref()?;
     if let Some(name) = text.strip_prefix("args:") {
         return sources.flags.get(name).cloned();
     }

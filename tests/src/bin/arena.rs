@@ -419,7 +419,8 @@ fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
     let plugin = "arena".parse().context("a name")?;
     let (voice, limits) = (Arc::new(Loud), ConnectionLimits::PROGRAM);
-    let gate = Gate { plugin, permissions, capped: Vec::new(), voice, upstream: None, until: None, limits };
+    let capped = Vec::new();
+    let gate = Gate { plugin, permissions, capped, learner: None, voice, upstream: None, until: None, limits };
     let _proxy = Proxy::serve(listener, gate).context("serve the proxy")?;
     let mut inside = Command::new("nsenter");
     inside.args(["-t", pid, "-U", "--preserve-credentials", "-n", "sh", "-c", &args.command]);

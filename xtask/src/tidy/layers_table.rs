@@ -6,6 +6,7 @@ pub(super) const RANKS: &[(&str, u8)] = &[
     ("code", 0),
     ("controls", 0),
     ("ids", 0),
+    ("secrets", 0),
     ("text", 0),
     ("sys", 0),
     ("wire", 1),
@@ -34,6 +35,7 @@ pub(super) const NEVER: &[(&str, &[&str], &str)] = &[
 /// Path prefixes of the pure modules, and the files below them that are exempt.
 pub(super) const PURE: &[&str] = &[
     "host/src/bound.rs",
+    "host/src/secrets.rs",
     "host/src/package/",
     "host/src/package.rs",
     "host/src/policy/",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use migraine_plugin_api::{CommandSpec, Timeout};
 
+use super::learn;
 use crate::cli::session::plugin_name;
 use crate::cli::voice::Aside;
 use crate::cli::{Failure, Session};
@@ -15,7 +16,12 @@ use crate::runtime::{CallError, Host, Settings};
 use crate::store::{Entry, Home};
 use crate::text::safe_line;
 
-pub(super) fn run(words: Vec<OsString>, timeout: Option<Timeout>, session: &Session) -> Result<(), Failure> {
+pub(super) fn run(
+    words: Vec<OsString>,
+    timeout: Option<Timeout>,
+    is_learned: bool,
+    session: &Session,
+) -> Result<(), Failure> {
     let mut words = words.into_iter().map(|word| {
         word.into_string().map_err(|word| {
             let word = safe_line(&word.to_string_lossy());
@@ -31,7 +37,15 @@ pub(super) fn run(words: Vec<OsString>, timeout: Option<Timeout>, session: &Sess
         None => Err(with_usage(Code::Usage, &format!("{name}: a command is missing"), &name, &entry)),
         Some("--help" | "-h") => session.out.text(&usage(&name, &entry)),
         Some(command) => match command_of(&name, &entry, command) {
-            Ok(spec) => call(home, &name, spec, args, timeout, session),
+            Ok(spec) => {
+                let mut settings = Settings::new(Arc::new(Aside::new(&session.out, session.verbose)));
+                settings.command_timeout = timeout;
+                settings.columns = session.out.columns();
+                if is_learned {
+                    return learn::run(home, (&name, &entry), spec, args, settings, session);
+                }
+                call(home, &name, spec, args, settings)
+            }
             Err(error @ ManageError::NoCommand { .. }) => {
                 Err(with_usage(error.code(), &error.to_string(), &name, &entry))
             }
@@ -44,17 +58,14 @@ fn with_usage(code: Code, message: &str, name: &PluginName, entry: &Entry) -> Fa
     Failure::new(code, format!("{message}\n\n{}", usage(name, entry)), None)
 }
 
-fn call(
+/// Calls a command of an installed plugin.
+pub(super) fn call(
     home: Home,
     name: &PluginName,
     spec: &CommandSpec,
     args: Vec<String>,
-    timeout: Option<Timeout>,
-    session: &Session,
+    settings: Settings,
 ) -> Result<(), Failure> {
-    let mut settings = Settings::new(Arc::new(Aside::new(&session.out, session.verbose)));
-    settings.command_timeout = timeout;
-    settings.columns = session.out.columns();
     let mut host = Host::new(home, settings);
     let mut invocation = host.invocation(&spec.name, args);
     invocation.stdin = spec.stdin;

@@ -5,6 +5,7 @@ mod call;
 mod change;
 mod config;
 mod install;
+mod learn;
 mod list;
 mod show;
 
@@ -156,6 +157,14 @@ struct CallArgs {
     /// the policy still holds
     #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     timeout: Option<Timeout>,
+    /// Run it with whatever a permission could grant, and print the permissions that it used as a manifest has them. Only for
+    /// a plugin that was installed from a file of this machine, and only after consent at a terminal.
+    ///
+    /// Seen are endpoints, programs, files, and whether it asks for the workflow's variables. Not seen is what it reads of its
+    /// environment, where it has the variables that it was granted, and what it would do in another run. Programs are those
+    /// of the system. What no permission grants stays refused
+    #[arg(long)]
+    learn: bool,
     #[command(subcommand)]
     words: CallWords,
 }
@@ -216,7 +225,9 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Verify { target } => show::verify(&target, session),
         PluginVerb::Config(args) => config::run(args, session),
-        PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => call::run(words, timeout, session),
-        PluginVerb::Call(words) => call::run(words, None, session),
+        PluginVerb::Run(CallArgs { timeout, learn, words: CallWords::Words(words) }) => {
+            call::run(words, timeout, learn, session)
+        }
+        PluginVerb::Call(words) => call::run(words, None, false, session),
     }
 }

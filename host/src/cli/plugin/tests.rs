@@ -16,7 +16,7 @@ fn parse(line: &[&str]) -> Result<PluginVerb, clap::Error> {
 
 fn called(line: &[&str]) -> (Vec<OsString>, Option<Timeout>) {
     match parse(line).unwrap() {
-        PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words) }) => (words, timeout),
+        PluginVerb::Run(CallArgs { timeout, words: CallWords::Words(words), learn: false }) => (words, timeout),
         PluginVerb::Call(words) => (words, None),
         other => panic!("{other:?}"),
     }

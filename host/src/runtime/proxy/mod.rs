@@ -22,6 +22,7 @@ use std::thread::JoinHandle;
 use migraine_plugin_api::Permission;
 
 use self::stop::Stop;
+use super::learn::Learner;
 use super::services::Voice;
 use crate::code::Code;
 use crate::ids::PluginName;
@@ -37,6 +38,8 @@ pub struct Gate {
     pub plugin: PluginName,
     /// What the plugin was granted.
     pub permissions: Vec<Permission>,
+    /// Learns what is missing, and allows it.
+    pub learner: Option<Arc<Learner>>,
     /// What the policy takes away of what it was granted.
     pub capped: Vec<Capped>,
     /// Where decisions are recorded.

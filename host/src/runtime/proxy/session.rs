@@ -15,6 +15,7 @@ use super::{Shared, answer};
 use crate::code::Code;
 use crate::policy::Endpoint;
 use crate::runtime::broker::{self, ConnectError, Route};
+use crate::runtime::learn;
 use crate::runtime::services::{how_to_grant, taken};
 
 /// How long, and for how many bytes, a client that was refused may go on talking. Closed while it does, it would lose the
@@ -132,7 +133,10 @@ impl<'a> Session<'a> {
     fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
         let gate = &self.shared.gate;
         let route = Route { until: gate.until, stop: Some(self.shared.stop.flag()), upstream: gate.upstream.as_ref() };
-        match broker::connect(&gate.permissions, endpoint, route) {
+        let connected = learn::judged(gate.learner.as_ref(), &gate.permissions, ConnectError::missing, |granted| {
+            broker::connect(granted, endpoint, route)
+        });
+        match connected {
             Ok(server) => {
                 gate.voice.granted(&gate.plugin, &format!("connected to `{endpoint}` through the proxy"));
                 Ok(server.into())

@@ -85,6 +85,7 @@ fn gate(scopes: &[&str], limits: ConnectionLimits, records: &Arc<Records>) -> Ga
         plugin: "reach".parse().unwrap(),
         permissions,
         capped: Vec::new(),
+        learner: None,
         voice,
         upstream: None,
         until: None,

@@ -97,8 +97,10 @@ pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
         tried.attribute(Layer::Privileges, "hold a capability", if none { "none is left" } else { "some are" }, none);
         let named = format!("no_new_privs is {no_new_privileges}");
         tried.attribute(Layer::Privileges, "gain rights from a program", named, no_new_privileges == 1);
-        let named = format!("dumpable is {dumpable}");
-        tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
+        if !common.learns {
+            let named = format!("dumpable is {dumpable}");
+            tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
+        }
     }
     if layers.namespaces {
         let (own, effective) = (nix::unistd::getuid(), nix::unistd::geteuid());

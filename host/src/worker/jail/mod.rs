@@ -70,6 +70,8 @@ pub(super) struct Common {
     pub(super) programs: Programs,
     /// Whether the proxy is reached in their network namespace.
     pub(super) listens: bool,
+    /// Whether the host records by which paths they reach files.
+    pub(super) learns: bool,
 }
 
 /// Seals the calling worker with the compiled filter of its profile: everything that follows runs inside.
@@ -138,7 +140,8 @@ impl Sealing<'_> {
     /// A step failed.
     pub(super) fn finish(self) -> Result<SealReport, StepError> {
         drop(self.listener);
-        if self.common.layers.privileges {
+        // The host could not read the recorded paths of a process that is not dumpable.
+        if self.common.layers.privileges && !self.common.learns {
             // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
             at("give up dumpability", sys::privileges::set_dumpable(false))?;
         }

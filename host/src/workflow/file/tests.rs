@@ -6,6 +6,10 @@ fn yaml(text: &str) -> Result<Workflow, WorkflowError> {
     parse(Path::new("w.yaml"), text)
 }
 
+fn rules(rules: &[&str]) -> Vec<String> {
+    rules.iter().map(|&rule| rule.to_owned()).collect()
+}
+
 #[test]
 fn a_scaffolded_file_with_comments_and_null_sections_is_read() {
     let text = "name: deploy app\ndescription:\npre_checks:\n  # - command: true\nsteps:\n  - command: echo hi\n  - command: true\n    description: \"a {{x}}\"\n    on_fail: 'action:clean'\nactions:\n  # none\nconfig:\n  variables:\n    project: [\"slugify\", required]\n    port: 8080\n    big: 99999999999999999999\n    ratio: 1.5\n    on: true\n    nothing:\n    nested: {a: b}\n    from: env:HOME\n  store_logs: false\nuse_vault: false\nsome_future_field: {deep: [1, 2]}\n";
@@ -15,15 +19,15 @@ fn a_scaffolded_file_with_comments_and_null_sections_is_read() {
     assert!(workflow.pre_checks.is_empty() && workflow.actions.is_empty());
     assert_eq!(workflow.steps[1].command, "true");
     assert_eq!(StepHook::parse(&workflow.steps[1].on_fail), Ok(Some(StepHook::Action("clean"))));
-    let value = |text: &str| VariableSpec::Value(text.to_owned());
+    let value = |text: &str| VariableSpec { value: Some(text.to_owned()), ..VariableSpec::default() };
     let expected = [
         ("big", value("99999999999999999999")),
         ("from", value("env:HOME")),
-        ("nested", VariableSpec::Nothing),
-        ("nothing", VariableSpec::Nothing),
+        ("nested", VariableSpec::default()),
+        ("nothing", VariableSpec::default()),
         ("on", value("true")),
         ("port", value("8080")),
-        ("project", VariableSpec::Rules(vec!["slugify".to_owned(), "required".to_owned()])),
+        ("project", VariableSpec { rules: rules(&["slugify", "required"]), ..VariableSpec::default() }),
         ("ratio", value("1.5")),
     ];
     let found: Vec<_> = workflow.variables().iter().map(|(name, spec)| (name.as_str(), spec.clone())).collect();
@@ -36,7 +40,24 @@ fn json_has_the_same_names() {
         "config": {"variables": {"n": 3}}, "use_vault": true}"#;
     let workflow = parse(Path::new("migraine.json"), text).unwrap();
     assert_eq!((workflow.name.as_str(), workflow.steps.len(), workflow.use_vault), ("j", 1, true));
-    assert_eq!(workflow.variables()["n"], VariableSpec::Value("3".to_owned()));
+    assert_eq!(workflow.variables()["n"].value.as_deref(), Some("3"));
+}
+
+#[test]
+fn a_variable_is_declared_secret_in_three_ways() {
+    let spec = |text: &str| yaml(&format!("config: {{variables: {{t: {text}}}}}")).map(|w| w.variables()["t"].clone());
+    let required = VariableSpec { value: None, rules: rules(&["required"]), secret: true };
+    for text in ["[required, secret]", "{secret: true, rules: [required]}", "{rules: [secret, required]}"] {
+        assert_eq!(spec(text).unwrap(), required, "{text}");
+    }
+    let with_value = spec("{value: 'env:T', secret: true, later: [x]}").unwrap();
+    assert_eq!((with_value.secret, with_value.value.as_deref()), (true, Some("env:T")));
+    for text in ["secret", "{value: secret}", "{secret: false}", "[required]"] {
+        assert!(!spec(text).unwrap().secret, "{text}");
+    }
+    for text in ["'yes'", "1", "[true]"] {
+        assert!(spec(&format!("{{secret: {text}}}")).is_err(), "{text}");
+    }
 }
 
 #[test]

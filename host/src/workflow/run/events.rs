@@ -34,7 +34,7 @@ impl Runner<'_> {
         let fired = self.registry.fire(self.caller, event, Some(&task.resolved), || {
             let mut context = task.describe(base(request, start_time, event), ended.map(|ended| ended.exit_code));
             if let Some(capture) = ended.and_then(|ended| ended.capture.as_ref()) {
-                context.output = Some(capture.bytes());
+                context.output = Some(capture.bytes(request.variables.secrets()));
                 context.output_size = Some(capture.size());
             }
             filled(context, data)

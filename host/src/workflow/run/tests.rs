@@ -11,6 +11,7 @@ use super::super::variables::Sources;
 use super::*;
 use crate::hooks::{CallFailure, Catalogue, HookReport, Subscriber};
 use crate::ids::PluginName;
+use crate::secrets::Secrets;
 
 #[derive(Default)]
 struct Fake {
@@ -19,6 +20,7 @@ struct Fake {
     answers: BTreeMap<&'static str, HookResult>,
     interrupt_at: Option<&'static str>,
     interrupted: bool,
+    secrets: Secrets,
 }
 
 impl Fake {
@@ -86,8 +88,9 @@ fn run_with(
     let workflow = parse(Path::new("w.yaml"), yaml).unwrap();
     let flags: BTreeMap<_, _> = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let actions: Vec<_> = actions.iter().map(ToString::to_string).collect();
-    let mut sources = Sources { flags: &flags, environment: &|_| None, env_file: &BTreeMap::new(), ask: &mut |_| None };
-    let variables = Variables::resolve(&workflow, &names_in_use(&workflow, &actions), &mut sources);
+    let mut sources =
+        Sources { flags: &flags, environment: &|_| None, env_file: &BTreeMap::new(), ask: &mut |_, _| None };
+    let variables = Variables::resolve(&workflow, &names_in_use(&workflow, &actions), &mut sources).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     let sink = || OwnedFd::from(File::options().append(true).open(file.path()).unwrap());
     let streams = Streams { stdin: OwnedFd::from(File::open("/dev/null").unwrap()), stdout: sink(), stderr: sink() };
@@ -131,6 +134,11 @@ impl HookCaller for SharedFlag<'_> {
 
     fn command(&mut self, _: &PluginName, _: &[String]) -> Result<(), CallFailure> {
         Ok(())
+    }
+
+    fn keep_secret(&mut self, secrets: &Secrets) {
+        assert!(self.fake.seen.is_empty(), "secrets are known before anything is shown");
+        self.fake.secrets = secrets.clone();
     }
 }
 

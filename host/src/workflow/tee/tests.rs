@@ -54,7 +54,7 @@ fn three_mebibytes_on_both_streams_at_once_arrive_whole_and_are_captured_cut() {
     assert_eq!((out.len(), err.len()), (size, size));
     assert!(out.iter().all(|&byte| byte == b'o') && err.iter().all(|&byte| byte == b'e'));
     assert_eq!(capture.size(), 2 * size as u64);
-    let bytes = capture.bytes();
+    let bytes = capture.bytes(&Secrets::default());
     let marker = format!("\n[... {} bytes left out ...]\n", 2 * size - CAPTURE_MAX);
     assert_eq!(bytes.len(), CAPTURE_MAX + marker.len());
     assert_eq!(&bytes[CAPTURE_MAX / 2..CAPTURE_MAX / 2 + marker.len()], marker.as_bytes());
@@ -71,7 +71,7 @@ fn the_capture_keeps_head_and_tail() {
             capture.add(&whole[at..at + size]);
             at += size;
         }
-        let kept = capture.bytes();
+        let kept = capture.bytes(&Secrets::default());
         assert_eq!(capture.size(), whole.len() as u64);
         assert_eq!(kept != whole, cut, "{sizes:?}");
         let half = (CAPTURE_MAX / 2).min(whole.len());
@@ -99,7 +99,7 @@ fn a_background_child_that_holds_the_pipe_is_not_waited_for_nor_killed() {
     let (status, capture, mut files, leftovers) = run(&command);
     assert!(status.success());
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!(capture.bytes(), b"early\n");
+    assert_eq!(capture.bytes(&Secrets::default()), b"early\n");
     fs::write(&go, "").unwrap();
     while !done.exists() {
         assert!(started.elapsed() < Duration::from_secs(20), "the background child died with the pipe");

@@ -18,20 +18,20 @@ fn resolve(yaml: &str, names: &[&str], flags: &[(&str, &str)], answer: Option<&s
             flags: &map(flags),
             environment: &|name| map(&[("HOME", "/h"), ("EMPTY", "")]).remove(name),
             env_file: &map(&[("a", "file"), ("b", "file"), ("unused", "file"), ("HOME", "file")]),
-            ask: &mut |name| {
+            ask: &mut |name, _| {
                 asked.push(name.to_owned());
                 answer.map(str::to_owned)
             },
         },
     );
-    (variables, asked)
+    (variables.unwrap(), asked)
 }
 
 #[test]
 fn substitution_is_raw_and_happens_once() {
     let values =
         map(&[("x", "1"), (" y ", "spaces"), ("q", "it's; $(id)"), ("n", "{{x}}"), ("{x", "odd"), ("a|b", "p")]);
-    let variables = Variables { values, warnings: Vec::new() };
+    let variables = Variables { values, ..Variables::default() };
     let check = |command: &str, expected: Result<&str, &[&str]>| match (variables.substitute("s", command), expected) {
         (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{command}"),
         (Err(WorkflowError::VariableMissing { names, .. }), Err(expected)) => assert_eq!(names, expected, "{command}"),
@@ -112,4 +112,35 @@ fn flags_are_key_and_value() {
     assert_eq!(parse_flag("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
     assert_eq!(parse_flag("a=").unwrap(), ("a".to_owned(), String::new()));
     assert!(parse_flag("a").is_err() && parse_flag("=b").is_err() && parse_flag("").is_err());
+}
+
+#[test]
+fn what_is_declared_secret_is_known_as_such() {
+    let (variables, _) =
+        resolve("config: {variables: {a: [secret], b: {value: 'text', secret: true}}}", &["a"], &[], None);
+    assert_eq!(variables.secrets(), &Secrets::new(["file", "text"]).unwrap());
+    assert_eq!(variables.values(), &map(&[("a", "file"), ("b", "text")]));
+    let (variables, _) = resolve("config: {variables: {c: [secret]}}", &[], &[], None);
+    assert!(variables.secrets().is_empty());
+}
+
+#[test]
+fn a_secret_is_asked_for_as_one_and_must_be_long_enough() {
+    let ask = |answer: &str| {
+        let workflow = super::super::file::parse(Path::new("w.yaml"), "config: {variables: {pin: [secret]}}").unwrap();
+        let names = ["pin", "plain"].map(str::to_owned).into();
+        let mut asked = Vec::new();
+        let mut ask = |name: &str, is_secret| {
+            asked.push((name.to_owned(), is_secret));
+            Some(answer.to_owned())
+        };
+        let (none, environment) = (BTreeMap::new(), |_: &str| None);
+        let mut sources = Sources { flags: &none, environment: &environment, env_file: &none, ask: &mut ask };
+        let resolved = Variables::resolve(&workflow, &names, &mut sources).map_err(|error| error.to_string());
+        assert_eq!(asked, [("pin".to_owned(), true), ("plain".to_owned(), false)]);
+        resolved.map(|variables| variables.secrets().clone())
+    };
+    assert_eq!(ask("12345"), Ok(Secrets::new(["12345"]).unwrap()));
+    let error = ask("123").unwrap_err();
+    assert!(error.contains("`pin`") && error.contains("fewer than 4") && !error.contains("123"), "{error}");
 }

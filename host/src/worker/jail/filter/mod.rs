@@ -24,7 +24,7 @@ use sockets::SOCKETS;
 
 use super::Common;
 use crate::sys::seccomp::Instruction;
-use crate::wire::WorkerSpec;
+use crate::wire::{WorkerSpec, recorded_paths};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the system call filter is written for x86_64; another architecture needs its own table");
@@ -61,6 +61,8 @@ pub(crate) struct Profile {
     changes: bool,
     /// It runs programs of the system and no plugin.
     programs: bool,
+    /// The calls by which files are reached wait until they are recorded.
+    learns: bool,
     /// It makes sockets of its own, in a network namespace that holds nothing but the way to the proxy.
     network: bool,
 }
@@ -72,7 +74,7 @@ impl Profile {
         let changes = programs || common.directories.iter().any(|directory| directory.writable);
         // Never both: a stream of the machine's own network could be pointed elsewhere by connect(2).
         let network = common.listens && !spec.receives_descriptors;
-        Self { sockets: spec.receives_descriptors, changes, programs, network }
+        Self { sockets: spec.receives_descriptors, changes, programs, learns: common.learns, network }
     }
 
     fn groups(self) -> impl Iterator<Item = &'static Group> {
@@ -106,18 +108,21 @@ pub(crate) fn call_name(number: i32) -> String {
     listed.map_or_else(|| format!("system call {number}"), |(name, _)| name.trim_start_matches("SYS_").to_owned())
 }
 
-/// Neighbouring numbers with one action, by their first number.
-fn ranges(profile: Profile) -> Vec<(u32, Action)> {
-    let mut actions = vec![EPERM; usize::try_from(NEWEST_KNOWN).unwrap_or_default() + 1];
+/// What a filter says to a call, and whether one that passes waits until it is recorded.
+type Verdict = (Action, bool);
+
+/// Neighbouring numbers with one verdict, by their first number.
+fn ranges(profile: Profile) -> Vec<(u32, Verdict)> {
+    let mut actions = vec![(EPERM, false); usize::try_from(NEWEST_KNOWN).unwrap_or_default() + 1];
     for group in profile.groups() {
         for (_, number) in group.calls {
             if let Some(action) = usize::try_from(*number).ok().and_then(|number| actions.get_mut(number)) {
-                *action = group.action;
+                *action = (group.action, profile.learns && recorded_paths(*number).is_some());
             }
         }
     }
-    actions.push(Action::Errno(libc::ENOSYS));
-    let mut ranges: Vec<(u32, Action)> = Vec::new();
+    actions.push((Action::Errno(libc::ENOSYS), false));
+    let mut ranges: Vec<(u32, Verdict)> = Vec::new();
     for (number, action) in (0..).zip(actions) {
         if ranges.last().is_none_or(|(_, last)| *last != action) {
             ranges.push((number, action));
@@ -126,7 +131,7 @@ fn ranges(profile: Profile) -> Vec<(u32, Action)> {
     ranges
 }
 
-fn tree(ranges: &[(u32, Action)]) -> Vec<Instruction> {
+fn tree(ranges: &[(u32, Verdict)]) -> Vec<Instruction> {
     if ranges.len() <= BLOCK {
         return block(ranges);
     }
@@ -146,8 +151,8 @@ fn tree(ranges: &[(u32, Action)]) -> Vec<Instruction> {
 }
 
 /// Comparisons, then each action once, however many ranges lead to it, then the rules on arguments.
-fn block(ranges: &[(u32, Action)]) -> Vec<Instruction> {
-    let mut actions: Vec<Action> = Vec::new();
+fn block(ranges: &[(u32, Verdict)]) -> Vec<Instruction> {
+    let mut actions: Vec<Verdict> = Vec::new();
     for (_, action) in ranges {
         if !actions.contains(action) {
             actions.push(*action);
@@ -161,25 +166,31 @@ fn block(ranges: &[(u32, Action)]) -> Vec<Instruction> {
     for (left, action) in (0..actions.len()).rev().zip(&actions) {
         program.push(match action {
             // The rules begin after the leaves that are left.
-            Action::Check(_) => statement(JUMP, u32::try_from(left + rules.len()).unwrap_or(u32::MAX)),
-            plain => statement(RETURN, verdict(*plain)),
+            (Action::Check(_), _) => statement(JUMP, u32::try_from(left + rules.len()).unwrap_or(u32::MAX)),
+            (plain, is_recorded) => recorded(statement(RETURN, verdict(*plain)), *is_recorded),
         });
-        if let Action::Check(check) = action {
-            rules.extend(checked(*check));
+        if let (Action::Check(check), is_recorded) = action {
+            rules.extend(checked(*check).into_iter().map(|one| recorded(one, *is_recorded)));
         }
     }
     program.extend(rules);
     program
 }
 
+/// What lets a call pass lets it wait instead. A recorder lets no call through that is refused.
+fn recorded(one: Instruction, is_recorded: bool) -> Instruction {
+    let passes = one.code == RETURN && one.k == libc::SECCOMP_RET_ALLOW;
+    if passes && is_recorded { statement(RETURN, libc::SECCOMP_RET_USER_NOTIF) } else { one }
+}
+
 /// A tree of comparisons, the smaller numbers' first, that ends at the places that `leaf` gives.
-fn compare(ranges: &[(u32, Action)], leaf: &impl Fn(Action) -> usize, program: &mut Vec<Instruction>) {
+fn compare(ranges: &[(u32, Verdict)], leaf: &impl Fn(Verdict) -> usize, program: &mut Vec<Instruction>) {
     if ranges.len() < 2 {
         return;
     }
     let (low, high) = ranges.split_at(ranges.len() / 2);
     let at = program.len();
-    let way = |part: &[(u32, Action)], next: usize| {
+    let way = |part: &[(u32, Verdict)], next: usize| {
         let to = if let [(_, action)] = part { leaf(*action) } else { next };
         u8::try_from(to - at - 1).unwrap_or(u8::MAX)
     };

@@ -41,7 +41,7 @@ fn answer_with_sockets(number: libc::c_long, args: [u64; 6]) -> u32 {
     run(&compile(SOCKETS_TOO), ARCH, u32::try_from(number).unwrap(), args)
 }
 
-const NOTHING: Profile = Profile { sockets: false, changes: false, programs: false, network: false };
+const NOTHING: Profile = Profile { sockets: false, changes: false, programs: false, learns: false, network: false };
 const SOCKETS_TOO: Profile = Profile { sockets: true, ..NOTHING };
 /// All that a plugin can have.
 const EVERYTHING: Profile = Profile { changes: true, ..SOCKETS_TOO };
@@ -66,6 +66,24 @@ fn every_listed_call_has_its_groups_action() {
             let answer = run(&compile(*profile), ARCH, u32::try_from(*number).unwrap(), [0; 6]);
             assert_eq!(answer, expected, "{name} in {}", group.name);
         }
+    }
+}
+
+#[test]
+fn what_is_recorded_waits_and_what_is_refused_stays_refused() {
+    for profile in [NOTHING, EVERYTHING, PROGRAM_TOO] {
+        let (plain, learning) = (compile(profile), compile(Profile { learns: true, ..profile }));
+        let mut waiting = 0;
+        for (number, args) in (0..600).flat_map(|number| [(number, [0; 6]), (number, [0xffff_ffff_ffff_ffff; 6])]) {
+            let (before, after) = (run(&plain, ARCH, number, args), run(&learning, ARCH, number, args));
+            if before == libc::SECCOMP_RET_ALLOW && recorded_paths(number.into()).is_some() {
+                assert_eq!(after, libc::SECCOMP_RET_USER_NOTIF, "{number}");
+                waiting += 1;
+            } else {
+                assert_eq!(after, before, "{number}");
+            }
+        }
+        assert!(waiting > 20, "{waiting}");
     }
 }
 
@@ -326,8 +344,8 @@ fn streams_of_the_host_and_own_sockets_never_meet() {
     {
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
         let (layers, load_by, scratch, directories) = (Layers::ALL, LoadBy::Copy, "/tmp", Vec::new());
-        let common =
-            Common { layers, level: Level::Full, load_by, scratch, directories, programs: Programs::None, listens };
+        let (level, learns) = (Level::Full, false);
+        let common = Common { layers, level, load_by, scratch, directories, programs: Programs::None, listens, learns };
         assert_eq!(Profile::of(&spec, &common).network, network, "{receives_descriptors} {listens}");
     }
 }
