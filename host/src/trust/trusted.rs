@@ -264,7 +264,7 @@ impl TrustedKey {
         if self.label.is_empty() || display_safe(&self.label, LABEL_MAX) != self.label {
             return Err("a label is one line of 1 to 64 visible characters");
         }
-        if self.window.until.is_some_and(|until| until <= self.window.from) {
+        if self.window.until.is_some_and(|until| until < self.window.from) {
             return Err("it stops being valid before it begins");
         }
         if self.revoked().is_some_and(|revoked| revoked.kept.len() > KEPT_MAX) {

@@ -33,10 +33,10 @@ pub fn rotation_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Re
     let (mut old, new) = rotated(&keys, &statement, now)?;
     // The new one first: in between, both may sign.
     keyring.add(&new)?;
-    old.window.until = Some(old.window.until.map_or(statement.date, |until| until.min(statement.date)));
-    if old.window.from < statement.date {
-        keyring.add(&old)?;
-    }
+    let end = old.window.until.map_or(statement.date, |until| until.min(statement.date));
+    // A key that was trusted here later than it was replaced signs nothing new at all.
+    old.window.until = Some(end.max(old.window.from));
+    keyring.add(&old)?;
     Ok(RotationReport { old: KeyReport::of(&old), new: KeyReport::of(&new) })
 }
 
