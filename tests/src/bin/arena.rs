@@ -270,6 +270,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         load_by: args.copy.then_some(LoadBy::Copy),
         directories: args.directories(),
         programs: Programs::None,
+        learns: false,
         listens: args.listens || !args.proxied.is_empty(),
         level: if args.reduced { Level::Reduced } else { Level::Full },
         layers: args.layers(),

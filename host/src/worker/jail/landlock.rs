@@ -53,11 +53,16 @@ fn build(own_root: bool, common: &Common, least: ABI) -> Result<u32, Box<dyn std
         | AccessFs::RemoveFile
         | AccessFs::RemoveDir
         | AccessFs::Refer;
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(least))?
-        .handle_access(AccessNet::from_all(least))?
-        .scope(Scope::from_all(least))?
+    let mut ruleset =
+        Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(least))?;
+    // The library refuses an empty set of rights.
+    if !AccessNet::from_all(least).is_empty() {
+        ruleset = ruleset.handle_access(AccessNet::from_all(least))?;
+    }
+    if !Scope::from_all(least).is_empty() {
+        ruleset = ruleset.scope(Scope::from_all(least))?;
+    }
+    let mut ruleset = ruleset
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
