@@ -1,18 +1,23 @@
 //! `migraine doctor`: whether plugins can run on this machine, found out by trying.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::{Failure, Out, Session};
 use crate::code::{Code, Coded as _};
 use crate::manage::{HealthCheck, health};
 use crate::sandbox::{Examination, LimitedBy, Outcome, SandboxError, Stage, Step, examine};
+use crate::store::Home;
 use crate::text::{LINE_CELLS, display_safe, safe_line};
-use crate::wire::{LoadBy, Probe};
+use crate::wire::{Level, LoadBy, Probe};
 
 /// Everything that was found out.
 #[derive(Debug, Serialize)]
 struct Report {
-    level: Level,
+    level: Offer,
+    /// Why the full sandbox cannot be built, where the reduced one is used instead.
+    lacks: Option<String>,
     kernel: String,
     /// The caller's user id.
     user: u32,
@@ -32,8 +37,9 @@ struct Report {
 /// What this machine offers: see SECURITY.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Level {
+enum Offer {
     Full,
+    Reduced,
     Refused,
 }
 
@@ -55,10 +61,12 @@ struct FailureReport {
 }
 
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
+    let (offer, lacks, examination) = examined(session);
     let Examination { steps, acts, program_acts, sandbox_user, landlock_abi, load_by, limited_by, failure } =
-        &examine();
+        &examination;
     let report = Report {
-        level: if failure.is_none() { Level::Full } else { Level::Refused },
+        level: offer,
+        lacks,
         kernel: kernel(),
         user: nix::unistd::getuid().as_raw(),
         sandbox_user: *sandbox_user,
@@ -77,6 +85,26 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
     }
     let wrong = report.store.into_iter().find_map(|check| Some((check.code?, check.found, check.help)));
     wrong.map_or(Ok(()), |(code, found, help)| Err(Failure::new(code, found, help)))
+}
+
+/// What can be built: the full sandbox, or where that fails and the policy allows it, the reduced one.
+fn examined(session: &Session) -> (Offer, Option<String>, Examination) {
+    let full = examine(Level::Full);
+    let Some(failure) = &full.failure else { return (Offer::Full, None, full) };
+    let lacks = failure.lacks_full().filter(|_| session.place().is_ok_and(allows_reduced)).map(ToString::to_string);
+    if lacks.is_some() {
+        let reduced = examine(Level::Reduced);
+        if reduced.failure.is_none() {
+            // The steps of the full one say what is missing.
+            return (Offer::Reduced, lacks, Examination { steps: full.steps, ..reduced });
+        }
+    }
+    (Offer::Refused, None, full)
+}
+
+/// What cannot be read allows nothing; it is told with the rest of the home directory.
+fn allows_reduced(place: &Path) -> bool {
+    Home::open(place).and_then(|home| home.policy()).is_ok_and(|policy| policy.allows_reduced())
 }
 
 /// The release of the running kernel.
@@ -105,9 +133,10 @@ impl FailureReport {
 
 fn text(report: &Report, out: &Out) -> String {
     let level = match report.level {
-        Level::Full => "full: every plugin can run, within its grants",
-        Level::Refused if report.acts.is_empty() => "refused: no plugin can run",
-        Level::Refused => "refused: not every plugin can run",
+        Offer::Full => "full: every plugin can run, within its grants",
+        Offer::Reduced => "reduced: plugins can run that hold no more than task_read, task_write and env_vars",
+        Offer::Refused if report.acts.is_empty() => "refused: no plugin can run",
+        Offer::Refused => "refused: not every plugin can run",
     };
     let load_by = report.load_by.map(|load_by| match load_by {
         LoadBy::Procfs => "through procfs".to_owned(),
@@ -115,6 +144,7 @@ fn text(report: &Report, out: &Out) -> String {
     });
     let facts = [
         ("level", Some(level.to_owned())),
+        ("lacks", report.lacks.clone()),
         ("kernel", Some(report.kernel.clone())),
         ("user", Some(report.user.to_string())),
         ("plugin user", report.sandbox_user.map(|user| user.to_string())),

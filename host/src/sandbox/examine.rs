@@ -14,7 +14,7 @@ use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use super::stage::{SELF_CHECK, Stage};
 use super::worker::{HostSide, Stream, Worker};
-use crate::wire::{FailedStep, LauncherSpec, Layer, LoadBy, Probe, Programs, Rlimits, SealReport, WorkerSpec};
+use crate::wire::{FailedStep, LauncherSpec, Layer, Level, LoadBy, Probe, Programs, Rlimits, SealReport, WorkerSpec};
 
 /// What was found out.
 #[derive(Debug)]
@@ -62,12 +62,12 @@ pub enum Outcome {
     NotTried,
 }
 
-/// Builds the sandbox with a worker that never loads anything, and takes it down again.
+/// Builds the sandbox at a level with a worker that never loads anything, and takes it down again.
 #[must_use]
-pub fn examine() -> Examination {
+pub fn examine(level: Level) -> Examination {
     let mut found = Found::default();
-    let native = found.build();
-    let programs = native.and_then(|()| of_programs());
+    let native = found.build(level);
+    let programs = native.and_then(|()| if level == Level::Full { of_programs() } else { Ok(Vec::new()) });
     let (program_acts, failure) = programs.map_or_else(|error| (Vec::new(), Some(error)), |acts| (acts, None));
     let Found { load_by, sandbox_user, limited_by, seal, kill } = found;
     let landlock_abi = seal.as_ref().map(|seal| seal.landlock_abi);
@@ -89,8 +89,8 @@ struct Found {
 }
 
 impl Found {
-    fn build(&mut self) -> Result<(), SandboxError> {
-        let launcher = Arc::new(Launcher::start(&LauncherSpec::default())?);
+    fn build(&mut self, level: Level) -> Result<(), SandboxError> {
+        let launcher = Arc::new(Launcher::start(&LauncherSpec { level, ..LauncherSpec::default() })?);
         self.load_by = Some(launcher.ready()?);
         let code = seal_code(b"").map_err(SandboxError::Start)?;
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false };

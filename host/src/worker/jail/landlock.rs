@@ -53,16 +53,17 @@ fn build(own_root: bool, common: &Common, least: ABI) -> Result<u32, Box<dyn std
         | AccessFs::RemoveFile
         | AccessFs::RemoveDir
         | AccessFs::Refer;
-    let mut ruleset =
+    let mut required =
         Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(least))?;
-    // The library refuses an empty set of rights.
-    if !AccessNet::from_all(least).is_empty() {
-        ruleset = ruleset.handle_access(AccessNet::from_all(least))?;
+    // Older versions know no right of these kinds, and an empty set is an error.
+    let (net, scopes) = (AccessNet::from_all(least), Scope::from_all(least));
+    if !net.is_empty() {
+        required = required.handle_access(net)?;
     }
-    if !Scope::from_all(least).is_empty() {
-        ruleset = ruleset.scope(Scope::from_all(least))?;
+    if !scopes.is_empty() {
+        required = required.scope(scopes)?;
     }
-    let mut ruleset = ruleset
+    let mut ruleset = required
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
