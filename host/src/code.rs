@@ -119,9 +119,17 @@ codes! {
 
     SignatureMissing "signature_missing" Refused "There is no signature.";
     SignatureMalformed "signature_malformed" Refused "The signature is not of the one accepted form.";
+    Algorithm "algorithm" Refused "The signature is of another kind than the one that is known.";
     SignatureInvalid "signature_invalid" Refused "The signature does not belong to this content.";
     UntrustedKey "untrusted_key" Refused "The signing key is not trusted.";
     KeyScope "key_scope" Refused "The signing key is not trusted for this plugin name.";
+    KeyExpired "key_expired" Refused "The signing key is not valid at this time.";
+    KeyRevoked "key_revoked" Refused "The signing key was revoked.";
+    KeyChanged "key_changed" Refused "The plugin is signed by another key than the one that was pinned for it.";
+    RevocationsStale "revocations_stale" Refused "A list of revoked keys is too old for anything new to be installed.";
+    ClockImplausible "clock_implausible" Refused "The clock is behind what was recorded before.";
+    PassphraseMissing "passphrase_missing" Refused "A secret key is encrypted, and there is no passphrase.";
+    PassphraseWrong "passphrase_wrong" Refused "The passphrase does not open the secret key.";
     WeakKey "weak_key" Refused "The key is one under which anything verifies.";
     ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
     Integrity "integrity" Refused "An installed file is not the one that was installed.";

@@ -42,6 +42,12 @@ checks! {
     Digest "What is loaded has the digest of what was verified."
     Imports "A script imports what is listed alone."
     FileMode "A private file is nobody else's."
+    Signature "An index is signed by the key that its signature names."
+    KeyStrength "A key and a signature have one spelling, and none that fits everything."
+    KnownKey "A key is one that the user trusts."
+    KeyScope "A key is trusted for the name that it signs."
+    KeyTime "A key is valid when something new is installed, and what is known of revoked ones is not old."
+    Revocation "A key was not revoked."
 }
 
 #[cfg(not(feature = "attack-controls"))]

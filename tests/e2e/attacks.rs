@@ -20,7 +20,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde_json::{Value, json};
 
 /// The outcome of one attack, and of the same one by a product that leaves a check out.
-pub(super) fn with_and_without(
+pub(crate) fn with_and_without(
     home: &mut Home,
     checks: &'static str,
     mut attack: impl FnMut(&Home) -> String,

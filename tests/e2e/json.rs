@@ -15,7 +15,7 @@ fn has(value: &Value, keys: &[&str]) {
 #[test]
 fn every_verb_writes_one_value() {
     let home = Home::bare();
-    let made = home.json(&["key", "generate", "--out", "my.key"]);
+    let made = home.json(&["key", "generate", "--out", "my.key", "--no-passphrase"]);
     has(&made, &["path", "fingerprint", "public_key", "trust_command"]);
     assert_eq!(home.json(&["key", "list"]), json!([]));
     let public = key().public().to_string();

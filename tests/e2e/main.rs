@@ -42,6 +42,8 @@ mod hooks;
 mod info;
 /// Every verb speaks JSON.
 mod json;
+/// Keys are made, kept, handed over and taken back, and stock tools agree.
+mod keys;
 /// What a plugin needs is learned from a run, after a person's consent.
 mod learn;
 /// Plugins come, change and go; their data and settings stay.
@@ -62,6 +64,8 @@ mod scripts;
 mod scripts_attacks;
 /// Secrets reach the plugins that hold `user_auth`, and nobody else.
 mod secrets;
+/// Listed attacks on signatures and keys.
+mod signed;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

@@ -33,7 +33,7 @@ fn plain() -> Home {
 }
 
 fn key_file(home: &Home) -> String {
-    let path = home.write("author.key", &key().render_file());
+    let path = home.write("author.key", &key().render_plain().unwrap());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     typed(&path).to_owned()
 }

@@ -192,23 +192,23 @@ fn a_signature_belongs_to_one_plugin_and_version() {
 #[test]
 fn keys_are_made_used_and_listed() {
     let home = Home::bare();
-    let made = home.ok(&["key", "generate"]);
+    let made = home.ok(&["key", "generate", "--no-passphrase"]);
     made.says(&["NOT encrypted", "migraine key trust ed25519-public:"]);
     let path = home.path().join("developer.key");
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777, 0o600);
     // Never over an existing one.
     let before = home.snapshot();
-    assert_ne!(home.run(["key", "generate"]).code, 0);
+    assert_ne!(home.run(["key", "generate", "--no-passphrase"]).code, 0);
     assert_eq!(home.snapshot(), before);
-    let secret = migraine_host::trust::keyring::load_secret(&path).unwrap();
+    let secret = migraine_host::trust::keyring::load_secret(&path).unwrap().open(None).unwrap();
     let public = home.write("pub.key", &secret.public().render_file());
     home.ok(&["key", "trust", typed(&public), "--scope", "hello-*", "--scope", "x", "--label", "my own"]);
-    home.ok(&["key", "list"]).says(&["label  my own", "scope  hello-*, x", &secret.fingerprint().to_string()]);
+    home.ok(&["key", "list"]).says(&["label    my own", "scope    hello-*, x", &secret.fingerprint().to_string()]);
     home.ok(&["plugin", "install", plugin("hello-world").signed(&secret).typed()]);
     let stranger: Value = home.refused(&["plugin", "install", plugin("hooks").signed(&secret).typed()], "key_scope");
     assert!(stranger["message"].as_str().unwrap().contains("my own"), "{stranger}");
     // A key that others can read is not used.
     let open = home.work().join("open.key");
-    fs::write(&open, SecretKey::from_seed(&[3; 32]).render_file().as_bytes()).unwrap();
+    fs::write(&open, SecretKey::from_seed(&[3; 32]).render_plain().unwrap().as_bytes()).unwrap();
     assert!(migraine_host::trust::keyring::load_secret(&open).is_err());
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use migraine_host::cli::passphrase::PassphraseArgs;
 
 /// Development verbs of migraine
 #[derive(Parser)]
@@ -38,6 +39,8 @@ pub(crate) struct PackagePlugin {
     /// The secret key to sign with [default: developer.key in the migraine home, made on first use]
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
     /// Where to write [default: plugins in the crate's target folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -38,7 +38,7 @@ pub(crate) struct Packaged {
 
 /// Packages a crate and says what was made.
 pub(crate) fn run(project: &Project, flags: &PackagePlugin) -> Result<()> {
-    let (key, origin) = key::load_or_make(flags.key.as_deref())?;
+    let (key, origin) = key::load_or_make(flags.key.as_deref(), &flags.passphrase)?;
     ui::say(origin);
     let packaged = make(project, &flags.name, &key, flags.out.as_deref())?;
     ui::say(format!("created {} ({})", packaged.created.text, packaged.created.origin));

@@ -28,7 +28,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         show(&place, &step)?;
     }
     // The key exists only now: packaging made it.
-    let key = load_secret(&place.folder.join("home/developer.key"))?.public();
+    let key = load_secret(&place.folder.join("home/developer.key"))?.open(None)?.public();
     for step in steps::using(&place, &key) {
         show(&place, &step)?;
     }

@@ -7,6 +7,7 @@ mod doctor;
 mod failure;
 mod key;
 mod out;
+pub mod passphrase;
 pub mod plugin;
 mod prompt;
 pub mod run;

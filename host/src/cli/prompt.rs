@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use nix::sys::termios::{FlushArg, tcflush};
 
 use super::plugin::audit::words;
-use crate::manage::{Prompt, Question};
+use crate::manage::{KeyQuestion, Prompt, Question};
 use crate::policy::{Access, Ask, Item};
 use crate::store::Trust;
 use crate::text::safe_line;
@@ -28,6 +28,20 @@ impl Prompt for Terminal {
         // A terminal that breaks off in the middle has not agreed to anything.
         Some(converse(&terminal, question).unwrap_or_default())
     }
+
+    fn pin(&mut self, question: &KeyQuestion<'_>) -> bool {
+        let Some(terminal) = open() else { return false };
+        let KeyQuestion { name, version, key } = question;
+        let text = format!(
+            "\n{name} {version} is signed by a key that is not known here:\n  {}\nWhoever has this key made it. Compare the \
+             fingerprint with the one that its author publishes.\nIf you agree, the key is trusted for plugins named `{name}`, and \
+             for no others.\n",
+            key.fingerprint()
+        );
+        let mut writer = &terminal;
+        writer.write_all(text.as_bytes()).is_ok()
+            && yes(&terminal, &format!("Trust this key for {name}?")).unwrap_or(false)
+    }
 }
 
 impl Terminal {
@@ -39,7 +53,8 @@ impl Terminal {
     }
 }
 
-fn open() -> Option<File> {
+/// The terminal itself, without taking it over; `None` when there is none.
+pub(super) fn open() -> Option<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty").ok()
 }
 

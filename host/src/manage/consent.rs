@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::ManageError;
 use super::directories::{Directories, permission};
+use super::first_use::KeyQuestion;
 use crate::ids::PluginName;
 use crate::package::scan::Scan;
 use crate::policy::{
@@ -21,6 +22,12 @@ use crate::wire::DIRECTORIES_MAX;
 pub trait Prompt {
     /// The items that were accepted; `None` when there is nobody to ask.
     fn ask(&mut self, question: &Question<'_>) -> Option<Vec<Item>>;
+
+    /// Whether an unknown key is to be trusted for this one plugin; no, when there is nobody to ask.
+    fn pin(&mut self, question: &KeyQuestion<'_>) -> bool {
+        let _ = question;
+        false
+    }
 }
 
 /// What a person needs to know to decide.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::keys::KeyError;
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
 use crate::package::PackageError;
@@ -22,6 +23,9 @@ pub enum ManageError {
     /// The signature, the key or the keyring is refused.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Something about keys is refused.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A package is refused.
     #[error("{}: {source}", safe_line(&path.to_string_lossy()))]
     Package {
@@ -217,6 +221,7 @@ impl Coded for ManageError {
         match self {
             Self::Store(error) => error.code(),
             Self::Trust(error) => error.code(),
+            Self::Key(error) => error.code(),
             Self::Package { source, .. } => source.code(),
             Self::Policy { source, .. } => source.code(),
             Self::Refused { source, .. } => source.code(),
@@ -246,6 +251,7 @@ impl Coded for ManageError {
         let text = match self {
             Self::Store(error) => return error.help(),
             Self::Trust(error) => return error.help(),
+            Self::Key(error) => return error.help(),
             Self::Package { source, .. } => return source.help(),
             Self::Policy { source, .. } => return source.help(),
             Self::Refused { source, .. } => return source.help(),

@@ -17,6 +17,7 @@ use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
 use crate::store::{Entry, Home, State, Status, Trust};
+use crate::trust::Keyring;
 
 /// Everything known of a plugin without running it. Texts of the author are not made safe to show.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -337,8 +338,8 @@ pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Ope
     shown.permissions.clone_from(&opened.index.permissions);
     shown.files = script_paths(&opened.index);
     shown.status = Status::Discovered;
-    let trust = match home.policy().map_err(Into::into).and_then(|policy| judged(home, state, &opened, &policy, false))
-    {
+    let keys = Keyring::load_from(&home.keys_path()).map_err(ManageError::from);
+    let trust = match keys.and_then(|keys| judged(&keys, state, &opened, &home.policy()?, false, None)) {
         Ok(trust) => trust,
         Err(refused) => {
             shown.problem = Some(format!("{}: {refused}", refused.code()));

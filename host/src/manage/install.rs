@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting, Settled};
+use super::first_use::{self, Judged, Pinned};
 use super::info::MissingItem;
-use super::source::{judged, locate, open_file, unpacked};
+use super::source::{locate, open_file, unpacked};
 use super::{ManageError, audit, source};
-use crate::ids::{Digest, PluginName};
+use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Package;
 use crate::package::scan::{Finding, Scan};
 use crate::policy::{Ask, Policy, granted_words};
 use crate::store::{Entry, Home, Status, Trust};
+use crate::trust::TrustedKey;
 
 /// What is to be installed.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct InstallRequest {
     pub source: PathBuf,
     /// Make an exception for exactly this file if it is not signed.
     pub allow_unsigned: bool,
+    /// Pin the key of this fingerprint for this plugin, if it is not known yet.
+    pub trust_key: Option<Fingerprint>,
     /// The time: RFC 3339, UTC.
     pub now: String,
 }
@@ -50,6 +54,8 @@ pub struct InstallReport {
     /// What a careful reader would stop at in its scripts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// What the user should know of the keys.
+    pub warnings: Vec<String>,
     /// The same as `missing`, for the error that ends the command.
     #[serde(skip)]
     pub asks: Vec<Ask>,
@@ -58,8 +64,9 @@ pub struct InstallReport {
 /// Installs a plugin or another version of it. It is enabled when nothing is left to consent to.
 ///
 /// # Errors
-/// The file is refused, its signature or key is not trusted, a policy file does not allow it or what it asks for, it is older than the installed version, an enabled plugin's
-/// new version asks for more than was granted, or the store failed. Nothing has changed then.
+/// The file is refused, its signature or key is not trusted, the clock cannot be right, a policy file does not allow it or
+/// what it asks for, it is older than the installed version, an enabled plugin's new version asks for more than was granted,
+/// or the store failed. Nothing has changed then.
 pub fn install(
     home: &Home,
     request: &InstallRequest,
@@ -69,7 +76,7 @@ pub fn install(
     let state = home.read()?;
     let opened = open_file(&path)?;
     let policy = home.policy()?;
-    let trust = judged(home, &state, &opened, &policy, request.allow_unsigned)?;
+    let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
@@ -83,8 +90,8 @@ pub fn install(
     }
     let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
     entry.installed_from = path.canonicalize().ok();
-    commit(home, &package, before, entry.clone())?;
-    Ok(InstallReport { findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
+    commit(home, &package, before, entry.clone(), pin)?;
+    Ok(InstallReport { warnings, findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
 }
 
 fn shown(path: &Path) -> String {
@@ -179,7 +186,13 @@ fn new_entry(
     }
 }
 
-fn commit(home: &Home, package: &Package, before: Option<&Entry>, entry: Entry) -> Result<(), ManageError> {
+fn commit(
+    home: &Home,
+    package: &Package,
+    before: Option<&Entry>,
+    entry: Entry,
+    pin: Option<TrustedKey>,
+) -> Result<(), ManageError> {
     let name = &package.index.name;
     let mut writer = home.writer()?;
     // A person may have taken minutes to answer: what was judged must still be so.
@@ -195,7 +208,13 @@ fn commit(home: &Home, package: &Package, before: Option<&Entry>, entry: Entry) 
     if let Some(before) = before {
         source::forget_exception(state, &before.digest);
     }
-    Ok(writer.commit()?)
+    // Before the commit: what is installed must be able to run.
+    let pinned = pin.map(|pin| Pinned::new(home, &pin)).transpose()?;
+    writer.commit()?;
+    if let Some(pinned) = pinned {
+        pinned.keep();
+    }
+    Ok(())
 }
 
 fn report(
@@ -216,6 +235,7 @@ fn report(
         missing: settled.consent.missing.iter().map(MissingItem::of).collect(),
         dropped_config,
         findings: Vec::new(),
+        warnings: Vec::new(),
         asks: settled.consent.missing,
     }
 }

@@ -8,9 +8,11 @@ mod consent;
 mod directories;
 mod enable;
 mod error;
+mod first_use;
 mod health;
 mod info;
 mod install;
+mod keys;
 mod list;
 mod manifest_file;
 mod package;
@@ -31,9 +33,14 @@ pub use consent::{Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
+pub use first_use::KeyQuestion;
 pub use health::{HealthCheck, health};
 pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
+pub use keys::{
+    KEY_DAYS, KeyDetails, KeyError, KeyReport, KeyRevokeReport, KeyWord, ListInfo, RevokedInfo, RotationReport,
+    TrustRequest, Until, key_list, key_revoke, key_show, key_trust, key_untrust, list_import, rotation_import,
+};
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use package::{PackageReport, PackageRequest, package};
 pub use revoke::{RevokeReport, revoke};

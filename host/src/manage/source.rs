@@ -12,7 +12,7 @@ use crate::package::{
 };
 use crate::policy::{Policy, scope_findings};
 use crate::store::{Home, State, Trust};
-use crate::trust::{Keyring, Trusted, judge};
+use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
 /// Opens a package, a library with the signature beside it, or scripts by their manifest or its directory. Nothing but
 /// index and signature was looked at; scripts have neither, and were read.
@@ -67,13 +67,15 @@ pub(super) fn read_flagged(path: &Path, limit: usize, flags: i32) -> Result<Vec<
 }
 
 /// The verdict over an index, with an exception for this one digest if the user asked for it. The policy has its say
-/// first: about size and names of files, and whether there may be exceptions.
+/// first: about size and names of files, and whether there may be exceptions. Without a time, the key's window does not
+/// matter.
 pub(super) fn judged(
-    home: &Home,
+    keys: &KeySet,
     state: &State,
     opened: &Opened,
     policy: &Policy,
     allow_unsigned: bool,
+    now: Option<Time>,
 ) -> Result<Trust, ManageError> {
     let index = &opened.index;
     // In a package of scripts the programs that it runs itself are those with the mode of one.
@@ -86,7 +88,6 @@ pub(super) fn judged(
         .and_then(|()| policy.check_size(opened.size()))
         .and_then(|()| policy.check_files(files))
         .map_err(|refusal| ManageError::Refused { what: index.name.to_string(), source: Box::new(refusal) })?;
-    let keys = Keyring::load_from(&home.keys_path())?;
     let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     // What spares the flag must not put an unsigned version in the place of a signed one.
     let replaces_signed = || {
@@ -96,7 +97,11 @@ pub(super) fn judged(
     if allow_unsigned || (policy.allows_unsigned_dev() && !replaces_signed()) {
         exceptions.push(opened.digest());
     }
-    let trusted = judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &exceptions)?;
+    let (text, signature) = (&opened.index_text, opened.signature.as_ref());
+    let trusted = match now {
+        Some(now) => judge_new(text, index, signature, keys, &exceptions, now)?,
+        None => judge(text, index, signature, keys, &exceptions)?,
+    };
     Ok(to_trust(trusted))
 }
 

@@ -56,7 +56,8 @@ impl Bench {
 
     fn install(&self, path: &Path, said: &[&str]) -> Result<InstallReport, ManageError> {
         let allow_unsigned = said.contains(&"--allow-unsigned");
-        let request = InstallRequest { source: path.to_owned(), allow_unsigned, now: CREATED.to_owned() };
+        let request =
+            InstallRequest { source: path.to_owned(), allow_unsigned, trust_key: None, now: CREATED.to_owned() };
         self.saying(said, |consenting| install(&self.home, &request, consenting))
     }
 
@@ -108,7 +109,7 @@ fn a_plugin_comes_and_goes() {
     let path = bench.built("1.0.0", r#","commands":["go"]"#);
     let report = bench.install(&path, &[]).unwrap();
     assert_eq!((report.status, report.missing.len(), report.replaced), (Status::Enabled, 0, None));
-    assert_eq!(verify(&bench.home, Path::new("demo")).unwrap().files, 1);
+    assert_eq!(verify(&bench.home, Path::new("demo"), CREATED).unwrap().files, 1);
     for changed in [true, false] {
         let report = disable(&bench.home, &demo()).unwrap();
         assert_eq!((report.status, report.changed), (Status::Disabled, changed));
@@ -181,7 +182,7 @@ impl Prompt for Answers {
 fn a_person_is_asked_for_the_rest_only() {
     let bench = bench();
     let path = bench.built("1.0.0", r#","permissions":["env_vars=HOME","network=a:1"]"#);
-    let request = InstallRequest { source: path, allow_unsigned: false, now: CREATED.to_owned() };
+    let request = InstallRequest { source: path, allow_unsigned: false, trust_key: None, now: CREATED.to_owned() };
     let run = |answers: &[&'static str]| {
         let mut prompt = Answers(answers.to_vec(), 0);
         let mut consenting =
@@ -214,7 +215,7 @@ fn what_is_not_trusted_is_refused_and_leaves_nothing() {
     // The exception is for this file alone, and it is shown.
     bench.install(&good, &["--allow-unsigned"]).unwrap();
     assert_eq!(info(&bench.home, Path::new("demo")).unwrap().signature, Signature::Unsigned);
-    assert_eq!(verify(&bench.home, &good).unwrap().trust, crate::store::Trust::Unsigned);
+    assert_eq!(verify(&bench.home, &good, CREATED).unwrap().trust, crate::store::Trust::Unsigned);
     let other = bench.built("1.2.0", "");
     fs::remove_file(other.with_extension("so.sig")).unwrap();
     assert_eq!(code(bench.install(&other, &[])), Code::SignatureMissing);
@@ -258,7 +259,7 @@ fn one_broken_plugin_does_not_hide_the_others() {
     assert_eq!(report.changed[0].after, Status::Error);
     assert_eq!(report.discovered.len(), 2);
     assert_eq!(bench.status(), Status::Error);
-    assert_eq!(code(verify(&bench.home, Path::new("demo"))), Code::Integrity);
+    assert_eq!(code(verify(&bench.home, Path::new("demo"), CREATED)), Code::Integrity);
     assert_eq!(code(bench.enable(&[])), Code::Integrity);
     fs::write(&library, &bytes).unwrap();
     assert_eq!(refresh(&bench.home).unwrap().changed[0].after, Status::Enabled);

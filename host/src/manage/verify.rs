@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ManageError;
+use super::keys::judged_time;
 use super::source::{judged, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
 use crate::store::{Home, Installed, InstalledTree, State, Trust};
@@ -27,23 +28,25 @@ pub struct VerifyReport {
     pub installed: bool,
 }
 
-/// Judges a file, or an installed plugin by its name.
+/// Judges a file, or an installed plugin by its name; `now` is the time: RFC 3339, UTC.
 ///
 /// # Errors
 /// Whatever an install of the file or a start of the plugin would refuse.
-pub fn verify(home: &Home, target: &Path) -> Result<VerifyReport, ManageError> {
+pub fn verify(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, ManageError> {
     let state = home.read()?;
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
     match name {
         // A file of that name in the working directory must be written `./NAME`.
         Some(name) if state.plugins.contains_key(&name) || !target.exists() => verify_installed(home, &state, &name),
-        _ => verify_file(home, &state, target),
+        _ => verify_file(home, &state, target, now),
     }
 }
 
-fn verify_file(home: &Home, state: &State, path: &Path) -> Result<VerifyReport, ManageError> {
+fn verify_file(home: &Home, state: &State, path: &Path, now: &str) -> Result<VerifyReport, ManageError> {
     let opened = open_file(path)?;
-    let trust = judged(home, state, &opened, &home.policy()?, false)?;
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let now = judged_time(&keys, state, now)?;
+    let trust = judged(&keys, state, &opened, &home.policy()?, false, Some(now))?;
     let package = unpacked(opened, path)?;
     Ok(VerifyReport {
         name: package.index.name,

@@ -65,6 +65,12 @@ pub enum PackageError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The signature is of another kind; there is one for each version of the format.
+    #[error("the signature is of the kind `{}`, and the only one is `ed25519-public`", safe_line(name))]
+    Algorithm {
+        /// What stands in its place.
+        name: String,
+    },
     /// A file or the manifest is not what the index says.
     #[error("`{}` is not what the index says: {}", safe_line(what), safe_line(reason))]
     ContentMismatch {
@@ -130,6 +136,7 @@ impl Coded for PackageError {
             | Self::Path { .. }
             | Self::ScriptFile { .. } => Code::PackageInvalid,
             Self::Signature { .. } => Code::SignatureMalformed,
+            Self::Algorithm { .. } => Code::Algorithm,
             Self::ContentMismatch { .. } => Code::ContentMismatch,
             Self::NotAPlugin { .. } => Code::NotAPlugin,
             Self::Manifest { .. } => Code::ManifestInvalid,
@@ -149,7 +156,7 @@ impl Coded for PackageError {
             Self::Compression { .. } | Self::Entry { .. } | Self::Index { .. } | Self::Path { .. } => {
                 "get the package again from its author; `cargo xtask package-plugin` writes the accepted form"
             }
-            Self::Signature { .. } | Self::ContentMismatch { .. } => {
+            Self::Signature { .. } | Self::Algorithm { .. } | Self::ContentMismatch { .. } => {
                 "the file was changed after it was signed, or damaged on its way: get it again from its author"
             }
             Self::ScriptFile { .. } => {

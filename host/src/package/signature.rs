@@ -47,7 +47,10 @@ impl Signature {
         }
         let text = std::str::from_utf8(text).map_err(|_| refuse("it is not ASCII"))?;
         let rest = text.strip_prefix(FIRST_LINE).ok_or(refuse("the first line must be `migraine-signature 1`"))?;
-        let rest = rest.strip_prefix(KEY_PREFIX).ok_or(refuse("the only algorithm is `ed25519-public`"))?;
+        let rest = rest.strip_prefix(KEY_PREFIX).ok_or_else(|| match rest.strip_prefix("key ") {
+            Some(key) => PackageError::Algorithm { name: key.split(':').next().unwrap_or(key).to_owned() },
+            None => refuse("the second line must be `key KEY`"),
+        })?;
         let (key, rest) = rest.split_at_checked(64).ok_or(refuse("the key is cut"))?;
         let key = from_hex(key).ok_or(refuse("the key is not 64 lower-case hexadecimal digits"))?;
         let rest = rest.strip_prefix(SIGNATURE_PREFIX).ok_or(refuse("the third line must be `signature HEX`"))?;

@@ -1,13 +1,16 @@
 //! Why a signature, a key or the keyring is refused.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::code::{Code, Coded};
 use crate::ids::{Fingerprint, PluginName};
 use crate::text::safe_line;
 
 use super::key::PublicKey;
+use super::keyset::Revocation;
+use super::time::Time;
+use super::trusted::Window;
 use super::verdict::trust_command;
 
 /// A refusal; the message names the plugin or the key and why.
@@ -48,6 +51,84 @@ pub enum TrustError {
         /// What it is trusted for.
         scope: String,
     },
+    /// The key is trusted, but nothing new that it signed is installed now.
+    #[error("{name} is refused: key {} {}, and it is {now}", key.fingerprint(), spell(window))]
+    KeyExpired {
+        /// The plugin.
+        name: PluginName,
+        /// The key.
+        key: Box<PublicKey>,
+        /// When it is valid.
+        window: Window,
+        /// The time that it was held to.
+        now: Time,
+    },
+    /// The key was revoked, by the user or by somebody whom the user trusts for this name.
+    #[error("{name} is refused: key {key} was revoked {} (bad since: {})", by(revocation), revocation.since)]
+    KeyRevoked {
+        /// The plugin.
+        name: PluginName,
+        /// The key.
+        key: Fingerprint,
+        /// By whom, and since when it is bad.
+        revocation: Revocation,
+    },
+    /// Another key than the one that was pinned when the plugin was first installed.
+    #[error("{name} is refused: it was signed by key {pinned} before, and is signed by key {} now", key.fingerprint())]
+    KeyChanged {
+        /// The plugin.
+        name: PluginName,
+        /// The key of before.
+        pinned: Fingerprint,
+        /// The new key, under which the signature was verified.
+        key: Box<PublicKey>,
+    },
+    /// A list of revoked keys that counts for the name is too old: since then keys may have been revoked.
+    #[error(
+        "{name} is refused: the list of revoked keys of {signer} is of {issued}, and was good until {expires} or for 30 days"
+    )]
+    RevocationsStale {
+        /// The plugin.
+        name: PluginName,
+        /// Whose list.
+        signer: Fingerprint,
+        /// When it was signed.
+        issued: Time,
+        /// When it ends.
+        expires: Time,
+    },
+    /// The clock was set back.
+    #[error("the clock says {now}, but {} was recorded on {seen}", safe_line(what))]
+    ClockImplausible {
+        /// What the clock says.
+        now: Time,
+        /// What it is behind.
+        seen: Time,
+        /// What was recorded then.
+        what: String,
+    },
+    /// The signature of a statement about keys does not verify.
+    #[error("{} is no {what}: it was not signed by key {key}", safe_line(object))]
+    Statement {
+        /// A path.
+        object: String,
+        /// What it should be.
+        what: &'static str,
+        /// The key that it names.
+        key: Fingerprint,
+    },
+    /// An encrypted secret key, and nobody to ask.
+    #[error("{} is encrypted, and there is no passphrase", safe_line(object))]
+    PassphraseMissing {
+        /// A path.
+        object: String,
+    },
+    /// A passphrase that does not fit.
+    #[error("the passphrase does not open {}", safe_line(object))]
+    PassphraseWrong {
+        /// A path.
+        object: String,
+    },
     /// A key under which anything verifies, or one with a second spelling.
     #[error("the key ed25519-public:{key} is refused: {reason}")]
     WeakKey {
@@ -86,6 +167,34 @@ pub enum TrustError {
     },
 }
 
+fn spell(window: &Window) -> String {
+    match window.until {
+        Some(until) => format!("is trusted for new plugins from {} until {until}", window.from),
+        None => format!("is trusted for new plugins from {} on", window.from),
+    }
+}
+
+fn by(revocation: &Revocation) -> String {
+    match revocation.by {
+        Some(signer) => format!("by the list of key {signer}"),
+        None => "by you".to_owned(),
+    }
+}
+
+impl TrustError {
+    /// The same error of a file, whose content it was.
+    #[must_use]
+    pub(super) fn of_file(self, path: &Path) -> Self {
+        let object = path.to_string_lossy().into_owned();
+        match self {
+            Self::Malformed { what, reason, .. } => Self::Malformed { object, what, reason },
+            Self::PassphraseMissing { .. } => Self::PassphraseMissing { object },
+            Self::PassphraseWrong { .. } => Self::PassphraseWrong { object },
+            other => other,
+        }
+    }
+}
+
 impl Coded for TrustError {
     fn code(&self) -> Code {
         match self {
@@ -93,6 +202,14 @@ impl Coded for TrustError {
             Self::SignatureInvalid { .. } => Code::SignatureInvalid,
             Self::UntrustedKey { .. } => Code::UntrustedKey,
             Self::KeyScope { .. } => Code::KeyScope,
+            Self::KeyExpired { .. } => Code::KeyExpired,
+            Self::KeyRevoked { .. } => Code::KeyRevoked,
+            Self::KeyChanged { .. } => Code::KeyChanged,
+            Self::RevocationsStale { .. } => Code::RevocationsStale,
+            Self::ClockImplausible { .. } => Code::ClockImplausible,
+            Self::Statement { .. } => Code::SignatureInvalid,
+            Self::PassphraseMissing { .. } => Code::PassphraseMissing,
+            Self::PassphraseWrong { .. } => Code::PassphraseWrong,
             Self::WeakKey { .. } => Code::WeakKey,
             Self::Malformed { .. } => Code::ValueInvalid,
             Self::Insecure { .. } => Code::InsecurePermissions,
@@ -119,10 +236,41 @@ impl Coded for TrustError {
                 "if the key's owner may sign this plugin too, say so with: {}",
                 trust_command(key, name.as_str())
             ),
+            Self::KeyExpired { name, key, .. } => format!(
+                "what is installed goes on running; if its owner confirms that the key is still in use, trust it anew with: {}",
+                trust_command(key, name.as_str())
+            ),
+            Self::KeyRevoked { key, .. } => format!(
+                "get the plugin anew, signed by a key that is good; to see what is known of this one: migraine key show {key}"
+            ),
+            Self::KeyChanged { name, key, .. } => format!(
+                "somebody else may have made this plugin; if its owner confirms that the key was changed, trust the new one \
+                 with: {}",
+                trust_command(key, name.as_str())
+            ),
+            Self::RevocationsStale { .. } => {
+                "get a newer list from its owner and take it in with `migraine key import FILE`".to_owned()
+            }
+            Self::ClockImplausible { .. } => {
+                "set the clock right; if the record is wrong, because the clock was ahead then, remove what was recorded"
+                    .to_owned()
+            }
+            Self::Statement { .. } => "get it again from its author, unchanged".to_owned(),
+            Self::PassphraseMissing { .. } => {
+                "run the command on a terminal, or give --passphrase-file FILE or --passphrase-fd NUMBER".to_owned()
+            }
+            Self::PassphraseWrong { .. } => "try again; without its passphrase the key cannot be used".to_owned(),
             Self::WeakKey { .. } => "anybody can sign under such a key: do not use what is signed with it".to_owned(),
             Self::Malformed { what: "public key", .. } => {
-                "a public key is written `ed25519-public:` and 64 lower-case hexadecimal digits".to_owned()
+                "a public key is written `ed25519-public:` and 64 lower-case hexadecimal digits, or in PEM as by `openssl pkey \
+                 -pubout`"
+                    .to_owned()
             }
+            Self::Malformed { what: "secret key", .. } => {
+                "a secret key is made by `migraine key generate`, or by `openssl genpkey -algorithm ed25519`".to_owned()
+            }
+            Self::Malformed { what: "time", .. } => "write the day and the time of day, in UTC".to_owned(),
+            Self::Malformed { what: "scope", .. } => "for example: --scope 'acme-*'".to_owned(),
             Self::Malformed { .. } => "correct or remove the file".to_owned(),
             Self::Insecure { path, .. } => {
                 format!("make it yours and private, for example with: chmod go= {}", safe_line(&path.to_string_lossy()))

@@ -1,4 +1,5 @@
-//! The keyring on disk: a private directory with one private file for each trusted key; and secret key files.
+//! The keyring on disk: a private directory with one private file for each key and for each list of revoked keys; and files
+//! of secret and public keys.
 //!
 //! Everything goes through the descriptor of the directory that was checked, never through its path again.
 
@@ -13,13 +14,16 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fst
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, mkdir, unlinkat};
 use zeroize::Zeroizing;
 
-use super::{KeySet, PublicKey, SecretKey, TrustError, TrustedKey};
+use super::{KeySet, PublicKey, RevocationList, SecretFile, TrustError, TrustedKey};
 use crate::controls::{Check, makes};
 use crate::ids::{Fingerprint, to_hex};
 
-const SUFFIX: &str = ".key";
-/// The largest key file in bytes.
-const FILE_MAX: u64 = 8 << 10;
+const KEY: &str = ".key";
+const LIST: &str = ".revoked";
+/// The largest file in bytes.
+const FILE_MAX: u64 = 64 << 10;
+/// The largest file of a public key or a signed statement in bytes.
+const PUBLIC_MAX: u64 = 128 << 10;
 /// Bits that let others change a thing.
 const OTHERS_WRITE: u32 = 0o022;
 /// Bits that let others do anything with a thing.
@@ -78,16 +82,21 @@ impl Keyring {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut listing =
             Dir::openat(&self.directory, ".", flags, Mode::empty()).map_err(failed("list", &self.path))?;
-        let mut keys = Vec::new();
+        let (mut keys, mut lists) = (Vec::new(), Vec::new());
         for entry in listing.iter() {
             let entry = entry.map_err(failed("list", &self.path))?;
             let name = entry.file_name().to_string_lossy();
             // A leading dot marks what an interrupted write left behind.
-            if !name.starts_with('.') && name.ends_with(SUFFIX) {
+            if name.starts_with('.') {
+                continue;
+            }
+            if name.ends_with(KEY) {
                 keys.push(self.read(&name)?);
+            } else if name.ends_with(LIST) {
+                lists.push(self.read_list(&name)?);
             }
         }
-        Ok(KeySet::new(keys))
+        Ok(KeySet::new(keys).with_lists(lists))
     }
 
     /// Every trusted key, in the order of the fingerprints.
@@ -103,12 +112,37 @@ impl Keyring {
     /// # Errors
     /// The system refuses; then the keyring is as it was.
     pub fn add(&self, key: &TrustedKey) -> Result<(), TrustError> {
-        let name = file_name(&key.fingerprint());
-        let path = self.path.join(&name);
+        self.put(&file_name(&key.fingerprint(), KEY), key.render().as_bytes())
+    }
+
+    /// Writes the list of a signer, as it was signed; an older one is replaced. Durable when it returns.
+    ///
+    /// # Errors
+    /// The system refuses; then the keyring is as it was.
+    pub fn add_list(&self, list: &RevocationList, signed: &[u8]) -> Result<(), TrustError> {
+        self.put(&file_name(&list.signer.fingerprint(), LIST), signed)
+    }
+
+    /// Removes a key and the list that it signed. Durable when it returns.
+    ///
+    /// # Errors
+    /// The system refuses; the key may be there or not then, never a part of it.
+    pub fn remove(&self, key: &Fingerprint) -> Result<(), TrustError> {
+        for suffix in [KEY, LIST] {
+            let name = file_name(key, suffix);
+            match unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir) {
+                Ok(()) | Err(nix::Error::ENOENT) => {}
+                Err(error) => return Err(failed("remove", &self.path.join(name))(error)),
+            }
+        }
+        fsync(self.directory.as_fd()).map_err(failed("sync", &self.path))
+    }
+
+    fn put(&self, name: &str, content: &[u8]) -> Result<(), TrustError> {
+        let path = self.path.join(name);
         let temporary = temporary_name(&path)?;
-        let written = write_new(&self.directory, &temporary, key.render().as_bytes(), &path).and_then(|()| {
-            renameat(&self.directory, temporary.as_str(), &self.directory, name.as_str())
-                .map_err(failed("rename", &path))
+        let written = write_new(&self.directory, &temporary, content, &path).and_then(|()| {
+            renameat(&self.directory, temporary.as_str(), &self.directory, name).map_err(failed("rename", &path))
         });
         if let Err(error) = written {
             // The error that is reported is the first one; a file that stays is ignored by `load`.
@@ -119,38 +153,58 @@ impl Keyring {
     }
 
     fn read(&self, name: &str) -> Result<TrustedKey, TrustError> {
+        let (path, text) = self.content(name)?;
+        let key = TrustedKey::parse(&text, &path.to_string_lossy())?;
+        if file_name(&key.fingerprint(), KEY) == name { Ok(key) } else { Err(misnamed(&path, "trusted key")) }
+    }
+
+    fn read_list(&self, name: &str) -> Result<RevocationList, TrustError> {
+        let (path, text) = self.content(name)?;
+        let list = RevocationList::parse(&text, &path.to_string_lossy())?;
+        let is_named = file_name(&list.signer.fingerprint(), LIST) == name;
+        if is_named { Ok(list) } else { Err(misnamed(&path, "list of revoked keys")) }
+    }
+
+    fn content(&self, name: &str) -> Result<(PathBuf, Zeroizing<Vec<u8>>), TrustError> {
         let path = self.path.join(name);
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = openat(&self.directory, name, flags, Mode::empty()).map_err(failed("open", &path))?;
         let text = read_private(file, OTHERS_WRITE, &path)?;
-        let key = TrustedKey::parse(&text, &path.to_string_lossy())?;
-        if file_name(&key.fingerprint()) != name {
-            let reason = "its name is not the fingerprint of its key".to_owned();
-            return Err(TrustError::Malformed { object: path.display().to_string(), what: "trusted key", reason });
-        }
-        Ok(key)
+        Ok((path, text))
     }
+}
+
+fn misnamed(path: &Path, what: &'static str) -> TrustError {
+    let reason = "its name is not the fingerprint of its key".to_owned();
+    TrustError::Malformed { object: path.display().to_string(), what, reason }
 }
 
 /// Reads a secret key file.
 ///
 /// # Errors
 /// Others may read or write it, it belongs to somebody else, or it is not of the accepted form.
-pub fn load_secret(path: &Path) -> Result<SecretKey, TrustError> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = open(path, flags, Mode::empty()).map_err(failed("open", path))?;
-    let text = read_private(file, OTHERS_ANY, path)?;
-    SecretKey::parse_file(&text).map_err(|error| named(error, path))
+pub fn load_secret(path: &Path) -> Result<SecretFile, TrustError> {
+    SecretFile::parse(&read_secret(path)?).map_err(|error| error.of_file(path))
 }
 
-/// Writes a secret key to a new file that only its owner can read. Durable when it returns.
+/// Reads a file that nobody else may read, at most 64 KiB.
+///
+/// # Errors
+/// Others may read or write it, it belongs to somebody else, or it cannot be read.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, TrustError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = open(path, flags, Mode::empty()).map_err(failed("open", path))?;
+    read_private(file, OTHERS_ANY, path)
+}
+
+/// Writes the content of a secret key's file to a new one that only its owner can read. Durable when it returns.
 ///
 /// # Errors
 /// The file exists already, or the system refuses.
-pub fn save_secret(path: &Path, key: &SecretKey) -> Result<(), TrustError> {
+pub fn save_secret(path: &Path, content: &str) -> Result<(), TrustError> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(failed("make", path))?;
-    write_all(file, key.render_file().as_bytes(), path)?;
+    write_all(file, content.as_bytes(), path)?;
     sync_parent(path)
 }
 
@@ -159,25 +213,32 @@ pub fn save_secret(path: &Path, key: &SecretKey) -> Result<(), TrustError> {
 /// # Errors
 /// It is not of the accepted form, or the key is weak.
 pub fn load_public(path: &Path) -> Result<PublicKey, TrustError> {
+    PublicKey::parse_file(&load_file(path)?).map_err(|error| error.of_file(path))
+}
+
+/// Reads a file that may belong to anybody, at most 128 KiB.
+///
+/// # Errors
+/// It cannot be read, is no regular file or is larger.
+pub fn load_file(path: &Path) -> Result<Vec<u8>, TrustError> {
     let io_error = |source| TrustError::Io { action: "read", path: path.to_owned(), source };
-    let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut text)).map_err(io_error)?;
-    PublicKey::parse_file(&text).map_err(|error| named(error, path))
-}
-
-fn named(error: TrustError, path: &Path) -> TrustError {
-    match error {
-        TrustError::Malformed { what, reason, .. } => {
-            TrustError::Malformed { object: path.display().to_string(), what, reason }
-        }
-        other => other,
+    // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty()).map_err(failed("open", path))?);
+    let metadata = file.metadata().map_err(io_error)?;
+    if !metadata.is_file() || metadata.len() > PUBLIC_MAX {
+        let reason = "not a regular file of at most 128 KiB";
+        return Err(io_error(io::Error::new(io::ErrorKind::InvalidInput, reason)));
     }
+    let mut text = Vec::new();
+    file.take(PUBLIC_MAX).read_to_end(&mut text).map_err(io_error)?;
+    Ok(text)
 }
 
-fn file_name(fingerprint: &Fingerprint) -> String {
+fn file_name(fingerprint: &Fingerprint, suffix: &str) -> String {
     let text = fingerprint.to_string();
     let hex = text.strip_prefix("ed25519:").unwrap_or(&text);
-    format!("{hex}{SUFFIX}")
+    format!("{hex}{suffix}")
 }
 
 fn temporary_name(path: &Path) -> Result<String, TrustError> {

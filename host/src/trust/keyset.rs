@@ -1,207 +1,155 @@
-//! The trusted keys in memory: which key may sign which plugin names, and how that is written in a file.
+//! The keyring in memory: which key may sign which plugin names, and who says of which key that it is bad.
 
-use std::fmt;
-use std::str::FromStr;
-
+use super::revocation::{BadSince, RevocationList};
+use super::time::{Seen, Time};
+use super::trusted::{Origin, TrustedKey};
 use super::{PublicKey, TrustError};
-use crate::ids::{Fingerprint, PluginName};
-use crate::package::index::is_time;
-use crate::text::display_safe;
+use crate::ids::{Digest, Fingerprint, PluginName};
 
-const FIRST_LINE: &str = "migraine-trusted-key 1";
-/// The longest label, in terminal cells.
-const LABEL_MAX: usize = 64;
-/// The most scopes of one key.
-const SCOPES_MAX: usize = 32;
-
-/// A pattern of plugin names: a name, a beginning and `*`, or `*` alone, which is any name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Scope(String);
-
-impl Scope {
-    /// Whether a name is within it.
-    #[must_use]
-    pub fn matches(&self, name: &PluginName) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(beginning) => name.as_str().starts_with(beginning),
-            None => name.as_str() == self.0,
-        }
-    }
-}
-
-impl FromStr for Scope {
-    type Err = TrustError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let beginning = text.strip_suffix('*').unwrap_or(text);
-        if text == "*" || beginning.parse::<PluginName>().is_ok() {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(TrustError::Malformed {
-            object: format!("`{}`", text.chars().take(80).collect::<String>()),
-            what: "scope",
-            reason: "it is a plugin name, the beginning of one and `*`, or `*` alone".to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// How a key came to be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Level {
-    /// The user named it.
-    Trusted,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("trusted")
-    }
-}
-
-/// A key with what the user said of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustedKey {
-    /// The key.
-    pub key: PublicKey,
-    /// The user's own note; never taken from a plugin.
-    pub label: String,
-    /// The names it may sign, at least one, sorted.
-    pub scope: Vec<Scope>,
-    /// When it was added: RFC 3339, UTC, whole seconds.
-    pub added: String,
-    /// How.
-    pub level: Level,
-}
-
-impl TrustedKey {
-    /// A key that the user trusts from now on.
-    ///
-    /// # Errors
-    /// A label, a scope list or a time that a key file could not hold.
-    pub fn new(key: PublicKey, label: &str, scope: &[Scope], now: &str) -> Result<Self, TrustError> {
-        let mut scope = scope.to_vec();
-        scope.sort();
-        scope.dedup();
-        let trusted = Self { key, label: label.to_owned(), scope, added: now.to_owned(), level: Level::Trusted };
-        trusted.check().map(|()| trusted.clone()).map_err(|reason| malformed("the new key", reason))
-    }
-
-    /// The full fingerprint.
-    #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.key.fingerprint()
-    }
-
-    /// The scopes in one line.
-    #[must_use]
-    pub fn scope_text(&self) -> String {
-        self.scope.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
-    }
-
-    /// The content of its file.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let scopes: String = self.scope.iter().map(|scope| format!("scope {scope}\n")).collect();
-        let Self { key, label, added, level, .. } = self;
-        format!("{FIRST_LINE}\nkey {key}\nlabel {label}\n{scopes}added {added}\nlevel {level}\n")
-    }
-
-    /// Reads the content of a key file; `object` names it in the error.
-    ///
-    /// # Errors
-    /// Anything but what [`TrustedKey::render`] writes, or a weak key.
-    pub fn parse(text: &[u8], object: &str) -> Result<Self, TrustError> {
-        let text = std::str::from_utf8(text).map_err(|_| malformed(object, "it is not UTF-8"))?;
-        let mut lines = text.lines().peekable();
-        let mut field = |key: &str| {
-            let value = lines.next_if(|line| line.starts_with(key))?.get(key.len()..)?;
-            Some(value.to_owned())
-        };
-        let missing = || malformed(object, "a line is missing or not in its place");
-        field(FIRST_LINE).ok_or_else(missing)?;
-        let key = field("key ").ok_or_else(missing)?.parse()?;
-        let label = field("label ").ok_or_else(missing)?;
-        let mut scope = Vec::new();
-        while let Some(text) = field("scope ") {
-            scope.push(text.parse()?);
-        }
-        let added = field("added ").ok_or_else(missing)?;
-        let trusted = Self { key, label, scope, added, level: Level::Trusted };
-        trusted.check().map_err(|reason| malformed(object, reason))?;
-        if trusted.render() != text {
-            return Err(malformed(object, "it is not written in the one accepted form"));
-        }
-        Ok(trusted)
-    }
-
-    fn check(&self) -> Result<(), &'static str> {
-        if self.label.is_empty() || display_safe(&self.label, LABEL_MAX) != self.label {
-            return Err("a label is one line of 1 to 64 visible characters");
-        }
-        if self.scope.is_empty() || self.scope.len() > SCOPES_MAX {
-            return Err("a key has 1 to 32 scopes; `*` alone means any plugin name");
-        }
-        if !self.scope.is_sorted_by(|one, next| one < next) {
-            return Err("the scopes are not sorted, or one is there twice");
-        }
-        if !is_time(&self.added) {
-            return Err("`added` is not a time like 2026-01-02T03:04:05Z");
-        }
-        Ok(())
-    }
-}
-
-fn malformed(object: &str, reason: &str) -> TrustError {
-    TrustError::Malformed { object: object.to_owned(), what: "trusted key", reason: reason.to_owned() }
-}
-
-/// All trusted keys, in the order of their fingerprints.
+/// All keys of a keyring, in the order of their fingerprints, and the lists of revoked keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeySet(Vec<TrustedKey>);
+pub struct KeySet {
+    keys: Vec<TrustedKey>,
+    lists: Vec<RevocationList>,
+}
+
+/// Why a key is not trusted any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// The signer of the list that says so; absent, the user said so.
+    pub by: Option<Fingerprint>,
+    /// Since when it is bad.
+    pub since: BadSince,
+}
 
 impl KeySet {
     /// The set of some keys; of two entries for one key the later one counts.
     #[must_use]
     pub fn new(keys: Vec<TrustedKey>) -> Self {
         let keys: std::collections::BTreeMap<_, _> = keys.into_iter().map(|key| (key.fingerprint(), key)).collect();
-        Self(keys.into_values().collect())
+        Self { keys: keys.into_values().collect(), lists: Vec::new() }
+    }
+
+    /// The same keys with lists of revoked keys, one at most of each signer.
+    #[must_use]
+    pub fn with_lists(self, lists: Vec<RevocationList>) -> Self {
+        Self { lists, ..self }
     }
 
     /// The entry of a key.
     #[must_use]
     pub fn find(&self, key: &PublicKey) -> Option<&TrustedKey> {
         // By the key itself: a fingerprint is only its name.
-        self.0.iter().find(|trusted| trusted.key == *key)
+        self.keys.iter().find(|trusted| trusted.key == *key)
     }
 
     /// The entry with a fingerprint.
     #[must_use]
     pub fn by_fingerprint(&self, fingerprint: &Fingerprint) -> Option<&TrustedKey> {
-        self.0.iter().find(|trusted| trusted.fingerprint() == *fingerprint)
+        self.keys.iter().find(|trusted| trusted.fingerprint() == *fingerprint)
     }
 
     /// Every entry.
     pub fn iter(&self) -> std::slice::Iter<'_, TrustedKey> {
-        self.0.iter()
+        self.keys.iter()
     }
 
-    /// Whether no key is trusted.
+    /// Whether it holds no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
-    /// How many keys are trusted.
+    /// How many keys it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
+    }
+
+    /// The list of a signer.
+    #[must_use]
+    pub fn list_of(&self, signer: &PublicKey) -> Option<&RevocationList> {
+        self.lists.iter().find(|list| list.signer == *signer)
+    }
+
+    /// The lists that count for a plugin name: those whose signer is in the keyring for it. A list of a signer that was
+    /// revoked since still counts: it can only take trust away.
+    pub fn lists_for(&self, name: &PluginName) -> impl Iterator<Item = &RevocationList> {
+        self.lists.iter().filter(move |list| self.find(&list.signer).is_some_and(|signer| signer.covers(name)))
+    }
+
+    /// Whether a key is bad for a plugin name: the user said so, or a list that counts for the name, or it came by a
+    /// rotation that a key signed which was bad by then.
+    #[must_use]
+    pub fn revocation(&self, key: &Fingerprint, name: &PluginName) -> Option<Revocation> {
+        // Each step goes back by one rotation; as many as there are keys are enough, however they point at each other.
+        let mut at = *key;
+        let mut signed = None;
+        for _ in 0..=self.keys.len() {
+            let entry = self.by_fingerprint(&at);
+            let own = entry.and_then(TrustedKey::revoked).map(|revoked| Revocation { by: None, since: revoked.since });
+            let listed = self.lists_for(name).filter_map(|list| {
+                let since = *list.keys.get(&at)?;
+                Some(Revocation { by: Some(list.signer.fingerprint()), since })
+            });
+            let bad = own.into_iter().chain(listed).min_by_key(|revocation| revocation.since);
+            if let Some(bad) = bad.filter(|bad| signed.is_none_or(|date| bad.since.includes(date))) {
+                return Some(bad);
+            }
+            let Some(Origin::Rotation(old, date)) = entry.map(|entry| entry.origin) else { return None };
+            (at, signed) = (old, Some(date));
+        }
+        None
+    }
+
+    /// Whether the user let an installed package of a revoked key stay.
+    #[must_use]
+    pub fn keeps(&self, key: &Fingerprint, digest: &Digest) -> bool {
+        self.by_fingerprint(key).and_then(TrustedKey::revoked).is_some_and(|revoked| revoked.kept.contains(digest))
+    }
+
+    /// Whether the lists that count for a name are new enough for something new to be installed.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check_lists(&self, name: &PluginName, now: Time) -> Result<(), TrustError> {
+        match self.lists_for(name).find(|list| list.is_stale(now)) {
+            Some(list) => Err(TrustError::RevocationsStale {
+                name: name.clone(),
+                signer: list.signer.fingerprint(),
+                issued: list.issued,
+                expires: list.expires,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A sentence for each list that counts for a name and grows old.
+    #[must_use]
+    pub fn list_warnings(&self, name: &PluginName, now: Time) -> Vec<String> {
+        let aging = self.lists_for(name).filter(|list| list.is_aging(now));
+        let sentence = |list: &RevocationList| {
+            let (signer, days) = (list.signer.fingerprint(), now.days_since(list.issued));
+            format!(
+                "the list of revoked keys of {signer} is {days} days old: get a newer one from its owner and take it in with \
+                 `migraine key import FILE`; at 30 days nothing that it covers is installed"
+            )
+        };
+        aging.map(sentence).collect()
+    }
+
+    /// What the keyring recorded, and when: what the clock is held to.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        let keys = self.keys.iter().map(|key| {
+            let time = key.revoked().map_or(key.added, |revoked| revoked.at.max(key.added));
+            Seen { time, what: format!("key {}", key.fingerprint()) }
+        });
+        let lists = self.lists.iter().map(|list| Seen {
+            time: list.issued,
+            what: format!("the list of revoked keys of {}", list.signer.fingerprint()),
+        });
+        keys.chain(lists).collect()
     }
 }
 

@@ -2,15 +2,28 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod key;
 pub mod keyring;
 mod keyset;
+mod revocation;
+mod rotation;
+mod scope;
+mod secret_file;
+mod time;
+mod trusted;
 mod verdict;
 
 pub use error::TrustError;
-pub use key::{PublicKey, SecretKey, signed_message};
+pub use key::{PublicKey, SecretKey, Signed, signed_message};
 pub use keyring::Keyring;
-pub use keyset::{KeySet, Level, Scope, TrustedKey};
-pub use verdict::{Trusted, judge, trust_command};
+pub use keyset::{KeySet, Revocation};
+pub use revocation::{BadSince, RevocationList};
+pub use rotation::Rotation;
+pub use scope::Scope;
+pub use secret_file::{ENCRYPTION_RANDOM, SecretFile};
+pub use time::{Seen, Time, plausible};
+pub use trusted::{Level, Origin, Revoked, TrustedKey, Window, sorted};
+pub use verdict::{Trusted, judge, judge_new, trust_command};

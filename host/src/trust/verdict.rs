@@ -1,6 +1,8 @@
 //! The verdict: may this index be acted on? Silence is no: there is no way to "unsigned" but a named exception.
 
+use super::time::Time;
 use super::{KeySet, PublicKey, TrustError};
+use crate::controls::{Check, makes};
 use crate::ids::{Digest, Fingerprint};
 use crate::package::{Index, Signature};
 
@@ -18,13 +20,13 @@ pub enum Trusted {
     Unsigned,
 }
 
-/// Judges an index.
+/// Judges the index of something that is installed. A key that has expired since does not matter, one that was revoked does.
 ///
 /// An exception is for an index without a signature: a bad signature is refused all the same, since it was made to look
 /// like more than it is.
 ///
 /// # Errors
-/// No signature and no exception, a signature that does not verify, an unknown key, or a key for other names.
+/// No signature and no exception, a signature that does not verify, an unknown or revoked key, or a key for other names.
 pub fn judge(
     index_text: &[u8],
     index: &Index,
@@ -32,25 +34,70 @@ pub fn judge(
     keys: &KeySet,
     exceptions: &[Digest],
 ) -> Result<Trusted, TrustError> {
+    judge_at(index_text, index, signature, keys, exceptions, None)
+}
+
+/// Judges the index of something that is to be installed.
+///
+/// # Errors
+/// As [`judge`]; besides, the key has expired, or a list of revoked keys that counts for the name is too old.
+pub fn judge_new(
+    index_text: &[u8],
+    index: &Index,
+    signature: Option<&Signature>,
+    keys: &KeySet,
+    exceptions: &[Digest],
+    now: Time,
+) -> Result<Trusted, TrustError> {
+    judge_at(index_text, index, signature, keys, exceptions, Some(now))
+}
+
+/// With a time, the index is one of something new.
+fn judge_at(
+    index_text: &[u8],
+    index: &Index,
+    signature: Option<&Signature>,
+    keys: &KeySet,
+    exceptions: &[Digest],
+    new: Option<Time>,
+) -> Result<Trusted, TrustError> {
     let name = index.name.clone();
+    let digest = Digest::of(index_text);
     let Some(signature) = signature else {
-        let excepted = index.render().as_bytes() == index_text && exceptions.contains(&Digest::of(index_text));
-        return if excepted { Ok(Trusted::Unsigned) } else { Err(TrustError::SignatureMissing { name }) };
+        let excepted = index.render().as_bytes() == index_text && exceptions.contains(&digest);
+        let passes = excepted || !makes(Check::Signature);
+        return if passes { Ok(Trusted::Unsigned) } else { Err(TrustError::SignatureMissing { name }) };
     };
     let key = PublicKey::from_bytes(&signature.key)?;
+    let fingerprint = key.fingerprint();
     // Before anything is said of the key: an unverified key must not be offered for trust. The name that is judged must
     // be the signed one, so a text that is not this index counts as not signed.
-    if index.render().as_bytes() != index_text || !key.verify(index_text, signature) {
-        return Err(TrustError::SignatureInvalid { name, key: key.fingerprint() });
+    let is_signed = index.render().as_bytes() == index_text && key.verify(index_text, signature);
+    if !is_signed && makes(Check::Signature) {
+        return Err(TrustError::SignatureInvalid { name, key: fingerprint });
+    }
+    // Before the key counts as unknown: it must not be offered for trust either.
+    let stays = new.is_none() && keys.keeps(&fingerprint, &digest);
+    if let Some(revocation) = keys.revocation(&fingerprint, &name).filter(|_| !stays && makes(Check::Revocation)) {
+        return Err(TrustError::KeyRevoked { name, key: fingerprint, revocation });
     }
     let Some(trusted) = keys.find(&key) else {
+        if !makes(Check::KnownKey) {
+            return Ok(Trusted::Signed { key: fingerprint, label: "unknown".to_owned() });
+        }
         return Err(TrustError::UntrustedKey { name, key: Box::new(key) });
     };
-    if !trusted.scope.iter().any(|scope| scope.matches(&index.name)) {
+    if !trusted.covers(&name) && makes(Check::KeyScope) {
         let (label, scope) = (trusted.label.clone(), trusted.scope_text());
         return Err(TrustError::KeyScope { name, key: Box::new(key), label, scope });
     }
-    Ok(Trusted::Signed { key: key.fingerprint(), label: trusted.label.clone() })
+    if let Some(now) = new.filter(|_| makes(Check::KeyTime)) {
+        if !trusted.window.holds(now) {
+            return Err(TrustError::KeyExpired { name, key: Box::new(key), window: trusted.window, now });
+        }
+        keys.check_lists(&name, now)?;
+    }
+    Ok(Trusted::Signed { key: fingerprint, label: trusted.label.clone() })
 }
 
 /// The command line that trusts a key for a scope; it needs nothing that the user has not got.

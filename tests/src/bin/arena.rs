@@ -410,13 +410,18 @@ fn installed(args: &Args, home: &Path) -> anyhow::Result<i32> {
     Ok(0)
 }
 
+/// Whether it is the first process of a namespace of its own. The process that started the launcher may be there still, and
+/// is about to end.
+fn is_first_process(pid: &String) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    numbers.split_whitespace().skip(1).last() == Some("1")
+}
+
 /// Runs the line with the proxy's variables; its end is the arena's.
 fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let listener = launcher.listener()?.context("nothing listens inside")?;
-    let own = fs::read_link("/proc/self/ns/net").context("read a link")?;
-    // The process that started the launcher may be there still, without a namespace.
-    let is_inside = |pid: &String| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|other| other != own);
-    let pid = &children().into_iter().find(is_inside).context("no launcher is there")?;
+    let pid = &children().into_iter().find(is_first_process).context("no launcher is there")?;
     let permissions = args.proxied.iter().map(|scope| format!("network={scope}").parse());
     let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
     let plugin = "arena".parse().context("a name")?;

@@ -5,6 +5,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
+use migraine_host::cli::Failure;
+use migraine_host::cli::passphrase::PassphraseArgs;
 use migraine_host::trust::SecretKey;
 use migraine_host::trust::keyring::{load_secret, save_secret};
 use zeroize::Zeroizing;
@@ -15,17 +17,17 @@ const FILE_NAME: &str = "developer.key";
 ///
 /// # Errors
 /// A named file is missing, or a key file is readable by others or not of the accepted form.
-pub(super) fn load_or_make(named: Option<&Path>) -> Result<(SecretKey, String)> {
+pub(super) fn load_or_make(named: Option<&Path>, passphrase: &PassphraseArgs) -> Result<(SecretKey, String)> {
     match named {
-        Some(path) => load(path),
-        None => load_or_make_in(&migraine_home()?),
+        Some(path) => load(path, passphrase),
+        None => load_or_make_in(&migraine_home()?, passphrase),
     }
 }
 
-fn load_or_make_in(home: &Path) -> Result<(SecretKey, String)> {
+fn load_or_make_in(home: &Path, passphrase: &PassphraseArgs) -> Result<(SecretKey, String)> {
     let path = home.join(FILE_NAME);
     if path.symlink_metadata().is_ok() {
-        return load(&path);
+        return load(&path, passphrase);
     }
     DirBuilder::new()
         .recursive(true)
@@ -35,7 +37,7 @@ fn load_or_make_in(home: &Path) -> Result<(SecretKey, String)> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut()).map_err(|error| anyhow!("the system has no random bytes: {error}"))?;
     let key = SecretKey::from_seed(&seed);
-    save_secret(&path, &key)?;
+    save_secret(&path, &key.render_plain()?)?;
     let origin = format!(
         "made the developer key {}, which is NOT encrypted: whoever reads the file can sign as you\nkey {}",
         path.display(),
@@ -44,8 +46,14 @@ fn load_or_make_in(home: &Path) -> Result<(SecretKey, String)> {
     Ok((key, origin))
 }
 
-fn load(path: &Path) -> Result<(SecretKey, String)> {
-    let key = load_secret(path)?;
+fn load(path: &Path, passphrase: &PassphraseArgs) -> Result<(SecretKey, String)> {
+    let key = passphrase.open(load_secret(path)?, path).map_err(|failure| match failure {
+        Failure::Error { message, help, .. } => match help {
+            Some(help) => anyhow!("{message}; {help}"),
+            None => anyhow!(message),
+        },
+        other => anyhow!("{other:?}"),
+    })?;
     let origin = format!("key {} from {}", key.fingerprint(), path.display());
     Ok((key, origin))
 }
@@ -67,17 +75,18 @@ mod tests {
     fn the_developer_key_is_made_once_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("a/home");
-        let (made, said) = load_or_make_in(&home).unwrap();
+        let none = PassphraseArgs::default();
+        let (made, said) = load_or_make_in(&home, &none).unwrap();
         assert!(said.contains("NOT encrypted"), "{said}");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode(&home), 0o700);
         assert_eq!(mode(&home.join(FILE_NAME)), 0o600);
-        let (again, said) = load_or_make_in(&home).unwrap();
+        let (again, said) = load_or_make_in(&home, &none).unwrap();
         assert_eq!(made.fingerprint(), again.fingerprint());
         assert!(!said.contains("made"), "{said}");
 
         fs::set_permissions(home.join(FILE_NAME), fs::Permissions::from_mode(0o644)).unwrap();
-        load_or_make_in(&home).unwrap_err();
-        load_or_make(Some(&folder.path().join("missing"))).unwrap_err();
+        load_or_make_in(&home, &none).unwrap_err();
+        load_or_make(Some(&folder.path().join("missing")), &none).unwrap_err();
     }
 }

@@ -1,16 +1,24 @@
 //! `plugin install`.
 
+use std::path::Path;
+
 use super::InstallArgs;
 use super::audit::words;
 use super::show::trust_line;
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{InstallReport, InstallRequest, ManageError, install};
-use crate::store::{Status, Trust};
+use crate::store::{Home, Status, Trust};
 
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
-    let request = InstallRequest { source: args.path, allow_unsigned: args.allow_unsigned, now: now() };
+    note_folder(&home, session);
+    let request = InstallRequest {
+        source: args.path,
+        allow_unsigned: args.allow_unsigned,
+        trust_key: args.trust_key,
+        now: now(),
+    };
     let report = args.consent.with(&home, |consenting| install(&home, &request, consenting))?;
     session.out.report(&report, |report| text(report, &session.out))?;
     if report.trust == Trust::Unsigned {
@@ -19,6 +27,7 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     for finding in &report.findings {
         session.out.warning(&words(finding));
     }
+    report.warnings.iter().for_each(|warning| session.out.warning(warning));
     for key in &report.dropped_config {
         session.out.warning(&format!("the setting `{key}` is gone: version {} does not take it", report.version));
     }
@@ -27,6 +36,18 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
     }
     Ok(())
+}
+
+/// A project may come with a folder like the user's own. Who put it there may expect it to be read.
+fn note_folder(home: &Home, session: &Session) {
+    let folder = Path::new(".migraine");
+    let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    let is_own = folder.canonicalize().is_ok_and(|path| home.path().canonicalize().is_ok_and(|own| own == path));
+    if !is_own && ["keys", "config", "policy.yaml"].into_iter().any(has) {
+        session
+            .out
+            .warning("the folder .migraine in this directory is not read: nothing in a project says whom you trust");
+    }
 }
 
 fn text(report: &InstallReport, out: &Out) -> String {

@@ -24,6 +24,7 @@ use super::args::timeout;
 use super::prompt::Terminal;
 use super::session::directories;
 use super::{Failure, Session};
+use crate::ids::Fingerprint;
 use crate::manage::{Consenting, ManageError};
 use crate::policy::Grant;
 use crate::store::{Home, Status};
@@ -108,6 +109,9 @@ struct InstallArgs {
     /// Make an exception for exactly these bytes, if they are not signed
     #[arg(long)]
     allow_unsigned: bool,
+    /// If its key is not known, trust the one of this fingerprint, for this plugin alone, without being asked
+    #[arg(long, value_name = "ed25519:HEX")]
+    trust_key: Option<Fingerprint>,
     #[command(flatten)]
     consent: ConsentArgs,
 }

@@ -1,9 +1,10 @@
 //! `plugin package`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::passphrase::PassphraseArgs;
 use crate::cli::{Failure, Session};
 use crate::code::Code;
 use crate::manage::{PackageRequest, package};
@@ -24,10 +25,12 @@ pub(super) struct PackageArgs {
     /// The directory that the package is written to
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
 }
 
 pub(super) fn run(args: &PackageArgs, session: &Session) -> Result<(), Failure> {
-    let key = load_key(args.key.as_deref(), session)?;
+    let key = load_key(args, session)?;
     let created = created(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
     let request = PackageRequest { source: &args.dir, key: &key, out: &args.out, created: &created };
     let report = package(&request)?;
@@ -48,17 +51,17 @@ pub(super) fn run(args: &PackageArgs, session: &Session) -> Result<(), Failure> 
     })
 }
 
-fn load_key(named: Option<&Path>, session: &Session) -> Result<SecretKey, Failure> {
-    let path = match named {
-        Some(path) => path.to_owned(),
+fn load_key(args: &PackageArgs, session: &Session) -> Result<SecretKey, Failure> {
+    let path = match &args.key {
+        Some(path) => path.clone(),
         None => session.home()?.path().join("developer.key"),
     };
-    if named.is_none() && path.symlink_metadata().is_err() {
+    if args.key.is_none() && path.symlink_metadata().is_err() {
         let message = format!("there is no key to sign with: {} does not exist", safe_line(&path.to_string_lossy()));
         let help = "make one with `migraine key generate`, or name yours with --key FILE".to_owned();
         return Err(Failure::new(Code::FileNotFound, message, Some(help)));
     }
-    Ok(load_secret(&path)?)
+    args.passphrase.open(load_secret(&path)?, &path)
 }
 
 /// The time of `SOURCE_DATE_EPOCH`; a wrong wish must not pass silently.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use migraine_plugin_api::Timeout;
 
+use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, Limit, PluginInfo, PluginKind, Rules, Signature};
 use crate::store::Trust;
@@ -15,7 +16,7 @@ pub(super) fn info(target: &Path, session: &Session) -> Result<(), Failure> {
 }
 
 pub(super) fn verify(target: &Path, session: &Session) -> Result<(), Failure> {
-    let report = manage::verify(&session.home()?, target)?;
+    let report = manage::verify(&session.home()?, target, &now())?;
     session.out.report(&report, |report| {
         let what = if report.installed { "Plugin" } else { "Package of plugin" };
         let line = format!("{what} '{}' {} verified successfully\n", report.name, report.version);

@@ -140,7 +140,7 @@ fn a_manifest_cannot_ask_for_what_nobody_gets_or_understands() {
     }
     let (refused, path) = asking("2.0.0", "network=localhost");
     assert_eq!(refused, Some(Code::ManifestInvalid));
-    let error = verify(&bench.home, &path).unwrap_err();
+    let error = verify(&bench.home, &path, CREATED).unwrap_err();
     assert!(error.to_string().contains("permissions: `network=localhost`: an endpoint is written"), "{error}");
     assert_eq!(asking("3.0.0", "filesystem=read:/srv/data").0, None);
 }
@@ -208,7 +208,7 @@ fn a_person_is_asked_for_directories_once() {
     let bench = bench();
     let (x, y) = (bench.made("project/x"), bench.made("y"));
     let path = bench.built("1.0.0", r#","permissions":["filesystem=read:*","network=a:1"]"#);
-    let request = InstallRequest { source: path, allow_unsigned: false, now: CREATED.to_owned() };
+    let request = InstallRequest { source: path, allow_unsigned: false, trust_key: None, now: CREATED.to_owned() };
     let mut prompt = Naming(vec!["x", "~/y", "/", "no-such"], Vec::new());
     let directories = bench.directories();
     let mut consenting = Consenting { yes: false, grants: &[], directories: &directories, prompt: &mut prompt };

@@ -8,9 +8,6 @@ use super::*;
 use crate::code::{Code, Coded as _};
 use crate::ids::from_hex;
 
-/// What stands before the 32 bytes of a public key in its DER form (RFC 8410).
-const DER_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-
 fn secret() -> SecretKey {
     SecretKey::from_seed(&[7; 32])
 }
@@ -94,20 +91,10 @@ fn keys_have_one_text() {
     assert_eq!(public.to_string().parse::<PublicKey>().unwrap(), public);
     assert_eq!(PublicKey::parse_file(public.render_file().as_bytes()).unwrap(), public);
     assert_eq!(public.fingerprint(), secret().sign(b"").fingerprint());
-    let text = secret().render_file();
-    assert_eq!(SecretKey::parse_file(text.as_bytes()).unwrap().public(), public);
-    for bad in [
-        "",
-        "x",
-        &text[1..],
-        &text[..text.len() - 1],
-        &format!("{}\n", *text),
-        &text.to_uppercase(),
-        &text.replace('\n', "\r\n"),
-    ] {
-        let error = SecretKey::parse_file(bad.as_bytes()).unwrap_err();
-        assert_eq!(error.code(), Code::ValueInvalid);
-        assert!(!error.to_string().contains("0707"), "{error}");
+    let pem = public.render_pem().unwrap();
+    assert_eq!(PublicKey::parse_file(pem.as_bytes()).unwrap(), public);
+    for bad in [pem.replace("PUBLIC", "PRIVATE"), pem.replace("MC", "MD"), pem[..pem.len() - 10].to_owned()] {
+        assert_eq!(PublicKey::parse_file(bad.as_bytes()).unwrap_err().code(), Code::ValueInvalid, "{bad}");
     }
     assert!(!format!("{:?}", secret()).contains("0707"));
     let hex = to_hex(public.as_bytes());
@@ -131,11 +118,22 @@ fn openssl(directory: &Path, args: &str) -> bool {
 }
 
 #[test]
+fn a_signature_is_of_one_kind() {
+    let key = secret().public();
+    for kind in [Signed::Index, Signed::Rotation, Signed::Revocations] {
+        let signature = secret().sign_as(kind, b"text");
+        for other in [Signed::Index, Signed::Rotation, Signed::Revocations] {
+            assert_eq!(key.verify_as(other, b"text", &signature), kind == other, "{kind:?} {other:?}");
+        }
+    }
+}
+
+#[test]
 fn openssl_verifies_what_is_signed_here() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let signature = secret().sign(b"migraine-index 1\n");
-    fs::write(path.join("key.der"), [&DER_PREFIX[..], &signature.key].concat()).unwrap();
+    fs::write(path.join("key.der"), [&PUBLIC_DER[..], &signature.key].concat()).unwrap();
     fs::write(path.join("message"), signed_message(b"migraine-index 1\n")).unwrap();
     fs::write(path.join("other"), signed_message(b"migraine-index 2\n")).unwrap();
     fs::write(path.join("signature"), signature.bytes).unwrap();
@@ -153,7 +151,7 @@ fn what_openssl_signs_verifies_here() {
     assert!(openssl(path, "pkey -in secret.der -inform DER -pubout -outform DER -out public.der"));
     assert!(openssl(path, "pkeyutl -sign -inkey secret.der -keyform DER -rawin -in message -out signature"));
     let public = fs::read(path.join("public.der")).unwrap();
-    let key: [u8; 32] = public.strip_prefix(&DER_PREFIX).unwrap().try_into().unwrap();
+    let key: [u8; 32] = public.strip_prefix(&PUBLIC_DER).unwrap().try_into().unwrap();
     let bytes = fs::read(path.join("signature")).unwrap().try_into().unwrap();
     let public = PublicKey::from_bytes(&key).unwrap();
     assert!(public.verify(b"migraine-index 1\n", &Signature { key, bytes }));

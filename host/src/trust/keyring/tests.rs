@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::code::{Code, Coded as _};
-use crate::trust::fixture;
+use crate::trust::{BadSince, fixture};
 
 fn trusted(number: u8) -> TrustedKey {
     let scopes = ["*".parse().unwrap()];
@@ -21,7 +21,7 @@ fn with_one() -> (TempDir, PathBuf, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("keys");
     Keyring::open(&path).unwrap().add(&trusted(1)).unwrap();
-    let file = path.join(file_name(&trusted(1).fingerprint()));
+    let file = path.join(file_name(&trusted(1).fingerprint(), KEY));
     (home, path, file)
 }
 
@@ -114,23 +114,53 @@ fn a_damaged_file_is_named() {
     check(&|file| fs::write(file, trusted(1).render() + "\n").unwrap());
 }
 
+#[test]
+fn keys_and_their_lists_go_together() {
+    let (_home, path, file) = with_one();
+    let keyring = Keyring::open(&path).unwrap();
+    let now = "2026-01-02T03:04:05Z".parse().unwrap();
+    let bad = [(fixture::secret(2).fingerprint(), BadSince::Always)];
+    let first = RevocationList::first(fixture::secret(1).public(), now);
+    let signed = first.sign_next(&fixture::secret(1), &bad, now).unwrap();
+    let list = RevocationList::parse(signed.as_bytes(), "list").unwrap();
+    keyring.add_list(&list, signed.as_bytes()).unwrap();
+    let keys = keyring.load().unwrap();
+    assert_eq!(keys.list_of(&list.signer), Some(&list));
+    let list_file = file.with_extension("revoked");
+    assert_eq!(mode(&list_file), 0o600);
+    // Somebody else's list under this name, and one that was changed.
+    fs::rename(&list_file, path.join(format!("{}.revoked", "0".repeat(64)))).unwrap();
+    assert_eq!(keyring.load().unwrap_err().code(), Code::ValueInvalid);
+    fs::remove_file(path.join(format!("{}.revoked", "0".repeat(64)))).unwrap();
+    fs::write(&list_file, signed.replace("version 1", "version 2")).unwrap();
+    assert_eq!(keyring.load().unwrap_err().code(), Code::SignatureInvalid);
+    fs::write(&list_file, &signed).unwrap();
+    set_mode(&list_file, 0o620);
+    assert_eq!(keyring.load().unwrap_err().code(), Code::InsecurePermissions);
+    keyring.remove(&list.signer.fingerprint()).unwrap();
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+    keyring.remove(&list.signer.fingerprint()).unwrap();
+}
+
 // A206: a secret key that others can read is not used.
 #[test]
 fn secret_keys_are_for_their_owner_alone() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("secret");
-    save_secret(&path, &fixture::secret(1)).unwrap();
+    let [one, other] = [1, 2].map(|number| fixture::secret(number).render_plain().unwrap());
+    let loaded = || load_secret(&path).unwrap().open(None).unwrap().fingerprint();
+    save_secret(&path, &one).unwrap();
     assert_eq!(mode(&path), 0o600);
-    assert_eq!(load_secret(&path).unwrap().fingerprint(), fixture::secret(1).fingerprint());
-    assert_eq!(save_secret(&path, &fixture::secret(2)).unwrap_err().code(), Code::Io);
-    assert_eq!(load_secret(&path).unwrap().fingerprint(), fixture::secret(1).fingerprint());
+    assert_eq!(loaded(), fixture::secret(1).fingerprint());
+    assert_eq!(save_secret(&path, &other).unwrap_err().code(), Code::Io);
+    assert_eq!(loaded(), fixture::secret(1).fingerprint());
     for bad in [0o640, 0o604, 0o644, 0o601] {
         set_mode(&path, bad);
-        assert_eq!(load_secret(&path).unwrap_err().code(), Code::InsecurePermissions, "{bad:o}");
+        assert_eq!(load_secret(&path).err().unwrap().code(), Code::InsecurePermissions, "{bad:o}");
     }
     set_mode(&path, 0o400);
     assert!(load_secret(&path).is_ok());
-    assert_eq!(load_secret(&home.path().join("none")).unwrap_err().code(), Code::FileNotFound);
+    assert_eq!(load_secret(&home.path().join("none")).err().unwrap().code(), Code::FileNotFound);
 }
 
 #[test]
@@ -138,6 +168,8 @@ fn public_keys_are_read_from_files() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("public");
     fs::write(&path, fixture::secret(1).public().render_file()).unwrap();
+    assert_eq!(load_public(&path).unwrap(), fixture::secret(1).public());
+    fs::write(&path, fixture::secret(1).public().render_pem().unwrap()).unwrap();
     assert_eq!(load_public(&path).unwrap(), fixture::secret(1).public());
     fs::write(&path, "something else\n").unwrap();
     let error = load_public(&path).unwrap_err();

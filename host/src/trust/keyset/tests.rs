@@ -1,77 +1,93 @@
-//! Scopes, and the text of a trusted key.
+//! Which key is good for what, and who says which one is not.
 
 use super::*;
-use crate::code::{Code, Coded as _};
-use crate::trust::fixture;
+use crate::trust::fixture::secret;
+use crate::trust::{Level, Revoked};
 
-fn key(scopes: &[&str]) -> Result<TrustedKey, TrustError> {
-    let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>()?;
-    TrustedKey::new(fixture::secret(1).public(), "Jane's läptop", &scopes, "2026-01-02T03:04:05Z")
+const NOW: &str = "2026-01-02T03:04:05Z";
+
+fn key(number: u8, scope: &str) -> TrustedKey {
+    TrustedKey::new(secret(number).public(), "note", &[scope.parse().unwrap()], NOW).unwrap()
 }
 
-// A110: a scope is a name, a beginning, or everything.
-#[test]
-fn scopes_match_names() {
-    let check = |scope: &str, name: &str, expected: bool| {
-        assert_eq!(scope.parse::<Scope>().unwrap().matches(&name.parse().unwrap()), expected, "{scope} {name}");
-    };
-    check("*", "anything", true);
-    check("acme-*", "acme-x", true);
-    check("acme-*", "acme-", true);
-    check("acme-*", "acme", false);
-    check("acme-*", "b-acme-x", false);
-    check("acme", "acme", true);
-    check("acme", "acme-x", false);
-    for bad in ["", "**", "*a", "a*b", "A*", "a b", "../*", "a?", "[a]", "-*"] {
-        assert_eq!(bad.parse::<Scope>().unwrap_err().code(), Code::ValueInvalid, "{bad}");
-    }
+fn time(text: &str) -> Time {
+    text.parse().unwrap()
 }
 
-#[test]
-fn a_trusted_key_has_one_text() {
-    let trusted = key(&["b-*", "a", "b-*"]).unwrap();
-    let text = trusted.render();
-    assert_eq!(TrustedKey::parse(text.as_bytes(), "file").unwrap(), trusted);
-    assert_eq!(trusted.scope_text(), "`a`, `b-*`");
-    let check = |from: &str, to: &str| {
-        let bad = text.replacen(from, to, 1);
-        assert_ne!(bad, text);
-        assert!(TrustedKey::parse(bad.as_bytes(), "file").is_err(), "{bad}");
-    };
-    check("key 1", "key 2");
-    check("ed25519-public:", "ed25519:");
-    check("label Jane's läptop", "label ");
-    check("label Jane", "label \u{1b}[2J");
-    check("label Jane", "label \u{202e}");
-    check("label Jane's läptop", &format!("label {}", "x".repeat(65)));
-    check("scope a\nscope b-*\n", "");
-    check("scope a\nscope b-*\n", "scope b-*\nscope a\n");
-    check("scope a\n", "scope a\nscope a\n");
-    check("scope a\n", "scope *a\n");
-    check("Z\n", "\n");
-    check("level trusted", "level builtin");
-    check("level trusted\n", "level trusted\n\n");
-    check("level trusted\n", "level trusted");
-    check("\n", "\r\n");
-    check("added ", "added  ");
-}
-
-#[test]
-fn a_key_that_no_file_could_hold_is_refused() {
-    assert_eq!(key(&[]).unwrap_err().code(), Code::ValueInvalid);
-    let public = fixture::secret(1).public();
-    for label in ["", "two\nlines", "\u{200b}"] {
-        let scope = ["*".parse().unwrap()];
-        assert!(TrustedKey::new(public.clone(), label, &scope, "2026-01-02T03:04:05Z").is_err(), "{label:?}");
-    }
+fn list(signer: u8, bad: &[(u8, BadSince)]) -> RevocationList {
+    let bad: Vec<_> = bad.iter().map(|(number, since)| (secret(*number).fingerprint(), *since)).collect();
+    let signed = RevocationList::first(secret(signer).public(), time(NOW)).sign_next(&secret(signer), &bad, time(NOW));
+    RevocationList::parse(signed.unwrap().as_bytes(), "list").unwrap()
 }
 
 #[test]
 fn a_set_holds_each_key_once() {
-    let (first, second) = (key(&["a"]).unwrap(), key(&["b"]).unwrap());
+    let (first, second) = (key(1, "a"), key(1, "b"));
     let set = KeySet::new(vec![first.clone(), second.clone()]);
     assert_eq!((set.len(), set.is_empty()), (1, false));
     assert_eq!(set.find(&first.key), Some(&second));
     assert_eq!(set.by_fingerprint(&first.fingerprint()), Some(&second));
-    assert_eq!(set.find(&fixture::secret(2).public()), None);
+    assert_eq!(set.find(&secret(2).public()), None);
+}
+
+// A119
+#[test]
+fn a_list_counts_for_the_names_of_its_signer() {
+    let always = BadSince::Always;
+    let set = KeySet::new(vec![key(1, "acme-*"), key(2, "*")]).with_lists(vec![list(1, &[(2, always)])]);
+    let bad = |set: &KeySet, number, name: &str| set.revocation(&secret(number).fingerprint(), &name.parse().unwrap());
+    let by = Some(secret(1).fingerprint());
+    assert_eq!(bad(&set, 2, "acme-x"), Some(Revocation { by, since: always }));
+    assert_eq!(bad(&set, 2, "other"), None);
+    assert_eq!(bad(&set, 1, "acme-x"), None);
+    // A key that is in no keyring can be on a list, and a signer that is in none has no say.
+    let without =
+        KeySet::new(vec![key(1, "acme-*")]).with_lists(vec![list(1, &[(2, always)]), list(3, &[(1, always)])]);
+    assert_eq!(bad(&without, 2, "acme-x"), Some(Revocation { by, since: always }));
+    assert_eq!(bad(&without, 1, "acme-x"), None);
+}
+
+#[test]
+fn a_key_that_came_by_a_bad_rotation_is_bad() {
+    let revoked = |number, since| {
+        let level = Level::Revoked(Revoked { at: time(NOW), since, kept: [Digest::of(b"kept")].into() });
+        TrustedKey { level, ..key(number, "*") }
+    };
+    let rotated = |number, from: u8, date: &str| TrustedKey {
+        origin: Origin::Rotation(secret(from).fingerprint(), time(date)),
+        ..key(number, "*")
+    };
+    let name = "x".parse().unwrap();
+    let since = BadSince::From(time("2026-02-01T00:00:00Z"));
+    for (date, expected) in [("2026-01-31T00:00:00Z", false), ("2026-02-01T00:00:00Z", true)] {
+        let chain = vec![revoked(1, since), rotated(2, 1, date), rotated(3, 2, "2026-06-01T00:00:00Z")];
+        let set = KeySet::new(chain);
+        for number in [2, 3] {
+            assert_eq!(set.revocation(&secret(number).fingerprint(), &name).is_some(), expected, "{number} {date}");
+        }
+        assert!(set.keeps(&secret(1).fingerprint(), &Digest::of(b"kept")));
+        assert!(!set.keeps(&secret(2).fingerprint(), &Digest::of(b"kept")));
+        assert!(!set.keeps(&secret(1).fingerprint(), &Digest::of(b"other")));
+    }
+    // Two that point at each other.
+    let circle = KeySet::new(vec![rotated(1, 2, NOW), rotated(2, 1, NOW)]);
+    assert_eq!(circle.revocation(&secret(1).fingerprint(), &name), None);
+}
+
+#[test]
+fn a_list_grows_old() {
+    let set = KeySet::new(vec![key(1, "acme-*")]).with_lists(vec![list(1, &[])]);
+    let acme = "acme-x".parse().unwrap();
+    let check = |days: i64, warns: bool, refused: bool| {
+        let now = time(NOW).plus_days(days);
+        assert_eq!(!set.list_warnings(&acme, now).is_empty(), warns, "{days}");
+        assert_eq!(set.check_lists(&acme, now).is_err(), refused, "{days}");
+        assert!(set.check_lists(&"other".parse().unwrap(), now).is_ok());
+    };
+    check(0, false, false);
+    check(6, false, false);
+    check(7, true, false);
+    check(29, true, false);
+    check(30, true, true);
+    assert_eq!(set.seen().len(), 2);
 }

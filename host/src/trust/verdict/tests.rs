@@ -99,3 +99,44 @@ fn a_refusal_says_what_to_do() {
     let missing = refusal(None, keys(&[])).help().unwrap();
     assert!(missing.contains("--allow-unsigned") && missing.contains("cargo xtask package-plugin"), "{missing}");
 }
+
+// A118, A119
+#[test]
+fn time_and_revocation_have_their_verdicts() {
+    use crate::trust::{BadSince, Level, Revoked, Window};
+    let a = index("a-core", "1.0.0");
+    let text = a.render();
+    let good = secret(1).sign(text.as_bytes());
+    let time = |text: &str| text.parse::<Time>().unwrap();
+    let base = keys(&[(1, "a-*")]).iter().next().unwrap().clone();
+    let (from, until) = (time("2026-01-02T00:00:00Z"), time("2027-01-02T00:00:00Z"));
+    let valid = TrustedKey { window: Window { from, until: Some(until) }, ..base.clone() };
+    let new = |key: &TrustedKey, now: &str| {
+        let keys = KeySet::new(vec![key.clone()]);
+        let verdict = judge_new(text.as_bytes(), &a, Some(&good), &keys, &[], time(now));
+        verdict.map_or_else(|error| error.code().as_str(), |_| "signed")
+    };
+    let old = |key: &TrustedKey| outcome(&a, Some(&good), &KeySet::new(vec![key.clone()]), &[]);
+    for (now, expected) in [
+        ("2026-01-01T23:59:59Z", "key_expired"),
+        ("2026-01-02T00:00:00Z", "signed"),
+        ("2027-01-01T23:59:59Z", "signed"),
+        ("2027-01-02T00:00:00Z", "key_expired"),
+        ("2099-01-01T00:00:00Z", "key_expired"),
+    ] {
+        assert_eq!(new(&valid, now), expected, "{now}");
+    }
+    assert_eq!(old(&valid), "signed", "what is installed is not asked for the time");
+    let revoked = |kept: &[Digest]| {
+        let level = Level::Revoked(Revoked { at: from, since: BadSince::Always, kept: kept.iter().copied().collect() });
+        TrustedKey { level, ..valid.clone() }
+    };
+    let now = "2026-06-01T00:00:00Z";
+    assert_eq!((old(&revoked(&[])), new(&revoked(&[]), now)), ("key_revoked", "key_revoked"));
+    let kept = revoked(&[a.digest()]);
+    assert_eq!((old(&kept), new(&kept, now)), ("signed", "key_revoked"), "it stays, and is not installed anew");
+    assert_eq!(old(&revoked(&[Digest::of(b"")])), "key_revoked");
+    let mut bent = good;
+    bent.bytes[40] ^= 1;
+    assert_eq!(outcome(&a, Some(&bent), &KeySet::new(vec![kept]), &[]), "signature_invalid");
+}

@@ -1,0 +1,112 @@
+//! What is said of keys.
+
+use serde::{Serialize, Serializer};
+
+use crate::ids::{Digest, Fingerprint, PluginName};
+use crate::trust::{Level, RevocationList, Revoked, TrustedKey};
+
+/// A key of the keyring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyReport {
+    /// The full fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The key itself.
+    pub public_key: String,
+    /// The user's own note.
+    pub label: String,
+    /// The names that it may sign.
+    pub scope: Vec<String>,
+    /// `trusted`, `tofu` or `revoked`.
+    #[serde(serialize_with = "as_word")]
+    pub level: Level,
+    /// When it was added.
+    pub added: String,
+    /// How: `command`, `install` or `rotation OLD DATE`.
+    pub from: String,
+    /// From when on something new of it may be installed.
+    pub valid_from: String,
+    /// Until when; absent, for ever.
+    pub valid_until: Option<String>,
+    /// How it was taken back.
+    pub revoked: Option<RevokedInfo>,
+}
+
+fn as_word<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(level.as_str())
+}
+
+/// How a key was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RevokedInfo {
+    /// When the user said so.
+    pub at: String,
+    /// Since when it is bad: `always`, or a time.
+    pub since: String,
+    /// Digests of packages that may stay.
+    pub kept: Vec<Digest>,
+}
+
+/// A list of revoked keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListInfo {
+    /// Who signed it.
+    pub signer: Fingerprint,
+    /// Its version.
+    pub version: u64,
+    /// When it was signed.
+    pub issued: String,
+    /// From when on it says nothing new.
+    pub expires: String,
+    /// The keys.
+    pub keys: Vec<Fingerprint>,
+}
+
+/// Everything that is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyDetails {
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyReport,
+    /// The list of revoked keys that it signed.
+    pub list: Option<ListInfo>,
+    /// The installed plugins that it signed.
+    pub plugins: Vec<PluginName>,
+}
+
+impl KeyReport {
+    /// What is said of a key.
+    #[must_use]
+    pub fn of(key: &TrustedKey) -> Self {
+        let revoked = key.revoked().map(|Revoked { at, since, kept }| RevokedInfo {
+            at: at.to_string(),
+            since: since.to_string(),
+            kept: kept.iter().copied().collect(),
+        });
+        Self {
+            fingerprint: key.fingerprint(),
+            public_key: key.key.to_string(),
+            label: key.label.clone(),
+            scope: key.scope.iter().map(ToString::to_string).collect(),
+            level: key.level.clone(),
+            added: key.added.to_string(),
+            from: key.origin.to_string(),
+            valid_from: key.window.from.to_string(),
+            valid_until: key.window.until.map(|until| until.to_string()),
+            revoked,
+        }
+    }
+}
+
+impl ListInfo {
+    /// What is said of a list.
+    #[must_use]
+    pub fn of(list: &RevocationList) -> Self {
+        Self {
+            signer: list.signer.fingerprint(),
+            version: list.version,
+            issued: list.issued.to_string(),
+            expires: list.expires.to_string(),
+            keys: list.keys.keys().copied().collect(),
+        }
+    }
+}
