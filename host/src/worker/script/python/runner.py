@@ -14,6 +14,7 @@ LOAD, HOOK, COMMAND, SHUTDOWN, ANSWER, REFUSAL, ECHO = 1, 2, 3, 4, 5, 6, 7
 LOADED, REPLY, FAILED, SERVICE, OUT, ERR, LOG, OVERSIZED, DESCRIPTOR, NO_MEMORY = 17, 19, 20, 21, 22, 23, 24, 25, 26, 27
 HEADER = Struct("<HHIII")
 BODY_MAX = 1024 * 1024
+# What is read at once. A larger buffer would be mapped for each call and given back after it (mallopt(3)).
 PIECE = 64 * 1024
 CODE = "/dev/code/"
 PLUGIN = CODE + "plugin"
@@ -43,7 +44,7 @@ class Channel:
 
     def next(self):
         """The next frame: kind, call, extra, body and raw segment."""
-        buffer = self.buffer or os.read(REQUESTS, 4 * PIECE)
+        buffer = self.buffer or os.read(REQUESTS, PIECE)
         if len(buffer) >= 16:
             kind, extra, call, body, raw = HEADER.unpack_from(buffer)
             end = 16 + body + raw
@@ -62,7 +63,7 @@ class Channel:
             if wanted > 16 and len(parts) >= wanted or wanted == 16 and len(parts) >= 16:
                 self.buffer = bytes(parts[wanted:])
                 return kind, call, extra, bytes(parts[16:16 + body]), bytes(parts[16 + body:wanted])
-            piece = os.read(REQUESTS, max(4 * PIECE, wanted - len(parts)))
+            piece = os.read(REQUESTS, max(PIECE, wanted - len(parts)))
             if not piece:
                 os._exit(0)
             parts += piece
@@ -249,7 +250,7 @@ class Plugin:
         return found
 
     def hook(self, number, body, raw):
-        context = json.loads(body)
+        context = json.loads(body.decode())
         if "output_size" in context:
             context["output"] = raw.decode("utf-8", "replace")
         context["plugin_config"] = config = channel.config.copy()
