@@ -192,7 +192,8 @@ mod tests {
             assert_eq!(need.to_string(), canonical);
             assert_eq!(canonical.parse::<Need>().unwrap(), need);
         }
-        for bad in ["", "A", "a latest", "a key=ed25519:00", "a source=http://h", "a key=x key=x", "a source=https://"] {
+        for bad in ["", "A", "a latest", "a key=ed25519:00", "a source=http://h", "a key=x key=x", "a source=https://"]
+        {
             assert!(bad.parse::<Need>().is_err(), "{bad}");
         }
         assert!("a ".repeat(NEED_MAX).parse::<Need>().is_err());

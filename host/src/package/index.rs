@@ -168,7 +168,9 @@ impl Index {
         }
         let names = self.dependencies.iter().map(|need| &need.name);
         if self.dependencies.len() > NEEDS_MAX || !names.clone().is_sorted_by(|one, next| one < next) {
-            return fail(format!("the plugins that it needs are not sorted, one is there twice, or more than {NEEDS_MAX}"));
+            return fail(format!(
+                "the plugins that it needs are not sorted, one is there twice, or more than {NEEDS_MAX}"
+            ));
         }
         if names.clone().any(|name| *name == self.name) {
             return fail("it needs itself".to_owned());

@@ -4,8 +4,8 @@ use migraine_plugin_api::Manifest;
 
 use super::dependency::Need;
 use super::{
-    ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, dependency, elf, limit, manifest, scripts,
-    sidecar,
+    ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, dependency, elf, limit,
+    manifest, scripts, sidecar,
 };
 use crate::ids::Digest;
 

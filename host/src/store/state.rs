@@ -236,8 +236,7 @@ struct Body<P, E, R, J> {
     projects: J,
 }
 
-type ReadBody =
-    Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PathBuf, Digest>>;
+type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PathBuf, Digest>>;
 
 impl State {
     /// The content of the state file.
