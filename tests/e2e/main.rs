@@ -20,6 +20,8 @@ mod connect;
 mod consent;
 /// A plugin sees the directories that it was granted, and no others.
 mod directories;
+/// What is shown is true: text of others is escaped, stands on one line, and asks nobody.
+mod display;
 /// The machine is examined, and what is missing is named.
 mod doctor;
 /// Every way to end has its code, its exit code and its reason.
@@ -58,6 +60,8 @@ mod policy;
 mod script_examples;
 /// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
 mod script_files;
+/// Programs of a plugin's own read what the caller pipes in, and ask the host in the words of their protocol.
+mod script_protocols;
 /// Scripts answer hooks and commands as libraries do.
 mod scripts;
 /// What scripts try, and the kernel refuses.

@@ -15,7 +15,7 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use super::args::timeout;
 use crate::code::{Code, Coded, Exit};
 use crate::hooks::{Catalogue, HookCaller, HookError, HookReport, Outcome, Registry, Subscriber};
-use crate::text::safe_line;
+use crate::text::{json_safe, safe_line};
 use crate::workflow::{
     CommandReport, CommandStatus, Reporter, RunReport, RunRequest, Section, Sources, Started, Status, Streams,
     Variables, Workflow, WorkflowError, discover, env_file, find_shell, names_in_use, parse_flag, run,
@@ -294,7 +294,7 @@ impl Reporter for JsonReporter<'_> {
     fn finished(&mut self, report: &RunReport) {
         let text = serde_json::to_string(report).expect("a report has text keys only");
         // As above: a reader that left does not undo what was done.
-        let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+        let _ = writeln!(self.out, "{}", json_safe(&text)).and_then(|()| self.out.flush());
     }
 }
 

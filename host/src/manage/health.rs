@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::code::{Code, Coded};
 use crate::policy::Policy;
 use crate::store::{Home, State, StoreError};
+use crate::text::safe_path;
 use crate::trust::Keyring;
 
 /// One thing that was looked at.
@@ -49,7 +50,7 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
             return vec![HealthCheck { what, found: error.to_string(), code: Some(error.code()), help: error.help() }];
         }
     };
-    let shown = path.display();
+    let shown = safe_path(path);
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return vec![HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} is made at its first use")))];
     }
@@ -61,7 +62,7 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
     let plugins = |state: State| count(state.plugins.len(), "plugin");
     let keys = Keyring::load_from(&home.keys_path()).map(|keys| count(keys.iter().count(), "trusted key"));
     let files = |policy: Policy| {
-        let paths: Vec<String> = policy.paths().map(|path| path.display().to_string()).collect();
+        let paths: Vec<String> = policy.paths().map(|path| safe_path(path)).collect();
         if paths.is_empty() { "there are none: the defaults hold".to_owned() } else { paths.join(" and ") }
     };
     vec![

@@ -91,7 +91,7 @@ pub enum CallError {
         error: PluginError,
     },
     /// The plugin's answer to a hook is not one.
-    #[error("plugin '{plugin}' broke the protocol: its answer to a hook cannot be read: {reason}")]
+    #[error("plugin '{plugin}' broke the protocol: its answer to a hook cannot be read: {}", safe_line(reason))]
     Answer {
         /// The plugin.
         plugin: PluginName,

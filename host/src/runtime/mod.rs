@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod exec;
 mod host;
+mod input;
 mod launchers;
 mod learn;
 mod masked;

@@ -10,6 +10,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 
 use crate::package::elf;
 use crate::policy::scope_findings;
+use crate::text::safe_path;
 use crate::wire::{Directory, PROGRAMS_MAX, Programs};
 
 /// Where names are looked up, in this order: never where the user's own PATH leads.
@@ -48,14 +49,16 @@ pub(super) enum ProgramError {
         program: String,
     },
     /// The plugin could have written it.
-    #[error("`{}` lies in a directory that the plugin can change", file.display())]
+    #[error("`{}` lies in a directory that the plugin can change", safe_path(file))]
     Writable {
         /// The file.
         file: PathBuf,
     },
     /// It is run by another program, which no grant opens.
-    #[error("`{}` is a script: it needs the permission exec={interpreter} for what runs it, which was not granted",
-            file.display())]
+    #[error(
+        "`{}` is a script: it needs the permission exec={interpreter} for what runs it, which was not granted",
+        safe_path(file)
+    )]
     Interpreter {
         /// The file.
         file: PathBuf,

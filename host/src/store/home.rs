@@ -11,6 +11,7 @@ use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
 use crate::policy::{Policy, PolicyFile};
+use crate::text::safe_path;
 
 pub(super) const STATE: &str = "state";
 pub(super) const STORE: &str = "store";
@@ -46,7 +47,7 @@ pub fn home_path(migraine_home: Option<OsString>, home: Option<OsString>) -> Res
     let refuse = |why: String| Err(StoreError::BadHome { why });
     if let Some(path) = migraine_home.map(PathBuf::from) {
         if !path.is_absolute() || path.parent().is_none() {
-            return refuse(format!("MIGRAINE_HOME is `{}`, not an absolute path of a directory", path.display()));
+            return refuse(format!("MIGRAINE_HOME is `{}`, not an absolute path of a directory", safe_path(&path)));
         }
         return Ok(path);
     }
@@ -54,7 +55,7 @@ pub fn home_path(migraine_home: Option<OsString>, home: Option<OsString>) -> Res
         None => refuse("neither MIGRAINE_HOME nor HOME is set".to_owned()),
         // `HOME=/` is what a user without a home gets; nothing private can be kept there.
         Some(path) if !path.is_absolute() || path.parent().is_none() => {
-            refuse(format!("HOME is `{}`, not an absolute path of a user's directory", path.display()))
+            refuse(format!("HOME is `{}`, not an absolute path of a user's directory", safe_path(&path)))
         }
         Some(path) => Ok(path.join(".migraine")),
     }
@@ -67,7 +68,7 @@ impl Home {
     /// The path is not absolute, is a symbolic link, belongs to somebody else, or can be written to by others.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.is_absolute() {
-            return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", path.display()) });
+            return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", safe_path(&path)) });
         }
         Ok(Self { root: Dir::open_root(path)? })
     }

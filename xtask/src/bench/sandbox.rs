@@ -60,6 +60,11 @@ impl Pipe {
         Ok(Self { child, input, output, question: vec![b'q'; question], answer: vec![0; answer] })
     }
 
+    /// What each round sends.
+    pub(super) fn question(&mut self) -> &mut [u8] {
+        &mut self.question
+    }
+
     pub(super) fn round(&mut self) -> Result<()> {
         self.input.as_mut().context("closed")?.write_all(&self.question)?;
         Ok(self.output.read_exact(&mut self.answer)?)
@@ -103,7 +108,7 @@ pub(super) fn spawn(launcher: &Arc<Launcher>, code: &OwnedFd) -> Result<Worker> 
 }
 
 fn spawn_with(launcher: &Arc<Launcher>, code: &OwnedFd, rlimits: Rlimits) -> Result<Worker> {
-    let spec = WorkerSpec { rlimits, receives_descriptors: false };
+    let spec = WorkerSpec { rlimits, receives_descriptors: false, reads_input: false };
     Ok(launcher.spawn(&spec, code, Arc::new(|_| ()))?)
 }
 

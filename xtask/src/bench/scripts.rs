@@ -73,7 +73,7 @@ fn sealed(python: &Python) -> Result<Worker> {
     let interpreter = Some(python.interpreter()?);
     let launcher: Arc<_> = launcher(&LauncherSpec { interpreter, ..LauncherSpec::default() })?;
     let files = seal_code(&bundle([("main.py", HANDLER.as_bytes())]))?;
-    let spec = WorkerSpec { rlimits: Rlimits::SCRIPT, receives_descriptors: false };
+    let spec = WorkerSpec { rlimits: Rlimits::SCRIPT, receives_descriptors: false, reads_input: false };
     let mut worker = launcher.spawn(&spec, &files, Arc::new(|_| ()))?;
     let body = ScriptLoadBody {
         plugin: "bench".to_owned(),

@@ -3,6 +3,7 @@ plugin prints can stand between them. Run by the interpreter that took the worke
 packages to add, and `--any-import` in tests of the sandbox."""
 
 import builtins
+import io
 import json
 import os
 import sys
@@ -204,6 +205,18 @@ class CallerStream:
         return self.plain.fileno()
 
 
+class CallerInput(io.RawIOBase):
+    """What a command reads: the standard input of the command line that called it, if the manifest asks for that."""
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        piece = channel.service("stdin", str(len(buffer)).encode())
+        buffer[:len(piece)] = piece
+        return len(piece)
+
+
 def told(error):
     """An error of the plugin's code in words: what, then where in the author's own files."""
     import traceback
@@ -259,8 +272,10 @@ class Plugin:
     def command(self, number, body):
         invocation = json.loads(body)
         invocation["plugin_config"] = channel.config.copy()
-        plain = sys.stdout, sys.stderr
+        plain = sys.stdout, sys.stderr, sys.stdin
         sys.stdout, sys.stderr = CallerStream(OUT, plain[0]), CallerStream(ERR, plain[1])
+        if invocation["stdin"]:
+            sys.stdin = io.TextIOWrapper(io.BufferedReader(CallerInput(), PIECE), "utf-8", "surrogateescape")
         try:
             try:
                 answer = self.function(number)(invocation["args"], invocation)
@@ -279,7 +294,7 @@ class Plugin:
                 sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
             return code
         finally:
-            sys.stdout, sys.stderr = plain
+            sys.stdout, sys.stderr, sys.stdin = plain
 
 
 def load(body):
@@ -369,7 +384,8 @@ def main():
     migraine._host = channel
     if not any_import:
         guard_imports(packages)
-    # Standard input is the null device; what is printed is shown line by line.
+    # Nobody types; what is printed is shown line by line.
+    sys.stdin = io.TextIOWrapper(io.BytesIO())
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     serve()
 
