@@ -6,9 +6,11 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
+use super::info::interpreter_changes;
 use crate::code::{Code, Coded};
+use crate::ids::PluginName;
 use crate::policy::Policy;
-use crate::store::{Home, State, StoreError};
+use crate::store::{Entry, Home, State, StoreError};
 use crate::text::safe_path;
 use crate::trust::Keyring;
 
@@ -71,6 +73,19 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
         HealthCheck::of("keyring", keys),
         HealthCheck::of("policy files", home.policy().map(files)),
     ]
+}
+
+/// Which installed plugins have scripts that something else runs now, or nothing any more; their names and why. A home that
+/// cannot be read has none: [`health`] says why it cannot.
+#[must_use]
+pub fn script_changes(path: &Path) -> Vec<(PluginName, String)> {
+    // Opening it would make it.
+    let state = path.exists().then(|| Home::open(path).and_then(|home| home.read()));
+    let plugins = state.and_then(Result::ok).map(|state| state.plugins).unwrap_or_default();
+    let lines = |(name, entry): (PluginName, Entry)| {
+        interpreter_changes(&entry).into_iter().map(move |line| (name.clone(), line)).collect::<Vec<_>>()
+    };
+    plugins.into_iter().flat_map(lines).collect()
 }
 
 #[cfg(test)]

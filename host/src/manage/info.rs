@@ -16,7 +16,8 @@ use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
-use crate::store::{Entry, Home, State, Status, Trust};
+use crate::runtime::{changes, interpreters};
+use crate::store::{Entry, Home, KnownInterpreter, State, Status, Trust};
 use crate::trust::Keyring;
 
 /// Everything known of a plugin without running it. Texts of the author are not made safe to show.
@@ -33,6 +34,12 @@ pub struct PluginInfo {
     /// What its scripts are written in or run by, each once: `python`, `bash`, `program`, or the name of an interpreter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<String>,
+    /// What ran them when it was installed; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interpreters: Vec<KnownInterpreter>,
+    /// What of it is missing or different now; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interpreter_changes: Vec<String>,
     /// One line of the author's.
     pub description: String,
     /// Who wrote it, as the manifest says; not in lists.
@@ -95,17 +102,28 @@ impl PluginKind {
     }
 }
 
+fn handlers(commands: &[CommandSpec], hooks: &[HookSpec]) -> Vec<Handler> {
+    let commands = commands.iter().filter_map(|command| command.handler.clone());
+    commands.chain(hooks.iter().flat_map(HookSpec::scripts)).collect()
+}
+
+/// What is missing or different of what ran the scripts of a plugin when it was installed, a line for each.
+pub(super) fn interpreter_changes(entry: &Entry) -> Vec<String> {
+    let (now, missing) = interpreters(&handlers(&entry.commands, &entry.hooks));
+    let missing = missing.iter().map(ToString::to_string);
+    changes(&entry.interpreters, &now).into_iter().chain(missing).collect()
+}
+
 /// What scripts are written in or run by, in the order of names.
 fn runs(commands: &[CommandSpec], hooks: &[HookSpec]) -> Vec<String> {
-    let commands = commands.iter().filter_map(|command| command.handler.clone());
-    let handlers = commands.chain(hooks.iter().flat_map(HookSpec::scripts));
+    let handlers = handlers(commands, hooks);
     let word = |handler| match handler {
         Handler::Python { .. } => "python".to_owned(),
         Handler::Bash(_) => "bash".to_owned(),
         Handler::Executable(Executable { interpreter: Some(interpreter), .. }) => interpreter,
         _ => "program".to_owned(),
     };
-    handlers.map(word).collect::<BTreeSet<_>>().into_iter().collect()
+    handlers.into_iter().map(word).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// A command, as it is shown.
@@ -193,6 +211,8 @@ impl PluginInfo {
             status: entry.status(),
             kind: if runs.is_empty() { PluginKind::Native } else { PluginKind::Script },
             runs,
+            interpreters: Vec::new(),
+            interpreter_changes: Vec::new(),
             description: entry.description.clone(),
             author: String::new(),
             license: String::new(),
@@ -221,6 +241,8 @@ impl PluginInfo {
             status: Status::Error,
             kind: PluginKind::Native,
             runs: Vec::new(),
+            interpreters: Vec::new(),
+            interpreter_changes: Vec::new(),
             description: String::new(),
             author: String::new(),
             license: String::new(),
@@ -289,6 +311,8 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let mut shown = PluginInfo::installed(name, entry);
     shown.rules = Some(Rules::of(entry, &home.policy()?));
+    shown.interpreters.clone_from(&entry.interpreters);
+    shown.interpreter_changes = interpreter_changes(entry);
     match verified_manifest(home, state, entry) {
         Err(problem) => return Ok(shown.with_problem(problem.to_string())),
         Ok((manifest, files)) => {

@@ -14,6 +14,7 @@ use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Package;
 use crate::package::scan::{Finding, Scan};
 use crate::policy::{Ask, Policy, granted_words};
+use crate::runtime::interpreters;
 use crate::store::{Entry, Home, Status, Trust};
 use crate::trust::TrustedKey;
 
@@ -76,7 +77,7 @@ pub fn install(
     let state = home.read()?;
     let opened = open_file(&path)?;
     let policy = home.policy()?;
-    let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;
+    let Judged { trust, pin, mut warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
@@ -90,6 +91,10 @@ pub fn install(
     }
     let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
     entry.installed_from = path.canonicalize().ok();
+    let handlers: Vec<_> = package.manifest.handlers().collect();
+    let (found, missing) = interpreters(&handlers);
+    entry.interpreters = found;
+    warnings.extend(missing.iter().map(|error| format!("it cannot run yet: {error}")));
     commit(home, &package, before, entry.clone(), pin)?;
     Ok(InstallReport { warnings, findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
 }
@@ -183,6 +188,7 @@ fn new_entry(
         installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
         installed_from: None,
         link: None,
+        interpreters: Vec::new(),
         problem: None,
     }
 }

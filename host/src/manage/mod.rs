@@ -34,7 +34,7 @@ pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use first_use::KeyQuestion;
-pub use health::{HealthCheck, health};
+pub use health::{HealthCheck, health, script_changes};
 pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
 pub use keys::{

@@ -12,7 +12,7 @@ use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::policy::{Capped, Endpoint, LimitCaps};
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Entry, Home, Installed, ProblemKind, Status, StoreError};
+use crate::store::{Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError};
 use crate::trust::{Keyring, Trusted, judge};
 
 /// What a plugin's calls are answered by.
@@ -42,6 +42,8 @@ pub(super) struct Admitted {
     /// Whether it may run in the reduced sandbox where the full one cannot be built.
     pub(super) allows_reduced: bool,
     pub(super) unsigned: bool,
+    /// What ran its scripts when it was installed.
+    pub(super) interpreters: Vec<KnownInterpreter>,
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
@@ -104,5 +106,6 @@ pub(super) fn admit(
         upstream: policy.proxy().cloned(),
         allows_reduced: policy.allows_reduced(),
         unsigned: verdict == Trusted::Unsigned,
+        interpreters: entry.interpreters.clone(),
     })
 }

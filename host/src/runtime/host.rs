@@ -16,7 +16,7 @@ use super::error::CallError;
 use super::exec::Spent;
 use super::launchers::Launchers;
 use super::masked;
-use super::script::{Engine, Told};
+use super::script::{Engine, Told, changes, interpreters};
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
 use super::spec::{at_most, call_limits, script_spec, worker_spec};
@@ -331,6 +331,10 @@ impl Host {
         let voice = &self.settings.voice;
         if admitted.unsigned {
             voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
+        }
+        if let Code::Scripts(scripts) = &admitted.code {
+            let (now, _) = interpreters(scripts.handlers());
+            changes(&admitted.interpreters, &now).iter().for_each(|line| voice.audit(plugin, line));
         }
         // The plugin asks the host for everything else, and is told then.
         let is_silent = |kind| matches!(kind, PermissionKind::Filesystem | PermissionKind::EnvVars);

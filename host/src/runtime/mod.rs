@@ -30,7 +30,7 @@ pub use error::CallError;
 pub use host::Host;
 pub use learn::{Learned, Learner};
 pub use proxy::{Gate, Proxy, proxy_variables};
-pub use script::{InterpreterError, Python};
+pub use script::{InterpreterError, Python, changes, interpreters, shown};
 pub use services::Voice;
 pub use settings::Settings;
 pub use spec::{call_limits, proxy_limits, rlimits, stream_limits, worker_spec};

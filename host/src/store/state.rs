@@ -85,9 +85,24 @@ pub struct Entry {
     /// The file that it is linked to while it is developed; what runs is what was confirmed of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBuf>,
+    /// What ran its scripts on this machine when it was installed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub interpreters: Vec<KnownInterpreter>,
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// A program of this machine that runs scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownInterpreter {
+    /// As a manifest names it: `python`, `bash`, or the name of another.
+    pub name: String,
+    /// The real file, behind links, virtual environments and shims.
+    pub path: PathBuf,
+    /// Its version, where its files tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// Why a plugin could be installed.

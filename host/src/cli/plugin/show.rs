@@ -7,6 +7,7 @@ use migraine_plugin_api::Timeout;
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, Limit, PluginInfo, PluginKind, Rules, Signature};
+use crate::runtime::shown;
 use crate::store::Trust;
 use crate::text::{safe_line, safe_whole};
 
@@ -46,6 +47,8 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if plugin.kind == PluginKind::Script {
         line("kind", &safe_line(&format!("{}: {}", plugin.kind.as_str(), plugin.runs.join(", "))));
     }
+    plugin.interpreters.iter().for_each(|one| line("run by", &shown(one)));
+    plugin.interpreter_changes.iter().for_each(|change| line("", change));
     if let Some(problem) = &plugin.problem {
         line("problem", &safe_line(problem));
     }
