@@ -199,7 +199,7 @@ fn a194_names_of_files_keys_and_folders_are_shown_escaped() {
         let name = name.replace(':', "");
         home.write(&format!("{name}/python3"), "no program");
         command.env("PATH", format!("{}:/usr/bin:/bin", home.work().join(&name).display()));
-        tame(&Done::of(&mut command)).says(&["none: `/", "cannot run it"]);
+        tame(&Done::of(&mut command)).says(&["python       none: `/"]);
         // A label is the user's own note, and may have been copied from anywhere.
         let key = migraine_tests::package::other_key().public().to_string();
         tame(&home.run(["key", "trust", &key, "--scope", "other-*", "--label", EVIL]));
