@@ -12,6 +12,7 @@ use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::history::History;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::policy::Item;
 
@@ -28,6 +29,8 @@ pub struct State {
     pub exceptions: BTreeSet<Digest>,
     /// Plugins whose data is to be removed; an interrupted removal goes on with the next change.
     pub purges: BTreeSet<PluginName>,
+    /// What was seen of each plugin, of those that are gone as well.
+    pub history: BTreeMap<PluginName, History>,
 }
 
 /// One installed plugin.
@@ -83,6 +86,12 @@ pub struct Entry {
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// The one version that may be installed in its place; absent, every newer one may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<semver::Version>,
+    /// The version before, as it stood; its tree is kept. It has none before itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<Self>>,
 }
 
 /// Why a plugin could be installed.
@@ -201,6 +210,11 @@ impl Entry {
         })
     }
 
+    /// Its tree, and that of the version before.
+    fn trees(&self) -> impl Iterator<Item = Digest> {
+        std::iter::once(self.digest).chain(self.previous.as_ref().map(|previous| previous.digest))
+    }
+
     /// The manifest's configuration with the user's overrides.
     #[must_use]
     pub fn config(&self) -> BTreeMap<String, Value> {
@@ -222,19 +236,22 @@ struct Header {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<P, E, R> {
+struct Body<P, E, R, H> {
     plugins: P,
     exceptions: E,
     #[serde(default)]
     purges: R,
+    #[serde(default)]
+    history: H,
 }
 
-type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>>;
+type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PluginName, History>>;
 
 impl State {
     /// The content of the state file.
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let body = Body { plugins: &self.plugins, exceptions: &self.exceptions, purges: &self.purges };
+        let Self { plugins, exceptions, purges, history, .. } = self;
+        let body = Body { plugins, exceptions, purges, history };
         let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
         let mut text = serde_json::to_vec(&header)?;
@@ -258,14 +275,20 @@ impl State {
             return Err("its checksum does not match its content".to_owned());
         }
         let body: ReadBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let Body { plugins, exceptions, purges } = body;
-        Ok(Self { generation: header.generation, plugins, exceptions, purges })
+        let Body { plugins, exceptions, purges, history } = body;
+        Ok(Self { generation: header.generation, plugins, exceptions, purges, history })
     }
 
-    /// Whether a tree belongs to an installed plugin.
+    /// Whether a tree belongs to an installed plugin, or to the version before.
     #[must_use]
     pub fn refers_to(&self, digest: &Digest) -> bool {
-        self.plugins.values().any(|entry| entry.digest == *digest)
+        self.plugins.values().flat_map(Entry::trees).any(|tree| tree == *digest)
+    }
+
+    /// Every tree that is kept: of each installed plugin, and of the version before it.
+    #[must_use]
+    pub fn trees(&self) -> BTreeSet<Digest> {
+        self.plugins.values().flat_map(Entry::trees).collect()
     }
 }
 

@@ -58,6 +58,8 @@ fn entry(package: &Package) -> Entry {
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
         installed_from: None,
         problem: None,
+        pinned: None,
+        previous: None,
     }
 }
 
