@@ -164,6 +164,24 @@ pub enum ManageError {
         /// The version that was to be installed.
         offered: semver::Version,
     },
+    /// A plugin would be pinned to a version that is gone.
+    #[error("{name} cannot be pinned to {version}: {installed} is installed, which is newer")]
+    PinBack {
+        /// The plugin.
+        name: PluginName,
+        /// The installed version.
+        installed: semver::Version,
+        /// The version to be pinned.
+        version: semver::Version,
+    },
+    /// There is no version to go back to.
+    #[error("no version of {name} from before {version} is kept")]
+    NoPrevious {
+        /// The plugin.
+        name: PluginName,
+        /// The installed version.
+        version: semver::Version,
+    },
     /// Nothing is known of a plugin.
     #[error("nothing was recorded of a plugin `{name}`")]
     NoHistory {
@@ -264,6 +282,8 @@ impl Coded for ManageError {
             Self::Rollback { .. } => Code::VersionRollback,
             Self::Reused { .. } => Code::VersionReused,
             Self::Pinned { .. } => Code::VersionPinned,
+            Self::PinBack { .. } => Code::ValueInvalid,
+            Self::NoPrevious { .. } => Code::VersionMissing,
             Self::NoHistory { .. } => Code::PluginNotFound,
             Self::Changed { .. } => Code::StateBusy,
             Self::NoKey { .. } => Code::KeyNotFound,
@@ -323,6 +343,14 @@ impl Coded for ManageError {
                  version or add `--allow-reuse {version}`"
             ),
             Self::Pinned { name, .. } => format!("to let it change again, run `migraine plugin pin {name} --off`"),
+            Self::PinBack { name, version, .. } => format!(
+                "go back first, with `migraine plugin rollback {name}` or `migraine plugin install FILE \
+                 --allow-downgrade {version}`"
+            ),
+            Self::NoPrevious { .. } => {
+                "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
+                    .to_owned()
+            }
             Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),

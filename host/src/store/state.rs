@@ -245,7 +245,8 @@ struct Body<P, E, R, H> {
     history: H,
 }
 
-type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PluginName, History>>;
+type ReadBody =
+    Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PluginName, History>>;
 
 impl State {
     /// The content of the state file.
