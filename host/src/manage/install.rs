@@ -190,6 +190,7 @@ fn new_entry(
         overrides,
         installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
         installed_from: None,
+        link: None,
         problem: None,
         pinned: before.and_then(|before| before.pinned.clone()),
         previous: before.and_then(|before| previous(before, &package.index.version)),

@@ -3,6 +3,7 @@
 //! Two lines: a header `{"format":1,"generation":N,"checksum":"HEX"}`, then the body. The checksum is the SHA-256 digest
 //! of the generation in decimal, a line feed and the body.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub struct State {
     pub purges: BTreeSet<PluginName>,
     /// What was seen of each plugin, of those that are gone as well.
     pub history: BTreeMap<PluginName, History>,
+    /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
+    pub projects: BTreeMap<PathBuf, Digest>,
 }
 
 /// One installed plugin.
@@ -83,6 +86,9 @@ pub struct Entry {
     /// The file on this machine that it was installed from; what came from elsewhere has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed_from: Option<PathBuf>,
+    /// The file that it is linked to while it is developed; what runs is what was confirmed of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<PathBuf>,
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -236,23 +242,28 @@ struct Header {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<P, E, R, H> {
-    plugins: P,
-    exceptions: E,
+struct Body<'a> {
+    plugins: Cow<'a, BTreeMap<PluginName, Entry>>,
+    exceptions: Cow<'a, BTreeSet<Digest>>,
     #[serde(default)]
-    purges: R,
+    purges: Cow<'a, BTreeSet<PluginName>>,
     #[serde(default)]
-    history: H,
+    history: Cow<'a, BTreeMap<PluginName, History>>,
+    #[serde(default)]
+    projects: Cow<'a, BTreeMap<PathBuf, Digest>>,
 }
-
-type ReadBody =
-    Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PluginName, History>>;
 
 impl State {
     /// The content of the state file.
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { plugins, exceptions, purges, history, .. } = self;
-        let body = Body { plugins, exceptions, purges, history };
+        let Self { generation: _, plugins, exceptions, purges, history, projects } = self;
+        let body = Body {
+            plugins: Cow::Borrowed(plugins),
+            exceptions: Cow::Borrowed(exceptions),
+            purges: Cow::Borrowed(purges),
+            history: Cow::Borrowed(history),
+            projects: Cow::Borrowed(projects),
+        };
         let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
         let mut text = serde_json::to_vec(&header)?;
@@ -275,9 +286,16 @@ impl State {
         if checksum(header.generation, body) != header.checksum {
             return Err("its checksum does not match its content".to_owned());
         }
-        let body: ReadBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let Body { plugins, exceptions, purges, history } = body;
-        Ok(Self { generation: header.generation, plugins, exceptions, purges, history })
+        let body: Body<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let Body { plugins, exceptions, purges, history, projects } = body;
+        Ok(Self {
+            generation: header.generation,
+            plugins: plugins.into_owned(),
+            exceptions: exceptions.into_owned(),
+            purges: purges.into_owned(),
+            history: history.into_owned(),
+            projects: projects.into_owned(),
+        })
     }
 
     /// Whether a tree belongs to an installed plugin, or to the version before.
