@@ -1,5 +1,6 @@
 //! `rollback`: back to the version before, whose files were kept. Nothing is fetched, and everything is judged again.
 
+use migraine_plugin_api::Permission;
 use semver::Version;
 use serde::Serialize;
 
@@ -76,7 +77,7 @@ pub fn rollback(
 /// What counts as consented to: what it holds now, and of what it held then only that which the newer version does not ask
 /// for. What the newer one asks for and does not hold was refused or taken back.
 fn held(before: &Entry, previous: &Entry) -> Vec<Item> {
-    let kinds: Vec<_> = before.asked.iter().map(|permission| permission.kind()).collect();
+    let kinds: Vec<_> = before.asked.iter().map(Permission::kind).collect();
     let asked = |item: &Item| match item {
         Item::Permission(permission) => kinds.contains(&permission.kind()),
         Item::Pair(one, other) => kinds.contains(one) && kinds.contains(other),

@@ -283,7 +283,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
         PluginVerb::Disable { name } => change::disable(&name, session),
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
-        PluginVerb::Upgrade(args) => versions::upgrade(args, session),
+        PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
         PluginVerb::Outdated => versions::outdated(session),
         PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
         PluginVerb::Pin(args) => versions::pin(args, session),

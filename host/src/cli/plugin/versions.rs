@@ -24,7 +24,7 @@ pub(super) fn outdated(session: &Session) -> Result<(), Failure> {
     })
 }
 
-pub(super) fn upgrade(args: UpgradeArgs, session: &Session) -> Result<(), Failure> {
+pub(super) fn upgrade(args: &UpgradeArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let name = args.name.as_deref().map(plugin_name).transpose()?;
     let mut report =
