@@ -10,6 +10,7 @@ mod inspect;
 mod plugin_data;
 mod state;
 mod tree;
+mod user;
 mod writer;
 
 #[cfg(test)]
@@ -22,4 +23,5 @@ pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
 pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
 pub use tree::InstalledTree;
+pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};
