@@ -61,6 +61,8 @@ fn entry(package: &Package) -> Entry {
         interpreters: Vec::new(),
         link: None,
         problem: None,
+        pinned: None,
+        previous: None,
     }
 }
 
