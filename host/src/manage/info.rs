@@ -69,6 +69,9 @@ pub struct PluginInfo {
     pub path: Option<PathBuf>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
+    /// The machines that its package is for: target triples, or `any`; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The files of a plugin of scripts; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -209,6 +212,7 @@ impl PluginInfo {
             installed_at: Some(entry.installed_at.clone()),
             path: None,
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
+            targets: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -237,6 +241,7 @@ impl PluginInfo {
             installed_at: None,
             path: Some(path),
             problem: Some(problem),
+            targets: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -291,8 +296,9 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
     shown.rules = Some(Rules::of(entry, &home.policy()?));
     match verified_manifest(home, state, entry) {
         Err(problem) => return Ok(shown.with_problem(problem.to_string())),
-        Ok((manifest, files)) => {
-            shown.files = files;
+        Ok((manifest, index)) => {
+            shown.files = script_paths(&index);
+            shown.targets = index.targets();
             shown.author = manifest.author;
             shown.license = manifest.license;
             shown.install_requires = manifest.install_requires;
@@ -302,11 +308,11 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
 }
 
 /// Read only once the files were compared and the signature was judged.
-fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<(Manifest, Vec<String>), ManageError> {
+fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<(Manifest, Index), ManageError> {
     let tree = home.load(&entry.digest)?;
     judge_tree(home, state, &tree)?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
-    Ok((tree.manifest().map_err(refused)?, script_paths(&tree.index)))
+    Ok((tree.manifest().map_err(refused)?, tree.index))
 }
 
 /// The files of scripts; the one file of a library says nothing more than its name.
@@ -337,6 +343,7 @@ pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Ope
     shown.digest = Some(opened.digest());
     shown.permissions.clone_from(&opened.index.permissions);
     shown.files = script_paths(&opened.index);
+    shown.targets = opened.index.targets();
     shown.status = Status::Discovered;
     let keys = Keyring::load_from(&home.keys_path()).map_err(ManageError::from);
     let trust = match keys.and_then(|keys| judged(&keys, state, &opened, &home.policy()?, false, None)) {

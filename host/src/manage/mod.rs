@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod build;
 mod config;
 mod consent;
 mod directories;
@@ -16,6 +17,7 @@ mod keys;
 mod list;
 mod manifest_file;
 mod package;
+mod rebuild;
 mod revoke;
 mod rules;
 mod script_files;
@@ -28,6 +30,7 @@ mod verify;
 mod tests;
 
 pub use audit::{AuditReport, audit};
+pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
@@ -43,6 +46,7 @@ pub use keys::{
 };
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use package::{PackageReport, PackageRequest, package};
+pub use rebuild::{ComparedFile, Comparison, RebuildReport, rebuild};
 pub use revoke::{RevokeReport, revoke};
 pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};

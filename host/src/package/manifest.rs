@@ -134,6 +134,7 @@ pub(super) fn index_of(
         created: created.to_owned(),
         entry: entry.to_owned(),
         target: TARGET.to_owned(),
+        others: Vec::new(),
         permissions: manifest.permissions.clone(),
         files,
     };

@@ -16,6 +16,6 @@ mod tests;
 pub use error::StoreError;
 pub use home::{Home, Installed, home_path};
 pub use plugin_data::PluginData;
-pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
+pub use state::{Entry, Problem, ProblemKind, State, Status, Trust, checksum as state_checksum};
 pub use tree::InstalledTree;
 pub use writer::{LOCK_DEADLINE, Writer};
