@@ -78,5 +78,7 @@ mod targets;
 mod time;
 /// Who may sign what.
 mod trust;
+/// Versions never go back or change in silence.
+mod versions;
 /// Workflows run, with variables, pre-checks and the events around each command.
 mod workflow;

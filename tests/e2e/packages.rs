@@ -259,7 +259,8 @@ fn a133_claims_allocate_nothing() {
     let four_gib = b"40000000000";
     let pax = Entry::pax(b'x', &[("path", "a")]).claims(four_gib);
     let long = Entry::of_type(b'L', b"././@LongLink", b"").claims(four_gib);
-    let first = |entry: &Entry| compressed(&archive_of(&[&[entry.clone()], good().entries.as_slice()].concat()));
+    let first =
+        |entry: &Entry| compressed(&archive_of(&[std::slice::from_ref(entry), good().entries.as_slice()].concat()));
     refused(&[
         ("a window of 2 GiB", frame(&good().archive(), 0, 31), "package_invalid"),
         ("a window of 16 MiB", frame(&good().archive(), 0, 24), "package_invalid"),

@@ -4,12 +4,14 @@
 
 mod audit;
 mod build;
+mod candidates;
 mod config;
 mod consent;
 mod directories;
 mod enable;
 mod error;
 mod first_use;
+mod forget;
 mod health;
 mod info;
 mod install;
@@ -17,14 +19,18 @@ mod keys;
 mod list;
 mod manifest_file;
 mod package;
+mod pin;
 mod rebuild;
 mod revoke;
+mod rollback;
 mod rules;
 mod script_files;
 mod source;
 mod uninstall;
+mod upgrade;
 mod usage;
 mod verify;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +43,7 @@ pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use first_use::KeyQuestion;
+pub use forget::{ForgetReport, forget};
 pub use health::{HealthCheck, health};
 pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
@@ -46,9 +53,13 @@ pub use keys::{
 };
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use package::{PackageReport, PackageRequest, package};
+pub use pin::{PinReport, pin, unpin};
 pub use rebuild::{ComparedFile, Comparison, RebuildReport, rebuild};
 pub use revoke::{RevokeReport, revoke};
+pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};
+pub use upgrade::{Outdated, OutdatedReport, Upgrade, UpgradeOutcome, UpgradeReport, outdated, upgrade};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify};
+pub use versions::Allowed;

@@ -9,17 +9,20 @@
 //! target x86_64-unknown-linux-gnu
 //! entry libhello_world.so
 //! permission filesystem=read:./logs
+//! dependency log-tools ^1.2
 //! file 0644 12345 SHA256 libhello_world.so
 //! ```
 //!
 //! A package for several machines has the lines `target` and `entry` once for each, in the order of targets; other files
-//! are for all of them. ASCII, lines end in LF, fields in this order, permissions in the order of [`Permission`], files by path. A scope's
+//! are for all of them. ASCII, lines end in LF, fields in this order, permissions in the order of [`Permission`], plugins
+//! that it needs by name, files by path. A scope's
 //! bytes outside `!`..`~`, and `%`, are written `%XX`. A value has one spelling: what renders differently is refused.
 
 use std::fmt::Write as _;
 
 use migraine_plugin_api::{ApiVersion, Permission};
 
+use super::dependency::{NEEDS_MAX, Need};
 use super::scripts::{ANY_TARGET, is_manifest};
 use super::{FILES_MAX, INDEX_MAX, PackageError, TARGET, UNPACKED_MAX, limit, path};
 use crate::ids::{Digest, PluginName};
@@ -50,6 +53,8 @@ pub struct Index {
     pub others: Vec<Build>,
     /// What it asks for, sorted.
     pub permissions: Vec<Permission>,
+    /// The plugins that it needs, sorted by name.
+    pub dependencies: Vec<Need>,
     /// Every file, sorted by path.
     pub files: Vec<FileEntry>,
 }
@@ -117,6 +122,7 @@ impl Index {
             entry,
             others,
             permissions: lines.permissions()?,
+            dependencies: lines.dependencies()?,
             files: lines.files()?,
         };
         index.check()?;
@@ -127,13 +133,16 @@ impl Index {
     /// The text that is signed. [`Index::parse`] of it gives the same index if [`Index::check`] passes.
     #[must_use]
     pub fn render(&self) -> String {
-        let Self { name, version, api, created, permissions, files, .. } = self;
+        let Self { name, version, api, created, permissions, dependencies, files, .. } = self;
         let mut text = format!("{FIRST_LINE}\nname {name}\nversion {version}\napi {api}\ncreated {created}\n");
         for Build { target, entry } in self.builds() {
             let _ = write!(text, "target {target}\nentry {entry}\n");
         }
         for permission in permissions {
             let _ = writeln!(text, "permission {}", escape(&permission.to_string()));
+        }
+        for need in dependencies {
+            let _ = writeln!(text, "dependency {need}");
         }
         for FileEntry { mode, size, digest, path } in files {
             let _ = writeln!(text, "file {mode:04o} {size} {digest} {path}");
@@ -211,6 +220,15 @@ impl Index {
         self.check_builds()?;
         if !self.permissions.is_sorted_by(|one, next| one < next) {
             return fail("the permissions are not sorted, or one is there twice".to_owned());
+        }
+        let names = self.dependencies.iter().map(|need| &need.name);
+        if self.dependencies.len() > NEEDS_MAX || !names.clone().is_sorted_by(|one, next| one < next) {
+            return fail(format!(
+                "the plugins that it needs are not sorted, one is there twice, or more than {NEEDS_MAX}"
+            ));
+        }
+        if names.clone().any(|name| *name == self.name) {
+            return fail("it needs itself".to_owned());
         }
         if self.files.len() > FILES_MAX {
             return Err(limit("the number of files", "256"));
@@ -319,6 +337,15 @@ impl<'a> Lines<'a> {
                 text.parse()
                     .map_err(|error: migraine_plugin_api::PermissionError| refuse(self.line, &error.to_string()))?,
             );
+        }
+        Ok(found)
+    }
+
+    fn dependencies(&mut self) -> Result<Vec<Need>, PackageError> {
+        let mut found = Vec::new();
+        while self.rest.starts_with("dependency ") {
+            let text: String = self.field("dependency")?;
+            found.push(text.parse().map_err(|reason: String| refuse(self.line, &reason))?);
         }
         Ok(found)
     }

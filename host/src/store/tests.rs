@@ -27,6 +27,7 @@ fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
         target: TARGET.to_owned(),
         others: Vec::new(),
         permissions: Vec::new(),
+        dependencies: Vec::new(),
         files: files.iter().map(|(entry, _)| entry.clone()).collect(),
     };
     let index_text = index.render().into_bytes();
@@ -67,7 +68,10 @@ fn entry(package: &Package) -> Entry {
         overrides: BTreeMap::new(),
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
         installed_from: None,
+        link: None,
         problem: None,
+        pinned: None,
+        previous: None,
     }
 }
 
