@@ -39,13 +39,22 @@ const ADDRESSES: &str = "-Zsanitizer=address";
 
 /// Runs one target, or all of them one after the other.
 pub(crate) fn run(project: &Project, flags: &Fuzz) -> Result<()> {
+    run_built(project, flags, "fuzz")
+}
+
+/// Every target for a few seconds, built in the quickest way.
+pub(crate) fn smoke(project: &Project) -> Result<()> {
+    run_built(project, &Fuzz { target: None, seconds: SMOKE_SECONDS, asan: false }, "release")
+}
+
+fn run_built(project: &Project, flags: &Fuzz, profile: &str) -> Result<()> {
     let targets = targets(&project.root)?;
     let chosen: Vec<&str> = match &flags.target {
         None => targets.iter().map(String::as_str).collect(),
         Some(name) if targets.contains(name) => vec![name.as_str()],
         Some(name) => bail!("no target is named `{name}`; there are {}", targets.join(", ")),
     };
-    let programs = build(project, flags.asan)?;
+    let programs = build(project, profile, flags.asan)?;
     let mut executions = Vec::new();
     let mut failed = Vec::new();
     for name in chosen {
@@ -61,11 +70,6 @@ pub(crate) fn run(project: &Project, flags: &Fuzz) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("findings in {}", failed.join(", ")) }
 }
 
-/// Every target for a few seconds.
-pub(crate) fn smoke(project: &Project) -> Result<()> {
-    run(project, &Fuzz { target: None, seconds: SMOKE_SECONDS, asan: false })
-}
-
 /// The names of the targets: the files that hold them.
 fn targets(root: &Path) -> Result<Vec<String>> {
     let folder = root.join(CRATE).join("targets");
@@ -76,13 +80,13 @@ fn targets(root: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds all targets and gives the folder of their programs.
-fn build(project: &Project, asan: bool) -> Result<PathBuf> {
+/// Builds all targets with a profile of the crate and gives the folder of their programs.
+fn build(project: &Project, profile: &str, asan: bool) -> Result<PathBuf> {
     let machine = machine()?;
     let folder = project.target.join(BUILD).join(if asan { "asan" } else { "plain" });
     let flags: Vec<&str> = FLAGS.into_iter().chain(asan.then_some(ADDRESSES)).collect();
     let mut command = cmd::cargo();
-    command.args(["build", "--release", "--locked", "--bins", "--manifest-path"]);
+    command.args(["build", "--profile", profile, "--locked", "--bins", "--manifest-path"]);
     command.arg(project.root.join(CRATE).join("Cargo.toml"));
     // With a target named, build scripts and macros are built without the instrumentation.
     command.args(["--target", &machine, "--target-dir"]).arg(&folder);
@@ -91,7 +95,7 @@ fn build(project: &Project, asan: bool) -> Result<PathBuf> {
     command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
     ui::say(format!("$ RUSTC_BOOTSTRAP=1 {}", cmd::typed(&command)));
     cmd::run(&mut command)?;
-    Ok(folder.join(machine).join("release"))
+    Ok(folder.join(machine).join(profile))
 }
 
 /// The machine that the compiler runs on.
