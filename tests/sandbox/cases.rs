@@ -17,7 +17,7 @@ const SCRIPTS: [u16; 12] = [173, 174, 176, 177, 179, 180, 182, 183, 184, 185, 18
 const PACKAGES: [u16; 15] = [125, 126, 127, 128, 129, 130, 132, 133, 134, 135, 136, 138, 139, 140, 141];
 
 /// Cases of the store and of versions, which have no layers either.
-const STORE: [u16; 4] = [157, 158, 171, 199];
+const STORE: [u16; 8] = [149, 153, 154, 155, 157, 158, 171, 199];
 
 /// All cases that are not in the matrix.
 const WITHOUT_LAYERS: [&[u16]; 3] = [&SCRIPTS, &PACKAGES, &STORE];
