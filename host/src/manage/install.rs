@@ -151,7 +151,7 @@ fn judge_consent(
         version: &package.index.version,
         trust,
         description: &manifest.description,
-        scan: package.index.holds_scripts().then_some(scan),
+        scan: Some(scan),
         permissions: &manifest.permissions,
         hooks: &manifest.hooks,
         commands: &manifest.commands,

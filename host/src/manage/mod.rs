@@ -36,7 +36,7 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditReport, audit};
+pub use audit::{AuditReport, TrustFacts, audit, audit_all};
 pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};

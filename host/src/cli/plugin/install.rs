@@ -35,7 +35,7 @@ pub(super) fn remarks(report: &InstallReport, session: &Session) {
     if report.trust == Trust::Unsigned {
         session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));
     }
-    for finding in &report.findings {
+    for finding in report.findings.iter().filter(|finding| finding.is_shown_before_consent()) {
         session.out.warning(&words(finding));
     }
     report.warnings.iter().for_each(|warning| session.out.warning(warning));

@@ -117,10 +117,12 @@ enum PluginVerb {
         #[arg(long, value_name = "DIR")]
         rebuild: Option<PathBuf>,
     },
-    /// Look for what a careful reader would stop at in scripts; nothing is run
+    /// Say who vouches for a plugin, what it may do, and what a careful reader would stop at; nothing is run. Ends with exit
+    /// code 3 where there is something for which an installation would refuse it
     Audit {
-        /// A directory or manifest of scripts, a `.mgp` file, one script, or the name of an installed plugin
-        target: PathBuf,
+        /// The name of an installed plugin, a `.mgp` file, a `.so` file, a directory or manifest of scripts, or one script
+        /// [default: all that is installed]
+        target: Option<PathBuf>,
     },
     /// Sign a plugin of scripts into a package; a library is packaged where it is built
     Package(package::PackageArgs),
@@ -302,7 +304,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Fsck { repair } => fsck::run(repair, session),
         PluginVerb::Verify { target, rebuild } => show::verify(&target, rebuild.as_deref(), session),
-        PluginVerb::Audit { target } => audit::run(&target, session),
+        PluginVerb::Audit { target } => audit::run(target.as_deref(), session),
         PluginVerb::Package(args) => package::run(&args, session),
         PluginVerb::Config(args) => config::run(args, session),
         PluginVerb::Run(CallArgs { timeout, learn, words: CallWords::Words(words) }) => {
