@@ -96,8 +96,8 @@ fn everything_is_said_of_a_library() {
     let report = home.json(&["plugin", "audit", "hello-world"]);
     let trust = &report["trust"];
     assert_eq!(
-        (&trust["level"], &trust["scope"], &trust["status"]),
-        (&json!("trusted"), &json!("*"), &json!("enabled"))
+        (&trust["level"], &trust["scopes"], &trust["status"]),
+        (&json!("trusted"), &json!(["*"]), &json!("enabled"))
     );
     assert!(trust["signature"]["key"].as_str().unwrap().starts_with("ed25519:"), "{report}");
     let text = home.ok(&["plugin", "audit", "hello-world"]);

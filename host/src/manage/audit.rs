@@ -50,8 +50,8 @@ pub struct TrustFacts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
     /// The names that the key may sign.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scope: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
     /// Why nobody vouches for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -198,7 +198,7 @@ fn facts(signature: Signature, keys: &KeySet, reduced: bool) -> TrustFacts {
     };
     TrustFacts {
         level: key.map(|key| key.level.to_string()),
-        scope: key.map(crate::trust::TrustedKey::scope_text),
+        scopes: key.into_iter().flat_map(|key| &key.scope).map(ToString::to_string).collect(),
         signature,
         problem: None,
         status: None,

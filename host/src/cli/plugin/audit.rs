@@ -63,7 +63,7 @@ fn text(report: &AuditReport, out: &Out) -> String {
 }
 
 fn facts(trust: &TrustFacts, line: &mut impl FnMut(&str, &str)) {
-    let TrustFacts { signature, level, scope, problem, status, installed_at, grants, sandbox } = trust;
+    let TrustFacts { signature, level, scopes, problem, status, installed_at, grants, sandbox } = trust;
     line(
         "signature",
         &match signature {
@@ -72,8 +72,8 @@ fn facts(trust: &TrustFacts, line: &mut impl FnMut(&str, &str)) {
             Signature::NotTrusted => "not trusted".to_owned(),
         },
     );
-    if let (Some(level), Some(scope)) = (level, scope) {
-        line("key", &format!("{level}, for {}", safe_line(scope)));
+    if let Some(level) = level {
+        line("key", &format!("{level}, for {}", safe_line(&scopes.join(", "))));
     }
     problem.iter().for_each(|problem| line("problem", &safe_line(problem)));
     if let Some(status) = status {
