@@ -220,7 +220,7 @@ fn a_library_says_what_it_imports() {
     let hard = ["-Wl,-z,relro,-z,now", "-fstack-protector-all"];
     let uses = |code: &str| {
         let source = format!(
-            "extern int execve(), system(), fork(), socket(), dlopen(), mprotect(), ptrace(), setuid();\n\
+            "extern int execve(), fork(), socket(), dlopen(), mprotect(), ptrace(), setuid();\n\
             int f(void) {{ char b[64]; b[0] = (char)rand(); return {code} + b[0]; }}"
         );
         found_in(&[&hard[..], &["-w", "-fno-builtin"]].concat(), &source, &[])
@@ -228,7 +228,7 @@ fn a_library_says_what_it_imports() {
     assert_eq!(uses("rand()"), []);
     for (code, rule, severity) in [
         ("execve()", Rule::Program, Severity::Warning),
-        ("system()", Rule::Program, Severity::Warning),
+        ("system(\"id\")", Rule::Program, Severity::Warning),
         ("fork()", Rule::Program, Severity::Warning),
         ("socket()", Rule::Network, Severity::Warning),
         ("dlopen()", Rule::Dynamic, Severity::Warning),
