@@ -101,7 +101,7 @@ fn everything_is_said_of_a_library() {
     );
     assert!(trust["signature"]["key"].as_str().unwrap().starts_with("ed25519:"), "{report}");
     let text = home.ok(&["plugin", "audit", "hello-world"]);
-    text.says(&["signed by tests (ed25519:", "trusted, for *", "enabled, installed ", "sandbox       full", "granted"]);
+    text.says(&["signed by tests (ed25519:", "trusted, for *", "enabled, installed ", "sandbox       full"]);
 }
 
 /// A library of C code with these functions beside its manifest.
