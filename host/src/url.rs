@@ -56,7 +56,18 @@ impl Coded for UrlError {
 
 /// An address: `https://`, or `http://` of this machine itself.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Url(Uri);
+pub struct Url(Box<Uri>);
+
+/// Which version of a file a server has, in its own words (RFC 9110, 8.8).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FileVersion {
+    /// Its tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// When it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<String>,
+}
 
 impl Url {
     /// Whether a word is meant as an address, well written or not.
@@ -166,7 +177,7 @@ impl FromStr for Url {
         if !["https", "http"].contains(&uri.scheme_str().unwrap_or_default()) {
             return refuse("only https:// is known");
         }
-        let url = Self(uri);
+        let url = Self(Box::new(uri));
         if url.0.host().is_none_or(str::is_empty) || url.host_and_port().ends_with(':') {
             return refuse("it names no server");
         }

@@ -6,6 +6,8 @@
 mod attacks;
 /// Attacks that a program of a plugin makes on the machine.
 mod attacks_by_programs;
+/// Listed attacks on downloads, and by names.
+mod attacks_on_downloads;
 /// Listed attacks on the proxy of a plugin's programs.
 mod attacks_on_proxy;
 /// What a careful reader would stop at in scripts is found, and what is harmless is not.
@@ -32,6 +34,8 @@ mod exec;
 mod exits;
 /// Hooks that fail, crash or hang do what their subscription says, and no more.
 mod failures;
+/// Plugins are fetched from servers.
+mod fetch;
 /// Plugins built when an API version was frozen still load and run.
 mod frozen;
 /// Directories are named one by one, by the user, and taken back.
@@ -66,6 +70,8 @@ mod scripts_attacks;
 mod secrets;
 /// Listed attacks on signatures and keys.
 mod signed;
+/// What the first users were promised, by the letter.
+mod stories;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

@@ -4,25 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::transfer::{Event, Head, Order, start};
 use super::{FetchError, Settings, Wanted};
-use crate::url::Url;
+use crate::url::{FileVersion, Url};
 
 /// How often a signal is looked for.
 const TICK: Duration = Duration::from_millis(50);
-
-/// Which version of a file a server has, in its own words (RFC 9110, 8.8).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Version {
-    /// Its tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-    /// When it was changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub modified: Option<String>,
-}
 
 /// What a download came to.
 #[derive(Debug)]
@@ -34,7 +21,7 @@ pub enum Fetched {
         /// Where it came from in the end.
         from: Url,
         /// Which version it is.
-        version: Version,
+        version: FileVersion,
         /// Whether the server calls it a page for people to read.
         is_page: bool,
     },

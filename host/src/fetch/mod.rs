@@ -17,10 +17,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use error::FetchError;
-pub use get::{Begun, Fetched, Part, Unkept, Version, Watch, get};
+pub use get::{Begun, Fetched, Part, Unkept, Watch, get};
 pub use proxy::Proxies;
 
-use crate::url::Url;
+use crate::url::{FileVersion, Url};
 
 /// The longest that a whole download takes where nothing else is said.
 pub const DEADLINE: Duration = Duration::from_secs(600);
@@ -73,5 +73,5 @@ pub struct Wanted {
     /// The most bytes that it may have.
     pub most: u64,
     /// The version that is there already: no bytes come if it is the same.
-    pub known: Option<Version>,
+    pub known: Option<FileVersion>,
 }

@@ -248,7 +248,8 @@ fn what_was_kept_is_dropped_where_it_fits_nothing() {
 #[test]
 fn a_known_version_is_not_sent_again() {
     let (url, heads) = server(1, |_, stream| drop(stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n")));
-    let known = Version { etag: Some("\"v1\"".to_owned()), modified: Some("Sun, 01 Feb 2026 00:00:00 GMT".to_owned()) };
+    let known =
+        FileVersion { etag: Some("\"v1\"".to_owned()), modified: Some("Sun, 01 Feb 2026 00:00:00 GMT".to_owned()) };
     let wanted = Wanted { known: Some(known), ..wanted(&url) };
     let fetched = get(&wanted, &Settings::default(), &mut Unkept, &mut Quiet::default()).unwrap();
     assert!(matches!(fetched, Fetched::Known));

@@ -10,9 +10,9 @@ use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::{Body, Timeout};
 
 use super::agent::{Connection, connection};
-use super::get::{Begun, Version};
+use super::get::Begun;
 use super::{FetchError, REDIRECTIONS_MAX, Settings, Wanted};
-use crate::url::Url;
+use crate::url::{FileVersion, Url};
 
 /// The most bytes of one piece.
 const PIECE: usize = 64 << 10;
@@ -34,7 +34,7 @@ pub(super) struct Head {
     /// The bytes of the whole, if they are known.
     pub(super) total: Option<u64>,
     /// Which version it is.
-    pub(super) version: Version,
+    pub(super) version: FileVersion,
     /// Whether a part can be asked for later.
     pub(super) is_divisible: bool,
     /// Whether it is the version that was known: no bytes come.
@@ -149,7 +149,7 @@ impl Order {
 
     fn head(&self, url: &Url, answer: &Response<Body>) -> Result<Head, FetchError> {
         let (status, headers) = (answer.status(), answer.headers());
-        let version = Version { etag: text(headers, header::ETAG), modified: text(headers, header::LAST_MODIFIED) };
+        let version = FileVersion { etag: text(headers, header::ETAG), modified: text(headers, header::LAST_MODIFIED) };
         let length = text(headers, header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         let refuse = |why: &str| Err(FetchError::Size { url: url.clone(), why: why.to_owned() });
         let coded =

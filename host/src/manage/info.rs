@@ -67,6 +67,9 @@ pub struct PluginInfo {
     pub installed_at: Option<String>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
+    /// The server that an installed one came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
     /// The files of a plugin of scripts; not in lists.
@@ -208,6 +211,7 @@ impl PluginInfo {
             digest: Some(entry.digest),
             installed_at: Some(entry.installed_at.clone()),
             path: None,
+            url: entry.remote.as_ref().map(|remote| remote.url.to_string()),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             files: Vec::new(),
         }
@@ -236,6 +240,7 @@ impl PluginInfo {
             digest: None,
             installed_at: None,
             path: Some(path),
+            url: None,
             problem: Some(problem),
             files: Vec::new(),
         }

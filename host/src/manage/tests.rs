@@ -56,8 +56,14 @@ impl Bench {
 
     fn install(&self, path: &Path, said: &[&str]) -> Result<InstallReport, ManageError> {
         let allow_unsigned = said.contains(&"--allow-unsigned");
-        let request =
-            InstallRequest { source: path.to_owned(), allow_unsigned, trust_key: None, now: CREATED.to_owned() };
+        let request = InstallRequest {
+            source: path.to_owned().into(),
+            expected: Expected::default(),
+            is_dry_run: false,
+            allow_unsigned,
+            trust_key: None,
+            now: CREATED.to_owned(),
+        };
         self.saying(said, |consenting| install(&self.home, &request, consenting))
     }
 
@@ -182,7 +188,14 @@ impl Prompt for Answers {
 fn a_person_is_asked_for_the_rest_only() {
     let bench = bench();
     let path = bench.built("1.0.0", r#","permissions":["env_vars=HOME","network=a:1"]"#);
-    let request = InstallRequest { source: path, allow_unsigned: false, trust_key: None, now: CREATED.to_owned() };
+    let request = InstallRequest {
+        source: path.into(),
+        expected: Expected::default(),
+        is_dry_run: false,
+        allow_unsigned: false,
+        trust_key: None,
+        now: CREATED.to_owned(),
+    };
     let run = |answers: &[&'static str]| {
         let mut prompt = Answers(answers.to_vec(), 0);
         let mut consenting =

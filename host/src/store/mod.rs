@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod dir;
+mod downloads;
 mod error;
 mod home;
 mod plugin_data;
@@ -13,9 +14,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use downloads::PartFile;
 pub use error::StoreError;
 pub use home::{Home, Installed, home_path};
 pub use plugin_data::PluginData;
-pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
+pub use state::{Entry, Problem, ProblemKind, Remote, State, Status, Trust};
 pub use tree::InstalledTree;
 pub use writer::{LOCK_DEADLINE, Writer};
