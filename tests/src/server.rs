@@ -43,7 +43,8 @@ impl Authority {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let folder = tempfile::Builder::new().prefix("migraine-authority-").permissions(open).tempdir();
         let authority = Self { folder: folder.expect("make a directory") };
-        let subject = format!("/CN=Authority of {}", authority.folder.path().display());
+        let name = authority.folder.path().file_name().unwrap_or_default().to_string_lossy();
+        let subject = format!("/CN={name}");
         authority.openssl(
             &["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
             &["-subj", &subject, "-keyout", "ca.key", "-out", "ca.pem"],

@@ -1,15 +1,13 @@
 //! Downloads as a person sees them: what the environment says about them, and a bar on a terminal.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Failure, Out};
-use crate::code::Code;
-use crate::fetch::{Certificates, Proxies, Settings, Watch};
+use super::Out;
+use crate::fetch::{Certificates, DEADLINE, Proxies, Settings, Watch};
 use crate::sys::signal::{INTERRUPTED, Noting};
 use crate::text::display_safe;
 use crate::url::Url;
@@ -29,55 +27,38 @@ pub(super) struct DownloadArgs {
 }
 
 impl DownloadArgs {
-    /// Acts with the settings of the environment, watched by a person if there is one. A signal ends the download, and
-    /// nothing but that: afterwards it does what it always does.
-    pub(super) fn with<T>(
-        self,
-        out: &Out,
-        act: impl FnOnce(&Settings, &mut dyn Watch) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let mut settings = of_environment();
-        if let Some(seconds) = self.timeout {
-            settings.deadline = Duration::from_secs(seconds);
+    /// The settings of the environment.
+    pub(super) fn settings(self) -> Settings {
+        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into);
+        Settings {
+            deadline: self.timeout.map_or(DEADLINE, Duration::from_secs),
+            proxies: Proxies::of_variables(|name| std::env::var(name).ok()),
+            certificates: Certificates { file: path("SSL_CERT_FILE"), directory: path("SSL_CERT_DIR") },
+            interrupted: Some(&INTERRUPTED),
+            ..Settings::default()
         }
-        let failed = |error| Failure::new(Code::Io, format!("cannot watch for signals: {error}"), None);
-        let noting = Noting::begin().map_err(failed)?;
-        settings.interrupted = Some(&INTERRUPTED);
-        let mut bar = Bar::new(out, self.quiet);
-        let done = act(&settings, &mut bar);
-        drop(noting);
-        // One that came too late to end the download would be lost.
-        if done.is_ok() && INTERRUPTED.load(Ordering::SeqCst) {
-            return Err(Failure::new(Code::Interrupted, "interrupted", None));
-        }
-        done
+    }
+
+    /// Who is told how a download goes on.
+    pub(super) fn bar(self, out: &Out) -> Bar<'_> {
+        Bar { out, is_quiet: self.quiet || out.is_json(), bar: None, noting: None }
     }
 }
 
-/// `https_proxy`, `no_proxy` and their like, `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-fn of_environment() -> Settings {
-    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into);
-    Settings {
-        proxies: Proxies::of_variables(|name| std::env::var(name).ok()),
-        certificates: Certificates { file: path("SSL_CERT_FILE"), directory: path("SSL_CERT_DIR") },
-        ..Settings::default()
-    }
-}
-
-/// A bar on the terminal that standard error is; without one nothing is shown.
-struct Bar<'a> {
+/// A bar on the terminal that standard error is; without one nothing is shown. A signal ends the download, and nothing but
+/// that: before and afterwards it does what it always does, above all at a question.
+pub(super) struct Bar<'a> {
     out: &'a Out,
     is_quiet: bool,
     bar: Option<ProgressBar>,
-}
-
-impl<'a> Bar<'a> {
-    fn new(out: &'a Out, is_quiet: bool) -> Self {
-        Self { out, is_quiet: is_quiet || out.is_json(), bar: None }
-    }
+    noting: Option<Noting>,
 }
 
 impl Watch for Bar<'_> {
+    fn starts(&mut self) {
+        self.noting = Noting::begin().ok();
+    }
+
     fn moved(&mut self, to: &Url) {
         if !self.is_quiet {
             self.out.note(&format!("the server leads to {to}"));
@@ -112,5 +93,6 @@ impl Watch for Bar<'_> {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+        self.noting = None;
     }
 }

@@ -74,6 +74,8 @@ impl Part for Unkept {
 
 /// Is told how a download goes on.
 pub trait Watch {
+    /// A server is asked.
+    fn starts(&mut self);
     /// The server leads to another place.
     fn moved(&mut self, to: &Url);
     /// The file begins to come: its bytes, if they are known, and those that are there.
@@ -95,6 +97,7 @@ pub fn get(
     part: &mut dyn Part,
     watch: &mut dyn Watch,
 ) -> Result<Fetched, FetchError> {
+    watch.starts();
     let until = Instant::now() + settings.deadline;
     let begun = part.begun().filter(|begun| begun.size < begun.total && begun.total <= wanted.most);
     let order = |begun| Order { wanted: wanted.clone(), settings: settings.clone(), begun, until };
@@ -109,7 +112,12 @@ pub fn get(
         download.part.discard();
     }
     let fetched = if again { download.run(&start(order(None))) } else { first };
+    // One that came too late to end the download would be lost.
+    let is_interrupted = settings.interrupted.is_some_and(|flag| flag.load(Ordering::SeqCst));
     download.watch.ended();
+    if fetched.is_ok() && is_interrupted {
+        return Err(FetchError::Interrupted { url: wanted.url.clone(), is_kept: false });
+    }
     fetched
 }
 

@@ -35,6 +35,10 @@ fn saying(answer: &'static str) -> Url {
 struct Quiet(Vec<String>);
 
 impl Watch for Quiet {
+    fn starts(&mut self) {
+        self.0.clear();
+    }
+
     fn moved(&mut self, to: &Url) {
         self.0.push(format!("moved {to}"));
     }
@@ -179,6 +183,7 @@ fn a_signal_ends_it_and_what_came_is_kept() {
     });
     struct Interrupting;
     impl Watch for Interrupting {
+        fn starts(&mut self) {}
         fn moved(&mut self, _: &Url) {}
         fn begun(&mut self, _: &Url, _: Option<u64>, _: u64) {}
         fn there(&mut self, _: u64) {

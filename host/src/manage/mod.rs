@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod candidates;
 mod config;
 mod consent;
 mod directories;
@@ -10,6 +11,7 @@ mod enable;
 mod error;
 mod expected;
 mod first_use;
+mod forget;
 mod health;
 mod info;
 mod install;
@@ -19,14 +21,18 @@ mod lookalike;
 mod manifest_file;
 mod origin;
 mod package;
+mod pin;
 mod remote;
 mod revoke;
+mod rollback;
 mod rules;
 mod script_files;
 mod source;
 mod uninstall;
+mod upgrade;
 mod usage;
 mod verify;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +45,7 @@ pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use expected::{Expected, expected_digest};
 pub use first_use::KeyQuestion;
+pub use forget::{ForgetReport, forget};
 pub use health::{HealthCheck, health};
 pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
@@ -49,9 +56,13 @@ pub use keys::{
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use origin::{Source, Word};
 pub use package::{PackageReport, PackageRequest, package};
-pub use remote::{Download, download};
+pub use pin::{PinReport, pin, unpin};
+pub use remote::{Download, Online, download};
 pub use revoke::{RevokeReport, revoke};
+pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};
+pub use upgrade::{Outdated, OutdatedReport, Upgrade, UpgradeOutcome, UpgradeReport, outdated, upgrade};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify};
+pub use versions::Allowed;

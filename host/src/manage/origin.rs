@@ -41,6 +41,12 @@ pub enum Source {
     Remote(Download),
 }
 
+impl From<&Path> for Source {
+    fn from(path: &Path) -> Self {
+        Self::Local(path.to_owned())
+    }
+}
+
 impl From<PathBuf> for Source {
     fn from(path: PathBuf) -> Self {
         Self::Local(path)
@@ -67,7 +73,7 @@ impl Source {
                 Ok(Place { path, asked, opened })
             }
             Self::Remote(download) => {
-                let path = PathBuf::from(download.url.to_string());
+                let path = self.shown();
                 let refused = |source| ManageError::Package { path: path.clone(), source };
                 let opened = open(download.bytes.to_vec()).map_err(refused)?;
                 // Whoever runs the server is nobody to make exceptions for, whatever a flag or a policy says.
@@ -77,6 +83,14 @@ impl Source {
                 }
                 Ok(Place { path, asked: None, opened })
             }
+        }
+    }
+
+    /// The file, or the address as it is shown.
+    pub(super) fn shown(&self) -> PathBuf {
+        match self {
+            Self::Local(path) => path.clone(),
+            Self::Remote(download) => download.url.to_string().into(),
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::ManageError;
 use crate::fetch::{Begun, FetchError, Fetched, Part, Settings, Unkept, Wanted, Watch, get};
 use crate::package::PACKAGE_MAX;
-use crate::policy::Policy;
 use crate::store::{Home, PartFile};
 use crate::url::{FileVersion, Url};
 
@@ -20,6 +19,14 @@ pub struct Download {
     pub(super) bytes: Arc<Vec<u8>>,
 }
 
+/// How servers are asked, and who is told.
+pub struct Online<'a> {
+    /// How.
+    pub settings: &'a Settings,
+    /// Who.
+    pub watch: &'a mut dyn Watch,
+}
+
 /// Fetches a package; nothing of it is judged yet. A place without the name of a package is tried as `PLACE/plugin.mgp`
 /// first. A download that was interrupted goes on; with `keep` off nothing is written to the disk at all. With a `known`
 /// version of exactly this address, `None` says that the server still has that one.
@@ -30,15 +37,19 @@ pub fn download(
     home: &Home,
     url: &Url,
     known: Option<&FileVersion>,
-    (settings, keep): (&Settings, bool),
-    watch: &mut dyn Watch,
+    keep: bool,
+    online: &mut Online<'_>,
 ) -> Result<Option<Download>, ManageError> {
     let policy = home.policy()?;
-    let settings = Settings { proxies: settings.proxies.clone().with_policy(policy.proxy()), ..settings.clone() };
+    let proxies = online.settings.proxies.clone().with_policy(policy.proxy());
+    let settings = Settings { proxies, ..online.settings.clone() };
+    let most = policy.plugin_size().min(u64::try_from(PACKAGE_MAX).unwrap_or(u64::MAX));
     let candidates = url.candidates();
     let mut tried = Vec::new();
     for candidate in &candidates {
-        match one(home, candidate, known, &policy, (&settings, keep), watch) {
+        let wanted = Wanted { url: candidate.clone(), most, known: known.cloned() };
+        let part = if keep { PartFile::open(home, &candidate.kept())? } else { None };
+        match one(&wanted, &settings, part, online.watch) {
             Ok(Fetched::Known) => return Ok(None),
             // A place may well be a page about the plugin; what is named as a package never is.
             Ok(Fetched::File { is_page: true, .. }) if candidates.len() > 1 => {
@@ -47,31 +58,25 @@ pub fn download(
             Ok(Fetched::File { bytes, version, .. }) => {
                 return Ok(Some(Download { url: candidate.clone(), version, bytes: Arc::new(bytes) }));
             }
-            Err(ManageError::Fetch(error)) if error.is_absence() => {
+            Err(error) if error.is_absence() => {
                 tried.push((candidate.clone(), "there is no such file".to_owned()));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Err(ManageError::NothingThere { tried })
 }
 
 fn one(
-    home: &Home,
-    url: &Url,
-    known: Option<&FileVersion>,
-    policy: &Policy,
-    (settings, keep): (&Settings, bool),
+    wanted: &Wanted,
+    settings: &Settings,
+    part: Option<PartFile>,
     watch: &mut dyn Watch,
-) -> Result<Fetched, ManageError> {
-    let most = policy.plugin_size().min(u64::try_from(PACKAGE_MAX).unwrap_or(u64::MAX));
-    let wanted = Wanted { url: url.clone(), most, known: known.cloned() };
-    let file = if keep { PartFile::open(home, &url.kept())? } else { None };
-    let fetched: Result<Fetched, FetchError> = match file {
-        Some(file) => get(&wanted, settings, &mut Kept(file), watch),
-        None => get(&wanted, settings, &mut Unkept, watch),
-    };
-    Ok(fetched?)
+) -> Result<Fetched, FetchError> {
+    match part {
+        Some(part) => get(wanted, settings, &mut Kept(part), watch),
+        None => get(wanted, settings, &mut Unkept, watch),
+    }
 }
 
 /// A part in the store.

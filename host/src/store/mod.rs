@@ -5,6 +5,7 @@
 mod dir;
 mod downloads;
 mod error;
+mod history;
 mod home;
 mod plugin_data;
 mod state;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use downloads::PartFile;
 pub use error::StoreError;
+pub use history::History;
 pub use home::{Home, Installed, home_path};
 pub use plugin_data::PluginData;
 pub use state::{Entry, Problem, ProblemKind, Remote, State, Status, Trust};

@@ -61,6 +61,8 @@ fn entry(package: &Package) -> Entry {
         remote: None,
         link: None,
         problem: None,
+        pinned: None,
+        previous: None,
     }
 }
 

@@ -9,8 +9,8 @@ use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::code::Code;
 use crate::manage::{
-    Consenting, Download, Expected, InstallReport, InstallRequest, ManageError, Source, Word, download,
-    expected_digest, install,
+    Allowed, Consenting, Download, Expected, InstallReport, InstallRequest, ManageError, Online, Source, Word,
+    download, expected_digest, install,
 };
 use crate::store::{Home, Status, Trust};
 use crate::text::safe_line;
@@ -35,21 +35,13 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         is_dry_run: args.dry_run,
         allow_unsigned: args.allow_unsigned,
         trust_key: args.trust_key,
+        allowed: Allowed { downgrade: args.allow_downgrade, reuse: args.allow_reuse },
         now: now(),
     };
     let act = |consenting: &mut Consenting<'_>| install(&home, &request, consenting);
     let report = if args.dry_run { args.consent.alone(&home, act) } else { args.consent.with(&home, act) }?;
     session.out.report(&report, |report| text(report, &session.out))?;
-    if report.trust == Trust::Unsigned {
-        session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));
-    }
-    for finding in &report.findings {
-        session.out.warning(&words(finding));
-    }
-    report.warnings.iter().for_each(|warning| session.out.warning(warning));
-    for key in &report.dropped_config {
-        session.out.warning(&format!("the setting `{key}` is gone: version {} does not take it", report.version));
-    }
+    remarks(&report, session);
     if report.status == Status::Installed {
         let command = match report.dry_run {
             true => format!("migraine plugin install {}", safe_line(&typed)),
@@ -60,11 +52,25 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the user should know besides.
+pub(super) fn remarks(report: &InstallReport, session: &Session) {
+    if report.trust == Trust::Unsigned {
+        session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));
+    }
+    for finding in &report.findings {
+        session.out.warning(&words(finding));
+    }
+    report.warnings.iter().for_each(|warning| session.out.warning(warning));
+    for key in &report.dropped_config {
+        session.out.warning(&format!("the setting `{key}` is gone: version {} does not take it", report.version));
+    }
+}
+
 /// The package at an address. For a dry run nothing of it is kept on the disk.
 fn fetched(url: &Url, args: &InstallArgs, home: &Home, session: &Session) -> Result<Download, Failure> {
-    let fetched = args
-        .download
-        .with(&session.out, |settings, watch| Ok(download(home, url, None, (settings, !args.dry_run), watch)?))?;
+    let (settings, mut bar) = (args.download.settings(), args.download.bar(&session.out));
+    let mut online = Online { settings: &settings, watch: &mut bar };
+    let fetched = download(home, url, None, !args.dry_run, &mut online)?;
     fetched.ok_or_else(|| Failure::new(Code::DownloadFailed, format!("{url}: the server sent nothing"), None))
 }
 
@@ -80,7 +86,7 @@ fn note_folder(home: &Home, session: &Session) {
     }
 }
 
-fn text(report: &InstallReport, out: &Out) -> String {
+pub(super) fn text(report: &InstallReport, out: &Out) -> String {
     let InstallReport { name, version, .. } = report;
     let mut text = if report.dry_run {
         format!("Plugin '{name}' would be installed; nothing was changed\n")

@@ -4,7 +4,7 @@ use clap::FromArgMatches as _;
 
 use super::*;
 use crate::cli::Out;
-use crate::manage::{Directories, Expected, InstallRequest, ListRequest, NoPrompt, install};
+use crate::manage::{Allowed, Directories, Expected, InstallRequest, ListRequest, NoPrompt, install};
 use crate::package::fixture::{CREATED, library};
 use crate::store::Home;
 
@@ -72,6 +72,7 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
         is_dry_run: false,
         allow_unsigned: true,
         trust_key: None,
+        allowed: Allowed::default(),
         now: CREATED.to_owned(),
     };
     let directories = &Directories::new(&home, None, folder.path());
