@@ -1,5 +1,6 @@
 //! Plugins are fetched from servers: over encrypted connections alone, whole or not at all, and signed in any case.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write};
 use std::path::PathBuf;
@@ -55,6 +56,13 @@ impl Site {
     fn json(&self, args: &[&str]) -> Value {
         let done = self.run(&[&["--format", "json"], args].concat());
         serde_json::from_str(&done.ends(0).out).unwrap()
+    }
+
+    /// Everything in the home directory but parts of downloads.
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut found = self.home.snapshot();
+        found.retain(|path, _| !path.ends_with("downloads"));
+        found
     }
 
     /// Writes a file in the home directory.
@@ -118,10 +126,8 @@ fn a_place_is_tried_with_the_known_name_and_what_was_tried_is_said() {
         for place in ["/user/demo", "/user/demo/", "/get?id=7"] {
             site.run(&["plugin", "install", &site.server.url(place)]).ends(0);
         }
-        assert_eq!(
-            site.asked()[2..],
-            ["/user/demo/plugin.mgp", "/get/plugin.mgp?id=7", "/get?id=7"].map(str::to_owned)[..]
-        );
+        let place = "/user/demo/plugin.mgp";
+        assert_eq!(site.asked(), [place, place, "/get/plugin.mgp?id=7", "/get?id=7"]);
         let (place, named) = (site.server.url("/nothing"), site.server.url("/nothing.mgp"));
         let done = site.run(&["plugin", "install", &place]);
         done.ends(2).says(&["error[file_not_found]: there is no package there; tried:"]);
@@ -310,36 +316,35 @@ fn an_interrupted_download_goes_on_where_it_ended() {
 // covers: A156
 #[test]
 fn a_signal_ends_a_download_and_keeps_what_came() {
-    each_user(|site| {
-        let package = fs::read(demo("demo", "1.0.0").package()).unwrap();
-        site.files.put("/demo.mgp", package);
-        let files = site.files.clone();
-        let server = Server::start(&AUTHORITY.identity("DNS:localhost"), move |request, out| {
-            let mut whole = Vec::new();
-            files.answer(request, &mut whole)?;
-            out.write_all(&whole[..whole.len() - 10])?;
-            out.flush()?;
-            sleep(Duration::from_secs(60));
-            Ok(())
-        });
-        let mut command = site.home.product(["plugin", "install", &server.url("/demo.mgp")]);
-        command.env("SSL_CERT_FILE", AUTHORITY.certificate()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        let filled = || {
-            let entries = fs::read_dir(site.home.path().join("downloads")).into_iter().flatten().flatten();
-            entries.map(|entry| entry.metadata().map_or(0, |metadata| metadata.len())).max().unwrap_or(0) > 200
-        };
-        while is_running(pid) && !filled() {
-            sleep(Duration::from_millis(5));
-        }
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let err = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(130), "{err}");
-        assert!(err.contains("error[interrupted]") && err.contains("the same command goes on from there"), "{err}");
-        assert_eq!(parts(&site.home), 1);
+    let site = &Site::of(kernel::users()[0]);
+    let package = fs::read(demo("demo", "1.0.0").package()).unwrap();
+    site.files.put("/demo.mgp", package);
+    let files = site.files.clone();
+    let server = Server::start(&AUTHORITY.identity("DNS:localhost"), move |request, out| {
+        let mut whole = Vec::new();
+        files.answer(request, &mut whole)?;
+        out.write_all(&whole[..whole.len() - 10])?;
+        out.flush()?;
+        sleep(Duration::from_secs(60));
+        Ok(())
     });
+    let mut command = site.home.product(["plugin", "install", &server.url("/demo.mgp")]);
+    command.env("SSL_CERT_FILE", AUTHORITY.certificate()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    let filled = || {
+        let entries = fs::read_dir(site.home.path().join("downloads")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.metadata().map_or(0, |metadata| metadata.len())).max().unwrap_or(0) > 200
+    };
+    while is_running(pid) && !filled() {
+        sleep(Duration::from_millis(5));
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{err}");
+    assert!(err.contains("error[interrupted]") && err.contains("the same command goes on from there"), "{err}");
+    assert_eq!(parts(&site.home), 1);
 }
 
 #[test]
@@ -378,14 +383,14 @@ fn an_expected_digest_is_that_of_the_file_or_of_its_index() {
         let info = site.home.json(&["plugin", "info", typed(&parcel.package())]);
         let index = format!("sha256:{}", info["digest"].as_str().unwrap());
         assert_ne!(file, index);
-        let (before, wrong) = (site.home.snapshot(), site.put("/other.mgp", &other));
+        let (before, wrong) = (site.snapshot(), site.put("/other.mgp", &other));
         for digest in [&file, &index] {
             for source in [wrong.as_str(), typed(&other.package()), other.typed()] {
                 let done = site.run(&["plugin", "install", "--expect-digest", digest, source]);
                 done.ends(6).says(&["error[digest_mismatch]", digest]);
             }
         }
-        assert_eq!(site.home.snapshot(), before);
+        assert_eq!(site.snapshot(), before);
         for digest in [&file, &index] {
             for source in [&url, typed(&parcel.package())] {
                 site.run(&["plugin", "install", "--expect-digest", digest, source]).ends(0);
@@ -471,5 +476,52 @@ fn without_certificates_nobody_is_believed() {
         by("/etc/hostname").ends(6).says(&["error[tls]"]);
         // The machine's own do not know the tests' authority.
         site.home.run(["plugin", "install", &url]).ends(6).says(&["error[tls]"]);
+    });
+}
+
+#[test]
+fn an_upgrade_comes_from_the_same_server() {
+    each_user(|site| {
+        let url = site.put("/demo.mgp", &demo("demo", "1.0.0"));
+        site.run(&["plugin", "install", &url]).ends(0);
+        let current = site.run(&["plugin", "upgrade", "demo"]);
+        current.ends(0).says(&["demo 1.0.0 is the newest", &url]);
+        // The server is asked whether something changed, and sends nothing.
+        let asked = site.server.asked();
+        assert!(asked[1].header("if-none-match").is_some_and(|etag| etag.starts_with('"')), "{asked:?}");
+        site.run(&["plugin", "outdated"]).ends(0).says(&["No newer version of 1 plugins was found"]);
+        site.put("/demo.mgp", &demo("demo", "1.1.0"));
+        let outdated = site.json(&["plugin", "outdated"]);
+        assert_eq!(
+            (&outdated["plugins"][0]["available"], &outdated["plugins"][0]["source"]),
+            (&json!("1.1.0"), &json!(url))
+        );
+        site.run(&["plugin", "upgrade", "--all"])
+            .ends(0)
+            .says(&["version    1.1.0 (was 1.0.0)", &format!("from       {url}")]);
+        // Back to the one before, which is kept: then the server has a newer one again.
+        site.home.ok(&["plugin", "rollback", "demo"]);
+        site.run(&["plugin", "upgrade", "demo"]).ends(0).says(&["version    1.1.0 (was 1.0.0)"]);
+        // What is refused leaves everything as it is.
+        let greedy =
+            tiny(&manifest("demo", &json!({"version": "2.0.0", "commands": ["go"], "permissions": ["network=a:1"]})));
+        site.put("/demo.mgp", &greedy);
+        let before = site.snapshot();
+        assert_eq!(site.word(&["plugin", "upgrade", "demo"]), "consent_required");
+        site.files.put("/demo.mgp", without_signature(&fs::read(demo("demo", "3.0.0").package()).unwrap()));
+        assert_eq!(site.word(&["plugin", "upgrade", "demo"]), "signature_missing");
+        site.put("/demo.mgp", &demo("other", "3.0.0"));
+        assert_eq!(site.word(&["plugin", "upgrade", "demo"]), "name_mismatch");
+        site.files.put("/demo.mgp", b"<html>".to_vec());
+        assert_eq!(site.word(&["plugin", "upgrade", "demo"]), "package_invalid");
+        let warnings = site.json(&["plugin", "outdated"])["warnings"].clone();
+        assert!(warnings[0]["message"].as_str().unwrap().starts_with("package_invalid: "), "{warnings}");
+        assert_eq!(site.snapshot(), before);
+        // One server that is away keeps no other plugin from its upgrade.
+        site.run(&["plugin", "install", &site.put("/second.mgp", &demo("second", "1.0.0"))]).ends(0);
+        site.put("/second.mgp", &demo("second", "1.2.0"));
+        let done = site.run(&["plugin", "upgrade", "--all"]);
+        done.ends(3).says(&["demo stays at 1.1.0: package_invalid: ", "Plugin 'second' installed successfully"]);
+        assert_eq!(site.home.json(&["plugin", "info", "second"])["version"], "1.2.0");
     });
 }

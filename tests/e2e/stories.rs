@@ -55,7 +55,8 @@ fn a_docker_plugin_comes_from_its_authors_page() {
         site.home.run(["plugin", "config", "docker-manager", "set", "docker_socket", socket]).ends(0);
         let enable = ["plugin", "enable", "docker-manager", "--yes", "--grant"];
         let network = format!("network=unix:{socket}");
-        site.home.ok(&[&enable[..], &[&network, "--grant", "filesystem", "--grant", "filesystem+network"]].concat());
+        let directory = format!("filesystem=read:{}", site.home.work().display());
+        site.home.ok(&[&enable[..], &[&network, "--grant", &directory, "--grant", "filesystem+network"]].concat());
         // List available plugins.
         let list = site.home.ok(&["plugin", "list"]);
         list.says(&["docker-manager       ", "enabled", "Summary: 1 total, 1 enabled, 0 disabled, 0 errors"]);

@@ -23,6 +23,8 @@ const CONFIG: &str = "[ca]\ndefault_ca=d\n[d]\ndatabase=index\nnew_certs_dir=.\n
 #[derive(Debug)]
 pub struct Authority {
     folder: TempDir,
+    /// How many identities it gave out; held while it makes one, since its books take one writer.
+    given: Mutex<usize>,
 }
 
 /// A server's key and certificate.
@@ -42,7 +44,7 @@ impl Authority {
         // Every user may read who vouches for servers.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let folder = tempfile::Builder::new().prefix("migraine-authority-").permissions(open).tempdir();
-        let authority = Self { folder: folder.expect("make a directory") };
+        let authority = Self { folder: folder.expect("make a directory"), given: Mutex::new(0) };
         let name = authority.folder.path().file_name().unwrap_or_default().to_string_lossy();
         let subject = format!("/CN={name}");
         authority.openssl(
@@ -76,7 +78,8 @@ impl Authority {
     /// An identity that nobody vouches for but itself.
     #[must_use]
     pub fn self_signed(&self, host: &str) -> Identity {
-        let identity = self.named("self");
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = self.next(&mut given);
         let (key, certificate) = (path(&identity.key), path(&identity.certificate));
         let name = format!("subjectAltName={host}");
         self.openssl(
@@ -87,7 +90,8 @@ impl Authority {
     }
 
     fn issue(&self, host: &str, from: &str, until: &str) -> Identity {
-        let identity = self.named(&host.replace([':', '*'], "-"));
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = self.next(&mut given);
         let (key, certificate) = (path(&identity.key), path(&identity.certificate));
         let (name, request) = (format!("subjectAltName={host}"), format!("{key}.csr"));
         self.openssl(
@@ -101,9 +105,9 @@ impl Authority {
         identity
     }
 
-    fn named(&self, name: &str) -> Identity {
-        let count = fs::read_dir(self.folder.path()).expect("list the directory").count();
-        let at = |kind: &str| self.folder.path().join(format!("{name}-{count}.{kind}"));
+    fn next(&self, given: &mut usize) -> Identity {
+        *given += 1;
+        let at = |kind: &str| self.folder.path().join(format!("{given}.{kind}"));
         Identity { certificate: at("pem"), key: at("key") }
     }
 

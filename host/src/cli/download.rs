@@ -41,7 +41,9 @@ impl DownloadArgs {
 
     /// Who is told how a download goes on.
     pub(super) fn bar(self, out: &Out) -> Bar<'_> {
-        Bar { out, is_quiet: self.quiet || out.is_json(), bar: None, noting: None }
+        let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+        let is_terminal = io::stderr().is_terminal() && !is_dumb;
+        Bar { out, is_quiet: self.quiet || out.is_json(), is_terminal, bar: None, noting: None }
     }
 }
 
@@ -50,6 +52,8 @@ impl DownloadArgs {
 pub(super) struct Bar<'a> {
     out: &'a Out,
     is_quiet: bool,
+    /// Whether a bar can be drawn.
+    is_terminal: bool,
     bar: Option<ProgressBar>,
     noting: Option<Noting>,
 }
@@ -66,7 +70,7 @@ impl Watch for Bar<'_> {
     }
 
     fn begun(&mut self, url: &Url, total: Option<u64>, there: u64) {
-        if self.is_quiet || !io::stderr().is_terminal() {
+        if self.is_quiet || !self.is_terminal {
             return;
         }
         let (bar, form) = match total {

@@ -16,6 +16,8 @@ use crate::url::{FileVersion, Url};
 
 /// The most bytes of one piece.
 const PIECE: usize = 64 << 10;
+/// The longest tag or time of a version, in bytes.
+const VERSION_MAX: usize = 256;
 /// The most pieces that wait to be taken.
 const PIECES_WAITING: usize = 4;
 
@@ -149,7 +151,9 @@ impl Order {
 
     fn head(&self, url: &Url, answer: &Response<Body>) -> Result<Head, FetchError> {
         let (status, headers) = (answer.status(), answer.headers());
-        let version = FileVersion { etag: text(headers, header::ETAG), modified: text(headers, header::LAST_MODIFIED) };
+        // It is kept with the plugin: nobody needs a longer one.
+        let short = |name| text(headers, name).filter(|text| text.len() <= VERSION_MAX);
+        let version = FileVersion { etag: short(header::ETAG), modified: short(header::LAST_MODIFIED) };
         let length = text(headers, header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         let refuse = |why: &str| Err(FetchError::Size { url: url.clone(), why: why.to_owned() });
         let coded =
