@@ -10,6 +10,7 @@ mod home;
 mod plugin_data;
 mod state;
 mod tree;
+mod user;
 mod writer;
 
 #[cfg(test)]
@@ -22,4 +23,5 @@ pub use home::{Home, Installed, home_path};
 pub use plugin_data::PluginData;
 pub use state::{Entry, Problem, ProblemKind, Remote, State, Status, Trust};
 pub use tree::InstalledTree;
+pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};

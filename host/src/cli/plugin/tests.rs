@@ -75,7 +75,7 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
         allowed: Allowed::default(),
         now: CREATED.to_owned(),
     };
-    let directories = &Directories::new(&home, None, folder.path());
+    let directories = &Directories::new(&home, &[], folder.path());
     let mut consenting = Consenting { yes: false, grants: &[], directories, prompt: &mut NoPrompt };
     install(&home, &request, &mut consenting).unwrap();
     let report = crate::manage::list(&home, &ListRequest::default()).unwrap();
