@@ -32,15 +32,9 @@ impl Expected {
     ///
     /// # Errors
     /// The digest or the name is another one, or the name looks like one that is known.
-    pub(super) fn check(
-        &self,
-        place: &Place,
-        file: Option<Digest>,
-        state: &State,
-        keys: &KeySet,
-    ) -> Result<(), ManageError> {
+    pub(super) fn check(&self, place: &Place, state: &State, keys: &KeySet) -> Result<(), ManageError> {
         let Place { path, asked, opened } = place;
-        let index = opened.digest();
+        let (file, index) = (opened.file_digest(), opened.digest());
         if let Some(expected) = self.digest.filter(|expected| *expected != index && file != Some(*expected)) {
             return Err(ManageError::DigestMismatch { place: path.clone(), expected, file, index });
         }

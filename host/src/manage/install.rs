@@ -106,8 +106,7 @@ fn attempt(
     let state = home.read()?;
     let place = request.source.open(home)?;
     let remote = request.source.remote();
-    let file = remote.map(|download| Digest::of(&download.bytes)).or_else(|| place.opened.file_digest());
-    request.expected.check(&place, file, &state, &Keyring::load_from(&home.keys_path())?)?;
+    request.expected.check(&place, &state, &Keyring::load_from(&home.keys_path())?)?;
     let Place { path, opened, .. } = place;
     let policy = home.policy()?;
     let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;

@@ -48,7 +48,8 @@ pub fn download(
     let mut tried = Vec::new();
     for candidate in &candidates {
         let wanted = Wanted { url: candidate.clone(), most, known: known.cloned() };
-        let part = if keep { PartFile::open(home, &candidate.kept())? } else { None };
+        // Where nothing can be kept, it comes all the same.
+        let part = if keep { PartFile::open(home, &candidate.kept()).unwrap_or(None) } else { None };
         match one(&wanted, &settings, part, online.watch) {
             Ok(Fetched::Known) => return Ok(None),
             // A place may well be a page about the plugin; what is named as a package never is.
