@@ -17,7 +17,7 @@ const SCRIPTS: [u16; 12] = [173, 174, 176, 177, 179, 180, 182, 183, 184, 185, 18
 const DOWNLOADS: [u16; 6] = [162, 163, 165, 168, 169, 172];
 
 /// Cases of the store and of versions, which have no layers either.
-const STORE: [u16; 4] = [157, 158, 171, 199];
+const STORE: [u16; 8] = [149, 153, 154, 155, 157, 158, 171, 199];
 
 fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

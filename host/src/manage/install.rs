@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use migraine_plugin_api::Manifest;
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting, Settled};
@@ -140,7 +141,8 @@ fn attempt(
     Ok(report)
 }
 
-fn shown(path: &Path) -> String {
+/// A path as it is typed into a shell.
+pub(super) fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./+,@%".contains(c));
     if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
@@ -193,34 +195,55 @@ fn new_entry(
     settled: &Settled,
     now: &str,
 ) -> Entry {
-    let manifest = &package.manifest;
     // Whoever switched it off does not want it back because of a new version.
     let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
     let enabled = settled.consent.is_complete() && !switched_off;
     let same = before.filter(|before| before.digest == package.digest);
-    Entry {
-        version: package.index.version.clone(),
-        digest: package.digest,
-        trust,
+    let version = &package.index.version;
+    let mut entry = Entry {
         enabled,
         was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
+        overrides,
+        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        pinned: before.and_then(|before| before.pinned.clone()),
+        previous: before.and_then(|before| previous(before, version)),
+        ..bare_entry(version.clone(), package.digest, trust, &package.manifest, now)
+    };
+    settled.keep_in(&mut entry);
+    entry
+}
+
+/// What is known of a plugin by itself: nothing is granted, and it is not enabled.
+pub(super) fn bare_entry(
+    version: semver::Version,
+    digest: Digest,
+    trust: Trust,
+    manifest: &Manifest,
+    now: &str,
+) -> Entry {
+    Entry {
+        version,
+        digest,
+        trust,
+        enabled: false,
+        was_enabled: false,
         description: manifest.description.clone(),
         asked: manifest.permissions.clone(),
-        grants: settled.consent.granted.clone(),
-        consents: settled.consent.accepted.clone(),
-        directories: settled.directories.clone(),
+        grants: Vec::new(),
+        consents: Vec::new(),
+        directories: BTreeMap::new(),
         hooks: manifest.hooks.clone(),
         commands: manifest.commands.clone(),
         dependencies: manifest.dependencies.clone(),
         defaults: manifest.config.clone(),
-        overrides,
-        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        overrides: Config::new(),
+        installed_at: now.to_owned(),
         installed_from: None,
         remote: None,
         link: None,
         problem: None,
-        pinned: before.and_then(|before| before.pinned.clone()),
-        previous: before.and_then(|before| previous(before, &package.index.version)),
+        pinned: None,
+        previous: None,
     }
 }
 

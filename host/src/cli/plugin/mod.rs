@@ -5,6 +5,7 @@ pub(super) mod audit;
 mod call;
 mod change;
 mod config;
+mod fsck;
 mod install;
 mod learn;
 mod list;
@@ -102,6 +103,12 @@ enum PluginVerb {
     },
     /// Check all installed plugins and look for new ones in the plugins folder
     Refresh,
+    /// Look at everything in the home directory: the state, every installed file, the keyring, data of plugins
+    Fsck {
+        /// Put right what can be; what is lost is named
+        #[arg(long)]
+        repair: bool,
+    },
     /// Check a file, or an installed plugin, without acting on it
     Verify {
         /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
@@ -323,6 +330,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
+        PluginVerb::Fsck { repair } => fsck::run(repair, session),
         PluginVerb::Verify { target } => show::verify(&target, session),
         PluginVerb::Audit { target } => audit::run(&target, session),
         PluginVerb::Package(args) => package::run(&args, session),
