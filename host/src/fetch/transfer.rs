@@ -162,7 +162,7 @@ impl Order {
             return refuse("the server compresses it on its way, so that its size says nothing");
         }
         let is_page = text(headers, header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
-        let is_divisible = !text(headers, header::ACCEPT_RANGES).is_some_and(|unit| unit == "none");
+        let is_divisible = text(headers, header::ACCEPT_RANGES).is_none_or(|unit| unit != "none");
         let head = Head { from: 0, total: length, version, is_divisible, is_known: false, is_page };
         match (status, &self.begun) {
             (StatusCode::OK, _) => Ok(head),
