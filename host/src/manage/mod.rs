@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod build;
 mod candidates;
 mod config;
 mod consent;
@@ -23,6 +24,7 @@ mod manifest_file;
 mod origin;
 mod package;
 mod pin;
+mod rebuild;
 mod remote;
 mod revoke;
 mod rollback;
@@ -39,6 +41,7 @@ mod versions;
 mod tests;
 
 pub use audit::{AuditReport, audit};
+pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
@@ -59,6 +62,7 @@ pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Su
 pub use origin::{Source, Word};
 pub use package::{PackageReport, PackageRequest, package};
 pub use pin::{PinReport, pin, unpin};
+pub use rebuild::{ComparedFile, Comparison, RebuildReport, rebuild};
 pub use remote::{Download, Online, download};
 pub use revoke::{RevokeReport, revoke};
 pub use rollback::{RollbackReport, rollback};
