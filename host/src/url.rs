@@ -1,8 +1,8 @@
 //! The address of a file on a server. What it may hold that is secret is never shown: a name and password, and the values
 //! of its query.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::Uri;

@@ -406,29 +406,14 @@ impl Coded for ManageError {
             Self::Key(error) => return error.help(),
             Self::Url(error) => return error.help(),
             Self::Fetch(error) => return error.help(),
-            Self::NothingThere { .. } => "ask its author for the address of the .mgp file".to_owned(),
-            Self::RemoteUnsigned { .. } => {
-                "ask its author to sign it; no flag and no policy allows this from a server".to_owned()
-            }
-            Self::NameNotFound { name, .. } => format!(
-                "names are never looked up on the network; give a file, or an address: migraine plugin install \
-                 https://HOST/PATH/{name}.mgp"
-            ),
-            Self::NoName { similar: Some(similar), .. } => format!("if you mean `{similar}`, write it so"),
-            Self::NoName { folder, .. } => format!(
-                "give a file, an address such as https://HOST/PATH.mgp, or the name of a plugin in {}",
-                safe_line(&folder.to_string_lossy())
-            ),
-            Self::NameMismatch { asked, found, .. } => {
-                format!("if you want `{found}`, ask for it; `{asked}` is not there")
-            }
-            Self::Lookalike { name, .. } => format!("if you are sure that it is meant, add `--yes-i-mean {name}`"),
-            Self::DigestFormat { .. } => {
-                "write sha256: and 64 small hexadecimal digits, as in `--expect-digest sha256:e3b0...`".to_owned()
-            }
-            Self::DigestMismatch { .. } => {
-                "this is another file, or it was changed: ask whoever gave you the digest".to_owned()
-            }
+            Self::NothingThere { .. }
+            | Self::RemoteUnsigned { .. }
+            | Self::NameNotFound { .. }
+            | Self::NoName { .. }
+            | Self::NameMismatch { .. }
+            | Self::Lookalike { .. }
+            | Self::DigestFormat { .. }
+            | Self::DigestMismatch { .. } => return self.help_with_source(),
             Self::Package { source, .. } => return source.help(),
             Self::Policy { source, .. } => return source.help(),
             Self::Refused { source, .. } => return source.help(),
@@ -436,7 +421,7 @@ impl Coded for ManageError {
                 "give the path of a .mgp file, of a .so file or of scripts, or the name of a plugin in the plugins folder"
                     .to_owned()
             }
-            Self::File { .. } | Self::Write { .. } => return None,
+            Self::File { .. } | Self::Write { .. } | Self::Value { .. } => return None,
             Self::Directory { .. } => "name a directory that holds only what the plugin is to see".to_owned(),
             Self::TooManyDirectories { name, .. } => format!(
                 "grant one that holds several of them, or take others back: migraine plugin revoke {name} filesystem"
@@ -486,12 +471,44 @@ impl Coded for ManageError {
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),
             Self::NoKey { known, .. } => format!("it has {}", known.join(", ")),
-            Self::Value { .. } => return None,
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
                 format!("run `migraine plugin verify {name}`, or install it again")
             }
             Self::NotRunnable { name, .. } => format!("run `migraine plugin enable {name}`"),
+        };
+        Some(text)
+    }
+}
+
+impl ManageError {
+    /// What to do about a source that is not what was meant.
+    fn help_with_source(&self) -> Option<String> {
+        let text = match self {
+            Self::NothingThere { .. } => "ask its author for the address of the .mgp file".to_owned(),
+            Self::RemoteUnsigned { .. } => {
+                "ask its author to sign it; no flag and no policy allows this from a server".to_owned()
+            }
+            Self::NameNotFound { name, .. } => format!(
+                "names are never looked up on the network; give a file, or an address: migraine plugin install \
+                 https://HOST/PATH/{name}.mgp"
+            ),
+            Self::NoName { similar: Some(similar), .. } => format!("if you mean `{similar}`, write it so"),
+            Self::NoName { folder, .. } => format!(
+                "give a file, an address such as https://HOST/PATH.mgp, or the name of a plugin in {}",
+                safe_line(&folder.to_string_lossy())
+            ),
+            Self::NameMismatch { asked, found, .. } => {
+                format!("if you want `{found}`, ask for it; `{asked}` is not there")
+            }
+            Self::Lookalike { name, .. } => format!("if you are sure that it is meant, add `--yes-i-mean {name}`"),
+            Self::DigestFormat { .. } => {
+                "write sha256: and 64 small hexadecimal digits, as in `--expect-digest sha256:e3b0...`".to_owned()
+            }
+            Self::DigestMismatch { .. } => {
+                "this is another file, or it was changed: ask whoever gave you the digest".to_owned()
+            }
+            _ => return None,
         };
         Some(text)
     }
