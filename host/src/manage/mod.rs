@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod build;
 mod candidates;
 mod config;
 mod consent;
@@ -20,6 +21,7 @@ mod list;
 mod manifest_file;
 mod package;
 mod pin;
+mod rebuild;
 mod revoke;
 mod rollback;
 mod rules;
@@ -35,6 +37,7 @@ mod versions;
 mod tests;
 
 pub use audit::{AuditReport, audit};
+pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
@@ -53,6 +56,7 @@ pub use keys::{
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use package::{PackageReport, PackageRequest, package};
 pub use pin::{PinReport, pin, unpin};
+pub use rebuild::{ComparedFile, Comparison, RebuildReport, rebuild};
 pub use revoke::{RevokeReport, revoke};
 pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};
