@@ -77,6 +77,9 @@ pub struct PluginInfo {
     pub previous: Option<Version>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
+    /// The server that an installed one came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
     /// The machines that its package is for: target triples, or `any`; not in lists.
@@ -224,6 +227,7 @@ impl PluginInfo {
             pinned: entry.pinned.clone(),
             previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
+            url: entry.remote.as_ref().map(|remote| remote.url.to_string()),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             targets: Vec::new(),
             files: Vec::new(),
@@ -256,6 +260,7 @@ impl PluginInfo {
             pinned: None,
             previous: None,
             path: Some(path),
+            url: None,
             problem: Some(problem),
             targets: Vec::new(),
             files: Vec::new(),

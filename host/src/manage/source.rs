@@ -6,12 +6,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{ManageError, manifest_file, script_files};
-use crate::ids::{Digest, PluginName};
+use crate::ids::Digest;
 use crate::package::{
     FileEntry, INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
 };
 use crate::policy::{Policy, scope_findings};
-use crate::store::{Home, State, Trust};
+use crate::store::{State, Trust};
 use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
 /// Opens a package, a library with the signature beside it, or scripts by their manifest or its directory. Nothing but
@@ -88,7 +88,7 @@ pub(super) fn judged(
     let index = &opened.index;
     // In a package of scripts the programs that it runs itself are those with the mode of one.
     let is_program = |file: &&FileEntry| index.holds_scripts() && file.mode == 0o755;
-    let files = index.files.iter().filter(|file| file.path != index.entry && !is_program(file));
+    let files = index.own_files().filter(|file| file.path != index.entry && !is_program(file));
     let files = files.map(|file| file.path.as_str());
     let unsigned = policy.forbids_unsigned().filter(|_| opened.signature.is_none());
     unsigned
@@ -173,15 +173,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ManageError> {
     let mut paths = paths.collect::<io::Result<Vec<_>>>().map_err(failed)?;
     paths.sort();
     Ok(paths)
-}
-
-/// The file that a word on the command line means: a path, or else the name of something in the plugins folder.
-pub(super) fn locate(home: &Home, word: &Path) -> Result<PathBuf, ManageError> {
-    let name = word.to_str().and_then(|word| word.parse::<PluginName>().ok());
-    let Some(name) = name.filter(|_| !word.exists()) else { return Ok(word.to_owned()) };
-    let found = scan(&home.plugins_path())?;
-    let same = |found: &Found| found.opened.as_ref().is_ok_and(|opened| opened.index.name == name);
-    Ok(found.into_iter().find(same).map_or_else(|| word.to_owned(), |found| found.path))
 }
 
 /// An exception ends with the plugin it was made for.
