@@ -10,6 +10,7 @@ mod home;
 mod inspect;
 mod plugin_data;
 mod state;
+mod subscription;
 mod tree;
 mod user;
 mod writer;
@@ -26,6 +27,7 @@ pub use plugin_data::PluginData;
 pub use state::{
     Entry, KnownInterpreter, Problem, ProblemKind, Remote, State, Status, Trust, checksum as state_checksum,
 };
+pub use subscription::Subscription;
 pub use tree::InstalledTree;
 pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};
