@@ -8,8 +8,10 @@ use serde::{Serialize, Serializer};
 
 use crate::code::{Code, Coded};
 use crate::policy::Policy;
-use crate::store::{Home, State, StoreError};
-use crate::trust::Keyring;
+use crate::runtime::{Around, RequirementState, requirements};
+use crate::store::{Home, State, Status, StoreError};
+use crate::text::safe_line;
+use crate::trust::{KeySet, Keyring};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,7 +61,9 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
     };
     let count = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
     let plugins = |state: State| count(state.plugins.len(), "plugin");
-    let keys = Keyring::load_from(&home.keys_path()).map(|keys| count(keys.iter().count(), "trusted key"));
+    let keyring = Keyring::load_from(&home.keys_path());
+    let needs = needs(&home, keyring.as_ref().ok());
+    let keys = keyring.map(|keys| count(keys.iter().count(), "trusted key"));
     let files = |policy: Policy| {
         let paths: Vec<String> = policy.paths().map(|path| path.display().to_string()).collect();
         if paths.is_empty() { "there are none: the defaults hold".to_owned() } else { paths.join(" and ") }
@@ -69,7 +73,31 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
         HealthCheck::of("state", home.read().map(plugins)),
         HealthCheck::of("keyring", keys),
         HealthCheck::of("policy files", home.policy().map(files)),
+        needs,
     ]
+}
+
+/// Whether what enabled plugins need is there; the first thing that keeps one from running is named.
+fn needs(home: &Home, keys: Option<&KeySet>) -> HealthCheck {
+    let what = "needs of plugins";
+    let (Ok(state), Some(keys)) = (home.read(), keys) else {
+        let found = "not looked at, since the state or the keyring cannot be read".to_owned();
+        return HealthCheck { what, found, code: None, help: None };
+    };
+    let around = Around { others: &state.plugins, keys };
+    let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+    let missing = enabled.flat_map(|(name, entry)| {
+        let missing = requirements(entry, around).into_iter().filter(|one| one.state == RequirementState::Missing);
+        missing.map(move |one| (name, one))
+    });
+    let missing: Vec<_> = missing.collect();
+    let Some((name, one)) = missing.iter().find(|(_, one)| one.is_in_the_way()).or(missing.first()) else {
+        return HealthCheck { what, found: "everything that is asked for is there".to_owned(), code: None, help: None };
+    };
+    let found = format!("{name} needs `{}`: {}", safe_line(&one.needs), one.found);
+    let code = one.is_in_the_way().then_some(Code::DependencyMissing);
+    let help = Some(format!("`migraine plugin info {name}` shows all that it needs"));
+    HealthCheck { what, found, code, help: help.filter(|_| code.is_some()) }
 }
 
 #[cfg(test)]
@@ -89,7 +117,7 @@ mod tests {
         assert!(!path.exists(), "nothing is made");
         let home = Home::open(&path).unwrap();
         let all = |state, keys, policy| {
-            [("home directory", None), ("state", state), ("keyring", keys), ("policy files", policy)]
+            [("home directory", None), ("state", state), ("keyring", keys), ("policy files", policy), ("needs of plugins", None)]
         };
         assert_eq!(codes(&path), all(None, None, None));
         fs::write(path.join("state"), "no state").unwrap();

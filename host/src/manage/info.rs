@@ -16,6 +16,7 @@ use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
+use crate::runtime::{Around, Requirement, requirements};
 use crate::store::{Entry, Home, State, Status, Trust};
 use crate::trust::Keyring;
 
@@ -45,6 +46,9 @@ pub struct PluginInfo {
     pub commands: Vec<CommandInfo>,
     /// Programs and resources it says it needs.
     pub dependencies: Vec<String>,
+    /// How each of them stands; only `info` of an installed plugin says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<Requirement>,
     /// The same in words; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub install_requires: Vec<String>,
@@ -198,6 +202,7 @@ impl PluginInfo {
             license: String::new(),
             commands: commands.collect(),
             dependencies: entry.dependencies.clone(),
+            requirements: Vec::new(),
             install_requires: Vec::new(),
             config: entry.config(),
             hooks: entry.hooks.clone(),
@@ -226,6 +231,7 @@ impl PluginInfo {
             license: String::new(),
             commands: Vec::new(),
             dependencies: Vec::new(),
+            requirements: Vec::new(),
             install_requires: Vec::new(),
             config: BTreeMap::new(),
             hooks: Vec::new(),
@@ -289,6 +295,9 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let mut shown = PluginInfo::installed(name, entry);
     shown.rules = Some(Rules::of(entry, &home.policy()?));
+    if let Ok(keys) = Keyring::load_from(&home.keys_path()) {
+        shown.requirements = requirements(entry, Around { others: &state.plugins, keys: &keys });
+    }
     match verified_manifest(home, state, entry) {
         Err(problem) => return Ok(shown.with_problem(problem.to_string())),
         Ok((manifest, files)) => {

@@ -16,6 +16,7 @@ mod keys;
 mod list;
 mod manifest_file;
 mod package;
+mod resolve;
 mod revoke;
 mod rules;
 mod script_files;

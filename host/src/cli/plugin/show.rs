@@ -7,6 +7,7 @@ use migraine_plugin_api::Timeout;
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, Limit, PluginInfo, PluginKind, Rules, Signature};
+use crate::runtime::{Requirement, RequirementState};
 use crate::store::Trust;
 use crate::text::{safe_line, safe_whole};
 
@@ -90,8 +91,11 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     for (key, value) in &plugin.config {
         line("config", &safe_line(&format!("{key} = {value}")));
     }
-    for dependency in &plugin.dependencies {
+    for dependency in plugin.dependencies.iter().filter(|_| plugin.requirements.is_empty()) {
         line("needs", &format!("\"{}\"", safe_line(dependency)));
+    }
+    for requirement in &plugin.requirements {
+        line("needs", &needed(requirement));
     }
     for requirement in &plugin.install_requires {
         line("requires", &format!("\"{}\"", safe_line(requirement)));
@@ -110,6 +114,19 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
         }
     }
     text
+}
+
+fn needed(requirement: &Requirement) -> String {
+    let Requirement { needs, state, found, .. } = requirement;
+    let needs = safe_line(needs);
+    match state {
+        RequirementState::Met => format!("\"{needs}\": {found}"),
+        RequirementState::Missing if requirement.is_in_the_way() => {
+            format!("\"{needs}\": MISSING, and it cannot run without: {found}")
+        }
+        RequirementState::Missing => format!("\"{needs}\": missing: {found}"),
+        RequirementState::Unknown => format!("\"{needs}\""),
+    }
 }
 
 fn time_limit(asked: Timeout, granted: Option<Timeout>, is_installed: bool) -> String {
