@@ -139,7 +139,9 @@ codes! {
     ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
     Integrity "integrity" Refused "An installed file is not the one that was installed.";
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
-    VersionRollback "version_rollback" Refused "The version is older than the installed one.";
+    VersionRollback "version_rollback" Refused "The version is older than one that was seen before.";
+    VersionReused "version_reused" Refused "The version was seen before, with another content.";
+    VersionPinned "version_pinned" Refused "The plugin is pinned to another version.";
     ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
     DirectoryRefused "directory_refused" Refused "A directory that no plugin may have, or that cannot be given to it.";
     PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";

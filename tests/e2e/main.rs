@@ -74,5 +74,7 @@ mod tamper;
 mod time;
 /// Who may sign what.
 mod trust;
+/// Versions never go back or change in silence.
+mod versions;
 /// Workflows run, with variables, pre-checks and the events around each command.
 mod workflow;

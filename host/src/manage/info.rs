@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use migraine_plugin_api::{CommandSpec, Executable, Handler, HookSpec, Manifest, Permission, Timeout};
+use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -69,6 +70,15 @@ pub struct PluginInfo {
     pub digest: Option<Digest>,
     /// When it was installed.
     pub installed_at: Option<String>,
+    /// The file that it was installed from; what came from elsewhere has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed_from: Option<PathBuf>,
+    /// The one version that may take its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Version>,
+    /// The version before, which is kept to go back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Version>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
     /// Why it cannot run or be installed.
@@ -212,6 +222,9 @@ impl PluginInfo {
             signature: Signature::from(&entry.trust),
             digest: Some(entry.digest),
             installed_at: Some(entry.installed_at.clone()),
+            installed_from: entry.installed_from.clone(),
+            pinned: entry.pinned.clone(),
+            previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             files: Vec::new(),
@@ -241,6 +254,9 @@ impl PluginInfo {
             signature: Signature::NotTrusted,
             digest: None,
             installed_at: None,
+            installed_from: None,
+            pinned: None,
+            previous: None,
             path: Some(path),
             problem: Some(problem),
             files: Vec::new(),

@@ -9,6 +9,7 @@ mod directories;
 mod enable;
 mod error;
 mod first_use;
+mod forget;
 mod health;
 mod info;
 mod install;
@@ -24,6 +25,7 @@ mod source;
 mod uninstall;
 mod usage;
 mod verify;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use first_use::KeyQuestion;
+pub use forget::{ForgetReport, forget};
 pub use health::{HealthCheck, health};
 pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
@@ -49,3 +52,4 @@ pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify};
+pub use versions::Allowed;

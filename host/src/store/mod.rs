@@ -4,6 +4,7 @@
 
 mod dir;
 mod error;
+mod history;
 mod home;
 mod plugin_data;
 mod state;
@@ -14,6 +15,7 @@ mod writer;
 mod tests;
 
 pub use error::StoreError;
+pub use history::History;
 pub use home::{Home, Installed, home_path};
 pub use plugin_data::PluginData;
 pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};

@@ -3,6 +3,7 @@
 //! Two lines: a header `{"format":1,"generation":N,"checksum":"HEX"}`, then the body. The checksum is the SHA-256 digest
 //! of the generation in decimal, a line feed and the body.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::history::History;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::policy::Item;
 
@@ -30,6 +32,8 @@ pub struct State {
     pub purges: BTreeSet<PluginName>,
     /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
     pub projects: BTreeMap<PathBuf, Digest>,
+    /// What was seen of each plugin, of those that are gone as well.
+    pub history: BTreeMap<PluginName, History>,
 }
 
 /// One installed plugin.
@@ -88,6 +92,12 @@ pub struct Entry {
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// The one version that may be installed in its place; absent, every newer one may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<semver::Version>,
+    /// The version before, as it stood; its tree is kept. It has none before itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<Self>>,
 }
 
 /// Why a plugin could be installed.
@@ -206,6 +216,11 @@ impl Entry {
         })
     }
 
+    /// Its tree, and that of the version before.
+    fn trees(&self) -> impl Iterator<Item = Digest> {
+        std::iter::once(self.digest).chain(self.previous.as_ref().map(|previous| previous.digest))
+    }
+
     /// The manifest's configuration with the user's overrides.
     #[must_use]
     pub fn config(&self) -> BTreeMap<String, Value> {
@@ -226,23 +241,30 @@ struct Header {
     checksum: Digest,
 }
 
+/// Borrowed while it is written, owned once it was read.
 #[derive(Serialize, Deserialize)]
-struct Body<P, E, R, J> {
-    plugins: P,
-    exceptions: E,
+struct Body<'a> {
+    plugins: Cow<'a, BTreeMap<PluginName, Entry>>,
+    exceptions: Cow<'a, BTreeSet<Digest>>,
     #[serde(default)]
-    purges: R,
+    purges: Cow<'a, BTreeSet<PluginName>>,
     #[serde(default)]
-    projects: J,
+    projects: Cow<'a, BTreeMap<PathBuf, Digest>>,
+    #[serde(default)]
+    history: Cow<'a, BTreeMap<PluginName, History>>,
 }
-
-type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PathBuf, Digest>>;
 
 impl State {
     /// The content of the state file.
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { generation: _, plugins, exceptions, purges, projects } = self;
-        let body = Body { plugins, exceptions, purges, projects };
+        let Self { generation: _, plugins, exceptions, purges, projects, history } = self;
+        let body = Body {
+            plugins: Cow::Borrowed(plugins),
+            exceptions: Cow::Borrowed(exceptions),
+            purges: Cow::Borrowed(purges),
+            projects: Cow::Borrowed(projects),
+            history: Cow::Borrowed(history),
+        };
         let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
         let mut text = serde_json::to_vec(&header)?;
@@ -265,15 +287,27 @@ impl State {
         if checksum(header.generation, body) != header.checksum {
             return Err("its checksum does not match its content".to_owned());
         }
-        let body: ReadBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let Body { plugins, exceptions, purges, projects } = body;
-        Ok(Self { generation: header.generation, plugins, exceptions, purges, projects })
+        let body: Body<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        Ok(Self {
+            generation: header.generation,
+            plugins: body.plugins.into_owned(),
+            exceptions: body.exceptions.into_owned(),
+            purges: body.purges.into_owned(),
+            projects: body.projects.into_owned(),
+            history: body.history.into_owned(),
+        })
     }
 
-    /// Whether a tree belongs to an installed plugin.
+    /// Whether a tree belongs to an installed plugin, or to the version before.
     #[must_use]
     pub fn refers_to(&self, digest: &Digest) -> bool {
-        self.plugins.values().any(|entry| entry.digest == *digest)
+        self.plugins.values().flat_map(Entry::trees).any(|tree| tree == *digest)
+    }
+
+    /// Every tree that is kept: of each installed plugin, and of the version before it.
+    #[must_use]
+    pub fn trees(&self) -> BTreeSet<Digest> {
+        self.plugins.values().flat_map(Entry::trees).collect()
     }
 }
 

@@ -139,9 +139,10 @@ impl<'a> Writer<'a> {
     }
 
     fn remove_unreferenced(&self) -> Result<(), StoreError> {
+        let kept = self.state.trees();
         for name in self.store.names()? {
             let digest = name.to_str().and_then(|name| name.parse::<Digest>().ok());
-            if digest.is_some_and(|digest| self.state.refers_to(&digest)) {
+            if digest.is_some_and(|digest| kept.contains(&digest)) {
                 continue;
             }
             // Out of the store first, in one step: half a tree must never stand under a digest.

@@ -7,7 +7,7 @@ use super::audit::words;
 use super::show::trust_line;
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{InstallReport, InstallRequest, ManageError, install};
+use crate::manage::{Allowed, InstallReport, InstallRequest, ManageError, install};
 use crate::store::{Home, Status, Trust};
 
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
@@ -17,6 +17,7 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         source: args.path,
         allow_unsigned: args.allow_unsigned,
         trust_key: args.trust_key,
+        allowed: Allowed { downgrade: args.allow_downgrade, reuse: args.allow_reuse },
         now: now(),
     };
     let report = args.consent.with(&home, |consenting| install(&home, &request, consenting))?;

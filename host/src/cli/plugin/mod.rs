@@ -77,6 +77,14 @@ enum PluginVerb {
         #[arg(long)]
         purge: bool,
     },
+    /// Forget which versions of a plugin were installed before, so that older ones are not refused any more
+    Forget {
+        /// The plugin
+        name: String,
+        /// Say that this is what is meant
+        #[arg(long, required = true)]
+        history: bool,
+    },
     /// Check all installed plugins and look for new ones in the plugins folder
     Refresh,
     /// Check a file, or an installed plugin, without acting on it
@@ -112,6 +120,12 @@ struct InstallArgs {
     /// If its key is not known, trust the one of this fingerprint, for this plugin alone, without being asked
     #[arg(long, value_name = "ed25519:HEX")]
     trust_key: Option<Fingerprint>,
+    /// Go back to exactly this version, although a newer one was installed before
+    #[arg(long, value_name = "X.Y.Z")]
+    allow_downgrade: Option<semver::Version>,
+    /// Take exactly this version, although it was installed before with another content
+    #[arg(long, value_name = "X.Y.Z")]
+    allow_reuse: Option<semver::Version>,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -232,6 +246,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
         PluginVerb::Disable { name } => change::disable(&name, session),
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
+        PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Verify { target } => show::verify(&target, session),
         PluginVerb::Audit { target } => audit::run(&target, session),

@@ -65,6 +65,15 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if let Some(installed_at) = &plugin.installed_at {
         line("installed", installed_at);
     }
+    if let Some(path) = &plugin.installed_from {
+        line("from", &safe_line(&path.to_string_lossy()));
+    }
+    if let Some(pinned) = &plugin.pinned {
+        line("pinned", &format!("to {pinned}"));
+    }
+    if let Some(previous) = &plugin.previous {
+        line("previous", &format!("{previous}: migraine plugin rollback {}", plugin.name));
+    }
     for file in &plugin.files {
         line("holds", &safe_line(file));
     }
