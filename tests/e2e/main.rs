@@ -18,6 +18,8 @@ mod calling;
 mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
+/// Plugins that need each other come and go together, and only those that are meant.
+mod dependencies;
 /// A plugin sees the directories that it was granted, and no others.
 mod directories;
 /// The machine is examined, and what is missing is named.

@@ -13,8 +13,8 @@ const FOLDERS: [&str; 2] = ["sandbox", "e2e"];
 /// takes apart, and what they attack beyond it has no layers.
 const SCRIPTS: [u16; 12] = [173, 174, 176, 177, 179, 180, 182, 183, 184, 185, 188, 189];
 
-/// Cases of the store and of versions, which have no layers either.
-const STORE: [u16; 3] = [157, 158, 171];
+/// Cases of the store, of versions and of what plugins need, which have no layers either.
+const STORE: [u16; 4] = [157, 158, 170, 171];
 
 fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

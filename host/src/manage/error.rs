@@ -3,11 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::companions::Companion;
 use super::keys::KeyError;
+use super::resolve::ResolveError;
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::policy::{Ask, PolicyError, Refusal};
+use crate::runtime::Requirement;
 use crate::store::{Status, StoreError};
 use crate::text::safe_line;
 use crate::trust::TrustError;
@@ -170,6 +173,41 @@ pub enum ManageError {
         /// The name.
         name: PluginName,
     },
+    /// The versions of plugins that need each other cannot be settled.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Other plugins would be installed as well, and nobody agreed to that.
+    #[error("{name} needs other plugins, which would be installed along with it:{}", companion_lines(companions))]
+    Companions {
+        /// The plugin.
+        name: PluginName,
+        /// What it needs.
+        companions: Vec<Companion>,
+        /// The command line that agrees.
+        command: String,
+    },
+    /// Something that the plugin needs is missing, or not enabled.
+    #[error("{name} needs `{}`: {}", safe_line(&requirement.needs), requirement.found)]
+    Needs {
+        /// The plugin.
+        name: PluginName,
+        /// What is missing.
+        requirement: Box<Requirement>,
+    },
+    /// Other plugins need the plugin.
+    #[error("{name} is needed by {}", names_line(by))]
+    InUse {
+        /// The plugin.
+        name: PluginName,
+        /// Those that need it.
+        by: Vec<PluginName>,
+    },
+    /// The plugins of a directory were never trusted.
+    #[error("the plugins of {} are not trusted", safe_line(&path.to_string_lossy()))]
+    ProjectUnknown {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another process changed the plugin while this one was deciding.
     #[error("{name} was changed by another process at the same time")]
     Changed {
@@ -216,6 +254,14 @@ pub enum ManageError {
         /// Why, for `error` and `quarantined`.
         reason: Option<String>,
     },
+}
+
+fn companion_lines(companions: &[Companion]) -> String {
+    companions.iter().map(|companion| format!("\n  {}", companion.words())).collect()
+}
+
+fn names_line(names: &[PluginName]) -> String {
+    names.iter().map(PluginName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn paths_line(paths: &[PathBuf]) -> String {
@@ -265,6 +311,11 @@ impl Coded for ManageError {
             Self::Reused { .. } => Code::VersionReused,
             Self::Pinned { .. } => Code::VersionPinned,
             Self::NoHistory { .. } => Code::PluginNotFound,
+            Self::Resolve(error) => error.code(),
+            Self::Companions { .. } => Code::ConsentRequired,
+            Self::Needs { .. } => Code::DependencyMissing,
+            Self::InUse { .. } => Code::DependencyInUse,
+            Self::ProjectUnknown { .. } => Code::FileNotFound,
             Self::Changed { .. } => Code::StateBusy,
             Self::NoKey { .. } => Code::KeyNotFound,
             Self::Value { .. } => Code::ValueInvalid,
@@ -324,6 +375,13 @@ impl Coded for ManageError {
             ),
             Self::Pinned { name, .. } => format!("to let it change again, run `migraine plugin pin {name} --off`"),
             Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
+            Self::Resolve(error) => return error.help(),
+            Self::Companions { command, .. } => format!("if you agree to all of it, run: {command}"),
+            Self::Needs { name, .. } => {
+                format!("install and enable that first; `migraine plugin info {name}` shows all that it needs")
+            }
+            Self::InUse { .. } => "do the same with those first, or add --force: they will not run then".to_owned(),
+            Self::ProjectUnknown { .. } => "name the directory that holds the folder `plugins`".to_owned(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),
             Self::NoKey { known, .. } => format!("it has {}", known.join(", ")),

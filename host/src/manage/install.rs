@@ -1,27 +1,30 @@
 //! `install`: open, judge, look inside, ask, and only then write; one commit at the end.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::consent::{Asking, Consenting, Settled};
-use super::first_use::{self, Judged, Pinned};
+use super::ManageError;
+use super::companions::{Companion, Companions, Sources, companions, folder_of};
+use super::consent::{CompanionsQuestion, Consenting};
 use super::info::MissingItem;
-use super::source::{locate, open_file, unpacked};
-use super::versions::{self, Allowed};
-use super::{ManageError, audit, source};
+use super::prepare::{Given, Prepared, commit, prepare};
+use super::search::{folders, locate};
+use super::supply::Supply;
+use super::versions::Allowed;
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::package::Package;
-use crate::package::scan::{Finding, Scan};
-use crate::policy::{Ask, Policy, granted_words};
-use crate::store::{Entry, Home, State, Status, Trust};
-use crate::trust::TrustedKey;
+use crate::package::Opened;
+use crate::package::scan::Finding;
+use crate::policy::{Ask, granted_words};
+use crate::runtime::{Around, Requirement, needed_plugins};
+use crate::store::{Home, State, Status, Trust};
+use crate::trust::Keyring;
 
 /// What is to be installed.
 #[derive(Debug, Clone)]
 pub struct InstallRequest {
-    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), or the name of a plugin in the plugins folder.
+    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), or the name of a plugin in one of the folders
+    /// that are looked through.
     pub source: PathBuf,
     /// Make an exception for exactly this file if it is not signed.
     pub allow_unsigned: bool,
@@ -48,6 +51,9 @@ pub struct InstallReport {
     pub digest: Digest,
     /// Why it could be installed.
     pub trust: Trust,
+    /// What was installed along with it, since it needs it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub along: Vec<Companion>,
     /// What it may do now, in plain words.
     pub granted: Vec<String>,
     /// What still needs consent; it is not enabled while there is something.
@@ -92,26 +98,69 @@ fn attempt(
     request: &InstallRequest,
     consenting: &mut Consenting<'_>,
 ) -> Result<InstallReport, ManageError> {
-    let path = locate(home, &request.source)?;
     let state = home.read()?;
-    let opened = open_file(&path)?;
-    let policy = home.policy()?;
-    let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;
-    let package = unpacked(opened, &path)?;
-    let name = package.index.name.clone();
-    let before = state.plugins.get(&name);
-    versions::check(&state, &package.index, package.digest, &trust, &request.allowed)?;
-    let (overrides, dropped_config) = kept_overrides(&package, before);
-    let scan = audit::of_package(&package);
-    let settled = judge_consent(&package, &scan, &trust, before, &overrides, (&policy, consenting))?;
-    if before.is_some_and(|before| before.enabled) && !settled.consent.is_complete() {
-        let command = format!("migraine plugin install {}{}", shown(&path), consenting.flags());
-        return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
+    let supply = Supply::File(locate(home, &state, &request.source, Some(consenting.directories.working()))?);
+    install_supply(home, &state, (&supply, &[]), request, consenting)
+}
+
+/// Installs what a supply holds; `others` may come along with it.
+pub(super) fn install_supply(
+    home: &Home,
+    state: &State,
+    (supply, others): (&Supply, &[Supply]),
+    request: &InstallRequest,
+    consenting: &mut Consenting<'_>,
+) -> Result<InstallReport, ManageError> {
+    let opened = supply.open()?;
+    let (name, version) = (opened.index.name.clone(), opened.index.version.clone());
+    let along = along(home, state, (&opened, supply, others), consenting)?;
+    let given = Given { home, state, policy: &home.policy()?, command: &shown(supply.path()) };
+    let listed: Vec<Companion> = along.iter().map(|(companion, _)| companion.clone()).collect();
+    if !listed.is_empty() && !consenting.yes {
+        let question = CompanionsQuestion { name: &name, version: &version, companions: &listed };
+        if !consenting.prompt.along(&question) {
+            let command = format!("migraine plugin install {}{} --yes", given.command, consenting.flags());
+            return Err(ManageError::Companions { name, companions: listed, command });
+        }
     }
-    let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
-    entry.installed_from = path.canonicalize().ok();
-    commit(home, &package, &state, entry.clone(), pin)?;
-    Ok(InstallReport { warnings, findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
+    let mut prepared = Vec::with_capacity(along.len() + 1);
+    for (companion, supply) in &along {
+        // What the command line allows and grants is meant for the plugin that it names.
+        let (source, allowed) = (companion.path.clone(), Allowed::default());
+        let request = InstallRequest { source, allow_unsigned: false, allowed, ..request.clone() };
+        let Consenting { yes, directories, .. } = *consenting;
+        let mut consenting = Consenting { yes, grants: &[], directories, prompt: &mut *consenting.prompt };
+        let given = Given { command: &shown(supply.path()), ..given };
+        prepared.push(prepare(given, supply.open()?, supply, &request, &mut consenting, true)?);
+    }
+    let mut main = prepare(given, opened, supply, request, consenting, false)?;
+    main.warnings.extend(in_the_way(home, state, &main, &prepared)?);
+    let all: Vec<&Prepared> = prepared.iter().chain([&main]).collect();
+    commit(home, state, &all)?;
+    Ok(report(main, state, listed))
+}
+
+/// A sentence for each plugin that it needs and that does not run, since somebody switched it off.
+fn in_the_way(home: &Home, state: &State, main: &Prepared, along: &[Prepared]) -> Result<Vec<String>, ManageError> {
+    let mut others = state.plugins.clone();
+    others.extend(along.iter().map(|one| (one.package.index.name.clone(), one.entry.clone())));
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let plugins = needed_plugins(&main.entry, Around { others: &others, keys: &keys }).into_iter();
+    Ok(plugins.filter(Requirement::is_in_the_way).map(|one| format!("it cannot run yet: {}", one.found)).collect())
+}
+
+/// What must come along with a plugin.
+fn along(
+    home: &Home,
+    state: &State,
+    (opened, supply, others): (&Opened, &Supply, &[Supply]),
+    consenting: &Consenting<'_>,
+) -> Result<Companions, ManageError> {
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let beside = supply.file().and_then(folder_of);
+    let known = folders(home, state, Some(consenting.directories.working())).paths;
+    let folders: Vec<PathBuf> = beside.into_iter().chain(known).collect();
+    companions(opened, &Sources { state, keys: &keys, folders: &folders, supplies: others })
 }
 
 fn shown(path: &Path) -> String {
@@ -120,144 +169,21 @@ fn shown(path: &Path) -> String {
     if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-type Config = BTreeMap<String, serde_json::Value>;
-
-/// The user's settings that the new version still has, with values of the same kind; and the keys of the others.
-fn kept_overrides(package: &Package, before: Option<&Entry>) -> (Config, Vec<String>) {
-    let mut kept = before.map(|before| before.overrides.clone()).unwrap_or_default();
-    let fits = |key: &String, value: &serde_json::Value| {
-        package.manifest.config.get(key).is_some_and(|default| super::config::same_kind(default, value))
-    };
-    let dropped = kept.iter().filter(|(key, value)| !fits(key, value)).map(|(key, _)| key.clone()).collect();
-    kept.retain(|key, value| fits(key, value));
-    (kept, dropped)
-}
-
-fn judge_consent(
-    package: &Package,
-    scan: &Scan,
-    trust: &Trust,
-    before: Option<&Entry>,
-    overrides: &Config,
-    (policy, consenting): (&Policy, &mut Consenting<'_>),
-) -> Result<Settled, ManageError> {
-    let manifest = &package.manifest;
-    let mut config = manifest.config.clone();
-    config.extend(overrides.clone());
-    let asking = Asking {
-        name: &package.index.name,
-        version: &package.index.version,
-        trust,
-        description: &manifest.description,
-        scan: package.index.holds_scripts().then_some(scan),
-        permissions: &manifest.permissions,
-        hooks: &manifest.hooks,
-        commands: &manifest.commands,
-        config,
-        is_to_run: true,
-    };
-    consenting.settle(&asking, before, policy)
-}
-
-fn new_entry(
-    package: &Package,
-    trust: Trust,
-    before: Option<&Entry>,
-    overrides: Config,
-    settled: &Settled,
-    now: &str,
-) -> Entry {
-    let manifest = &package.manifest;
-    // Whoever switched it off does not want it back because of a new version.
-    let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
-    let enabled = settled.consent.is_complete() && !switched_off;
-    let same = before.filter(|before| before.digest == package.digest);
-    Entry {
-        version: package.index.version.clone(),
-        digest: package.digest,
-        trust,
-        enabled,
-        was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
-        description: manifest.description.clone(),
-        asked: manifest.permissions.clone(),
-        grants: settled.consent.granted.clone(),
-        consents: settled.consent.accepted.clone(),
-        directories: settled.directories.clone(),
-        hooks: manifest.hooks.clone(),
-        commands: manifest.commands.clone(),
-        dependencies: manifest.dependencies.clone(),
-        defaults: manifest.config.clone(),
-        overrides,
-        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
-        installed_from: None,
-        link: None,
-        problem: None,
-        pinned: before.and_then(|before| before.pinned.clone()),
-        previous: before.and_then(|before| previous(before, &package.index.version)),
-    }
-}
-
-/// What is kept of the version that is replaced. The same version, made again, takes the place of no other.
-fn previous(before: &Entry, version: &semver::Version) -> Option<Box<Entry>> {
-    if before.version == *version {
-        return before.previous.clone();
-    }
-    Some(Box::new(Entry { previous: None, ..before.clone() }))
-}
-
-fn commit(
-    home: &Home,
-    package: &Package,
-    judged: &State,
-    entry: Entry,
-    pin: Option<TrustedKey>,
-) -> Result<(), ManageError> {
-    let name = &package.index.name;
-    let mut writer = home.writer()?;
-    // A person may have taken minutes to answer: what was judged must still be so.
-    let known = |state: &State| (state.plugins.get(name).cloned(), state.history.get(name).cloned());
-    let before = known(judged);
-    if known(writer.state()) != before {
-        return Err(ManageError::Changed { name: name.clone() });
-    }
-    writer.add_tree(package)?;
-    let state = writer.state_mut();
-    if entry.trust == Trust::Unsigned {
-        state.exceptions.insert(package.digest);
-    }
-    versions::record(state, &package.index, package.digest, &entry.trust);
-    state.plugins.insert(name.clone(), entry);
-    for entry in before.0.iter().flat_map(|before| std::iter::once(before).chain(before.previous.as_deref())) {
-        source::forget_exception(state, &entry.digest);
-    }
-    // Before the commit: what is installed must be able to run.
-    let pinned = pin.map(|pin| Pinned::new(home, &pin)).transpose()?;
-    writer.commit()?;
-    if let Some(pinned) = pinned {
-        pinned.keep();
-    }
-    Ok(())
-}
-
-fn report(
-    package: &Package,
-    entry: &Entry,
-    before: Option<&Entry>,
-    settled: Settled,
-    dropped_config: Vec<String>,
-) -> InstallReport {
+fn report(main: Prepared, state: &State, along: Vec<Companion>) -> InstallReport {
+    let Prepared { package, entry, settled, dropped_config, warnings, scan, pin: _ } = main;
     InstallReport {
-        name: package.index.name.clone(),
         version: entry.version.clone(),
-        replaced: before.map(|before| before.version.clone()),
+        replaced: state.plugins.get(&package.index.name).map(|before| before.version.clone()),
+        name: package.index.name,
         status: entry.status(),
         digest: entry.digest,
-        trust: entry.trust.clone(),
+        trust: entry.trust,
+        along,
         granted: granted_words(&settled.asks, &settled.consent),
         missing: settled.consent.missing.iter().map(MissingItem::of).collect(),
         dropped_config,
-        findings: Vec::new(),
-        warnings: Vec::new(),
+        findings: scan.findings,
+        warnings,
         asks: settled.consent.missing,
     }
 }

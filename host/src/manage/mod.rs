@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod companions;
 mod config;
 mod consent;
 mod directories;
@@ -17,11 +18,15 @@ mod keys;
 mod list;
 mod manifest_file;
 mod package;
+mod prepare;
+mod project;
 mod resolve;
 mod revoke;
 mod rules;
 mod script_files;
+mod search;
 mod source;
+mod supply;
 mod uninstall;
 mod usage;
 mod verify;
@@ -31,8 +36,9 @@ mod versions;
 mod tests;
 
 pub use audit::{AuditReport, audit};
+pub use companions::Companion;
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
-pub use consent::{Consenting, NoPrompt, Prompt, Question};
+pub use consent::{CompanionsQuestion, Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
@@ -47,6 +53,8 @@ pub use keys::{
 };
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use package::{PackageReport, PackageRequest, package};
+pub use project::{ProjectReport, trust_project, untrust_project};
+pub use resolve::ResolveError;
 pub use revoke::{RevokeReport, revoke};
 pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};

@@ -5,13 +5,15 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::resolve::ResolveError;
 use super::{ManageError, manifest_file, script_files};
-use crate::ids::{Digest, PluginName};
+use crate::ids::Digest;
 use crate::package::{
     FileEntry, INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
 };
 use crate::policy::{Policy, scope_findings};
-use crate::store::{Home, State, Trust};
+use crate::store::{State, Trust};
+use crate::text::safe_line;
 use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
 /// Opens a package, a library with the signature beside it, or scripts by their manifest or its directory. Nothing but
@@ -120,6 +122,9 @@ pub(super) fn to_trust(trusted: Trusted) -> Trust {
     }
 }
 
+/// The most files of a folder that are looked at.
+const FOUND_MAX: usize = 4096;
+
 /// A file in a plugins folder.
 pub(super) struct Found {
     pub(super) path: PathBuf,
@@ -131,7 +136,12 @@ pub(super) struct Found {
 pub(super) fn scan(folder: &Path) -> Result<Vec<Found>, ManageError> {
     let is_plugin = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "so" || extension == "mgp");
     let mut paths = Vec::new();
-    for path in entries(folder)? {
+    let entries_of_folder = entries(folder)?;
+    if entries_of_folder.len() > FOUND_MAX {
+        let what = format!("{} holds {} files", safe_line(&folder.to_string_lossy()), entries_of_folder.len());
+        return Err(ResolveError::Limit { what, limit: format!("{FOUND_MAX} are looked at") }.into());
+    }
+    for path in entries_of_folder {
         if !path.is_dir() {
             if is_plugin(&path) || may_be_script(&path) {
                 paths.push(path);
@@ -165,15 +175,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ManageError> {
     let mut paths = paths.collect::<io::Result<Vec<_>>>().map_err(failed)?;
     paths.sort();
     Ok(paths)
-}
-
-/// The file that a word on the command line means: a path, or else the name of something in the plugins folder.
-pub(super) fn locate(home: &Home, word: &Path) -> Result<PathBuf, ManageError> {
-    let name = word.to_str().and_then(|word| word.parse::<PluginName>().ok());
-    let Some(name) = name.filter(|_| !word.exists()) else { return Ok(word.to_owned()) };
-    let found = scan(&home.plugins_path())?;
-    let same = |found: &Found| found.opened.as_ref().is_ok_and(|opened| opened.index.name == name);
-    Ok(found.into_iter().find(same).map_or_else(|| word.to_owned(), |found| found.path))
 }
 
 /// An exception ends with the plugin it was made for.

@@ -29,7 +29,7 @@ pub mod wall;
 pub use error::CallError;
 pub use host::Host;
 pub use learn::{Learned, Learner};
-pub use needs::{Around, Requirement, RequirementState, requirements, signer};
+pub use needs::{Around, Requirement, RequirementState, needed_plugins, requirements, signer};
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use script::{InterpreterError, Python};
 pub use services::Voice;

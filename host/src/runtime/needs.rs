@@ -63,6 +63,13 @@ pub fn requirements(entry: &Entry, around: Around<'_>) -> Vec<Requirement> {
     entry.dependencies.iter().map(|text| requirement(text, entry, around)).collect()
 }
 
+/// The same of other plugins alone; nothing on the machine is looked for.
+#[must_use]
+pub fn needed_plugins(entry: &Entry, around: Around<'_>) -> Vec<Requirement> {
+    let plugins = entry.dependencies.iter().filter(|text| matches!(Dependency::parse(text), Ok(Dependency::Plugin(_))));
+    plugins.map(|text| requirement(text, entry, around)).collect()
+}
+
 fn requirement(text: &str, entry: &Entry, around: Around<'_>) -> Requirement {
     let (found, blocks) = match Dependency::parse(text) {
         Ok(Dependency::Plugin(need)) => (plugin(&need, entry, around), true),

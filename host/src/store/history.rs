@@ -98,6 +98,7 @@ mod tests {
             entry: entry.to_owned(),
             target: TARGET.to_owned(),
             permissions: Vec::new(),
+            dependencies: Vec::new(),
             files: files.iter().map(|(path, content)| FileEntry::of(path, 0o644, content.as_bytes())).collect(),
         }
     }

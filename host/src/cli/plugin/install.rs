@@ -58,6 +58,9 @@ fn text(report: &InstallReport, out: &Out) -> String {
     let replaced = replaced.map(|before| format!(" (was {before})")).unwrap_or_default();
     text.push_str(&format!("  version    {version}{replaced}\n  signature  {}\n", trust_line(&report.trust)));
     text.push_str(&format!("  status     {}\n", report.status));
+    for companion in &report.along {
+        text.push_str(&format!("  along      {}\n", companion.words()));
+    }
     for words in &report.granted {
         text.push_str(&format!("  may        {words}\n"));
     }

@@ -17,13 +17,14 @@ const LEAST: [usize; 3] = [20, 10, 12];
 pub(super) fn run(args: &ListArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let folders = if args.all { vec![PathBuf::from("plugins")] } else { Vec::new() };
-    let report = manage::list(&home, &ListRequest { status: args.status, built_in: args.all, folders })?;
+    let working = std::env::current_dir().ok();
+    let report = manage::list(&home, &ListRequest { status: args.status, built_in: args.all, working, folders })?;
     warn(&report.warnings, session);
     session.out.report(&report, |report| table(report, &session.out))
 }
 
 pub(super) fn refresh(session: &Session) -> Result<(), Failure> {
-    let report = manage::refresh(&session.home()?)?;
+    let report = manage::refresh(&session.home()?, std::env::current_dir().ok().as_deref())?;
     warn(&report.warnings, session);
     session.out.report(&report, |report| refreshed(report, &session.out))
 }

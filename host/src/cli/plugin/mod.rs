@@ -9,6 +9,7 @@ mod install;
 mod learn;
 mod list;
 mod package;
+mod project;
 mod show;
 
 #[cfg(test)]
@@ -59,6 +60,9 @@ enum PluginVerb {
     Disable {
         /// The plugin
         name: String,
+        /// Even if enabled plugins need it; they cannot run then
+        #[arg(long)]
+        force: bool,
     },
     /// Take back what was granted; a plugin that needs it is not enabled any more
     Revoke {
@@ -76,6 +80,9 @@ enum PluginVerb {
         /// Remove its data as well
         #[arg(long)]
         purge: bool,
+        /// Even if other plugins need it; they cannot run then
+        #[arg(long)]
+        force: bool,
     },
     /// Forget which versions of a plugin were installed before, so that older ones are not refused any more
     Forget {
@@ -85,8 +92,20 @@ enum PluginVerb {
         #[arg(long, required = true)]
         history: bool,
     },
-    /// Check all installed plugins and look for new ones in the plugins folder
+    /// Check all installed plugins and look for new ones in the folders that are looked through
     Refresh,
+    /// Look for plugins in the folder `plugins` of a project as well, as long as its content is what it is now
+    TrustProject {
+        /// The project's directory
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Look into the folder of a project no more
+    UntrustProject {
+        /// The project's directory
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
     /// Check a file, or an installed plugin, without acting on it
     Verify {
         /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
@@ -244,10 +263,12 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Info { target } => show::info(&target, session),
         PluginVerb::Enable { name, consent } => change::enable(&name, &consent, session),
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
-        PluginVerb::Disable { name } => change::disable(&name, session),
-        PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
+        PluginVerb::Disable { name, force } => change::disable(&name, force, session),
+        PluginVerb::Uninstall { name, purge, force } => change::uninstall(&name, purge, force, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
+        PluginVerb::TrustProject { dir } => project::trust(&dir, session),
+        PluginVerb::UntrustProject { dir } => project::untrust(&dir, session),
         PluginVerb::Verify { target } => show::verify(&target, session),
         PluginVerb::Audit { target } => audit::run(&target, session),
         PluginVerb::Package(args) => package::run(&args, session),

@@ -11,6 +11,7 @@ use pubgrub::{DefaultStringReporter, DerivationTree, External, PubGrubError, Ran
 use semver::Version;
 
 use crate::code::{Code, Coded};
+use crate::controls::{Check, makes};
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::dependency::Need;
 use crate::text::{safe_line, safe_whole};
@@ -119,7 +120,8 @@ impl Candidate {
     /// Whether it is what a need with this key means.
     pub(super) fn is_of(&self, key: Option<Fingerprint>) -> bool {
         let Some(key) = key else { return true };
-        self.place == Place::Linked || self.signer == Some(key) || self.stands_for.contains(&key)
+        let is_meant = self.place == Place::Linked || self.signer == Some(key) || self.stands_for.contains(&key);
+        is_meant || !makes(Check::Maker)
     }
 
     /// Whether it fits a need of another candidate.
