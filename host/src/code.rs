@@ -85,6 +85,7 @@ codes! {
     DependencyMissing "dependency_missing" NotFound "Something that the plugin needs is not on this machine, or not enabled.";
     PluginNotFound "plugin_not_found" NotFound "No plugin of that name is installed.";
     CommandNotFound "command_not_found" Error "The plugin has no such command.";
+    VersionMissing "version_missing" NotFound "No such version of the plugin is kept.";
     FileNotFound "file_not_found" NotFound "A file that was named does not exist.";
     WorkflowNotFound "workflow_not_found" NotFound "No workflow of that name was found.";
     KeyNotFound "key_not_found" NotFound "No such configuration key or signing key.";

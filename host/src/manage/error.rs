@@ -167,6 +167,24 @@ pub enum ManageError {
         /// The version that was to be installed.
         offered: semver::Version,
     },
+    /// A plugin would be pinned to a version that is gone.
+    #[error("{name} cannot be pinned to {version}: {installed} is installed, which is newer")]
+    PinBack {
+        /// The plugin.
+        name: PluginName,
+        /// The installed version.
+        installed: semver::Version,
+        /// The version to be pinned.
+        version: semver::Version,
+    },
+    /// There is no version to go back to.
+    #[error("no version of {name} from before {version} is kept")]
+    NoPrevious {
+        /// The plugin.
+        name: PluginName,
+        /// The installed version.
+        version: semver::Version,
+    },
     /// Nothing is known of a plugin.
     #[error("nothing was recorded of a plugin `{name}`")]
     NoHistory {
@@ -310,6 +328,8 @@ impl Coded for ManageError {
             Self::Rollback { .. } => Code::VersionRollback,
             Self::Reused { .. } => Code::VersionReused,
             Self::Pinned { .. } => Code::VersionPinned,
+            Self::PinBack { .. } => Code::ValueInvalid,
+            Self::NoPrevious { .. } => Code::VersionMissing,
             Self::NoHistory { .. } => Code::PluginNotFound,
             Self::Resolve(error) => error.code(),
             Self::Companions { .. } => Code::ConsentRequired,
@@ -374,6 +394,14 @@ impl Coded for ManageError {
                  version or add `--allow-reuse {version}`"
             ),
             Self::Pinned { name, .. } => format!("to let it change again, run `migraine plugin pin {name} --off`"),
+            Self::PinBack { name, version, .. } => format!(
+                "go back first, with `migraine plugin rollback {name}` or `migraine plugin install FILE \
+                 --allow-downgrade {version}`"
+            ),
+            Self::NoPrevious { .. } => {
+                "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
+                    .to_owned()
+            }
             Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Resolve(error) => return error.help(),
             Self::Companions { command, .. } => format!("if you agree to all of it, run: {command}"),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod candidates;
 mod companions;
 mod config;
 mod consent;
@@ -18,16 +19,19 @@ mod keys;
 mod list;
 mod manifest_file;
 mod package;
+mod pin;
 mod prepare;
 mod project;
 mod resolve;
 mod revoke;
+mod rollback;
 mod rules;
 mod script_files;
 mod search;
 mod source;
 mod supply;
 mod uninstall;
+mod upgrade;
 mod usage;
 mod verify;
 mod versions;
@@ -53,11 +57,14 @@ pub use keys::{
 };
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use package::{PackageReport, PackageRequest, package};
+pub use pin::{PinReport, pin, unpin};
 pub use project::{ProjectReport, trust_project, untrust_project};
 pub use resolve::ResolveError;
 pub use revoke::{RevokeReport, revoke};
+pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};
+pub use upgrade::{Outdated, OutdatedReport, Upgrade, UpgradeOutcome, UpgradeReport, outdated, upgrade};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify};
 pub use versions::Allowed;

@@ -50,7 +50,7 @@ pub(super) fn prepare(
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
-    let (overrides, dropped_config) = kept_overrides(&package, before);
+    let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
     let scan = audit::of_package(&package);
     let settled = judge_consent(&package, &scan, &trust, before, &overrides, (policy, consenting))?;
     if (comes_along || before.is_some_and(|before| before.enabled)) && !settled.consent.is_complete() {
@@ -64,11 +64,11 @@ pub(super) fn prepare(
 
 type Config = BTreeMap<String, serde_json::Value>;
 
-/// The user's settings that the new version still has, with values of the same kind; and the keys of the others.
-fn kept_overrides(package: &Package, before: Option<&Entry>) -> (Config, Vec<String>) {
+/// The user's settings that another version has as well, with values of the same kind; and the keys of the others.
+pub(super) fn kept_overrides(defaults: &Config, before: Option<&Entry>) -> (Config, Vec<String>) {
     let mut kept = before.map(|before| before.overrides.clone()).unwrap_or_default();
     let fits = |key: &String, value: &serde_json::Value| {
-        package.manifest.config.get(key).is_some_and(|default| super::config::same_kind(default, value))
+        defaults.get(key).is_some_and(|default| super::config::same_kind(default, value))
     };
     let dropped = kept.iter().filter(|(key, value)| !fits(key, value)).map(|(key, _)| key.clone()).collect();
     kept.retain(|key, value| fits(key, value));

@@ -83,7 +83,7 @@ impl Bench {
         let user = self.folder.path().join("user");
         let working = user.join("project");
         fs::create_dir_all(&working).unwrap();
-        Directories::new(&self.home, Some(&user), &working)
+        Directories::new(&self.home, &[user], &working)
     }
 
     fn status(&self) -> Status {

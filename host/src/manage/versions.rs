@@ -34,10 +34,7 @@ pub(super) fn check(
     if before.is_some_and(|before| before.digest == digest) {
         return Ok(());
     }
-    if let Some(pinned) = before.and_then(|before| before.pinned.as_ref()).filter(|pinned| *pinned != offered) {
-        let (name, pinned, offered) = (name.clone(), pinned.clone(), offered.clone());
-        return Err(ManageError::Pinned { name, pinned, offered });
-    }
+    before.map_or(Ok(()), |before| check_pin(name, before, offered))?;
     let newest = newest_seen(state, name).filter(|newest| *newest > offered && makes(Check::Rollback));
     if let Some(newest) = newest.filter(|_| allowed.downgrade.as_ref() != Some(offered)) {
         let installed = before.is_some_and(|before| before.version == *newest);
@@ -51,6 +48,20 @@ pub(super) fn check(
         return Err(ManageError::Reused { name: name.clone(), version: offered.clone() });
     }
     Ok(())
+}
+
+/// Whether a version may take the place of an installed plugin that may be pinned.
+///
+/// # Errors
+/// It is pinned to another one.
+pub(super) fn check_pin(name: &PluginName, before: &Entry, offered: &Version) -> Result<(), ManageError> {
+    match before.pinned.as_ref().filter(|pinned| *pinned != offered) {
+        Some(pinned) => {
+            let (name, pinned, offered) = (name.clone(), pinned.clone(), offered.clone());
+            Err(ManageError::Pinned { name, pinned, offered })
+        }
+        None => Ok(()),
+    }
 }
 
 /// The newest version of a plugin that was ever installed.

@@ -9,6 +9,7 @@ mod home;
 mod plugin_data;
 mod state;
 mod tree;
+mod user;
 mod writer;
 
 #[cfg(test)]
@@ -20,4 +21,5 @@ pub use home::{Home, Installed, home_path};
 pub use plugin_data::PluginData;
 pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
 pub use tree::InstalledTree;
+pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};

@@ -30,10 +30,10 @@ pub struct State {
     pub exceptions: BTreeSet<Digest>,
     /// Plugins whose data is to be removed; an interrupted removal goes on with the next change.
     pub purges: BTreeSet<PluginName>,
-    /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
-    pub projects: BTreeMap<PathBuf, Digest>,
     /// What was seen of each plugin, of those that are gone as well.
     pub history: BTreeMap<PluginName, History>,
+    /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
+    pub projects: BTreeMap<PathBuf, Digest>,
 }
 
 /// One installed plugin.
@@ -249,21 +249,21 @@ struct Body<'a> {
     #[serde(default)]
     purges: Cow<'a, BTreeSet<PluginName>>,
     #[serde(default)]
-    projects: Cow<'a, BTreeMap<PathBuf, Digest>>,
-    #[serde(default)]
     history: Cow<'a, BTreeMap<PluginName, History>>,
+    #[serde(default)]
+    projects: Cow<'a, BTreeMap<PathBuf, Digest>>,
 }
 
 impl State {
     /// The content of the state file.
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { generation: _, plugins, exceptions, purges, projects, history } = self;
+        let Self { generation: _, plugins, exceptions, purges, history, projects } = self;
         let body = Body {
             plugins: Cow::Borrowed(plugins),
             exceptions: Cow::Borrowed(exceptions),
             purges: Cow::Borrowed(purges),
-            projects: Cow::Borrowed(projects),
             history: Cow::Borrowed(history),
+            projects: Cow::Borrowed(projects),
         };
         let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
@@ -288,13 +288,14 @@ impl State {
             return Err("its checksum does not match its content".to_owned());
         }
         let body: Body<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let Body { plugins, exceptions, purges, history, projects } = body;
         Ok(Self {
             generation: header.generation,
-            plugins: body.plugins.into_owned(),
-            exceptions: body.exceptions.into_owned(),
-            purges: body.purges.into_owned(),
-            projects: body.projects.into_owned(),
-            history: body.history.into_owned(),
+            plugins: plugins.into_owned(),
+            exceptions: exceptions.into_owned(),
+            purges: purges.into_owned(),
+            history: history.into_owned(),
+            projects: projects.into_owned(),
         })
     }
 

@@ -11,6 +11,7 @@ mod list;
 mod package;
 mod project;
 mod show;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -84,6 +85,19 @@ enum PluginVerb {
         #[arg(long)]
         force: bool,
     },
+    /// Install newer versions, from where the plugins came from and from the plugins folder
+    Upgrade(UpgradeArgs),
+    /// Show of which plugins there are newer versions
+    Outdated,
+    /// Go back to the version before, which is kept; nothing is fetched
+    Rollback {
+        /// The plugin
+        name: String,
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+    /// Keep a plugin at its version, or let it go to no other than one
+    Pin(PinArgs),
     /// Forget which versions of a plugin were installed before, so that older ones are not refused any more
     Forget {
         /// The plugin
@@ -147,6 +161,29 @@ struct InstallArgs {
     allow_reuse: Option<semver::Version>,
     #[command(flatten)]
     consent: ConsentArgs,
+}
+
+#[derive(Debug, Args)]
+struct UpgradeArgs {
+    /// The plugin
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    name: Option<String>,
+    /// Upgrade every plugin; one that is refused does not keep the others from it
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+#[derive(Debug, Args)]
+struct PinArgs {
+    /// The plugin
+    name: String,
+    /// The one version that may be installed [default: the installed one]
+    version: Option<semver::Version>,
+    /// Let any newer version take its place again
+    #[arg(long, conflicts_with = "version")]
+    off: bool,
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +302,10 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
         PluginVerb::Disable { name, force } => change::disable(&name, force, session),
         PluginVerb::Uninstall { name, purge, force } => change::uninstall(&name, purge, force, session),
+        PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
+        PluginVerb::Outdated => versions::outdated(session),
+        PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
+        PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::TrustProject { dir } => project::trust(&dir, session),

@@ -69,7 +69,7 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
     let allowed = Allowed::default();
     let request =
         InstallRequest { source: path, allow_unsigned: true, trust_key: None, allowed, now: CREATED.to_owned() };
-    let directories = &Directories::new(&home, None, folder.path());
+    let directories = &Directories::new(&home, &[], folder.path());
     let mut consenting = Consenting { yes: false, grants: &[], directories, prompt: &mut NoPrompt };
     install(&home, &request, &mut consenting).unwrap();
     let report = crate::manage::list(&home, &ListRequest::default()).unwrap();

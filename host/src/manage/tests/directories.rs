@@ -112,7 +112,7 @@ fn directories_of_a_manifest_are_those_that_were_consented_to() {
     let expected = [read(&notes), format!("filesystem=write:{logs}")];
     assert_eq!(bench.grants(), expected);
     // Somewhere else it is still the same directory.
-    let elsewhere = Directories::new(&bench.home, Some(&bench.user()), bench.folder.path());
+    let elsewhere = Directories::new(&bench.home, &[bench.user()], bench.folder.path());
     let mut consenting = Consenting { yes: false, grants: &[], directories: &elsewhere, prompt: &mut NoPrompt };
     assert!(!enable(&bench.home, &demo(), &mut consenting).unwrap().changed);
     assert_eq!(bench.grants(), expected);
