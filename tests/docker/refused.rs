@@ -24,7 +24,11 @@ fn a_daemon_that_is_away_is_said() {
         home.run([&set[..], &["--yes", "--grant", "filesystem+network"]].concat()).ends(0);
         // Looked for before the plugin is even started.
         let done = home.run(LIST);
-        done.ends(2).says(&["error[dependency_missing]", "it needs `docker-socket`", &format!("there is no socket {socket}")]);
+        done.ends(2).says(&[
+            "error[dependency_missing]",
+            "it needs `docker-socket`",
+            &format!("there is no socket {socket}"),
+        ]);
         done.says(&["Docker daemon running"]);
         // What a daemon left behind when it ended.
         drop(UnixListener::bind(socket).unwrap());

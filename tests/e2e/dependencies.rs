@@ -63,7 +63,10 @@ fn what_is_needed_comes_along_once_somebody_agrees() {
         for part in ["base 1.5.0, signed by ed25519:", "lines 1.3.0", "net 0.1.0", "from/net-0.1.0.so"] {
             assert!(message.contains(part), "`{part}` is missing: {message}");
         }
-        assert!(error["help"].as_str().unwrap().ends_with("migraine plugin install from/app-1.0.0.so --yes"), "{error}");
+        assert!(
+            error["help"].as_str().unwrap().ends_with("migraine plugin install from/app-1.0.0.so --yes"),
+            "{error}"
+        );
         assert_eq!(home.snapshot(), before);
         let report = home.json(&["plugin", "install", app, "--yes"]);
         let along: Vec<_> = report["along"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
@@ -119,7 +122,11 @@ fn what_others_need_is_not_taken_away_in_passing() {
         let home = Home::of(user);
         fill(&home, "from", &[("app 1.0.0", &["plugin:lines ^1"]), ("lines 1.0.0", &[])]);
         home.ok(&["plugin", "install", "from/app-1.0.0.so", "--yes"]);
-        for verb in [&["plugin", "disable", "lines"][..], &["plugin", "uninstall", "lines"], &["plugin", "uninstall", "lines", "--purge"]] {
+        for verb in [
+            &["plugin", "disable", "lines"][..],
+            &["plugin", "uninstall", "lines"],
+            &["plugin", "uninstall", "lines", "--purge"],
+        ] {
             let error = home.refused(verb, "dependency_in_use");
             assert_eq!(error["message"], "lines is needed by app");
         }
@@ -160,7 +167,10 @@ fn sources(home: &mut Home) {
     let app = ["plugin", "install", "a/app-1.0.0.so", "--yes"];
     let error = home.refused(&app, "dependency_source");
     let meant = key().public().fingerprint().to_string();
-    assert!(error["message"].as_str().unwrap().contains(&format!("lines signed by {meant}; lines 1.9.0 is signed by")), "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains(&format!("lines signed by {meant}; lines 1.9.0 is signed by")),
+        "{error}"
+    );
     home.leave_out("Maker");
     assert!(home.json(&app)["along"][0]["version"] == "1.9.0");
     for name in ["app", "lines"] {
@@ -242,7 +252,10 @@ fn all_or_nothing_is_installed() {
     let path = put(&home, "from", &lines, "1.0.0");
     let app = ["plugin", "install", "from/app-1.0.0.so", "--yes"];
     let error = home.refused(&app, "consent_required");
-    assert!(error["help"].as_str().unwrap().contains("migraine plugin install from/lines-1.0.0.so --yes --grant exec"), "{error}");
+    assert!(
+        error["help"].as_str().unwrap().contains("migraine plugin install from/lines-1.0.0.so --yes --grant exec"),
+        "{error}"
+    );
     home.refused(&[&app[..], &["--grant", "exec"]].concat(), "consent_required");
     assert!(!home.path().join("state").exists());
     home.ok(&["plugin", "install", typed(&path), "--grant", "exec"]);

@@ -150,7 +150,8 @@ fn found(from: &Sources<'_>) -> Result<Vec<(Supply, Opened)>, ManageError> {
     let given = from.supplies.iter().filter_map(|supply| Some((supply.clone(), supply.open().ok()?)));
     let mut found: Vec<(Supply, Opened)> = given.collect();
     for folder in from.folders {
-        let opened = scan(folder)?.into_iter().filter_map(|Found { path, opened }| Some((Supply::File(path), opened.ok()?)));
+        let opened =
+            scan(folder)?.into_iter().filter_map(|Found { path, opened }| Some((Supply::File(path), opened.ok()?)));
         found.extend(opened);
     }
     Ok(found)
@@ -159,7 +160,9 @@ fn found(from: &Sources<'_>) -> Result<Vec<(Supply, Opened)>, ManageError> {
 /// The plugins that need this one, by name; of those that run alone, or of all.
 pub(super) fn needed_by(state: &State, name: &PluginName, enabled_alone: bool) -> Vec<PluginName> {
     let needing = state.plugins.iter().filter(|(other, entry)| {
-        *other != name && (entry.enabled || !enabled_alone) && needs(&entry.dependencies).iter().any(|need| need.name == *name)
+        *other != name
+            && (entry.enabled || !enabled_alone)
+            && needs(&entry.dependencies).iter().any(|need| need.name == *name)
     });
     needing.map(|(other, _)| other.clone()).collect()
 }

@@ -117,7 +117,13 @@ mod tests {
         assert!(!path.exists(), "nothing is made");
         let home = Home::open(&path).unwrap();
         let all = |state, keys, policy| {
-            [("home directory", None), ("state", state), ("keyring", keys), ("policy files", policy), ("needs of plugins", None)]
+            [
+                ("home directory", None),
+                ("state", state),
+                ("keyring", keys),
+                ("policy files", policy),
+                ("needs of plugins", None),
+            ]
         };
         assert_eq!(codes(&path), all(None, None, None));
         fs::write(path.join("state"), "no state").unwrap();

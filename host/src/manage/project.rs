@@ -123,7 +123,10 @@ impl Walk {
                 self.file(&path, &below, metadata.permissions().mode())?;
             } else {
                 // Where it leads can change without anything changing here.
-                let why = format!("{} is no regular file, so that its content cannot be pinned", safe_line(&below.to_string_lossy()));
+                let why = format!(
+                    "{} is no regular file, so that its content cannot be pinned",
+                    safe_line(&below.to_string_lossy())
+                );
                 return Err(failed(unusable(&why)));
             }
         }

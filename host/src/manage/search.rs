@@ -8,10 +8,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::ManageError;
 use super::list::Warning;
 use super::project;
 use super::source::{Found, judged, scan};
-use super::ManageError;
 use crate::ids::PluginName;
 use crate::store::{Home, State};
 use crate::trust::Keyring;
@@ -50,12 +50,7 @@ fn system(path: &Path) -> Option<Result<PathBuf, Warning>> {
 
 /// The file that a word on the command line means: a path, or else the name of something in one of the folders. The first
 /// folder that has it decides, with the newest version in it that could be installed.
-pub(super) fn locate(
-    home: &Home,
-    state: &State,
-    word: &Path,
-    working: Option<&Path>,
-) -> Result<PathBuf, ManageError> {
+pub(super) fn locate(home: &Home, state: &State, word: &Path, working: Option<&Path>) -> Result<PathBuf, ManageError> {
     let name = word.to_str().and_then(|word| word.parse::<PluginName>().ok());
     let Some(name) = name.filter(|_| !word.exists()) else { return Ok(word.to_owned()) };
     let (keys, policy) = (Keyring::load_from(&home.keys_path())?, home.policy()?);

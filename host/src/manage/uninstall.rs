@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::companions::needed_by;
 use super::source::forget_exception;
 use super::{ManageError, versions};
-use super::companions::needed_by;
 use crate::ids::PluginName;
 use crate::store::{Home, PluginData};
 

@@ -155,7 +155,9 @@ fn scoped_socket(name: &str, entry: &Entry) -> (Result<String, String>, bool) {
     let named = sockets.iter().find(|path| path.to_string_lossy().contains(name));
     match named.or(sockets.first().filter(|_| sockets.len() == 1)) {
         Some(path) => socket(path, entry),
-        None => (Err(format!("no socket of that name is granted to it: `network=unix:...{}...`", safe_line(name))), false),
+        None => {
+            (Err(format!("no socket of that name is granted to it: `network=unix:...{}...`", safe_line(name))), false)
+        }
     }
 }
 
@@ -186,9 +188,7 @@ mod tests {
         let scope = format!("network=unix:{}", path.display());
         let needs = json!(["sh", "no-such-program", "other-missing", "docker-socket", "Docker running"]);
         let by = entry(json!({"dependencies": needs, "grants": ["exec=no-such-program", scope]}));
-        let with_socket = |state| {
-            [(Met, false), (Missing, true), (Missing, false), state, (Unknown, false)]
-        };
+        let with_socket = |state| [(Met, false), (Missing, true), (Missing, false), state, (Unknown, false)];
         assert_eq!(looked_at(&by, &[]), with_socket((Missing, true)));
         std::fs::write(&path, "").unwrap();
         assert_eq!(looked_at(&by, &[]), with_socket((Missing, true)));

@@ -21,7 +21,8 @@ pub(in crate::manage) fn load_order(
         needed.into_iter().for_each(|other| needed_by.entry(other).or_default().push(name));
     }
     let mut depths: BTreeMap<&PluginName, usize> = BTreeMap::new();
-    let mut ready: BTreeSet<&PluginName> = waits.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    let mut ready: BTreeSet<&PluginName> =
+        waits.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
     let mut ordered = Vec::with_capacity(needs.len());
     while let Some(name) = ready.pop_first() {
         let depth = depths.get(name).copied().unwrap_or(0);

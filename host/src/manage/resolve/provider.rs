@@ -79,7 +79,8 @@ impl<'a> Provider<'a> {
         let range = range::of(&need.range);
         let found = self.universe.of(&need.name).iter();
         let left_out = found.filter(|found| range.contains(&found.version) && !found.fits(need, by));
-        left_out.fold(range.clone(), |set, found| set.intersection(&Ranges::singleton(found.version.clone()).complement()))
+        left_out
+            .fold(range.clone(), |set, found| set.intersection(&Ranges::singleton(found.version.clone()).complement()))
     }
 }
 

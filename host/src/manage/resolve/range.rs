@@ -89,7 +89,9 @@ mod tests {
             .iter()
             .flat_map(|operator| parts.iter().map(move |part| format!("{operator}{part}")))
             .collect();
-        ranges.extend(["*", "1.*", "1.2.*", ">=1.2, <2", ">1.0.0-0, <=1.2.3", "^18446744073709551615"].map(str::to_owned));
+        ranges.extend(
+            ["*", "1.*", "1.2.*", ">=1.2, <2", ">1.0.0-0, <=1.2.3", "^18446744073709551615"].map(str::to_owned),
+        );
         for text in ranges {
             let range: VersionReq = text.parse().unwrap();
             let set = of(&range);

@@ -152,12 +152,19 @@ fn large_sets_are_refused() {
     assert_eq!(code(&many, "app 1.0.0"), Code::DependencyLimit);
     // Every version of each plugin wants another version of all others than they want of it: a search without end.
     let (names, versions) = (12, 60);
-    let mut knot = vec![("app".to_owned(), found("1.0.0", &(0..names).map(|at| format!("k{at} *")).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>()))];
+    let mut knot = vec![(
+        "app".to_owned(),
+        found(
+            "1.0.0",
+            &(0..names).map(|at| format!("k{at} *")).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>(),
+        ),
+    )];
     for at in 0..names {
         for version in 0..versions {
             let others = (0..names).filter(|other| *other != at);
-            let needs: Vec<String> =
-                others.map(|other| format!("k{other} =1.{}.0", (version * 7 + at * 3 + other * 5 + 1) % versions)).collect();
+            let needs: Vec<String> = others
+                .map(|other| format!("k{other} =1.{}.0", (version * 7 + at * 3 + other * 5 + 1) % versions))
+                .collect();
             let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
             knot.push((format!("k{at}"), found(&format!("1.{version}.0"), &needs)));
         }
