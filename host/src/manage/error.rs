@@ -193,7 +193,7 @@ pub enum ManageError {
     },
     /// The versions of plugins that need each other cannot be settled.
     #[error(transparent)]
-    Resolve(#[from] ResolveError),
+    Resolve(Box<ResolveError>),
     /// Other plugins would be installed as well, and nobody agreed to that.
     #[error("{name} needs other plugins, which would be installed along with it:{}", companion_lines(companions))]
     Companions {
@@ -272,6 +272,12 @@ pub enum ManageError {
         /// Why, for `error` and `quarantined`.
         reason: Option<String>,
     },
+}
+
+impl From<ResolveError> for ManageError {
+    fn from(error: ResolveError) -> Self {
+        Self::Resolve(Box::new(error))
+    }
 }
 
 fn companion_lines(companions: &[Companion]) -> String {
