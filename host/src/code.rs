@@ -153,6 +153,7 @@ codes! {
     DependencySource "dependency_source" Refused "A plugin that is needed is signed by another key than the one that is meant.";
     DependencyInUse "dependency_in_use" Refused "Other plugins need this one.";
     LockMismatch "lock_mismatch" Refused "What is installed is not what the lock file of the project says.";
+    LinkTaken "link_taken" Refused "A plugin of that name is installed where it was to be linked, or the other way round.";
     LinkChanged "link_changed" Refused "The files that a plugin is linked to are not the ones that were confirmed.";
     SandboxUnavailable "sandbox_unavailable" Refused "This machine cannot run the sandbox.";
     InterpreterMissing "interpreter_missing" Refused "What runs the plugin's scripts is not on this machine.";

@@ -220,6 +220,70 @@ pub enum ManageError {
         /// Those that need it.
         by: Vec<PluginName>,
     },
+    /// A plugin of that name is there otherwise than it is asked for: linked, or installed.
+    #[error("{name} is there already: what is installed and what is linked do not take each other's place")]
+    LinkTaken {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The plugin is installed and not linked.
+    #[error("{name} is not linked")]
+    NotLinked {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The files that a plugin is linked to are other ones by now.
+    #[error("{name} is linked to {}, {}", safe_line(&path.to_string_lossy()), changed_how(why.as_deref()))]
+    LinkChanged {
+        /// The plugin.
+        name: PluginName,
+        /// The files.
+        path: PathBuf,
+        /// Why they cannot be read, if they cannot.
+        why: Option<Box<Self>>,
+    },
+    /// Somebody else could have written what is to be linked.
+    #[error("{} cannot be linked: {why}", safe_line(&path.to_string_lossy()))]
+    NotOwn {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: &'static str,
+    },
+    /// A lock file is not there, or not valid.
+    #[error("{}: {}", safe_line(&path.to_string_lossy()), safe_line(why))]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Something differs from the lock.
+    #[error("this is not what the lock says:{}", difference_lines(differences))]
+    LockDiffers {
+        /// What, one sentence each.
+        differences: Vec<String>,
+    },
+    /// What nobody signed cannot be locked or bundled.
+    #[error("{name} cannot be locked: nobody signed it")]
+    NotLockable {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// A bundle holds something else than its lock names.
+    #[error("{} is no bundle of plugins: {}", safe_line(&path.to_string_lossy()), safe_line(why))]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The package of an installed plugin cannot be put together.
+    #[error("the package of {name} cannot be bundled: what is installed are its files for this machine alone")]
+    NoPackage {
+        /// The plugin.
+        name: PluginName,
+    },
     /// The plugins of a directory were never trusted.
     #[error("the plugins of {} are not trusted", safe_line(&path.to_string_lossy()))]
     ProjectUnknown {
@@ -272,6 +336,14 @@ pub enum ManageError {
         /// Why, for `error` and `quarantined`.
         reason: Option<String>,
     },
+}
+
+fn changed_how(why: Option<&ManageError>) -> String {
+    why.map_or_else(|| "whose content is not what was confirmed".to_owned(), |why| format!("which cannot be used: {why}"))
+}
+
+fn difference_lines(differences: &[String]) -> String {
+    differences.iter().map(|one| format!("\n  {}", safe_line(one))).collect()
 }
 
 impl From<ResolveError> for ManageError {
@@ -342,6 +414,14 @@ impl Coded for ManageError {
             Self::Needs { .. } => Code::DependencyMissing,
             Self::InUse { .. } => Code::DependencyInUse,
             Self::ProjectUnknown { .. } => Code::FileNotFound,
+            Self::LinkTaken { .. } => Code::LinkTaken,
+            Self::LinkChanged { .. } => Code::LinkChanged,
+            Self::NotOwn { .. } => Code::InsecurePermissions,
+            Self::NotLinked { .. } | Self::NotLockable { .. } => Code::ValueInvalid,
+            Self::Lock { .. } => Code::LockInvalid,
+            Self::LockDiffers { .. } => Code::LockMismatch,
+            Self::Bundle { .. } => Code::PackageInvalid,
+            Self::NoPackage { .. } => Code::FileNotFound,
             Self::Changed { .. } => Code::StateBusy,
             Self::NoKey { .. } => Code::KeyNotFound,
             Self::Value { .. } => Code::ValueInvalid,
@@ -415,6 +495,26 @@ impl Coded for ManageError {
                 format!("install and enable that first; `migraine plugin info {name}` shows all that it needs")
             }
             Self::InUse { .. } => "do the same with those first, or add --force: they will not run then".to_owned(),
+            Self::LinkTaken { name } => {
+                format!("run `migraine plugin uninstall {name}`, or `migraine plugin unlink {name}`, first; its data is kept")
+            }
+            Self::NotLinked { name } => format!("run `migraine plugin uninstall {name}`"),
+            Self::LinkChanged { path, .. } => {
+                let path = safe_line(&path.to_string_lossy());
+                format!("if you changed it yourself, confirm it: migraine plugin link {path}")
+            }
+            Self::NotOwn { .. } => "link to a file of your own that nobody else can write to".to_owned(),
+            Self::Lock { .. } => "write it anew with `migraine plugin lock`, where the right plugins are installed".to_owned(),
+            Self::LockDiffers { .. } => {
+                "install what is locked with `migraine plugin install --locked`, or lock what is installed with `migraine \
+                 plugin lock`"
+                    .to_owned()
+            }
+            Self::NotLockable { .. } => "install a version of it that its author signed".to_owned(),
+            Self::Bundle { .. } => "make it again with `migraine plugin bundle`".to_owned(),
+            Self::NoPackage { name } => {
+                format!("install {name} from its package file again, and keep that file where it is")
+            }
             Self::ProjectUnknown { .. } => "name the directory that holds the folder `plugins`".to_owned(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),

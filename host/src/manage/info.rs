@@ -81,6 +81,9 @@ pub struct PluginInfo {
     pub previous: Option<Version>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
+    /// The files that it is linked to while it is developed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<PathBuf>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
     /// The files of a plugin of scripts; not in lists.
@@ -226,6 +229,7 @@ impl PluginInfo {
             pinned: entry.pinned.clone(),
             previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
+            link: entry.link.clone(),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             files: Vec::new(),
         }
@@ -258,6 +262,7 @@ impl PluginInfo {
             pinned: None,
             previous: None,
             path: Some(path),
+            link: None,
             problem: Some(problem),
             files: Vec::new(),
         }

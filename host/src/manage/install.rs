@@ -1,5 +1,6 @@
 //! `install`: open, judge, look inside, ask, and only then write; one commit at the end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::package::Opened;
 use crate::package::scan::Finding;
 use crate::policy::{Ask, granted_words};
 use crate::runtime::{Around, Requirement, needed_plugins};
-use crate::store::{Home, State, Status, Trust};
+use crate::store::{Entry, Home, State, Status, Trust};
 use crate::trust::Keyring;
 
 /// What is to be installed.
@@ -34,6 +35,14 @@ pub struct InstallRequest {
     pub allowed: Allowed,
     /// The time: RFC 3339, UTC.
     pub now: String,
+}
+
+impl InstallRequest {
+    /// A request for what a path means, with nothing allowed beyond it.
+    #[must_use]
+    pub fn of(source: PathBuf, now: &str) -> Self {
+        Self { source, allow_unsigned: false, trust_key: None, allowed: Allowed::default(), now: now.to_owned() }
+    }
 }
 
 /// What was installed.
@@ -99,71 +108,126 @@ fn attempt(
     consenting: &mut Consenting<'_>,
 ) -> Result<InstallReport, ManageError> {
     let state = home.read()?;
-    let supply = Supply::File(locate(home, &state, &request.source, Some(consenting.directories.working()))?);
-    install_supply(home, &state, (&supply, &[]), request, consenting)
+    let path = locate(home, &state, &request.source, Some(consenting.directories.working()))?;
+    let key = |_: &PluginName| request.trust_key;
+    let mut reports = install_all(home, &state, (&[Supply::File(path)], None), request, consenting, &key)?;
+    reports.pop().ok_or_else(|| ManageError::NoManifest { path: request.source.clone() })
 }
 
-/// Installs what a supply holds; `others` may come along with it.
-pub(super) fn install_supply(
+/// A plugin that is to be installed.
+struct Step {
+    supply: Supply,
+    opened: Opened,
+    /// Why it comes along; none for what was asked for.
+    companion: Option<Companion>,
+}
+
+/// Installs what supplies hold, in this order and all by one commit. What they need comes along, from `others` alone where
+/// there are any; `key` is the key that the caller trusts for a name.
+pub(super) fn install_all(
     home: &Home,
     state: &State,
-    (supply, others): (&Supply, &[Supply]),
+    (mains, others): (&[Supply], Option<&[Supply]>),
     request: &InstallRequest,
     consenting: &mut Consenting<'_>,
-) -> Result<InstallReport, ManageError> {
-    let opened = supply.open()?;
-    let (name, version) = (opened.index.name.clone(), opened.index.version.clone());
-    let along = along(home, state, (&opened, supply, others), consenting)?;
-    let given = Given { home, state, policy: &home.policy()?, command: &shown(supply.path()) };
-    let listed: Vec<Companion> = along.iter().map(|(companion, _)| companion.clone()).collect();
-    if !listed.is_empty() && !consenting.yes {
-        let question = CompanionsQuestion { name: &name, version: &version, companions: &listed };
-        if !consenting.prompt.along(&question) {
-            let command = format!("migraine plugin install {}{} --yes", given.command, consenting.flags());
-            return Err(ManageError::Companions { name, companions: listed, command });
-        }
-    }
-    let mut prepared = Vec::with_capacity(along.len() + 1);
-    for (companion, supply) in &along {
+    key: &dyn Fn(&PluginName) -> Option<Fingerprint>,
+) -> Result<Vec<InstallReport>, ManageError> {
+    let steps = steps(home, state, (mains, others), consenting)?;
+    let along: Vec<Companion> = steps.iter().filter_map(|step| step.companion.clone()).collect();
+    agree(&steps, &along, consenting)?;
+    let policy = home.policy()?;
+    let mut prepared = Vec::with_capacity(steps.len());
+    for Step { supply, opened, companion } in steps {
+        let command = format!("install {}", shown(supply.path()));
+        let given = Given { home, state, policy: &policy, command: &command };
+        let name = opened.index.name.clone();
+        let request = InstallRequest { source: supply.path().to_owned(), trust_key: key(&name), ..request.clone() };
+        let Some(companion) = companion else {
+            prepared.push((true, prepare(given, opened, &supply, &request, consenting, false)?));
+            continue;
+        };
         // What the command line allows and grants is meant for the plugin that it names.
-        let (source, allowed) = (companion.path.clone(), Allowed::default());
-        let request = InstallRequest { source, allow_unsigned: false, allowed, ..request.clone() };
+        let request = InstallRequest { source: companion.path, allow_unsigned: false, allowed: Allowed::default(), ..request };
         let Consenting { yes, directories, .. } = *consenting;
         let mut consenting = Consenting { yes, grants: &[], directories, prompt: &mut *consenting.prompt };
-        let given = Given { command: &shown(supply.path()), ..given };
-        prepared.push(prepare(given, supply.open()?, supply, &request, &mut consenting, true)?);
+        prepared.push((false, prepare(given, opened, &supply, &request, &mut consenting, true)?));
     }
-    let mut main = prepare(given, opened, supply, request, consenting, false)?;
-    main.warnings.extend(in_the_way(home, state, &main, &prepared)?);
-    let all: Vec<&Prepared> = prepared.iter().chain([&main]).collect();
-    commit(home, state, &all)?;
-    Ok(report(main, state, listed))
+    let others = after(state, prepared.iter().map(|(_, one)| one));
+    let keys = Keyring::load_from(&home.keys_path())?;
+    for (_, one) in &mut prepared {
+        one.warnings.extend(in_the_way(one, Around { others: &others, keys: &keys }));
+    }
+    commit(home, state, &prepared.iter().map(|(_, one)| one).collect::<Vec<_>>())?;
+    let mains = prepared.into_iter().filter(|(is_main, _)| *is_main);
+    let mut along = Some(along);
+    Ok(mains.map(|(_, main)| report(main, state, along.take().unwrap_or_default())).collect())
+}
+
+/// What is to be installed, what is needed before who needs it.
+fn steps(
+    home: &Home,
+    state: &State,
+    (mains, others): (&[Supply], Option<&[Supply]>),
+    consenting: &Consenting<'_>,
+) -> Result<Vec<Step>, ManageError> {
+    let opened = mains.iter().map(Supply::open).collect::<Result<Vec<_>, _>>()?;
+    let asked: BTreeSet<PluginName> = opened.iter().map(|opened| opened.index.name.clone()).collect();
+    let (mut steps, mut seen): (Vec<Step>, BTreeSet<PluginName>) = (Vec::new(), BTreeSet::new());
+    for (supply, opened) in mains.iter().zip(opened) {
+        for (companion, supply) in along(home, state, (&opened, supply, others), consenting)? {
+            if !asked.contains(&companion.name) && seen.insert(companion.name.clone()) {
+                let opened = supply.open()?;
+                steps.push(Step { supply, opened, companion: Some(companion) });
+            }
+        }
+        steps.push(Step { supply: supply.clone(), opened, companion: None });
+    }
+    Ok(steps)
+}
+
+/// Asks whether what is needed may come along.
+fn agree(steps: &[Step], along: &[Companion], consenting: &mut Consenting<'_>) -> Result<(), ManageError> {
+    let Some(main) = steps.iter().find(|step| step.companion.is_none()) else { return Ok(()) };
+    let (name, version) = (&main.opened.index.name, &main.opened.index.version);
+    if along.is_empty() || consenting.yes {
+        return Ok(());
+    }
+    if consenting.prompt.along(&CompanionsQuestion { name, version, companions: along }) {
+        return Ok(());
+    }
+    let command = format!("migraine plugin install {}{} --yes", shown(main.supply.path()), consenting.flags());
+    Err(ManageError::Companions { name: name.clone(), companions: along.to_vec(), command })
+}
+
+/// The plugins as they are after the commit.
+fn after<'a>(state: &State, prepared: impl Iterator<Item = &'a Prepared>) -> BTreeMap<PluginName, Entry> {
+    let mut plugins = state.plugins.clone();
+    plugins.extend(prepared.map(|one| (one.package.index.name.clone(), one.entry.clone())));
+    plugins
 }
 
 /// A sentence for each plugin that it needs and that does not run, since somebody switched it off.
-fn in_the_way(home: &Home, state: &State, main: &Prepared, along: &[Prepared]) -> Result<Vec<String>, ManageError> {
-    let mut others = state.plugins.clone();
-    others.extend(along.iter().map(|one| (one.package.index.name.clone(), one.entry.clone())));
-    let keys = Keyring::load_from(&home.keys_path())?;
-    let plugins = needed_plugins(&main.entry, Around { others: &others, keys: &keys }).into_iter();
-    Ok(plugins.filter(Requirement::is_in_the_way).map(|one| format!("it cannot run yet: {}", one.found)).collect())
+fn in_the_way(one: &Prepared, around: Around<'_>) -> Vec<String> {
+    let plugins = needed_plugins(&one.entry, around).into_iter().filter(Requirement::is_in_the_way);
+    plugins.map(|needed| format!("{} cannot run yet: {}", one.package.index.name, needed.found)).collect()
 }
 
 /// What must come along with a plugin.
 fn along(
     home: &Home,
     state: &State,
-    (opened, supply, others): (&Opened, &Supply, &[Supply]),
+    (opened, supply, others): (&Opened, &Supply, Option<&[Supply]>),
     consenting: &Consenting<'_>,
 ) -> Result<Companions, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
     let beside = supply.file().and_then(folder_of);
-    let known = folders(home, state, Some(consenting.directories.working())).paths;
-    let folders: Vec<PathBuf> = beside.into_iter().chain(known).collect();
-    companions(opened, &Sources { state, keys: &keys, folders: &folders, supplies: others })
+    let known = || folders(home, state, Some(consenting.directories.working())).paths;
+    let folders: Vec<PathBuf> = if others.is_some() { Vec::new() } else { beside.into_iter().chain(known()).collect() };
+    companions(opened, &Sources { state, keys: &keys, folders: &folders, supplies: others.unwrap_or_default() })
 }
 
-fn shown(path: &Path) -> String {
+/// A path as it is typed.
+pub(super) fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./+,@%".contains(c));
     if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }

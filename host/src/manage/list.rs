@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::info::{PluginInfo, look_inside};
+use super::link::check_link;
 use super::search::{Folders, folders};
 use super::source::{Found, scan};
 use super::verify::judge_tree;
@@ -189,6 +190,10 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
     for (name, entry) in &state.plugins {
         let checked = home.load(&entry.digest).map_err(ManageError::from);
         let problem = checked.and_then(|tree| judge_tree(home, &state, &tree)).err();
+        // What runs is what was confirmed, so that this is no problem of the plugin's.
+        if let Err(changed) = check_link(name, entry) {
+            warnings.push(Warning { name: name.to_string(), message: changed.to_string() });
+        }
         let after = with_finding(entry, problem.as_ref());
         if let Some(problem) = problem {
             warnings.push(Warning { name: name.to_string(), message: problem.to_string() });

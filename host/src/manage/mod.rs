@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bundle;
 mod candidates;
 mod companions;
 mod config;
@@ -16,7 +17,10 @@ mod health;
 mod info;
 mod install;
 mod keys;
+mod link;
 mod list;
+mod lock;
+mod locked;
 mod manifest_file;
 mod package;
 mod pin;
@@ -40,6 +44,7 @@ mod versions;
 mod tests;
 
 pub use audit::{AuditReport, audit};
+pub use bundle::{Bundle, BundleReport, bundle};
 pub use companions::Companion;
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{CompanionsQuestion, Consenting, NoPrompt, Prompt, Question};
@@ -55,7 +60,10 @@ pub use keys::{
     KEY_DAYS, KeyDetails, KeyError, KeyReport, KeyRevokeReport, KeyWord, ListInfo, RevokedInfo, RotationReport,
     TrustRequest, Until, key_list, key_revoke, key_show, key_trust, key_untrust, list_import, rotation_import,
 };
+pub use link::{LinkReport, check_link, link, unlink};
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use lock::{Differences, LOCK_FILE, Lock, LockReport, Locked, TypedDigest, check_lock, lock, relock};
+pub use locked::{LockedFrom, LockedRequest, install_locked, locked_folders};
 pub use package::{PackageReport, PackageRequest, package};
 pub use pin::{PinReport, pin, unpin};
 pub use project::{ProjectReport, trust_project, untrust_project};

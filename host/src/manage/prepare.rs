@@ -20,7 +20,7 @@ pub(super) struct Given<'a> {
     pub(super) home: &'a Home,
     pub(super) state: &'a State,
     pub(super) policy: &'a Policy,
-    /// What was to be installed, as it is typed.
+    /// What is typed after `migraine plugin`, without the flags.
     pub(super) command: &'a str,
 }
 
@@ -44,22 +44,40 @@ pub(super) fn prepare(
     consenting: &mut Consenting<'_>,
     comes_along: bool,
 ) -> Result<Prepared, ManageError> {
-    let Given { home, state, policy, command } = given;
+    let Given { home, state, policy, .. } = given;
     let Judged { trust, pin, warnings } = first_use::judged(home, state, &opened, request, (policy, consenting))?;
     let package = unpacked(opened, supply.path())?;
-    let name = package.index.name.clone();
-    let before = state.plugins.get(&name);
+    let name = &package.index.name;
+    if state.plugins.get(name).is_some_and(|before| before.link.is_some()) {
+        return Err(ManageError::LinkTaken { name: name.clone() });
+    }
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
+    let mut settled = settle(given, package, trust, &request.now, consenting, comes_along)?;
+    settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
+    Ok(Prepared { pin, warnings, ..settled })
+}
+
+/// Asks for what a judged plugin needs consent to, and makes its entry.
+pub(super) fn settle(
+    given: Given<'_>,
+    package: Package,
+    trust: Trust,
+    now: &str,
+    consenting: &mut Consenting<'_>,
+    comes_along: bool,
+) -> Result<Prepared, ManageError> {
+    let Given { state, policy, command, .. } = given;
+    let before = state.plugins.get(&package.index.name);
     let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
     let scan = audit::of_package(&package);
     let settled = judge_consent(&package, &scan, &trust, before, &overrides, (policy, consenting))?;
     if (comes_along || before.is_some_and(|before| before.enabled)) && !settled.consent.is_complete() {
-        let command = format!("migraine plugin install {command}{}", consenting.flags());
+        let command = format!("migraine plugin {command}{}", consenting.flags());
+        let name = package.index.name.clone();
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
     }
-    let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
-    entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
-    Ok(Prepared { package, entry, pin, settled, dropped_config, warnings, scan })
+    let entry = new_entry(&package, trust, before, overrides, &settled, now);
+    Ok(Prepared { package, entry, pin: None, settled, dropped_config, warnings: Vec::new(), scan })
 }
 
 type Config = BTreeMap<String, serde_json::Value>;

@@ -80,10 +80,10 @@ pub(super) fn trusted(state: &State, working: &Path) -> Option<Result<PathBuf, W
     let folder = project.join(FOLDER);
     let message = match digest(&folder) {
         Ok(digest) if digest == *pinned => return Some(Ok(folder)),
-        Ok(_) => "has changed since it was trusted, and is not looked into; if that is fine, run `migraine plugin \
+        Ok(_) => "its content has changed since it was trusted; if that is fine, run `migraine plugin \
                   trust-project` there"
             .to_owned(),
-        Err(error) => format!("is not looked into: {error}"),
+        Err(error) => error.to_string(),
     };
     Some(Err(Warning { name: folder.display().to_string(), message }))
 }

@@ -44,7 +44,7 @@ fn system(path: &Path) -> Option<Result<PathBuf, Warning>> {
     if metadata.is_dir() && metadata.uid() == 0 && metadata.mode() & 0o022 == 0 {
         return Some(Ok(path.to_owned()));
     }
-    let message = "is not looked into: it must be a directory of root's that nobody else can write to".to_owned();
+    let message = "it must be a directory of root's that nobody else can write to".to_owned();
     Some(Err(Warning { name: path.display().to_string(), message }))
 }
 

@@ -1,23 +1,26 @@
-//! The bytes of a plugin that is to be installed.
+//! The bytes of a plugin that is to be installed: a file of this machine, or a package that came inside of something else.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::ManageError;
 use super::source::open_file;
-use crate::package::Opened;
+use crate::package::{Opened, open};
 
 /// Where the bytes come from.
 #[derive(Debug, Clone)]
 pub(super) enum Supply {
     /// A file, or a directory of scripts.
     File(PathBuf),
+    /// A package inside of a bundle, called by the bundle's path and its own name there.
+    Package(PathBuf, Arc<Vec<u8>>),
 }
 
 impl Supply {
     /// How it is called in messages.
     pub(super) fn path(&self) -> &Path {
         match self {
-            Self::File(path) => path,
+            Self::File(path) | Self::Package(path, _) => path,
         }
     }
 
@@ -25,6 +28,7 @@ impl Supply {
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
+            Self::Package(..) => None,
         }
     }
 
@@ -32,6 +36,9 @@ impl Supply {
     pub(super) fn open(&self) -> Result<Opened, ManageError> {
         match self {
             Self::File(path) => open_file(path),
+            Self::Package(path, bytes) => {
+                open(bytes.to_vec()).map_err(|source| ManageError::Package { path: path.clone(), source })
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const WINDOW_LOG_MAX: u32 = 23;
 /// Fixed, so that the same files give the same bytes.
 const LEVEL: i32 = 19;
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 const INDEX_NAME: &str = "index";
 const SIGNATURE_NAME: &str = "index.sig";
 
@@ -51,7 +51,7 @@ pub(super) fn pack_parts(
     Ok(package)
 }
 
-fn compress(archive: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(super) fn compress(archive: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?;
     encoder.include_checksum(true)?;
     encoder.set_pledged_src_size(u64::try_from(archive.len()).ok())?;
@@ -59,7 +59,7 @@ fn compress(archive: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn append(archive: &mut Vec<u8>, path: &str, mode: u32, content: &[u8]) -> Result<(), PackageError> {
+pub(super) fn append(archive: &mut Vec<u8>, path: &str, mode: u32, content: &[u8]) -> Result<(), PackageError> {
     let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
     archive.extend_from_slice(header(path, mode, size)?.as_bytes());
     archive.extend_from_slice(content);
@@ -139,14 +139,19 @@ pub(super) fn read_files(
 }
 
 /// Reads what it is told to expect: memory is bounded by the caller's sizes, never by the archive's.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     stream: zstd::stream::read::Decoder<'static, &'a [u8]>,
 }
 
 impl<'a> Reader<'a> {
     fn new(package: &'a [u8]) -> Result<Self, PackageError> {
-        if package.len() > PACKAGE_MAX {
-            return Err(limit("the package", "64 MiB"));
+        Self::within(package, PACKAGE_MAX, "the package", "64 MiB")
+    }
+
+    /// As [`Reader::new`], of something with another cap.
+    pub(super) fn within(package: &'a [u8], most: usize, what: &str, cap: &str) -> Result<Self, PackageError> {
+        if package.len() > most {
+            return Err(limit(what, cap));
         }
         // Also refuses skippable frames, which could hide anything in front of the archive.
         if !package.starts_with(&ZSTD_MAGIC) {
@@ -158,7 +163,7 @@ impl<'a> Reader<'a> {
         Ok(Self { stream })
     }
 
-    fn block(&mut self, entry: &str) -> Result<[u8; BLOCK], PackageError> {
+    pub(super) fn block(&mut self, entry: &str) -> Result<[u8; BLOCK], PackageError> {
         let mut block = [0; BLOCK];
         self.fill(&mut block, entry)?;
         Ok(block)
@@ -179,7 +184,7 @@ impl<'a> Reader<'a> {
         self.content(path, size)
     }
 
-    fn expect_header(&self, found: &[u8; BLOCK], path: &str, mode: u32, size: usize) -> Result<(), PackageError> {
+    pub(super) fn expect_header(&self, found: &[u8; BLOCK], path: &str, mode: u32, size: usize) -> Result<(), PackageError> {
         let size = u64::try_from(size).unwrap_or(u64::MAX);
         if header(path, mode, size)?.as_bytes() == found {
             return Ok(());
@@ -187,7 +192,7 @@ impl<'a> Reader<'a> {
         Err(PackageError::Entry { entry: path.to_owned(), reason: "its header is not the one canonical header" })
     }
 
-    fn content(&mut self, path: &str, size: usize) -> Result<Vec<u8>, PackageError> {
+    pub(super) fn content(&mut self, path: &str, size: usize) -> Result<Vec<u8>, PackageError> {
         let mut content = vec![0; size.next_multiple_of(BLOCK)];
         self.fill(&mut content, path)?;
         if content.drain(size..).any(|byte| byte != 0) {
@@ -197,9 +202,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Two blocks of zeros, the end of the frame, the end of the file.
-    fn end(mut self) -> Result<(), PackageError> {
+    fn end(self) -> Result<(), PackageError> {
+        self.end_after(0)
+    }
+
+    /// As [`Reader::end`], where this many of the blocks were read.
+    pub(super) fn end_after(mut self, read: usize) -> Result<(), PackageError> {
         let refuse = |reason| Err(PackageError::Entry { entry: "end".to_owned(), reason });
-        let mut blocks = [0; 2 * BLOCK];
+        let mut blocks = vec![0; (2 - read) * BLOCK];
         self.fill(&mut blocks, "end")?;
         if blocks.iter().any(|byte| *byte != 0) {
             return refuse("the archive goes on after the last file of the index");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
@@ -43,6 +44,8 @@ pub(super) struct Admitted {
     /// Whether it may run in the reduced sandbox where the full one cannot be built.
     pub(super) allows_reduced: bool,
     pub(super) unsigned: bool,
+    /// The files that it is linked to while it is developed.
+    pub(super) link: Option<PathBuf>,
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
@@ -110,5 +113,6 @@ pub(super) fn admit(
         upstream: policy.proxy().cloned(),
         allows_reduced: policy.allows_reduced(),
         unsigned: verdict == Trusted::Unsigned,
+        link: entry.link,
     })
 }

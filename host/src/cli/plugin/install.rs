@@ -2,32 +2,50 @@
 
 use std::path::Path;
 
-use super::InstallArgs;
 use super::audit::words;
 use super::show::trust_line;
+use super::{InstallArgs, lock};
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{Allowed, InstallReport, InstallRequest, ManageError, install};
+use crate::ids::PluginName;
+use crate::manage::{Allowed, InstallReport, InstallRequest, LockReport, ManageError, install, relock};
 use crate::store::{Home, Status, Trust};
+use crate::text::safe_line;
 
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     note_folder(&home, session);
+    if args.locked || args.bundle.is_some() {
+        return lock::install(args, session);
+    }
+    let [source] = args.path.as_slice() else {
+        return Err(Failure::usage("one plugin is installed at a time; what it needs comes along".to_owned()));
+    };
     let request = InstallRequest {
-        source: args.path,
+        source: source.clone(),
         allow_unsigned: args.allow_unsigned,
         trust_key: args.trust_key,
         allowed: Allowed { downgrade: args.allow_downgrade, reuse: args.allow_reuse },
         now: now(),
     };
     let report = args.consent.with(&home, |consenting| install(&home, &request, consenting))?;
-    session.out.report(&report, |report| text(report, &session.out))?;
+    let locked = if args.no_lock { None } else { relock(&home, &lock::project()?, &names_of(&report))? };
+    session.out.report(&report, |report| {
+        let changed = locked.filter(|locked| locked.changed);
+        let line = |locked: LockReport| format!("  lock       {} updated\n", safe_line(&locked.path.to_string_lossy()));
+        text(report, &session.out) + &changed.map(line).unwrap_or_default()
+    })?;
     remarks(&report, session);
     if report.status == Status::Installed {
         let command = format!("migraine plugin enable {}", report.name);
         return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
     }
     Ok(())
+}
+
+/// The plugins that an installation changed.
+fn names_of(report: &InstallReport) -> Vec<PluginName> {
+    report.along.iter().map(|companion| companion.name.clone()).chain([report.name.clone()]).collect()
 }
 
 /// What the user should know besides.

@@ -73,6 +73,7 @@ fn pad(cell: &str, width: usize) -> String {
 fn row(plugin: &PluginInfo, out: &Out) -> [String; 4] {
     let description = match (plugin.status, &plugin.signature, &plugin.problem) {
         (Status::Discovered | Status::Error | Status::Quarantined, _, Some(problem)) => safe_line(problem),
+        _ if plugin.link.is_some() => format!("(linked, unsigned) {}", safe_line(&plugin.description)),
         (_, Signature::Unsigned, _) => format!("(unsigned) {}", safe_line(&plugin.description)),
         _ => safe_line(&plugin.description),
     };

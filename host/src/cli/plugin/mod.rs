@@ -7,9 +7,11 @@ mod change;
 mod config;
 mod install;
 mod learn;
+mod link;
 mod list;
+mod lock;
 mod package;
-mod project;
+mod projects;
 mod show;
 mod versions;
 
@@ -108,6 +110,33 @@ enum PluginVerb {
     },
     /// Check all installed plugins and look for new ones in the folders that are looked through
     Refresh,
+    /// Link a plugin under development to your own files, or confirm what became of them
+    Link {
+        /// A library, or the manifest of scripts or its directory
+        path: PathBuf,
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+    /// Forget a linked plugin; its files and its data stay
+    Unlink {
+        /// The plugin
+        name: String,
+        /// Even if other plugins need it; they cannot run then
+        #[arg(long)]
+        force: bool,
+    },
+    /// Write `migraine.lock`: exactly these plugins belong to the project in this directory
+    Lock {
+        /// The plugins; what they need is locked as well [default: all that are enabled]
+        names: Vec<PathBuf>,
+    },
+    /// Write plugins, their keys and a lock into one file, for a site without a network
+    Bundle {
+        /// The file
+        out: PathBuf,
+        /// The plugins; what they need goes along [default: all that are enabled]
+        names: Vec<PathBuf>,
+    },
     /// Look for plugins in the folder `plugins` of a project as well, as long as its content is what it is now
     TrustProject {
         /// The project's directory
@@ -145,8 +174,26 @@ enum PluginVerb {
 #[derive(Debug, Args)]
 struct InstallArgs {
     /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, or the name of
-    /// a plugin in the plugins folder
-    path: PathBuf,
+    /// a plugin in one of the folders that are looked through; with --bundle or --locked the names of plugins, of which all
+    /// are installed where none is named
+    #[arg(required_unless_present_any = ["bundle", "locked"], value_name = "PATH|NAME")]
+    path: Vec<PathBuf>,
+    /// Install from this bundle, and from nowhere else
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Install exactly what `migraine.lock` of this directory names
+    #[arg(long)]
+    locked: bool,
+    /// With --locked, look for the packages in this folder; may be given several times
+    #[arg(long, value_name = "DIR", requires = "locked")]
+    from: Vec<PathBuf>,
+    /// With --locked, trust the keys that the lock names, each for the plugins that it is named with: only for a lock that
+    /// comes from somebody you trust
+    #[arg(long, requires = "locked")]
+    trust_locked_keys: bool,
+    /// Leave `migraine.lock` of this directory as it is
+    #[arg(long)]
+    no_lock: bool,
     /// Make an exception for exactly these bytes, if they are not signed
     #[arg(long)]
     allow_unsigned: bool,
@@ -282,6 +329,14 @@ impl ConsentArgs {
     }
 }
 
+/// The directory that the user stands in: the project, whose lock counts.
+///
+/// # Errors
+/// It is gone.
+pub(super) fn project() -> Result<PathBuf, Failure> {
+    lock::project()
+}
+
 /// The group as a clap command of the given name, for a program that builds its command line by hand.
 #[must_use]
 pub fn command(name: &'static str) -> clap::Command {
@@ -308,8 +363,12 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
-        PluginVerb::TrustProject { dir } => project::trust(&dir, session),
-        PluginVerb::UntrustProject { dir } => project::untrust(&dir, session),
+        PluginVerb::Link { path, consent } => link::link(&path, &consent, session),
+        PluginVerb::Unlink { name, force } => link::unlink(&name, force, session),
+        PluginVerb::Lock { names } => lock::lock(&names, session),
+        PluginVerb::Bundle { out, names } => lock::bundle(&out, &names, session),
+        PluginVerb::TrustProject { dir } => projects::trust(&dir, session),
+        PluginVerb::UntrustProject { dir } => projects::untrust(&dir, session),
         PluginVerb::Verify { target } => show::verify(&target, session),
         PluginVerb::Audit { target } => audit::run(&target, session),
         PluginVerb::Package(args) => package::run(&args, session),

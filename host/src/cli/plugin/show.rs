@@ -132,6 +132,9 @@ fn receipt(plugin: &PluginInfo, line: &mut impl FnMut(&str, &str)) {
     if let Some(installed_at) = &plugin.installed_at {
         line("installed", installed_at);
     }
+    if let Some(path) = &plugin.link {
+        line("linked to", &safe_line(&path.to_string_lossy()));
+    }
     if let Some(path) = &plugin.installed_from {
         line("from", &safe_line(&path.to_string_lossy()));
     }
