@@ -14,7 +14,7 @@ const FOLDERS: [&str; 2] = ["sandbox", "e2e"];
 const SCRIPTS: [u16; 12] = [173, 174, 176, 177, 179, 180, 182, 183, 184, 185, 188, 189];
 
 /// Cases of the store, of versions and of what plugins need, which have no layers either.
-const STORE: [u16; 5] = [157, 158, 170, 171, 199];
+const STORE: [u16; 9] = [149, 153, 154, 155, 157, 158, 170, 171, 199];
 
 fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -18,7 +18,7 @@ use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
 use crate::runtime::{Around, Requirement, requirements};
-use crate::store::{Entry, Home, State, Status, Trust};
+use crate::store::{Entry, Home, Installed, InstalledTree, State, Status, Trust};
 use crate::trust::Keyring;
 
 /// Everything known of a plugin without running it. Texts of the author are not made safe to show.
@@ -314,29 +314,35 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
-    let mut shown = PluginInfo::installed(name, entry);
-    shown.rules = Some(Rules::of(entry, &home.policy()?));
-    if let Ok(keys) = Keyring::load_from(&home.keys_path()) {
-        shown.requirements = requirements(entry, Around { others: &state.plugins, keys: &keys });
-    }
-    match verified_manifest(home, state, entry) {
-        Err(problem) => return Ok(shown.with_problem(problem.to_string())),
-        Ok((manifest, files)) => {
-            shown.files = files;
-            shown.author = manifest.author;
-            shown.license = manifest.license;
-            shown.install_requires = manifest.install_requires;
+    let policy = home.policy()?;
+    let keys = Keyring::load_from(&home.keys_path()).ok();
+    let described = |entry: &Entry| {
+        let mut shown = PluginInfo::installed(name, entry);
+        shown.rules = Some(Rules::of(entry, &policy));
+        if let Some(keys) = &keys {
+            shown.requirements = requirements(entry, Around { others: &state.plugins, keys });
         }
+        shown
+    };
+    // What is shown is of the tree that was read, also when an upgrade comes in between.
+    match home.load_plugin(name) {
+        Ok(None) => Err(ManageError::NotFound { name: name.clone() }),
+        Err(problem) => Ok(described(entry).with_problem(problem.to_string())),
+        Ok(Some(Installed { entry, tree, .. })) => match verified_manifest(home, state, &tree) {
+            Err(problem) => Ok(described(&entry).with_problem(problem.to_string())),
+            Ok(Manifest { author, license, install_requires, .. }) => {
+                let files = script_paths(&tree.index);
+                Ok(PluginInfo { files, author, license, install_requires, ..described(&entry) })
+            }
+        },
     }
-    Ok(shown)
 }
 
 /// Read only once the files were compared and the signature was judged.
-fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<(Manifest, Vec<String>), ManageError> {
-    let tree = home.load(&entry.digest)?;
-    judge_tree(home, state, &tree)?;
+fn verified_manifest(home: &Home, state: &State, tree: &InstalledTree) -> Result<Manifest, ManageError> {
+    judge_tree(home, state, tree)?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
-    Ok((tree.manifest().map_err(refused)?, script_paths(&tree.index)))
+    tree.manifest().map_err(refused)
 }
 
 /// The files of scripts; the one file of a library says nothing more than its name.

@@ -226,7 +226,7 @@ fn along(
     companions(opened, &Sources { state, keys: &keys, folders: &folders, supplies: others.unwrap_or_default() })
 }
 
-/// A path as it is typed.
+/// A path as it is typed into a shell.
 pub(super) fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./+,@%".contains(c));

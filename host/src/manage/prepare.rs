@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use migraine_plugin_api::Manifest;
+
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
 use super::source::unpacked;
 use super::supply::Supply;
 use super::{ManageError, audit, source, versions};
+use crate::ids::Digest;
 use crate::package::scan::Scan;
 use crate::package::{Opened, Package};
 use crate::policy::Policy;
@@ -127,33 +130,54 @@ fn new_entry(
     settled: &Settled,
     now: &str,
 ) -> Entry {
-    let manifest = &package.manifest;
     // Whoever switched it off does not want it back because of a new version.
     let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
     let enabled = settled.consent.is_complete() && !switched_off;
     let same = before.filter(|before| before.digest == package.digest);
-    Entry {
-        version: package.index.version.clone(),
-        digest: package.digest,
-        trust,
+    let version = &package.index.version;
+    let mut entry = Entry {
         enabled,
         was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
+        overrides,
+        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        pinned: before.and_then(|before| before.pinned.clone()),
+        previous: before.and_then(|before| previous(before, version)),
+        ..bare_entry(version.clone(), package.digest, trust, &package.manifest, now)
+    };
+    settled.keep_in(&mut entry);
+    entry
+}
+
+/// What is known of a plugin by itself: nothing is granted, and it is not enabled.
+pub(super) fn bare_entry(
+    version: semver::Version,
+    digest: Digest,
+    trust: Trust,
+    manifest: &Manifest,
+    now: &str,
+) -> Entry {
+    Entry {
+        version,
+        digest,
+        trust,
+        enabled: false,
+        was_enabled: false,
         description: manifest.description.clone(),
         asked: manifest.permissions.clone(),
-        grants: settled.consent.granted.clone(),
-        consents: settled.consent.accepted.clone(),
-        directories: settled.directories.clone(),
+        grants: Vec::new(),
+        consents: Vec::new(),
+        directories: BTreeMap::new(),
         hooks: manifest.hooks.clone(),
         commands: manifest.commands.clone(),
         dependencies: manifest.dependencies.clone(),
         defaults: manifest.config.clone(),
-        overrides,
-        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        overrides: Config::new(),
+        installed_at: now.to_owned(),
         installed_from: None,
         link: None,
         problem: None,
-        pinned: before.and_then(|before| before.pinned.clone()),
-        previous: before.and_then(|before| previous(before, &package.index.version)),
+        pinned: None,
+        previous: None,
     }
 }
 

@@ -299,6 +299,18 @@ impl State {
         })
     }
 
+    /// Why a state file must be left as it is: it can be read, or will be by the program that wrote it.
+    pub(super) fn forbids_rescue(text: &[u8]) -> Option<String> {
+        let header = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let format = serde_json::from_slice::<Value>(header).ok().and_then(|header| header["format"].as_u64());
+        match format {
+            Some(format) if format != u64::from(FORMAT) => {
+                Some(format!("it has format {format}; a newer program wrote it"))
+            }
+            _ => Self::decode(text).is_ok().then(|| "it can be read after all".to_owned()),
+        }
+    }
+
     /// Whether a tree belongs to an installed plugin, or to the version before.
     #[must_use]
     pub fn refers_to(&self, digest: &Digest) -> bool {

@@ -5,6 +5,7 @@ pub(super) mod audit;
 mod call;
 mod change;
 mod config;
+mod fsck;
 mod install;
 mod learn;
 mod link;
@@ -110,6 +111,12 @@ enum PluginVerb {
     },
     /// Check all installed plugins and look for new ones in the folders that are looked through
     Refresh,
+    /// Look at everything in the home directory: the state, every installed file, the keyring, data of plugins
+    Fsck {
+        /// Put right what can be; what is lost is named
+        #[arg(long)]
+        repair: bool,
+    },
     /// Link a plugin under development to your own files, or confirm what became of them
     Link {
         /// A library, or the manifest of scripts or its directory
@@ -363,6 +370,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
+        PluginVerb::Fsck { repair } => fsck::run(repair, session),
         PluginVerb::Link { path, consent } => link::link(&path, &consent, session),
         PluginVerb::Unlink { name, force } => link::unlink(&name, force, session),
         PluginVerb::Lock { names } => lock::lock(&names, session),
