@@ -225,6 +225,8 @@ fn pins(prepared: &[&Prepared]) -> Vec<TrustedKey> {
     for pin in prepared.iter().filter_map(|one| one.pin.clone()) {
         let known = pins.entry(pin.fingerprint()).or_insert_with(|| TrustedKey { scope: Vec::new(), ..pin.clone() });
         known.scope.extend(pin.scope);
+        known.scope.sort();
+        known.scope.dedup();
         // The last one is the plugin that was named.
         known.label = pin.label;
     }

@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(more: serde_json::Value) -> Entry {
+    fn entry(more: &serde_json::Value) -> Entry {
         let mut entry = json!({"version": "1.2.0", "digest": "0".repeat(64), "trust": "unsigned", "enabled": true,
             "installed_at": "2026-01-02T03:04:05Z"});
         entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -187,7 +187,7 @@ mod tests {
         let path = folder.path().join("docker.sock");
         let scope = format!("network=unix:{}", path.display());
         let needs = json!(["sh", "no-such-program", "other-missing", "docker-socket", "Docker running"]);
-        let by = entry(json!({"dependencies": needs, "grants": ["exec=no-such-program", scope]}));
+        let by = entry(&json!({"dependencies": needs, "grants": ["exec=no-such-program", scope]}));
         let with_socket = |state| [(Met, false), (Missing, true), (Missing, false), state, (Unknown, false)];
         assert_eq!(looked_at(&by, &[]), with_socket((Missing, true)));
         std::fs::write(&path, "").unwrap();
@@ -195,7 +195,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         assert_eq!(looked_at(&by, &[]), with_socket((Met, false)));
-        let by = entry(json!({"dependencies": [format!("unix:{}", path.display()), "x-socket"]}));
+        let by = entry(&json!({"dependencies": [format!("unix:{}", path.display()), "x-socket"]}));
         assert_eq!(looked_at(&by, &[]), [(Met, false), (Missing, false)]);
     }
 
@@ -203,7 +203,7 @@ mod tests {
     fn a_plugin_is_needed_in_its_range_by_its_maker_and_enabled() {
         use RequirementState::{Met, Missing};
         let signed = |number| json!({"signed": {"key": Fingerprint::of(&[number; 32]), "label": ""}});
-        let by = entry(json!({"dependencies": ["plugin:log ^1"], "trust": signed(1)}));
+        let by = entry(&json!({"dependencies": ["plugin:log ^1"], "trust": signed(1)}));
         for (other, expected) in [
             (json!({"trust": signed(1)}), (Met, false)),
             (json!({"trust": signed(2)}), (Missing, true)),
@@ -212,7 +212,7 @@ mod tests {
             (json!({"trust": signed(1), "version": "2.0.0"}), (Missing, true)),
             (json!({"trust": signed(1), "enabled": false}), (Missing, true)),
         ] {
-            assert_eq!(looked_at(&by, &[("log", entry(other.clone()))]), [expected], "{other}");
+            assert_eq!(looked_at(&by, &[("log", entry(&other))]), [expected], "{other}");
         }
         assert_eq!(looked_at(&by, &[]), [(Missing, true)]);
     }

@@ -16,7 +16,7 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     note_folder(&home, session);
     if args.locked || args.bundle.is_some() {
-        return lock::install(args, session);
+        return lock::install(&args, session);
     }
     let [source] = args.path.as_slice() else {
         return Err(Failure::usage("one plugin is installed at a time; what it needs comes along".to_owned()));

@@ -65,7 +65,7 @@ fn told(warnings: &[Warning], session: &Session) {
 }
 
 /// `install --bundle` and `install --locked`.
-pub(super) fn install(args: InstallArgs, session: &Session) -> Result<(), Failure> {
+pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failure> {
     let (home, project) = (session.home()?, project()?);
     let (names, bundle) = (names(&args.path)?, args.bundle.as_deref().map(Bundle::open).transpose()?);
     let own = args.locked.then(|| Lock::needed(&project)).transpose()?;

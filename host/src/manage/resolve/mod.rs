@@ -158,7 +158,7 @@ pub enum ResolveError {
         /// What is needed.
         need: Box<Need>,
         /// The version that was found.
-        version: Version,
+        version: Box<Version>,
         /// The key that must have signed it.
         wanted: Fingerprint,
         /// The key that did.
@@ -258,10 +258,10 @@ pub(super) fn resolve(universe: &Universe, wanted: &[Wanted]) -> Result<Vec<Chos
         Node::Command => None,
         Node::Plugin(name) => Some((name, version)),
     });
-    ordered(universe, versions.collect())
+    ordered(universe, &versions.collect())
 }
 
-fn ordered(universe: &Universe, versions: BTreeMap<PluginName, Version>) -> Result<Vec<Chosen>, ResolveError> {
+fn ordered(universe: &Universe, versions: &BTreeMap<PluginName, Version>) -> Result<Vec<Chosen>, ResolveError> {
     let candidates: BTreeMap<&PluginName, &Candidate> =
         versions.iter().filter_map(|(name, version)| Some((name, universe.find(name, version)?))).collect();
     let needs = candidates.iter().map(|(name, one)| {

@@ -60,7 +60,7 @@ impl<'a> Provider<'a> {
             let wanted = one.expects(need)?;
             let mut in_range = self.universe.of(name).iter().filter(|found| need.range.matches(&found.version));
             let found = in_range.clone().next().filter(|_| in_range.all(|found| !found.is_of(Some(wanted))))?;
-            let (version, signer) = (found.version.clone(), found.signer);
+            let (version, signer) = (Box::new(found.version.clone()), found.signer);
             Some(ResolveError::Source { by: by.clone(), need: Box::new(need.clone()), version, wanted, signer })
         })
     }
