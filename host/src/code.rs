@@ -79,6 +79,7 @@ codes! {
     Io "io" Error "The operating system refused an operation.";
     Usage "usage" Error "A command line was wrong.";
     CommandFailed "command_failed" Error "A command of a workflow failed.";
+    BuildFailed "build_failed" Error "A source could not be built.";
     StateBusy "state_busy" Error "Another process holds the store's lock.";
     StateCorrupt "state_corrupt" Error "The store's state file cannot be read.";
 
@@ -101,6 +102,11 @@ codes! {
     AbiMismatch "abi_mismatch" Invalid "The plugin was built for another interface.";
     PolicyInvalid "policy_invalid" Invalid "A policy file is not valid.";
     PackageInvalid "package_invalid" Invalid "A package or index is not of the one accepted form.";
+    PackageFormat "format" Invalid "A file is no package: packages have one format.";
+    EntryPath "entry_path" Invalid "A path in a package is not one that a package may hold.";
+    EntryType "entry_type" Invalid "A package holds something else than plain files.";
+    Duplicate "duplicate" Invalid "A package holds something twice.";
+    TargetMissing "target_missing" Invalid "A package holds nothing for this kind of machine.";
     DependencyConflict "dependency_conflict" Invalid "No versions of the plugins that need each other go together.";
     DependencyCycle "dependency_cycle" Invalid "Plugins need each other in a circle.";
     DependencyLimit "dependency_limit" Invalid "More plugins or versions would have to be looked at than the limits allow.";

@@ -9,7 +9,8 @@ use migraine_tests::kernel::users;
 use migraine_tests::package::{plugin, typed};
 use serde_json::json;
 
-const SCRIPT: &str = "name: dev\nversion: 1.0.0\ncommands:\n  - {name: go, handler: {type: bash, script: 'echo ONE'}}\n";
+const SCRIPT: &str =
+    "name: dev\nversion: 1.0.0\ncommands:\n  - {name: go, handler: {type: bash, script: 'echo ONE'}}\n";
 
 /// A library of the user's own, without its signature.
 fn own(home: &Home, package: &str) -> PathBuf {
@@ -67,7 +68,7 @@ fn a_link_is_to_files_of_ones_own_and_to_no_package() {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let parcel = plugin("hello-world");
-        home.refused(&["plugin", "link", typed(&parcel.package())], "package_invalid");
+        home.refused(&["plugin", "link", typed(&parcel.package())], "format");
         if user == migraine_tests::run::User::Plain && nix::unistd::geteuid().is_root() {
             home.refused(&["plugin", "link", parcel.typed()], "insecure_permissions");
         }

@@ -60,6 +60,8 @@ mod locks;
 mod manage;
 /// Programs of a plugin reach the servers that it was granted, and no other.
 mod network;
+/// Hostile packages are refused as a whole, and leave nothing behind.
+mod packages;
 /// The policy files bind every install, every grant and every run.
 mod policy;
 /// A project's plugins are found while they are what was trusted.
@@ -82,6 +84,8 @@ mod store;
 mod suspend;
 /// What was changed after it was signed is refused.
 mod tamper;
+/// A package is for several machines, and is what its source makes.
+mod targets;
 /// A call has the time that it was granted, and a signal ends it in any case.
 mod time;
 /// Who may sign what.

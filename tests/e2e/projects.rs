@@ -21,7 +21,9 @@ fn listed(home: &Home) -> Vec<String> {
     let list = home.json(&["plugin", "list"]);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let plugins = list["plugins"].as_array().unwrap().iter();
-    plugins.map(|plugin| format!("{} {} {}", text(&plugin["name"]), text(&plugin["version"]), text(&plugin["status"]))).collect()
+    plugins
+        .map(|plugin| format!("{} {} {}", text(&plugin["name"]), text(&plugin["version"]), text(&plugin["status"])))
+        .collect()
 }
 
 // covers: S98, S136, S151, S154, C19

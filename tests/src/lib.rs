@@ -28,6 +28,7 @@
 //! failure as well when the kernel does have it.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod arena;
 pub mod artifacts;
 pub mod attack;

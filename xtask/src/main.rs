@@ -5,6 +5,7 @@ mod attacks;
 mod bench;
 mod cmd;
 mod flags;
+mod fuzz;
 mod package_plugin;
 mod project;
 mod quickstart;
@@ -44,5 +45,6 @@ fn run(flags: &Flags) -> Result<()> {
         Verb::Test(flags) => testing::run(&project, flags),
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Attacks(flags) => attacks::run(&project, flags),
+        Verb::Fuzz(flags) => fuzz::run(&project, flags),
     }
 }

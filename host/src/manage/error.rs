@@ -109,6 +109,14 @@ pub enum ManageError {
         /// The manifest.
         path: PathBuf,
     },
+    /// A source cannot be built.
+    #[error("cannot build {}: {reason}", safe_line(&path.to_string_lossy()))]
+    Build {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A directory without a manifest.
     #[error("{} holds no plugin.yaml and no plugin.json", safe_line(&path.to_string_lossy()))]
     NoManifest {
@@ -339,7 +347,10 @@ pub enum ManageError {
 }
 
 fn changed_how(why: Option<&ManageError>) -> String {
-    why.map_or_else(|| "whose content is not what was confirmed".to_owned(), |why| format!("which cannot be used: {why}"))
+    why.map_or_else(
+        || "whose content is not what was confirmed".to_owned(),
+        |why| format!("which cannot be used: {why}"),
+    )
 }
 
 fn difference_lines(differences: &[String]) -> String {
@@ -399,6 +410,7 @@ impl Coded for ManageError {
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
             Self::NoLibrary { .. } => Code::NotAPlugin,
+            Self::Build { .. } => Code::BuildFailed,
             Self::NoManifest { .. } => Code::FileNotFound,
             Self::TwoManifests { .. } => Code::ManifestInvalid,
             Self::NotFound { .. } => Code::PluginNotFound,
@@ -463,6 +475,9 @@ impl Coded for ManageError {
                 format!(
                     "look at it with `migraine plugin info {path}`; build its library and install that, or a package"
                 )
+            }
+            Self::Build { .. } => {
+                "name the folder of a plugin's crate; building it takes a Rust toolchain, and its locked dependencies".to_owned()
             }
             Self::NoManifest { .. } => {
                 "give a manifest, a .so file, a .mgp file or the name of an installed plugin".to_owned()

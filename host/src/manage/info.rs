@@ -86,6 +86,9 @@ pub struct PluginInfo {
     pub link: Option<PathBuf>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
+    /// The machines that its package is for: target triples, or `any`; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The files of a plugin of scripts; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -231,6 +234,7 @@ impl PluginInfo {
             path: None,
             link: entry.link.clone(),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
+            targets: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -264,6 +268,7 @@ impl PluginInfo {
             path: Some(path),
             link: None,
             problem: Some(problem),
+            targets: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -331,8 +336,8 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
         Ok(Some(Installed { entry, tree, .. })) => match verified_manifest(home, state, &tree) {
             Err(problem) => Ok(described(&entry).with_problem(problem.to_string())),
             Ok(Manifest { author, license, install_requires, .. }) => {
-                let files = script_paths(&tree.index);
-                Ok(PluginInfo { files, author, license, install_requires, ..described(&entry) })
+                let (files, targets) = (script_paths(&tree.index), tree.index.targets());
+                Ok(PluginInfo { files, targets, author, license, install_requires, ..described(&entry) })
             }
         },
     }
@@ -373,6 +378,7 @@ pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Ope
     shown.digest = Some(opened.digest());
     shown.permissions.clone_from(&opened.index.permissions);
     shown.files = script_paths(&opened.index);
+    shown.targets = opened.index.targets();
     shown.status = Status::Discovered;
     let keys = Keyring::load_from(&home.keys_path()).map_err(ManageError::from);
     let trust = match keys.and_then(|keys| judged(&keys, state, &opened, &home.policy()?, false, None)) {

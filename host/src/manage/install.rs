@@ -147,7 +147,8 @@ pub(super) fn install_all(
             continue;
         };
         // What the command line allows and grants is meant for the plugin that it names.
-        let request = InstallRequest { source: companion.path, allow_unsigned: false, allowed: Allowed::default(), ..request };
+        let request =
+            InstallRequest { source: companion.path, allow_unsigned: false, allowed: Allowed::default(), ..request };
         let Consenting { yes, directories, .. } = *consenting;
         let mut consenting = Consenting { yes, grants: &[], directories, prompt: &mut *consenting.prompt };
         prepared.push((false, prepare(given, opened, &supply, &request, &mut consenting, true)?));

@@ -55,12 +55,7 @@ pub struct LinkReport {
 /// # Errors
 /// The files are no plugin, others could have written them, a policy file forbids what is not signed, a plugin of that name
 /// is installed, or the store failed.
-pub fn link(
-    home: &Home,
-    path: &Path,
-    now: &str,
-    consenting: &mut Consenting<'_>,
-) -> Result<LinkReport, ManageError> {
+pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>) -> Result<LinkReport, ManageError> {
     let path = path.canonicalize().map_err(|source| ManageError::File { path: path.to_owned(), source })?;
     let opened = open(&path)?;
     check_owners(&path, &opened)?;

@@ -149,7 +149,8 @@ impl Lock {
     /// As [`Lock::of`], or there is none.
     pub fn needed(project: &Path) -> Result<Self, ManageError> {
         let path = project.join(LOCK_FILE);
-        let absent = || ManageError::Lock { path, why: "there is no such file; `migraine plugin lock` writes one".to_owned() };
+        let absent =
+            || ManageError::Lock { path, why: "there is no such file; `migraine plugin lock` writes one".to_owned() };
         Self::of(project)?.ok_or_else(absent)
     }
 
@@ -180,7 +181,10 @@ pub(super) fn difference(locked: &Locked, entry: &Entry) -> Option<String> {
         return Some(format!("{name} is installed in version {}, locked is {}", entry.version, locked.version));
     }
     if entry.digest != locked.digest.0 {
-        return Some(format!("{name} {} has the digest sha256:{}, locked is {}", entry.version, entry.digest, locked.digest));
+        return Some(format!(
+            "{name} {} has the digest sha256:{}, locked is {}",
+            entry.version, entry.digest, locked.digest
+        ));
     }
     if signer(entry) != Some(locked.key) {
         return Some(format!("{name} {} is not signed by {}", entry.version, locked.key));
@@ -290,7 +294,8 @@ mod tests {
     #[test]
     fn a_digest_has_its_kind_and_one_spelling() {
         let upper = format!("sha256:{}", DIGITS.to_uppercase());
-        for digest in [DIGITS, "md5:d41d8cd98f00b204e9800998ecf8427e", &upper, "sha256:../../x", "sha256:", "sha512:00"] {
+        for digest in [DIGITS, "md5:d41d8cd98f00b204e9800998ecf8427e", &upper, "sha256:../../x", "sha256:", "sha512:00"]
+        {
             assert!(Lock::parse(text(digest, "").as_bytes()).is_err(), "{digest}");
         }
     }

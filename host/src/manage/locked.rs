@@ -54,9 +54,14 @@ pub fn install_locked(
     let known = supplies(request.lock, from)?;
     let wanted = wanted(request, &known)?;
     let missing = |locked: &&Locked| !is_as_locked(&state, locked);
-    let missing: BTreeSet<PluginName> =
-        wanted.iter().filter_map(|name| request.lock.plugins.get(name)).filter(missing).map(|one| one.name.clone()).collect();
-    let absent: Vec<String> = missing.iter().filter(|name| !known.contains_key(*name)).map(|name| nowhere(request, name)).collect();
+    let missing: BTreeSet<PluginName> = wanted
+        .iter()
+        .filter_map(|name| request.lock.plugins.get(name))
+        .filter(missing)
+        .map(|one| one.name.clone())
+        .collect();
+    let absent: Vec<String> =
+        missing.iter().filter(|name| !known.contains_key(*name)).map(|name| nowhere(request, name)).collect();
     if !absent.is_empty() {
         return Err(ManageError::LockDiffers { differences: absent });
     }

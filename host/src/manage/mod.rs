@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod build;
 mod bundle;
 mod candidates;
 mod companions;
@@ -27,6 +28,7 @@ mod package;
 mod pin;
 mod prepare;
 mod project;
+mod rebuild;
 mod resolve;
 mod revoke;
 mod rollback;
@@ -45,6 +47,7 @@ mod versions;
 mod tests;
 
 pub use audit::{AuditReport, audit};
+pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use bundle::{Bundle, BundleReport, bundle};
 pub use companions::Companion;
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
@@ -69,6 +72,7 @@ pub use locked::{LockedFrom, LockedRequest, install_locked, locked_folders};
 pub use package::{PackageReport, PackageRequest, package};
 pub use pin::{PinReport, pin, unpin};
 pub use project::{ProjectReport, trust_project, untrust_project};
+pub use rebuild::{ComparedFile, Comparison, RebuildReport, rebuild};
 pub use resolve::ResolveError;
 pub use revoke::{RevokeReport, revoke};
 pub use rollback::{RollbackReport, rollback};

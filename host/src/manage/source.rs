@@ -55,15 +55,23 @@ pub(super) fn read_flagged(path: &Path, limit: usize, flags: i32) -> Result<Vec<
     let failed = |source| ManageError::File { path: path.to_owned(), source };
     // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | flags).open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    let over = || {
+        let source = PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
+        Err(ManageError::Package { path: path.to_owned(), source })
+    };
+    // What is too large already is not read to find that out.
+    if usize::try_from(metadata.len()).map_or(true, |size| size > limit) {
+        return over();
     }
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     File::take(file, most).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > limit {
-        let source = PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
-        return Err(ManageError::Package { path: path.to_owned(), source });
+        return over();
     }
     Ok(bytes)
 }

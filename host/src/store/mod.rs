@@ -21,7 +21,7 @@ pub use history::History;
 pub use home::{Home, Installed, home_path};
 pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
-pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
+pub use state::{Entry, Problem, ProblemKind, State, Status, Trust, checksum as state_checksum};
 pub use tree::InstalledTree;
 pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};

@@ -256,7 +256,10 @@ struct Body<'a> {
 
 impl State {
     /// The content of the state file.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+    ///
+    /// # Errors
+    /// Something in it cannot be written as JSON.
+    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let Self { generation: _, plugins, exceptions, purges, history, projects } = self;
         let body = Body {
             plugins: Cow::Borrowed(plugins),
@@ -274,8 +277,11 @@ impl State {
         Ok(text)
     }
 
-    /// Reads the content of the state file; the error is the reason.
-    pub(super) fn decode(text: &[u8]) -> Result<Self, String> {
+    /// Reads the content of the state file.
+    ///
+    /// # Errors
+    /// It is not of the accepted form, or its checksum is another; in words.
+    pub fn decode(text: &[u8]) -> Result<Self, String> {
         let at = text.iter().position(|&byte| byte == b'\n').ok_or("it has no header line")?;
         let (header, rest) = text.split_at(at);
         let body = rest.strip_prefix(b"\n").and_then(|rest| rest.strip_suffix(b"\n")).ok_or("its end is missing")?;
@@ -324,7 +330,9 @@ impl State {
     }
 }
 
-fn checksum(generation: u64, body: &[u8]) -> Digest {
+/// The checksum that stands before a body.
+#[must_use]
+pub fn checksum(generation: u64, body: &[u8]) -> Digest {
     use sha2::Digest as _;
     let mut hasher = sha2::Sha256::new();
     hasher.update(format!("{generation}\n"));

@@ -79,7 +79,8 @@ pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failu
         None => locked_folders(&home, &home.read()?, &project, &args.from),
     };
     let now = now();
-    let request = LockedRequest { lock, names: &names, trust_keys: args.trust_locked_keys, trust_key: args.trust_key, now: &now };
+    let request =
+        LockedRequest { lock, names: &names, trust_keys: args.trust_locked_keys, trust_key: args.trust_key, now: &now };
     let from = LockedFrom { folders: &folders, bundle: bundle.as_ref() };
     let plugins = args.consent.with(&home, |consenting| install_locked(&home, &request, &from, consenting))?;
     let report = Installed { plugins };

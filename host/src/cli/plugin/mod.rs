@@ -160,6 +160,10 @@ enum PluginVerb {
     Verify {
         /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
         target: PathBuf,
+        /// Also say whether it is what this source makes: the folder of a crate, which is built, or of scripts. Building
+        /// runs the source's own build scripts and macros
+        #[arg(long, value_name = "DIR")]
+        rebuild: Option<PathBuf>,
     },
     /// Look for what a careful reader would stop at in scripts; nothing is run
     Audit {
@@ -377,7 +381,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Bundle { out, names } => lock::bundle(&out, &names, session),
         PluginVerb::TrustProject { dir } => projects::trust(&dir, session),
         PluginVerb::UntrustProject { dir } => projects::untrust(&dir, session),
-        PluginVerb::Verify { target } => show::verify(&target, session),
+        PluginVerb::Verify { target, rebuild } => show::verify(&target, rebuild.as_deref(), session),
         PluginVerb::Audit { target } => audit::run(&target, session),
         PluginVerb::Package(args) => package::run(&args, session),
         PluginVerb::Config(args) => config::run(args, session),
