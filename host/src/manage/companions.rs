@@ -78,8 +78,10 @@ pub(super) fn companions(main: &Opened, from: &Sources<'_>) -> Result<Companions
     let found = if index.dependencies.is_empty() { Vec::new() } else { found(from)? };
     for (at, (_, opened)) in found.iter().enumerate() {
         let signed_by = opened.signature.as_ref().map(crate::package::Signature::fingerprint);
-        // Its files are looked at when it is installed; a claim that nobody signed is not even a candidate.
-        if is_signed(opened) {
+        // Its files are looked at when it is installed; a claim that nobody signed is not even a candidate, and neither is
+        // another version of what the user keeps at one.
+        let pinned = state.plugins.get(&opened.index.name).and_then(|entry| entry.pinned.as_ref());
+        if is_signed(opened) && pinned.is_none_or(|pinned| *pinned == opened.index.version) {
             universe.add(&opened.index.name, candidate(opened, signed_by, from.keys, Place::Found(at + 1)));
         }
     }

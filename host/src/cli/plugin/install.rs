@@ -8,7 +8,7 @@ use super::{InstallArgs, lock};
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::ids::PluginName;
-use crate::manage::{Allowed, InstallReport, InstallRequest, LockReport, ManageError, install, relock};
+use crate::manage::{Allowed, InstallReport, InstallRequest, Lock, LockReport, ManageError, install, relock};
 use crate::store::{Home, Status, Trust};
 use crate::text::safe_line;
 
@@ -21,6 +21,10 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let [source] = args.path.as_slice() else {
         return Err(Failure::usage("one plugin is installed at a time; what it needs comes along".to_owned()));
     };
+    if !args.no_lock {
+        // Before anything is installed: a lock that cannot be read could not be kept up to date.
+        Lock::of(&lock::project()?)?;
+    }
     let request = InstallRequest {
         source: source.clone(),
         allow_unsigned: args.allow_unsigned,
