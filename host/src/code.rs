@@ -84,6 +84,8 @@ codes! {
     StateCorrupt "state_corrupt" Error "The store's state file cannot be read.";
 
     DependencyMissing "dependency_missing" NotFound "Something that the plugin needs is not on this machine, or not enabled.";
+    DownloadFailed "download_failed" Error "A server could not be reached, or did not hand a file out.";
+
     PluginNotFound "plugin_not_found" NotFound "No plugin of that name is installed.";
     CommandNotFound "command_not_found" Error "The plugin has no such command.";
     VersionMissing "version_missing" NotFound "No such version of the plugin is kept.";
@@ -143,6 +145,12 @@ codes! {
     PassphraseMissing "passphrase_missing" Refused "A secret key is encrypted, and there is no passphrase.";
     PassphraseWrong "passphrase_wrong" Refused "The passphrase does not open the secret key.";
     WeakKey "weak_key" Refused "The key is one under which anything verifies.";
+    Tls "tls" Refused "A server cannot prove who it is, or the connection would not be encrypted.";
+    Size "size" Refused "A download has not the size that was announced, or more than is allowed.";
+    DigestFormat "digest_format" Refused "A digest is not of the one accepted form.";
+    DigestMismatch "digest_mismatch" Refused "The digest is not the one that was expected.";
+    NameMismatch "name_mismatch" Refused "The plugin has another name than the one that was asked for.";
+    NameLookalike "name_lookalike" Refused "The name could be taken for another one that is known.";
     ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
     Integrity "integrity" Refused "An installed file is not the one that was installed.";
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
@@ -165,6 +173,7 @@ codes! {
     InterpreterMissing "interpreter_missing" Refused "What runs the plugin's scripts is not on this machine.";
     NameReserved "name_reserved" Refused "The name is one of the program's own words.";
 
+    Timeout "timeout" TimeLimit "A download took longer than it may.";
     LimitTime "limit_time" TimeLimit "The call took longer than its wall-clock limit.";
     LimitCpu "limit_cpu" TimeLimit "The call used more CPU time than its limit.";
 

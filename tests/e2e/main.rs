@@ -6,6 +6,8 @@
 mod attacks;
 /// Attacks that a program of a plugin makes on the machine.
 mod attacks_by_programs;
+/// Listed attacks on downloads, and by names.
+mod attacks_on_downloads;
 /// Listed attacks on the proxy of a plugin's programs.
 mod attacks_on_proxy;
 /// What a careful reader would stop at in scripts is found, and what is harmless is not.
@@ -34,6 +36,8 @@ mod exec;
 mod exits;
 /// Hooks that fail, crash or hang do what their subscription says, and no more.
 mod failures;
+/// Plugins are fetched from servers.
+mod fetch;
 /// Plugins built when an API version was frozen still load and run.
 mod frozen;
 /// What is damaged is found, and put right where that is possible.
@@ -80,6 +84,8 @@ mod secrets;
 mod signed;
 /// The store under many commands at once, on full disks and with odd homes.
 mod store;
+/// What the first users were promised, by the letter.
+mod stories;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.

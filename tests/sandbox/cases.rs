@@ -13,6 +13,9 @@ const FOLDERS: [&str; 2] = ["sandbox", "e2e"];
 /// takes apart, and what they attack beyond it has no layers.
 const SCRIPTS: [u16; 12] = [173, 174, 176, 177, 179, 180, 182, 183, 184, 185, 188, 189];
 
+/// Cases of downloads and names: before anything was installed there is nothing that a layer could stop.
+const DOWNLOADS: [u16; 6] = [162, 163, 165, 168, 169, 172];
+
 /// Cases of packages: what stops them is the one form that a package has, of which nothing can be left out.
 const PACKAGES: [u16; 15] = [125, 126, 127, 128, 129, 130, 132, 133, 134, 135, 136, 138, 139, 140, 141];
 
@@ -20,7 +23,7 @@ const PACKAGES: [u16; 15] = [125, 126, 127, 128, 129, 130, 132, 133, 134, 135, 1
 const STORE: [u16; 9] = [149, 153, 154, 155, 157, 158, 170, 171, 199];
 
 /// All cases that are not in the matrix.
-const WITHOUT_LAYERS: [&[u16]; 3] = [&SCRIPTS, &PACKAGES, &STORE];
+const WITHOUT_LAYERS: [&[u16]; 4] = [&SCRIPTS, &DOWNLOADS, &PACKAGES, &STORE];
 
 fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

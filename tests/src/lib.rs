@@ -42,4 +42,5 @@ pub mod package;
 pub mod run;
 pub mod scene;
 pub mod scripts;
+pub mod server;
 pub mod terminal;

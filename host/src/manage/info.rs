@@ -84,6 +84,9 @@ pub struct PluginInfo {
     /// The files that it is linked to while it is developed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBuf>,
+    /// The server that an installed one came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
     /// The machines that its package is for: target triples, or `any`; not in lists.
@@ -233,6 +236,7 @@ impl PluginInfo {
             previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
             link: entry.link.clone(),
+            url: entry.remote.as_ref().map(|remote| remote.url.to_string()),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             targets: Vec::new(),
             files: Vec::new(),
@@ -267,6 +271,7 @@ impl PluginInfo {
             previous: None,
             path: Some(path),
             link: None,
+            url: None,
             problem: Some(problem),
             targets: Vec::new(),
             files: Vec::new(),

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::ManageError;
 use super::companions::{Companion, Companions, Sources, companions, folder_of};
 use super::consent::{CompanionsQuestion, Consenting};
 use super::info::MissingItem;
+use super::origin::Place;
 use super::prepare::{Given, Prepared, commit, prepare};
-use super::search::{folders, locate};
+use super::search::folders;
 use super::supply::Supply;
 use super::versions::Allowed;
+use super::{Expected, ManageError, Source};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Opened;
 use crate::package::scan::Finding;
@@ -24,9 +25,14 @@ use crate::trust::Keyring;
 /// What is to be installed.
 #[derive(Debug, Clone)]
 pub struct InstallRequest {
-    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), or the name of a plugin in one of the folders
-    /// that are looked through.
-    pub source: PathBuf,
+    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), scripts, the name of a plugin in one of the folders
+    /// that are looked through, or
+    /// what was fetched from a server.
+    pub source: Source,
+    /// What must be so of it.
+    pub expected: Expected,
+    /// Only look what would happen: everything is judged, and nothing is changed.
+    pub is_dry_run: bool,
     /// Make an exception for exactly this file if it is not signed.
     pub allow_unsigned: bool,
     /// Pin the key of this fingerprint for this plugin, if it is not known yet.
@@ -40,8 +46,17 @@ pub struct InstallRequest {
 impl InstallRequest {
     /// A request for what a path means, with nothing allowed beyond it.
     #[must_use]
-    pub fn of(source: PathBuf, now: &str) -> Self {
-        Self { source, allow_unsigned: false, trust_key: None, allowed: Allowed::default(), now: now.to_owned() }
+    pub fn of(source: Source, now: &str) -> Self {
+        let (expected, allowed) = (Expected::default(), Allowed::default());
+        Self {
+            source,
+            expected,
+            is_dry_run: false,
+            allow_unsigned: false,
+            trust_key: None,
+            allowed,
+            now: now.to_owned(),
+        }
     }
 }
 
@@ -74,6 +89,11 @@ pub struct InstallReport {
     pub findings: Vec<Finding>,
     /// What the user should know of the keys.
     pub warnings: Vec<String>,
+    /// The server that it came from; what came from a file has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Nothing was changed: this is what would have been.
+    pub dry_run: bool,
     /// The same as `missing`, for the error that ends the command.
     #[serde(skip)]
     pub asks: Vec<Ask>,
@@ -108,10 +128,16 @@ fn attempt(
     consenting: &mut Consenting<'_>,
 ) -> Result<InstallReport, ManageError> {
     let state = home.read()?;
-    let path = locate(home, &state, &request.source, Some(consenting.directories.working()))?;
+    let place = request.source.open(home, &folders(home, &state, Some(consenting.directories.working())).paths)?;
+    request.expected.check(&place, &state, &Keyring::load_from(&home.keys_path())?)?;
+    let Place { path, opened, .. } = place;
+    let supply = match request.source.remote() {
+        Some(download) => Supply::Remote(path.clone(), download.clone()),
+        None => Supply::File(path.clone()),
+    };
     let key = |_: &PluginName| request.trust_key;
-    let mut reports = install_all(home, &state, (&[Supply::File(path)], None), request, consenting, &key)?;
-    reports.pop().ok_or_else(|| ManageError::NoManifest { path: request.source.clone() })
+    let mut reports = install_all(home, &state, (vec![(supply, opened)], None), request, consenting, &key)?;
+    reports.pop().ok_or(ManageError::NoManifest { path })
 }
 
 /// A plugin that is to be installed.
@@ -127,7 +153,7 @@ struct Step {
 pub(super) fn install_all(
     home: &Home,
     state: &State,
-    (mains, others): (&[Supply], Option<&[Supply]>),
+    (mains, others): (Vec<(Supply, Opened)>, Option<&[Supply]>),
     request: &InstallRequest,
     consenting: &mut Consenting<'_>,
     key: &dyn Fn(&PluginName) -> Option<Fingerprint>,
@@ -141,14 +167,13 @@ pub(super) fn install_all(
         let command = format!("install {}", shown(supply.path()));
         let given = Given { home, state, policy: &policy, command: &command };
         let name = opened.index.name.clone();
-        let request = InstallRequest { source: supply.path().to_owned(), trust_key: key(&name), ..request.clone() };
-        let Some(companion) = companion else {
+        let request = InstallRequest { trust_key: key(&name), ..request.clone() };
+        if companion.is_none() {
             prepared.push((true, prepare(given, opened, &supply, &request, consenting, false)?));
             continue;
         };
         // What the command line allows and grants is meant for the plugin that it names.
-        let request =
-            InstallRequest { source: companion.path, allow_unsigned: false, allowed: Allowed::default(), ..request };
+        let request = InstallRequest { allow_unsigned: false, allowed: Allowed::default(), ..request };
         let Consenting { yes, directories, .. } = *consenting;
         let mut consenting = Consenting { yes, grants: &[], directories, prompt: &mut *consenting.prompt };
         prepared.push((false, prepare(given, opened, &supply, &request, &mut consenting, true)?));
@@ -158,30 +183,31 @@ pub(super) fn install_all(
     for (_, one) in &mut prepared {
         one.warnings.extend(in_the_way(one, Around { others: &others, keys: &keys }));
     }
-    commit(home, state, &prepared.iter().map(|(_, one)| one).collect::<Vec<_>>())?;
+    if !request.is_dry_run {
+        commit(home, state, &prepared.iter().map(|(_, one)| one).collect::<Vec<_>>())?;
+    }
     let mains = prepared.into_iter().filter(|(is_main, _)| *is_main);
     let mut along = Some(along);
-    Ok(mains.map(|(_, main)| report(main, state, along.take().unwrap_or_default())).collect())
+    Ok(mains.map(|(_, main)| report(main, state, along.take().unwrap_or_default(), request.is_dry_run)).collect())
 }
 
 /// What is to be installed, what is needed before who needs it.
 fn steps(
     home: &Home,
     state: &State,
-    (mains, others): (&[Supply], Option<&[Supply]>),
+    (mains, others): (Vec<(Supply, Opened)>, Option<&[Supply]>),
     consenting: &Consenting<'_>,
 ) -> Result<Vec<Step>, ManageError> {
-    let opened = mains.iter().map(Supply::open).collect::<Result<Vec<_>, _>>()?;
-    let asked: BTreeSet<PluginName> = opened.iter().map(|opened| opened.index.name.clone()).collect();
+    let asked: BTreeSet<PluginName> = mains.iter().map(|(_, opened)| opened.index.name.clone()).collect();
     let (mut steps, mut seen): (Vec<Step>, BTreeSet<PluginName>) = (Vec::new(), BTreeSet::new());
-    for (supply, opened) in mains.iter().zip(opened) {
-        for (companion, supply) in along(home, state, (&opened, supply, others), consenting)? {
+    for (supply, opened) in mains {
+        for (companion, supply) in along(home, state, (&opened, &supply, others), consenting)? {
             if !asked.contains(&companion.name) && seen.insert(companion.name.clone()) {
                 let opened = supply.open()?;
                 steps.push(Step { supply, opened, companion: Some(companion) });
             }
         }
-        steps.push(Step { supply: supply.clone(), opened, companion: None });
+        steps.push(Step { supply, opened, companion: None });
     }
     Ok(steps)
 }
@@ -234,7 +260,7 @@ pub(super) fn shown(path: &Path) -> String {
     if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn report(main: Prepared, state: &State, along: Vec<Companion>) -> InstallReport {
+fn report(main: Prepared, state: &State, along: Vec<Companion>, dry_run: bool) -> InstallReport {
     let Prepared { package, entry, settled, dropped_config, warnings, scan, pin: _ } = main;
     InstallReport {
         version: entry.version.clone(),
@@ -249,6 +275,8 @@ fn report(main: Prepared, state: &State, along: Vec<Companion>) -> InstallReport
         dropped_config,
         findings: scan.findings,
         warnings,
+        url: entry.remote.map(|remote| remote.url.to_string()),
+        dry_run,
         asks: settled.consent.missing,
     }
 }

@@ -67,15 +67,17 @@ pub fn install_locked(
     }
     let needs = missing.iter().filter_map(|name| Some((name.clone(), needs_of(&known.get(name)?.1))));
     let order = load_order(&needs.collect()).map_err(|Cycle(names)| ResolveError::Cycle { names })?;
-    let mains: Vec<Supply> = order.iter().filter_map(|(name, _)| Some(known.get(name)?.0.clone())).collect();
+    let mains =
+        order.iter().filter_map(|(name, _)| known.get(name)).map(|(supply, _)| Ok((supply.clone(), supply.open()?)));
+    let mains = mains.collect::<Result<Vec<_>, ManageError>>()?;
     let others: Vec<Supply> = known.values().map(|(supply, _)| supply.clone()).collect();
     if mains.is_empty() {
         return Ok(Vec::new());
     }
-    let install = InstallRequest::of(PathBuf::new(), request.now);
+    let install = InstallRequest::of(PathBuf::new().into(), request.now);
     let locked = |name: &PluginName| request.lock.plugins.get(name).filter(|_| request.trust_keys).map(|one| one.key);
     let key = |name: &PluginName| locked(name).or(request.trust_key);
-    install_all(home, &state, (&mains, Some(&others)), &install, consenting, &key)
+    install_all(home, &state, (mains, Some(&others)), &install, consenting, &key)
 }
 
 fn is_as_locked(state: &State, locked: &Locked) -> bool {

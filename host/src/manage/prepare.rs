@@ -7,6 +7,7 @@ use migraine_plugin_api::Manifest;
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
+use super::remote::Download;
 use super::source::unpacked;
 use super::supply::Supply;
 use super::{ManageError, audit, source, versions};
@@ -14,7 +15,7 @@ use crate::ids::Digest;
 use crate::package::scan::Scan;
 use crate::package::{Opened, Package};
 use crate::policy::Policy;
-use crate::store::{Entry, Home, State, Trust};
+use crate::store::{Entry, Home, Remote, State, Trust};
 use crate::trust::TrustedKey;
 
 /// What everything is judged by.
@@ -57,6 +58,9 @@ pub(super) fn prepare(
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
     let mut settled = settle(given, package, trust, &request.now, consenting, comes_along)?;
     settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
+    if let Supply::Remote(_, Download { url, version, .. }) = supply {
+        settled.entry.remote = Some(Remote { url: url.clone(), version: version.clone() });
+    }
     Ok(Prepared { pin, warnings, ..settled })
 }
 
@@ -112,7 +116,7 @@ fn judge_consent(
         version: &package.index.version,
         trust,
         description: &manifest.description,
-        scan: package.index.holds_scripts().then_some(scan),
+        scan: Some(scan),
         permissions: &manifest.permissions,
         hooks: &manifest.hooks,
         commands: &manifest.commands,
@@ -174,6 +178,7 @@ pub(super) fn bare_entry(
         overrides: Config::new(),
         installed_at: now.to_owned(),
         installed_from: None,
+        remote: None,
         link: None,
         problem: None,
         pinned: None,

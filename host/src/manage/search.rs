@@ -8,13 +8,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::ManageError;
 use super::list::Warning;
 use super::project;
-use super::source::{Found, judged, scan};
-use crate::ids::PluginName;
 use crate::store::{Home, State};
-use crate::trust::Keyring;
 
 /// The administrator's folder. Fixed: whoever could name another one would be the administrator.
 const SYSTEM: &str = "/usr/local/share/migraine/plugins";
@@ -46,27 +42,6 @@ fn system(path: &Path) -> Option<Result<PathBuf, Warning>> {
     }
     let message = "it must be a directory of root's that nobody else can write to".to_owned();
     Some(Err(Warning { name: path.display().to_string(), message }))
-}
-
-/// The file that a word on the command line means: a path, or else the name of something in one of the folders. The first
-/// folder that has it decides, with the newest version in it that could be installed.
-pub(super) fn locate(home: &Home, state: &State, word: &Path, working: Option<&Path>) -> Result<PathBuf, ManageError> {
-    let name = word.to_str().and_then(|word| word.parse::<PluginName>().ok());
-    let Some(name) = name.filter(|_| !word.exists()) else { return Ok(word.to_owned()) };
-    let (keys, policy) = (Keyring::load_from(&home.keys_path())?, home.policy()?);
-    let is_fine = |opened: &crate::package::Opened| judged(&keys, state, opened, &policy, false, None).is_ok();
-    let mut refused = None;
-    for folder in folders(home, state, working).paths {
-        let named = scan(&folder)?.into_iter().filter_map(|Found { path, opened }| Some((path, opened.ok()?)));
-        let named: Vec<_> = named.filter(|(_, opened)| opened.index.name == name).collect();
-        let fine = named.iter().filter(|(_, opened)| is_fine(opened));
-        if let Some((path, _)) = fine.max_by(|one, other| one.1.index.version.cmp(&other.1.index.version)) {
-            return Ok(path.clone());
-        }
-        // Refused with its reason, where nothing better is found.
-        refused = refused.or_else(|| named.into_iter().next().map(|(path, _)| path));
-    }
-    Ok(refused.unwrap_or_else(|| word.to_owned()))
 }
 
 #[cfg(test)]

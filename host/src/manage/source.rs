@@ -90,7 +90,7 @@ pub(super) fn judged(
     let index = &opened.index;
     // In a package of scripts the programs that it runs itself are those with the mode of one.
     let is_program = |file: &&FileEntry| index.holds_scripts() && file.mode == 0o755;
-    let files = index.files.iter().filter(|file| file.path != index.entry && !is_program(file));
+    let files = index.own_files().filter(|file| file.path != index.entry && !is_program(file));
     let files = files.map(|file| file.path.as_str());
     let unsigned = policy.forbids_unsigned().filter(|_| opened.signature.is_none());
     unsigned

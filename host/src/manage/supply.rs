@@ -1,9 +1,11 @@
-//! The bytes of a plugin that is to be installed: a file of this machine, or a package that came inside of something else.
+//! The bytes of a plugin that is to be installed: a file of this machine, what a server handed out, or a
+//! package that came inside of something else.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ManageError;
+use super::remote::Download;
 use super::source::open_file;
 use crate::package::{Opened, open};
 
@@ -12,6 +14,8 @@ use crate::package::{Opened, open};
 pub(super) enum Supply {
     /// A file, or a directory of scripts.
     File(PathBuf),
+    /// What a server handed out, called by its address.
+    Remote(PathBuf, Download),
     /// A package inside of a bundle, called by the bundle's path and its own name there.
     Package(PathBuf, Arc<Vec<u8>>),
 }
@@ -20,7 +24,7 @@ impl Supply {
     /// How it is called in messages.
     pub(super) fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Package(path, _) => path,
+            Self::File(path) | Self::Remote(path, _) | Self::Package(path, _) => path,
         }
     }
 
@@ -28,7 +32,7 @@ impl Supply {
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Package(..) => None,
+            Self::Remote(..) | Self::Package(..) => None,
         }
     }
 
@@ -36,7 +40,7 @@ impl Supply {
     pub(super) fn open(&self) -> Result<Opened, ManageError> {
         match self {
             Self::File(path) => open_file(path),
-            Self::Package(path, bytes) => {
+            Self::Remote(path, Download { bytes, .. }) | Self::Package(path, bytes) => {
                 open(bytes.to_vec()).map_err(|source| ManageError::Package { path: path.clone(), source })
             }
         }

@@ -120,6 +120,15 @@ impl Opened {
         Digest::of(&self.index_text)
     }
 
+    /// The digest of the file, where it is one: a package, or a library without one.
+    #[must_use]
+    pub fn file_digest(&self) -> Option<Digest> {
+        match &self.content {
+            Content::Archive(bytes) | Content::Library(bytes) => Some(Digest::of(bytes)),
+            Content::Scripts(_) => None,
+        }
+    }
+
     /// The size of the package, or of what stands unpacked, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {

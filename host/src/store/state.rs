@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::history::History;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::policy::Item;
+use crate::url::{FileVersion, Url};
 
 const FORMAT: u32 = 1;
 
@@ -86,6 +87,9 @@ pub struct Entry {
     /// The file on this machine that it was installed from; what came from elsewhere has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed_from: Option<PathBuf>,
+    /// The server that it was fetched from; what came from a file of this machine has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
     /// The file that it is linked to while it is developed; what runs is what was confirmed of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBuf>,
@@ -98,6 +102,16 @@ pub struct Entry {
     /// The version before, as it stood; its tree is kept. It has none before itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<Self>>,
+}
+
+/// Where on a server a plugin came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// The address that was asked, without name and password.
+    pub url: Url,
+    /// Which version of the file it was.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub version: FileVersion,
 }
 
 /// Why a plugin could be installed.

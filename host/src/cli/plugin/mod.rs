@@ -26,11 +26,12 @@ use clap::{Args, Subcommand};
 use migraine_plugin_api::Timeout;
 
 use super::args::timeout;
+use super::download::DownloadArgs;
 use super::prompt::Terminal;
 use super::session::directories;
 use super::{Failure, Session};
-use crate::ids::Fingerprint;
-use crate::manage::{Consenting, ManageError};
+use crate::ids::{Fingerprint, PluginName};
+use crate::manage::{Consenting, ManageError, NoPrompt, Prompt};
 use crate::policy::Grant;
 use crate::store::{Home, Status};
 
@@ -91,7 +92,7 @@ enum PluginVerb {
     /// Install newer versions, from where the plugins came from and from the plugins folder
     Upgrade(UpgradeArgs),
     /// Show of which plugins there are newer versions
-    Outdated,
+    Outdated(DownloadArgs),
     /// Go back to the version before, which is kept; nothing is fetched
     Rollback {
         /// The plugin
@@ -165,10 +166,12 @@ enum PluginVerb {
         #[arg(long, value_name = "DIR")]
         rebuild: Option<PathBuf>,
     },
-    /// Look for what a careful reader would stop at in scripts; nothing is run
+    /// Say who vouches for a plugin, what it may do, and what a careful reader would stop at; nothing is run. Ends with exit
+    /// code 3 where there is something for which an installation would refuse it
     Audit {
-        /// A directory or manifest of scripts, a `.mgp` file, one script, or the name of an installed plugin
-        target: PathBuf,
+        /// The name of an installed plugin, a `.mgp` file, a `.so` file, a directory or manifest of scripts, or one script
+        /// [default: all that is installed]
+        target: Option<PathBuf>,
     },
     /// Sign a plugin of scripts into a package; a library is packaged where it is built
     Package(package::PackageArgs),
@@ -182,18 +185,23 @@ enum PluginVerb {
     Call(Vec<OsString>),
 }
 
+/// What is said of one plugin, not of all that a lock or a bundle names.
+const ONE_ALONE: [&str; 7] =
+    ["dry_run", "expect_digest", "name", "yes_i_mean", "allow_unsigned", "allow_downgrade", "allow_reuse"];
+
 #[derive(Debug, Args)]
 struct InstallArgs {
-    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, or the name of
-    /// a plugin in one of the folders that are looked through; with --bundle or --locked the names of plugins, of which all
-    /// are installed where none is named
-    #[arg(required_unless_present_any = ["bundle", "locked"], value_name = "PATH|NAME")]
+    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, the name of
+    /// a plugin in one of the folders that are looked through, or an https:// address, where one that does not end in `.mgp`
+    /// is tried with `/plugin.mgp`; with --bundle or --locked the names of plugins, of which all are installed where none
+    /// is named
+    #[arg(required_unless_present_any = ["bundle", "locked"], value_name = "PATH|NAME|URL")]
     path: Vec<PathBuf>,
     /// Install from this bundle, and from nowhere else
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ONE_ALONE)]
     bundle: Option<PathBuf>,
     /// Install exactly what `migraine.lock` of this directory names
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ONE_ALONE)]
     locked: bool,
     /// With --locked, look for the packages in this folder; may be given several times
     #[arg(long, value_name = "DIR", requires = "locked")]
@@ -205,6 +213,18 @@ struct InstallArgs {
     /// Leave `migraine.lock` of this directory as it is
     #[arg(long)]
     no_lock: bool,
+    /// Judge everything and show what would happen, without changing anything or asking
+    #[arg(long)]
+    dry_run: bool,
+    /// Install nothing but this: the SHA-256 digest of the file, or that of its index as `plugin info` shows it
+    #[arg(long, value_name = "sha256:HEX")]
+    expect_digest: Option<String>,
+    /// Install nothing but the plugin of this name
+    #[arg(long, value_name = "NAME")]
+    name: Option<PluginName>,
+    /// Install a plugin of this name although it looks like another one
+    #[arg(long, value_name = "NAME")]
+    yes_i_mean: Option<PluginName>,
     /// Make an exception for exactly these bytes, if they are not signed
     #[arg(long)]
     allow_unsigned: bool,
@@ -218,6 +238,8 @@ struct InstallArgs {
     #[arg(long, value_name = "X.Y.Z")]
     allow_reuse: Option<semver::Version>,
     #[command(flatten)]
+    download: DownloadArgs,
+    #[command(flatten)]
     consent: ConsentArgs,
 }
 
@@ -229,6 +251,8 @@ struct UpgradeArgs {
     /// Upgrade every plugin; one that is refused does not keep the others from it
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    download: DownloadArgs,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -333,8 +357,25 @@ impl ConsentArgs {
         home: &Home,
         act: impl FnOnce(&mut Consenting<'_>) -> Result<T, ManageError>,
     ) -> Result<T, Failure> {
+        self.by(&mut Terminal, home, act)
+    }
+
+    /// Acts with these decisions, and with no others.
+    fn alone<T>(
+        &self,
+        home: &Home,
+        act: impl FnOnce(&mut Consenting<'_>) -> Result<T, ManageError>,
+    ) -> Result<T, Failure> {
+        self.by(&mut NoPrompt, home, act)
+    }
+
+    fn by<T>(
+        &self,
+        prompt: &mut dyn Prompt,
+        home: &Home,
+        act: impl FnOnce(&mut Consenting<'_>) -> Result<T, ManageError>,
+    ) -> Result<T, Failure> {
         let directories = directories(home)?;
-        let prompt = &mut Terminal;
         let mut consenting = Consenting { yes: self.yes, grants: &self.grant, directories: &directories, prompt };
         Ok(act(&mut consenting)?)
     }
@@ -369,7 +410,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Disable { name, force } => change::disable(&name, force, session),
         PluginVerb::Uninstall { name, purge, force } => change::uninstall(&name, purge, force, session),
         PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
-        PluginVerb::Outdated => versions::outdated(session),
+        PluginVerb::Outdated(download) => versions::outdated(download, session),
         PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
@@ -382,7 +423,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::TrustProject { dir } => projects::trust(&dir, session),
         PluginVerb::UntrustProject { dir } => projects::untrust(&dir, session),
         PluginVerb::Verify { target, rebuild } => show::verify(&target, rebuild.as_deref(), session),
-        PluginVerb::Audit { target } => audit::run(&target, session),
+        PluginVerb::Audit { target } => audit::run(target.as_deref(), session),
         PluginVerb::Package(args) => package::run(&args, session),
         PluginVerb::Config(args) => config::run(args, session),
         PluginVerb::Run(CallArgs { timeout, learn, words: CallWords::Words(words) }) => {

@@ -98,6 +98,9 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if let Some(path) = &plugin.path {
         line("file", &safe_line(&path.to_string_lossy()));
     }
+    if let Some(url) = &plugin.url {
+        line("from", &safe_line(url));
+    }
     if let Some(digest) = &plugin.digest {
         line("digest", &digest.to_string());
     }

@@ -12,33 +12,60 @@ use crate::package::ElfFacts;
 const NAMES_MAX: usize = 8;
 
 /// Symbols that a reader would stop at, and what they are for. A trailing `*` stands for any ending.
-const SYMBOLS: [(&[&str], Rule, &str); 5] = [
+const SYMBOLS: [(&[&str], Rule, Severity, &str); 6] = [
     (
         &["exec*", "fexecve", "posix_spawn*", "system", "popen", "fork", "vfork", "_Fork", "clone", "clone3", "daemon"],
         Rule::Program,
+        Severity::Warning,
         "starts programs by itself, which the sandbox refuses; granted programs are run by the host (`exec`)",
     ),
     (
         &["socket", "bind", "listen", "accept", "accept4", "connect", "getaddrinfo", "gethostbyname*", "res_query"],
         Rule::Network,
+        Severity::Warning,
         "makes connections by itself, which the sandbox refuses; granted ones are made by the host (`network`)",
     ),
     (
-        &["dlopen", "dlmopen", "memfd_create", "mprotect", "pkey_mprotect", "makecontext"],
+        &["dlopen", "dlmopen", "memfd_create"],
         Rule::Dynamic,
-        "could load or make code while it runs; the sandbox lets no new code be mapped",
+        Severity::Warning,
+        "could load code while it runs; the sandbox lets no new code be mapped",
+    ),
+    (
+        // The standard library of Rust guards its stacks by it.
+        &["mprotect", "pkey_mprotect"],
+        Rule::Dynamic,
+        Severity::Note,
+        "can change what its memory is for; the sandbox lets none of it become code",
     ),
     (
         &["ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp", "perf_event_open", "bpf"],
         Rule::Privilege,
+        Severity::Warning,
         "looks into other processes, which the sandbox refuses",
     ),
     (
         &[
-            "set*uid", "set*gid", "setgroups", "initgroups", "capset", "chroot", "pivot_root", "mount", "umount*", "unshare",
-            "setns", "reboot", "init_module", "finit_module", "mknod*", "iopl", "ioperm",
+            "set*uid",
+            "set*gid",
+            "setgroups",
+            "initgroups",
+            "capset",
+            "chroot",
+            "pivot_root",
+            "mount",
+            "umount*",
+            "unshare",
+            "setns",
+            "reboot",
+            "init_module",
+            "finit_module",
+            "mknod*",
+            "iopl",
+            "ioperm",
         ],
         Rule::Privilege,
+        Severity::Warning,
         "asks for rights that no plugin has",
     ),
 ];
@@ -58,8 +85,12 @@ pub(super) fn check(library: &str, facts: &ElfFacts, asks_for: impl Fn(Permissio
     // Rust checks its accesses itself; a library of C alone has nothing else.
     let is_rust = facts.compilers.iter().any(|compiler| compiler.contains("rustc"));
     let checks_frames = protection.stack_protector || is_rust;
-    hardening(checks_frames, Severity::Note, "its stack frames are not checked: compile C with -fstack-protector-strong");
-    for (patterns, rule, why) in SYMBOLS {
+    hardening(
+        checks_frames,
+        Severity::Note,
+        "its stack frames are not checked: compile C with -fstack-protector-strong",
+    );
+    for (patterns, rule, usual, why) in SYMBOLS {
         let names: Vec<&str> =
             facts.imports.iter().map(String::as_str).filter(|name| patterns.iter().any(|p| matches(p, name))).collect();
         if names.is_empty() {
@@ -70,7 +101,7 @@ pub(super) fn check(library: &str, facts: &ElfFacts, asks_for: impl Fn(Permissio
             Rule::Network => asks_for(PermissionKind::Network),
             _ => false,
         };
-        let severity = if is_asked { Severity::Note } else { Severity::Warning };
+        let severity = if is_asked { Severity::Note } else { usual };
         found.push(finding(rule, severity, format!("it imports {}, and so {why}", listed(&names))));
     }
     found
@@ -84,9 +115,7 @@ pub(super) fn refused(library: &str, why: &str) -> Finding {
 
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
-        Some((start, end)) => {
-            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
-        }
+        Some((start, end)) => name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end),
         None => pattern == name,
     }
 }
