@@ -13,7 +13,7 @@ use crate::hooks::Subscriber;
 use crate::manage::{check_link, check_lock};
 use crate::package::dependency::{Need, needs};
 use crate::runtime::{Host, Settings};
-use crate::store::Status;
+use crate::store::Subscription;
 use crate::sys::signal::{INTERRUPTED, note_interrupts};
 
 pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
@@ -22,13 +22,11 @@ pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
     if args.locked {
         check_lock(&home, &project()?)?;
     }
-    let plugins = home.read()?.plugins.into_iter();
-    let plugins = plugins.filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
     let mut subscribers = Vec::new();
-    for (plugin, entry) in plugins {
-        check_link(&plugin, &entry)?;
-        let granted = policy.in_force(&entry.grants).0;
-        subscribers.push(Subscriber { hooks: loaded_after(entry.hooks, &needs(&entry.dependencies)), plugin, granted });
+    for (plugin, Subscription { hooks, grants, dependencies, digest, link, .. }) in home.subscriptions()? {
+        check_link(&plugin, link.as_deref(), &digest)?;
+        let granted = policy.in_force(&grants).0;
+        subscribers.push(Subscriber { hooks: loaded_after(hooks, &needs(&dependencies)), plugin, granted });
     }
     let failed = |error| Failure::new(Code::Io, format!("cannot watch for signals: {error}"), None);
     note_interrupts().map_err(failed)?;

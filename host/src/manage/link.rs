@@ -19,7 +19,7 @@ use crate::ids::{Digest, PluginName};
 use crate::package::scan::Finding;
 use crate::package::{Opened, PackageError, UNPACKED_MAX, open_library};
 use crate::policy::{Ask, granted_words};
-use crate::store::{Entry, Home, State, Status};
+use crate::store::{Home, State, Status};
 use crate::trust::Keyring;
 
 /// What was linked.
@@ -121,16 +121,14 @@ pub fn unlink(home: &Home, name: &PluginName, force: bool) -> Result<super::Unin
 ///
 /// # Errors
 /// They are other ones, or cannot be read.
-pub fn check_link(name: &PluginName, entry: &Entry) -> Result<(), ManageError> {
-    let Some(path) = &entry.link else { return Ok(()) };
-    match open(path) {
-        Ok(opened) if opened.digest() == entry.digest => Ok(()),
-        Ok(_) => Err(ManageError::LinkChanged { name: name.clone(), path: path.clone(), why: None }),
-        Err(error) => {
-            let why = Some(Box::new(error));
-            Err(ManageError::LinkChanged { name: name.clone(), path: path.clone(), why })
-        }
-    }
+pub fn check_link(name: &PluginName, link: Option<&Path>, confirmed: &Digest) -> Result<(), ManageError> {
+    let Some(path) = link else { return Ok(()) };
+    let why = match open(path) {
+        Ok(opened) if opened.digest() == *confirmed => return Ok(()),
+        Ok(_) => None,
+        Err(error) => Some(Box::new(error)),
+    };
+    Err(ManageError::LinkChanged { name: name.clone(), path: path.to_owned(), why })
 }
 
 /// Opens a library or scripts as what nobody signed: a signature beside them would be of an earlier build.

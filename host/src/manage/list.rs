@@ -191,7 +191,7 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
         let checked = home.load(&entry.digest).map_err(ManageError::from);
         let problem = checked.and_then(|tree| judge_tree(home, &state, &tree)).err();
         // What runs is what was confirmed, so that this is no problem of the plugin's.
-        if let Err(changed) = check_link(name, entry) {
+        if let Err(changed) = check_link(name, entry.link.as_deref(), &entry.digest) {
             warnings.push(Warning { name: name.to_string(), message: changed.to_string() });
         }
         let after = with_finding(entry, problem.as_ref());
