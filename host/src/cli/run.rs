@@ -32,6 +32,9 @@ pub struct RunArgs {
     /// Run this action instead of the steps; may be given several times
     #[arg(short = 'a', long = "action", value_name = "NAME")]
     pub actions: Vec<String>,
+    /// Refuse to run where the installed plugins are not exactly those of `migraine.lock` in this directory
+    #[arg(long)]
+    pub locked: bool,
     /// Let every command keep the terminal; hooks then see no output
     #[arg(long)]
     pub no_capture: bool,

@@ -17,7 +17,7 @@ use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
-use crate::runtime::{changes, interpreters};
+use crate::runtime::{Around, Requirement, changes, interpreters, requirements};
 use crate::store::{Entry, Home, Installed, InstalledTree, KnownInterpreter, State, Status, Trust};
 use crate::trust::Keyring;
 
@@ -53,6 +53,9 @@ pub struct PluginInfo {
     pub commands: Vec<CommandInfo>,
     /// Programs and resources it says it needs.
     pub dependencies: Vec<String>,
+    /// How each of them stands; only `info` of an installed plugin says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<Requirement>,
     /// The same in words; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub install_requires: Vec<String>,
@@ -84,6 +87,9 @@ pub struct PluginInfo {
     pub previous: Option<Version>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
+    /// The files that it is linked to while it is developed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<PathBuf>,
     /// The server that an installed one came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -234,6 +240,7 @@ impl PluginInfo {
             license: String::new(),
             commands: commands.collect(),
             dependencies: entry.dependencies.clone(),
+            requirements: Vec::new(),
             install_requires: Vec::new(),
             config: entry.config(),
             hooks: entry.hooks.clone(),
@@ -247,6 +254,7 @@ impl PluginInfo {
             pinned: entry.pinned.clone(),
             previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
+            link: entry.link.clone(),
             url: entry.remote.as_ref().map(|remote| remote.url.to_string()),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             targets: Vec::new(),
@@ -269,6 +277,7 @@ impl PluginInfo {
             license: String::new(),
             commands: Vec::new(),
             dependencies: Vec::new(),
+            requirements: Vec::new(),
             install_requires: Vec::new(),
             config: BTreeMap::new(),
             hooks: Vec::new(),
@@ -282,6 +291,7 @@ impl PluginInfo {
             pinned: None,
             previous: None,
             path: Some(path),
+            link: None,
             url: None,
             problem: Some(problem),
             targets: Vec::new(),
@@ -336,11 +346,15 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let policy = home.policy()?;
+    let keys = Keyring::load_from(&home.keys_path()).ok();
     let described = |entry: &Entry| {
         let mut shown = PluginInfo::installed(name, entry);
         shown.rules = Some(Rules::of(entry, &policy));
         shown.interpreters.clone_from(&entry.interpreters);
         shown.interpreter_changes = interpreter_changes(entry);
+        if let Some(keys) = &keys {
+            shown.requirements = requirements(entry, Around { others: &state.plugins, keys });
+        }
         shown
     };
     // What is shown is of the tree that was read, also when an upgrade comes in between.

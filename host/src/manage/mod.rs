@@ -4,7 +4,9 @@
 
 mod audit;
 mod build;
+mod bundle;
 mod candidates;
+mod companions;
 mod config;
 mod consent;
 mod directories;
@@ -18,19 +20,27 @@ mod health;
 mod info;
 mod install;
 mod keys;
+mod link;
 mod list;
+mod lock;
+mod locked;
 mod lookalike;
 mod manifest_file;
 mod origin;
 mod package;
 mod pin;
+mod prepare;
+mod project;
 mod rebuild;
 mod remote;
+mod resolve;
 mod revoke;
 mod rollback;
 mod rules;
 mod script_files;
+mod search;
 mod source;
+mod supply;
 mod uninstall;
 mod upgrade;
 mod usage;
@@ -42,8 +52,10 @@ mod tests;
 
 pub use audit::{AuditReport, TrustFacts, audit, audit_all};
 pub use build::{BuiltLibrary, Crate, cargo_home, texts};
+pub use bundle::{Bundle, BundleReport, bundle};
+pub use companions::Companion;
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
-pub use consent::{Consenting, NoPrompt, Prompt, Question};
+pub use consent::{CompanionsQuestion, Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
@@ -58,12 +70,17 @@ pub use keys::{
     KEY_DAYS, KeyDetails, KeyError, KeyReport, KeyRevokeReport, KeyWord, ListInfo, RevokedInfo, RotationReport,
     TrustRequest, Until, key_list, key_revoke, key_show, key_trust, key_untrust, list_import, rotation_import,
 };
+pub use link::{LinkReport, check_link, link, unlink};
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use lock::{Differences, LOCK_FILE, Lock, LockReport, Locked, TypedDigest, check_lock, lock, relock};
+pub use locked::{LockedFrom, LockedRequest, install_locked, locked_folders};
 pub use origin::{Source, Word};
 pub use package::{PackageReport, PackageRequest, package};
 pub use pin::{PinReport, pin, unpin};
+pub use project::{ProjectReport, trust_project, untrust_project};
 pub use rebuild::{ComparedFile, Comparison, RebuildReport, rebuild};
 pub use remote::{Download, Online, download};
+pub use resolve::ResolveError;
 pub use revoke::{RevokeReport, revoke};
 pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};

@@ -101,7 +101,7 @@ fn allowed(made: &scripts::ScriptPackage, package: &[u8], source: &Path) -> Resu
 }
 
 /// Writes a file as a whole: a reader sees the old one or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
     let written = (|| {

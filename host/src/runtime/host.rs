@@ -329,7 +329,10 @@ impl Host {
 
     fn tell(&self, plugin: &PluginName, admitted: &Admitted) {
         let voice = &self.settings.voice;
-        if admitted.unsigned {
+        if let Some(path) = &admitted.link {
+            let path = crate::text::safe_line(&path.to_string_lossy());
+            voice.audit(plugin, &format!("is linked to {path} and not signed; what runs is what you confirmed of it"));
+        } else if admitted.unsigned {
             voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
         }
         if let Code::Scripts(scripts) = &admitted.code {

@@ -1,6 +1,6 @@
 //! The home directory: where it is, who may change it, and what readers see of it without a lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::state::{Entry, State};
 use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
+use crate::package::dependency::needs;
 use crate::policy::{Policy, PolicyFile};
 use crate::text::safe_path;
 
@@ -33,6 +34,8 @@ pub struct Installed {
     pub tree: InstalledTree,
     /// Packages without a signature that the user allowed, as the same state has them.
     pub exceptions: Vec<Digest>,
+    /// The entries of the plugins that it needs, of those that are installed.
+    pub needed: BTreeMap<PluginName, Entry>,
 }
 
 /// An open home directory that nobody else can write to.
@@ -203,7 +206,9 @@ impl Home {
             match self.load(&entry.digest) {
                 Ok(tree) => {
                     let exceptions = state.exceptions.into_iter().collect();
-                    return Ok(Some(Installed { entry, tree, exceptions }));
+                    let needed = needs(&entry.dependencies).into_iter();
+                    let needed = needed.filter_map(|need| state.plugins.remove_entry(&need.name)).collect();
+                    return Ok(Some(Installed { entry, tree, exceptions, needed }));
                 }
                 // An upgrade came between the state and the tree: then there is a newer state.
                 Err(gone @ StoreError::Gone { .. }) => {

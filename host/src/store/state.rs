@@ -270,6 +270,7 @@ struct Header {
     checksum: Digest,
 }
 
+/// Borrowed while it is written, owned once it was read.
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {
     plugins: Cow<'a, BTreeMap<PluginName, Entry>>,
