@@ -76,9 +76,9 @@ fn errors_of_files() {
         install(&path("libcut.so", &hello[..length]), "elf_invalid", 3);
     }
     install(&path("libtext.so", b"#!/bin/sh\n"), "not_a_plugin", 3);
-    install(&path("x.mgp", b"not a package"), "package_invalid", 3);
-    install(&path("empty.mgp", b""), "package_invalid", 3);
-    install(&path("zip.mgp", b"PK\x03\x04........"), "package_invalid", 3);
+    install(&path("x.mgp", b"not a package"), "format", 3);
+    install(&path("empty.mgp", b""), "format", 3);
+    install(&path("zip.mgp", b"PK\x03\x04........"), "format", 3);
     install(typed(&home.work()), "file_not_found", 2);
     // A good library, but without a manifest.
     install(&path("libplain.so", &library("int one(void) { return 1; }\n")), "not_a_plugin", 3);
