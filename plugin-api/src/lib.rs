@@ -30,6 +30,7 @@
 pub mod abi;
 mod command;
 mod context;
+mod dependency;
 mod error;
 mod handler;
 mod manifest;

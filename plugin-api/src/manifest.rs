@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::dependency::dependencies;
 use crate::handler::{BashSource, Handler, HookHandler, with_script_as_handler};
 use crate::permission::{Permission, read_permissions};
 use crate::version::{API_VERSION, ApiVersion};
@@ -52,8 +53,9 @@ pub struct Manifest {
     /// Configuration keys with their defaults; a user may override exactly these.
     #[serde(default)]
     pub config: BTreeMap<String, Value>,
-    /// Programs and resources it needs on this machine.
-    #[serde(default)]
+    /// What it needs: programs by their names, sockets (`unix:PATH`, or `NAME-socket` for that of its own scope), and other
+    /// plugins, `plugin:NAME RANGE`, with `key=` and `source=` where they come from somebody else.
+    #[serde(default, deserialize_with = "dependencies")]
     pub dependencies: Vec<String>,
     /// The same in words, for people.
     #[serde(default)]

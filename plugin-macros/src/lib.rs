@@ -85,7 +85,7 @@ use proc_macro::TokenStream;
 /// | `description = "..."` | instead of the package's description |
 /// | `permissions("...", ...)` | what the plugin asks for, as `kind` or `kind=scope` |
 /// | `config(key = literal, ...)` | configuration keys with their defaults: texts, numbers, booleans |
-/// | `dependencies("...", ...)` | programs and resources it needs on the machine |
+/// | `dependencies("...", ...)` | programs and sockets it needs on the machine, and other plugins: `"plugin:NAME RANGE"` |
 /// | `install_requires("...", ...)` | the same in words, for people |
 /// | `bind("EVENT" = "COMMAND ...")` | a hook that runs a command of the plugin; may be given several times |
 ///

@@ -182,6 +182,7 @@ fn new_entry(
         overrides,
         installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
         installed_from: None,
+        link: None,
         problem: None,
     }
 }

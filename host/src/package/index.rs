@@ -9,16 +9,19 @@
 //! target x86_64-unknown-linux-gnu
 //! entry libhello_world.so
 //! permission filesystem=read:./logs
+//! dependency log-tools ^1.2
 //! file 0644 12345 SHA256 libhello_world.so
 //! ```
 //!
-//! ASCII, lines end in LF, fields in this order, permissions in the order of [`Permission`], files by path. A scope's
+//! ASCII, lines end in LF, fields in this order, permissions in the order of [`Permission`], plugins
+//! that it needs by name, files by path. A scope's
 //! bytes outside `!`..`~`, and `%`, are written `%XX`. A value has one spelling: what renders differently is refused.
 
 use std::fmt::Write as _;
 
 use migraine_plugin_api::{ApiVersion, Permission};
 
+use super::dependency::{NEEDS_MAX, Need};
 use super::{FILES_MAX, INDEX_MAX, PackageError, UNPACKED_MAX, limit, path};
 use crate::ids::{Digest, PluginName};
 
@@ -43,6 +46,8 @@ pub struct Index {
     pub target: String,
     /// What it asks for, sorted.
     pub permissions: Vec<Permission>,
+    /// The plugins that it needs, sorted by name.
+    pub dependencies: Vec<Need>,
     /// Every file, sorted by path.
     pub files: Vec<FileEntry>,
 }
@@ -97,6 +102,7 @@ impl Index {
             target: lines.field("target")?,
             entry: lines.field("entry")?,
             permissions: lines.permissions()?,
+            dependencies: lines.dependencies()?,
             files: lines.files()?,
         };
         index.check()?;
@@ -107,12 +113,15 @@ impl Index {
     /// The text that is signed. [`Index::parse`] of it gives the same index if [`Index::check`] passes.
     #[must_use]
     pub fn render(&self) -> String {
-        let Self { name, version, api, created, target, entry, permissions, files } = self;
+        let Self { name, version, api, created, target, entry, permissions, dependencies, files } = self;
         let mut text = format!(
             "{FIRST_LINE}\nname {name}\nversion {version}\napi {api}\ncreated {created}\ntarget {target}\nentry {entry}\n"
         );
         for permission in permissions {
             let _ = writeln!(text, "permission {}", escape(&permission.to_string()));
+        }
+        for need in dependencies {
+            let _ = writeln!(text, "dependency {need}");
         }
         for FileEntry { mode, size, digest, path } in files {
             let _ = writeln!(text, "file {mode:04o} {size} {digest} {path}");
@@ -156,6 +165,15 @@ impl Index {
         }
         if !self.permissions.is_sorted_by(|one, next| one < next) {
             return fail("the permissions are not sorted, or one is there twice".to_owned());
+        }
+        let names = self.dependencies.iter().map(|need| &need.name);
+        if self.dependencies.len() > NEEDS_MAX || !names.clone().is_sorted_by(|one, next| one < next) {
+            return fail(format!(
+                "the plugins that it needs are not sorted, one is there twice, or more than {NEEDS_MAX}"
+            ));
+        }
+        if names.clone().any(|name| *name == self.name) {
+            return fail("it needs itself".to_owned());
         }
         if self.files.len() > FILES_MAX {
             return Err(limit("the number of files", "256"));
@@ -221,6 +239,15 @@ impl<'a> Lines<'a> {
                 text.parse()
                     .map_err(|error: migraine_plugin_api::PermissionError| refuse(self.line, &error.to_string()))?,
             );
+        }
+        Ok(found)
+    }
+
+    fn dependencies(&mut self) -> Result<Vec<Need>, PackageError> {
+        let mut found = Vec::new();
+        while self.rest.starts_with("dependency ") {
+            let text: String = self.field("dependency")?;
+            found.push(text.parse().map_err(|reason: String| refuse(self.line, &reason))?);
         }
         Ok(found)
     }

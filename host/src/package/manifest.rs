@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::index::VERSION_MAX;
-use super::{FileEntry, Index, MANIFEST_MAX, PackageError, TARGET, limit, yaml};
+use super::{FileEntry, Index, MANIFEST_MAX, PackageError, TARGET, dependency, limit, yaml};
 use crate::bound::BoundCommand;
 use crate::ids::PluginName;
 
@@ -135,6 +135,7 @@ pub(super) fn index_of(
         entry: entry.to_owned(),
         target: TARGET.to_owned(),
         permissions: manifest.permissions.clone(),
+        dependencies: dependency::needs(&manifest.dependencies),
         files,
     };
     index.check()?;
@@ -182,6 +183,8 @@ fn check_texts(manifest: &Manifest, findings: &mut Findings) {
             findings.text(what, text);
         }
     }
+    let dependencies = manifest.dependencies.iter().take(ITEMS_MAX).cloned().collect::<Vec<_>>();
+    dependency::findings(&dependencies, &manifest.name).into_iter().for_each(|finding| findings.add(finding));
 }
 
 fn check_commands(commands: &[CommandSpec], findings: &mut Findings) {

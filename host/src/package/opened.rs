@@ -2,9 +2,10 @@
 
 use migraine_plugin_api::Manifest;
 
+use super::dependency::Need;
 use super::{
-    ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, elf, limit, manifest, scripts,
-    sidecar,
+    ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, dependency, elf, limit,
+    manifest, scripts, sidecar,
 };
 use crate::ids::Digest;
 
@@ -202,6 +203,10 @@ fn check_file(entry: &FileEntry, content: &[u8]) -> Result<(), PackageError> {
     Ok(())
 }
 
+fn needs(needs: &[Need]) -> String {
+    needs.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 /// What the user is shown comes from the signed index; the plugin must not say anything else.
 fn check_manifest(manifest: &Manifest, index: &Index) -> Result<(), PackageError> {
     let fields = [
@@ -209,6 +214,7 @@ fn check_manifest(manifest: &Manifest, index: &Index) -> Result<(), PackageError
         ("version", manifest.version.clone(), index.version.to_string()),
         ("api_version", manifest.api_version.to_string(), index.api.to_string()),
         ("permissions", manifest::join(&manifest.permissions), manifest::join(&index.permissions)),
+        ("dependencies", needs(&dependency::needs(&manifest.dependencies)), needs(&index.dependencies)),
     ];
     match fields.into_iter().find(|(_, manifest, index)| manifest != index) {
         None => Ok(()),

@@ -28,6 +28,8 @@ pub struct State {
     pub exceptions: BTreeSet<Digest>,
     /// Plugins whose data is to be removed; an interrupted removal goes on with the next change.
     pub purges: BTreeSet<PluginName>,
+    /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
+    pub projects: BTreeMap<PathBuf, Digest>,
 }
 
 /// One installed plugin.
@@ -80,6 +82,9 @@ pub struct Entry {
     /// The file on this machine that it was installed from; what came from elsewhere has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed_from: Option<PathBuf>,
+    /// The file that it is linked to while it is developed; what runs is what was confirmed of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<PathBuf>,
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -222,19 +227,22 @@ struct Header {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<P, E, R> {
+struct Body<P, E, R, J> {
     plugins: P,
     exceptions: E,
     #[serde(default)]
     purges: R,
+    #[serde(default)]
+    projects: J,
 }
 
-type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>>;
+type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PathBuf, Digest>>;
 
 impl State {
     /// The content of the state file.
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let body = Body { plugins: &self.plugins, exceptions: &self.exceptions, purges: &self.purges };
+        let Self { generation: _, plugins, exceptions, purges, projects } = self;
+        let body = Body { plugins, exceptions, purges, projects };
         let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
         let mut text = serde_json::to_vec(&header)?;
@@ -258,8 +266,8 @@ impl State {
             return Err("its checksum does not match its content".to_owned());
         }
         let body: ReadBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let Body { plugins, exceptions, purges } = body;
-        Ok(Self { generation: header.generation, plugins, exceptions, purges })
+        let Body { plugins, exceptions, purges, projects } = body;
+        Ok(Self { generation: header.generation, plugins, exceptions, purges, projects })
     }
 
     /// Whether a tree belongs to an installed plugin.

@@ -26,6 +26,7 @@ fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
         entry: contents[0].0.to_owned(),
         target: TARGET.to_owned(),
         permissions: Vec::new(),
+        dependencies: Vec::new(),
         files: files.iter().map(|(entry, _)| entry.clone()).collect(),
     };
     let index_text = index.render().into_bytes();
@@ -57,6 +58,7 @@ fn entry(package: &Package) -> Entry {
         overrides: BTreeMap::new(),
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
         installed_from: None,
+        link: None,
         problem: None,
     }
 }

@@ -9,7 +9,8 @@ fn good() -> String {
     format!(
         "migraine-index 1\nname hello-world\nversion 1.0.0-rc.1+7\napi 1.0\ncreated 2026-01-02T03:04:05Z\n\
          target x86_64-unknown-linux-gnu\nentry libx.so\npermission task_read\n\
-         permission filesystem=read:./l%C3%B6g%20s%25\nfile 0644 0 {HASH} libx.so\nfile 0755 12 {HASH} tool/x\n"
+         permission filesystem=read:./l%C3%B6g%20s%25\n\
+         dependency base >=1.2,<2 key=ed25519:{HASH}\ndependency log-tools *\nfile 0644 0 {HASH} libx.so\nfile 0755 12 {HASH} tool/x\n"
     )
 }
 
@@ -19,6 +20,7 @@ fn an_index_renders_to_the_text_it_was_read_from() {
     assert_eq!(index.render(), good());
     assert_eq!(index.digest(), Digest::of(good().as_bytes()));
     assert_eq!(index.permissions[1].scope(), Some("read:./lög s%"));
+    assert_eq!((index.dependencies.len(), index.dependencies[1].name.as_str()), (2, "log-tools"));
     assert_eq!(index.files[1].mode, 0o755);
     assert_eq!(index.library().unwrap().path, "libx.so");
 }
@@ -53,6 +55,13 @@ fn every_other_text_is_refused() {
     check("entry libx.so", "entry ../libx.so");
     check("permission task_read\n", "permission task_read\npermission task_read\n");
     check("permission task_read\n", "permission unknown\n");
+    check("dependency log-tools *\n", "dependency log-tools\n");
+    check("dependency log-tools *\n", "dependency log-tools * *\n");
+    check("dependency log-tools *\n", "dependency base *\n");
+    check("dependency log-tools *\n", "dependency a *\n");
+    check("dependency log-tools *\n", "dependency hello-world *\n");
+    check(">=1.2,<2", ">=1.2, <2");
+    check(">=1.2,<2", "<2 >=1.2");
     check("permission filesystem=read:./l%C3%B6g%20s%25\n", "permission filesystem=read:./l%c3%b6g%20s%25\n");
     check("%20", " ");
     check("%C3%B6", "%C3");

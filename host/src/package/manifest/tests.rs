@@ -80,6 +80,9 @@ fn fields_follow_their_grammar() {
     check(r#""config":{"a b":1}"#, Some("is no key"));
     check(&format!(r#""description":"{}""#, "d".repeat(1025)), Some("description"));
     check(&format!(r#""dependencies":["{}"]"#, "d".repeat(1025)), Some("dependencies"));
+    check(r#""dependencies":["git","docker-socket","plugin:log-tools ^1.2","Docker running"]"#, None);
+    check(r#""dependencies":["plugin:../x"]"#, Some("dependencies"));
+    check(r#""dependencies":["plugin:log-tools latest"]"#, Some("dependencies"));
     check(
         &format!(r#""commands":[{}]"#, (0..300).map(|at| format!("\"c{at}\"")).collect::<Vec<_>>().join(",")),
         Some("300 are too many"),
