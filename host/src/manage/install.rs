@@ -14,7 +14,7 @@ use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Package;
 use crate::package::scan::{Finding, Scan};
 use crate::policy::{Ask, Policy, granted_words};
-use crate::store::{Entry, Home, Status, Trust};
+use crate::store::{Entry, Home, State, Status, Trust};
 use crate::trust::TrustedKey;
 
 /// What is to be installed.
@@ -211,11 +211,15 @@ fn commit(
     }
     // Before the commit: what is installed must be able to run.
     let pinned = pin.map(|pin| Pinned::new(home, &pin)).transpose()?;
-    writer.commit()?;
-    if let Some(pinned) = pinned {
+    let done = writer.commit();
+    // The last step can fail once the new state is in place: then the plugin is installed, and its key stays.
+    let is_installed = |state: State| state.plugins.get(name).is_some_and(|entry| entry.digest == package.digest);
+    if let Some(pinned) = pinned
+        && (done.is_ok() || home.read().is_ok_and(is_installed))
+    {
         pinned.keep();
     }
-    Ok(())
+    Ok(done?)
 }
 
 fn report(

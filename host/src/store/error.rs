@@ -119,8 +119,16 @@ impl Coded for StoreError {
                 format!("move {} away and install the plugins again; plugin data is kept", path.display())
             }
             Self::Integrity { .. } | Self::Gone { .. } => "uninstall the plugin and install it again".to_owned(),
+            Self::Io { source, .. } if is_full(source) => {
+                "free some space, then run the command again; what it left behind is removed then".to_owned()
+            }
             Self::Io { .. } | Self::Database { .. } | Self::Limit { .. } => return None,
         };
         Some(text)
     }
+}
+
+/// Whether a disk, or what the user may have of it, is full.
+pub(super) fn is_full(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -134,6 +134,7 @@ impl<'a> Writer<'a> {
         }
         if !self.state.purges.is_empty() {
             self.purge()?;
+            self.write_state()?;
         }
         Ok(())
     }
@@ -186,7 +187,5 @@ fn lock(home: &Home, deadline: Duration) -> Result<Flock<File>, StoreError> {
 
 /// A full disk at a write; at an fsync it is a lost write, after which nothing is tried again.
 fn is_full(error: &StoreError) -> bool {
-    let StoreError::Io { step, source, .. } = error else { return false };
-    let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    full && *step != "make durable"
+    matches!(error, StoreError::Io { step, source, .. } if super::error::is_full(source) && *step != "make durable")
 }

@@ -11,7 +11,7 @@ use super::operation::{Kit, Operation};
 use super::oracle::{Ended, Oracle};
 use super::place::Place;
 use super::syscall::Change;
-use super::tracer::{Inject, Traced, run};
+use super::tracer::{Call, Inject, Traced, run};
 
 /// What a system call that changes something can answer, besides that it worked.
 pub const ERRORS: [Errno; 6] = [Errno::ENOSPC, Errno::EDQUOT, Errno::EIO, Errno::EROFS, Errno::EACCES, Errno::EINTR];
@@ -35,12 +35,24 @@ pub struct Finding {
 }
 
 /// Which points are made.
-#[derive(Debug, Clone, Copy)]
-pub struct Choice {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
     /// A kill before each call.
-    pub kills: bool,
+    Kills,
     /// Each error at each call.
-    pub errors: bool,
+    Errors,
+    /// Each error at every second call, beginning with the first or the second: two users share the work.
+    HalfOfErrors(usize),
+}
+
+impl Choice {
+    fn fails(self, at: usize) -> bool {
+        match self {
+            Self::Kills => false,
+            Self::Errors => true,
+            Self::HalfOfErrors(first) => at % 2 == first,
+        }
+    }
 }
 
 /// Takes each operation apart, by some workers at once.
@@ -80,12 +92,12 @@ fn one(operation: &Operation, kit: &Kit, choice: Choice) -> Finding {
     }
     let points = watched.points();
     for at in 0..points {
-        if choice.kills {
+        if choice == Choice::Kills {
             finding.kills += 1;
             let fault = killed(&before, &mut oracle, at);
             finding.faults.extend(fault.err().map(|fault| format!("{}: {fault}", operation.name)));
         }
-        for errno in ERRORS.into_iter().filter(|_| choice.errors) {
+        for errno in ERRORS.into_iter().filter(|_| choice.fails(at)) {
             finding.errors += 1;
             let fault = failed(&before, &mut oracle, at, errno);
             finding.faults.extend(fault.err().map(|fault| format!("{}: {fault}", operation.name)));
@@ -131,7 +143,7 @@ fn failed(before: &Place, oracle: &mut Oracle<'_>, at: usize, errno: Errno) -> R
         return Err(format!("{at_point}: {fault}"));
     }
     if run.code != 0 {
-        explained(&run, errno).map_err(|fault| format!("{at_point}: {fault}"))?;
+        explained(&run, at, errno).map_err(|fault| format!("{at_point}: {fault}"))?;
     }
     retried(&run, at).map_err(|fault| format!("{at_point}: {fault}"))?;
     let ended = Ended { code: Some(run.code), out: &run.out };
@@ -139,7 +151,7 @@ fn failed(before: &Place, oracle: &mut Oracle<'_>, at: usize, errno: Errno) -> R
 }
 
 /// One error, which says what failed, on what and why.
-fn explained(run: &Traced, errno: Errno) -> Result<(), String> {
+fn explained(run: &Traced, at: usize, errno: Errno) -> Result<(), String> {
     let lines: Vec<Value> = run.err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let errors: Vec<&Value> = lines.iter().filter(|line| line["code"].is_string()).collect();
     let [error] = errors.as_slice() else {
@@ -150,7 +162,11 @@ fn explained(run: &Traced, errno: Errno) -> Result<(), String> {
     let reason = reason.split(" (os error").next().unwrap_or_default();
     // SQLite has words of its own for what it could not do.
     let says_why = message.contains(reason) || message.contains("plugins.db");
-    if error["exit"] == run.code && message.contains('/') && says_why {
+    // A path as it was typed may be a bare name.
+    let file = run.point(at).change.path().and_then(std::path::Path::file_name).unwrap_or_default().to_string_lossy();
+    let file = file.trim_start_matches('.').trim_end_matches(".tmp");
+    let says_what = message.contains('/') || message.contains(file);
+    if error["exit"] == run.code && says_what && says_why {
         return Ok(());
     }
     Err(format!("the error names not all of step, object and reason `{reason}`: {error}"))
@@ -165,9 +181,9 @@ fn retried(run: &Traced, at: usize) -> Result<(), String> {
     again.map_or(Ok(()), |call| Err(format!("{} once more after it failed", call.shown())))
 }
 
-/// Lets the sync of each number fail once, all of them in turn; gives what each run was and how it ended.
+/// Lets each sync fail once, one in each run; gives what was to be synced, and how the run ended.
 #[must_use]
-pub fn failing_syncs(operation: &Operation, kit: &Kit) -> Vec<(String, Traced)> {
+pub fn failing_syncs(operation: &Operation, kit: &Kit) -> Vec<(Call, Traced)> {
     let before = operation.place(kit);
     let words = operation.words(kit);
     let go = |inject| {
@@ -175,7 +191,7 @@ pub fn failing_syncs(operation: &Operation, kit: &Kit) -> Vec<(String, Traced)> 
         run(place.traced(&words), place.path(), inject)
     };
     let watched = go(Inject::Nothing);
-    let points = watched.calls.iter().filter(|call| call.is_point()).enumerate();
+    let points = watched.calls.into_iter().filter(Call::is_point).enumerate();
     let syncs = points.filter(|(_, call)| call.change.is_sync());
-    syncs.map(|(at, call)| (call.shown(), go(Inject::Fail(at, Errno::EIO)))).collect()
+    syncs.map(|(at, call)| (call, go(Inject::Fail(at, Errno::EIO)))).collect()
 }

@@ -72,6 +72,10 @@ pub enum Change {
         inode: Inode,
         path: PathBuf,
     },
+    /// Gives a file to somebody, which is whose it is already: SQLite does so as root.
+    Owner {
+        path: PathBuf,
+    },
     /// Something reached the standard output.
     Said,
     /// A call that the model of a power loss does not know.
@@ -93,6 +97,7 @@ impl Change {
             | Self::Remove { path }
             | Self::Sync { path, .. }
             | Self::Close { path, .. }
+            | Self::Owner { path }
             | Self::Other { path } => Some(path),
             Self::OpenUnnamed { folder, .. } => Some(folder),
             Self::Rename { to, .. } | Self::Link { to, .. } => Some(to),
@@ -153,7 +158,7 @@ impl Entry {
             // Not in every libc crate: fchmodat2 of Linux 6.6.
             452 => named("fchmodat2", self.chmod(self.path_at(0), 2)),
             libc::SYS_chown | libc::SYS_lchown => other("chown", self.path(0)),
-            libc::SYS_fchown => other("fchown", self.file(0)),
+            libc::SYS_fchown => named("fchown", self.file(0).map(|path| Change::Owner { path })),
             libc::SYS_fchownat => other("fchownat", self.path_at(0)),
             libc::SYS_utimensat => other("utimensat", self.path_at(0)),
             libc::SYS_setxattr | libc::SYS_lsetxattr => other("setxattr", self.path(0)),

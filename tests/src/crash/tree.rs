@@ -35,8 +35,16 @@ impl Tree {
     /// user's own. What is not committed is not part of it.
     pub(super) fn view(&self) -> BTreeMap<String, String> {
         let own = |path: &&String| {
-            let Some(inner) = path.strip_prefix("home/") else { return true };
-            let is_record = inner.strip_prefix("keys/").is_some_and(|name| !name.starts_with('.'));
+            let Some(inner) = path.strip_prefix("home/") else {
+                // What is not in its place yet is no file of the user's.
+                let name = path.rsplit('/').next().unwrap_or_default();
+                return !(name.starts_with('.') && name.ends_with(".tmp"));
+            };
+            // A list of revoked keys goes with the key that signed it.
+            let has_signer = |list: &str| self.0.contains_key(&format!("home/keys/{list}.key"));
+            let is_record = inner
+                .strip_prefix("keys/")
+                .is_some_and(|name| name.ends_with(".key") || name.strip_suffix(".revoked").is_some_and(has_signer));
             inner == "state" || inner == "developer.key" || inner == "policy.yaml" || is_record
         };
         let files = self.0.keys().filter(own).filter_map(|path| {
