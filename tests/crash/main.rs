@@ -35,12 +35,16 @@ fn alone() -> MutexGuard<'static, ()> {
 /// Prints what was found and fails where something does not hold.
 fn report(what: &str, user: User, start: Instant, findings: &BTreeMap<&'static str, Finding>) {
     for (name, finding) in findings {
-        let Finding { kills, errors, states, took, .. } = finding;
-        say!("{name:20} as {user}: {kills:3} kills, {errors:4} errors, {states:3} disks, {:5.1} s", took.as_secs_f64());
+        let Finding { kills, errors, losses, states, took, .. } = finding;
+        say!(
+            "{name:20} as {user}: {kills:3} kills, {errors:4} errors, {losses:4} losses, {states:3} disks, {:5.1} s",
+            took.as_secs_f64()
+        );
     }
     let total = |count: fn(&Finding) -> usize| findings.values().map(count).sum::<usize>();
     let (kills, errors) = (total(|finding| finding.kills), total(|finding| finding.errors));
-    say!("{what} as {user}: {kills} kills, {errors} errors in {:.1} s", start.elapsed().as_secs_f64());
+    let losses = total(|finding| finding.losses);
+    say!("{what} as {user}: {kills} kills, {errors} errors, {losses} losses in {:.1} s", start.elapsed().as_secs_f64());
     let faults: Vec<&String> = findings.values().flat_map(|finding| &finding.faults).collect();
     let shown: Vec<&str> = faults.iter().take(20).map(|fault| fault.as_str()).collect();
     assert!(faults.is_empty(), "{} faults as {user}:\n{}", faults.len(), shown.join("\n"));
@@ -128,6 +132,46 @@ fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
         say!("{syncs} syncs that fail once as {user} in {:.1} s", start.elapsed().as_secs_f64());
         assert!(syncs > 50 || operation::chosen().len() < operation::OPERATIONS.len(), "only {syncs} syncs");
     }
+}
+
+// covers: A148
+#[test]
+fn a148_no_loss_of_power_leaves_another_state() {
+    let _alone = alone();
+    let chosen = operation::chosen();
+    let users = kernel::users();
+    for (number, &user) in users.iter().enumerate() {
+        let start = Instant::now();
+        // Each user does every second operation, where not everything is to be done.
+        let is_own = |at: &usize| is_full() || at % users.len() == number;
+        let own: Vec<_> = (0..chosen.len()).filter(is_own).map(|at| chosen[at]).collect();
+        let kit = Kit::new(user);
+        let findings = injection::each(&own, |operation| injection::power_losses(operation, &kit));
+        let losses: usize = findings.values().map(|finding| finding.losses).sum();
+        report("losses of power", user, start, &findings);
+        assert!(losses > 200 || chosen.len() < operation::OPERATIONS.len(), "only {losses} disks");
+    }
+}
+
+/// The model is worth something: without a sync that the protocol needs, it builds a disk that the oracle refuses.
+#[test]
+fn a_forgotten_sync_is_found() {
+    let _alone = alone();
+    let kit = Kit::new(User::Root);
+    let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "install-package").unwrap();
+    let found = injection::forgotten_syncs(operation, &kit);
+    let mut needed =
+        BTreeMap::from([("/state.", 0), ("/index", 0), (".so", 0), ("/files", 0), ("/store", 0), ("/home", 0)]);
+    for (call, fault) in &found {
+        let path = call.change.path().unwrap().to_string_lossy().into_owned();
+        say!("without {}: {}", call.shown(), fault.as_deref().unwrap_or("nothing").lines().next().unwrap_or_default());
+        for (part, count) in &mut needed {
+            let is_part = path.ends_with(*part) || (*part == "/state." && path.contains(part));
+            *count += usize::from(is_part && fault.is_some());
+        }
+    }
+    let missed: Vec<_> = needed.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(missed.is_empty(), "no fault without a sync of {missed:?}");
 }
 
 /// What is done to a home, and what the oracle must say.

@@ -128,12 +128,13 @@ impl Keyring {
     /// # Errors
     /// The system refuses; the key may be there or not then, never a part of it.
     pub fn remove(&self, key: &Fingerprint) -> Result<(), TrustError> {
-        // The key first: without it the list does not count, and is removed by the next change at the latest.
+        // The key first, and durably: without it the list does not count, and is removed by the next change at the latest.
         for suffix in [KEY, LIST] {
             let name = file_name(key, suffix);
             write::remove(&self.directory, OsStr::new(&name), &self.path.join(&name))?;
+            write::sync(&self.directory, &self.path)?;
         }
-        write::sync(&self.directory, &self.path)
+        Ok(())
     }
 
     fn put(&self, name: &str, content: &[u8]) -> Result<(), TrustError> {

@@ -1,6 +1,7 @@
 //! A kill and every error at every point of an operation.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,10 @@ use serde_json::Value;
 use super::operation::{Kit, Operation};
 use super::oracle::{Ended, Oracle};
 use super::place::Place;
+use super::power::{Loss, losses};
 use super::syscall::Change;
 use super::tracer::{Call, Inject, Traced, run};
+use super::tree::Tree;
 
 /// What a system call that changes something can answer, besides that it worked.
 pub const ERRORS: [Errno; 6] = [Errno::ENOSPC, Errno::EDQUOT, Errno::EIO, Errno::EROFS, Errno::EACCES, Errno::EINTR];
@@ -26,6 +29,8 @@ pub struct Finding {
     pub kills: usize,
     /// The errors that were injected.
     pub errors: usize,
+    /// The disks that a loss of power could leave.
+    pub losses: usize,
     /// How many different disks the oracle judged.
     pub states: usize,
     /// What does not hold.
@@ -143,7 +148,7 @@ fn failed(before: &Place, oracle: &mut Oracle<'_>, at: usize, errno: Errno) -> R
         return Err(format!("{at_point}: {fault}"));
     }
     if run.code != 0 {
-        explained(&run, at, errno).map_err(|fault| format!("{at_point}: {fault}"))?;
+        explained(&run, errno).map_err(|fault| format!("{at_point}: {fault}"))?;
     }
     retried(&run, at).map_err(|fault| format!("{at_point}: {fault}"))?;
     let ended = Ended { code: Some(run.code), out: &run.out };
@@ -151,7 +156,7 @@ fn failed(before: &Place, oracle: &mut Oracle<'_>, at: usize, errno: Errno) -> R
 }
 
 /// One error, which says what failed, on what and why.
-fn explained(run: &Traced, at: usize, errno: Errno) -> Result<(), String> {
+fn explained(run: &Traced, errno: Errno) -> Result<(), String> {
     let lines: Vec<Value> = run.err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let errors: Vec<&Value> = lines.iter().filter(|line| line["code"].is_string()).collect();
     let [error] = errors.as_slice() else {
@@ -162,10 +167,12 @@ fn explained(run: &Traced, at: usize, errno: Errno) -> Result<(), String> {
     let reason = reason.split(" (os error").next().unwrap_or_default();
     // SQLite has words of its own for what it could not do.
     let says_why = message.contains(reason) || message.contains("plugins.db");
-    // A path as it was typed may be a bare name.
-    let file = run.point(at).change.path().and_then(std::path::Path::file_name).unwrap_or_default().to_string_lossy();
-    let file = file.trim_start_matches('.').trim_end_matches(".tmp");
-    let says_what = message.contains('/') || message.contains(file);
+    // A path as it was typed may be a bare name; and what fails for its folder fails for the file.
+    let named = |call: &Call| {
+        let file = call.change.path().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        message.contains(file.trim_start_matches('.').trim_end_matches(".tmp"))
+    };
+    let says_what = message.contains('/') || run.calls.iter().any(named);
     if error["exit"] == run.code && says_what && says_why {
         return Ok(());
     }
@@ -179,6 +186,50 @@ fn retried(run: &Traced, at: usize) -> Result<(), String> {
     let again =
         points.skip(at + 1).find(|call| matches!(call.change, Change::Sync { inode: other, .. } if other == inode));
     again.map_or(Ok(()), |call| Err(format!("{} once more after it failed", call.shown())))
+}
+
+/// Judges every disk that an operation can leave when the power goes.
+#[must_use]
+pub fn power_losses(operation: &Operation, kit: &Kit) -> Finding {
+    let start = Instant::now();
+    let before = operation.place(kit);
+    let mut oracle = Oracle::new(operation, kit, &before);
+    let place = before.copy();
+    let run = traced(&place, &oracle, Inject::Nothing);
+    let mut finding = Finding::default();
+    finding.faults.extend(stray(&run));
+    for loss in losses(&Tree::read(before.path()), place.path(), &run.calls) {
+        finding.losses += 1;
+        let fault = survived(&before, &mut oracle, &loss).err();
+        finding.faults.extend(fault.map(|fault| format!("{}: {}: {fault}", operation.name, loss.shown)));
+    }
+    finding.states = oracle.states();
+    finding.took = start.elapsed();
+    finding
+}
+
+fn survived(before: &Place, oracle: &mut Oracle<'_>, loss: &Loss) -> Result<(), String> {
+    let out = if loss.said { "success" } else { "" };
+    oracle.judge(&before.holding(&loss.tree), &Ended { code: None, out })
+}
+
+/// As [`power_losses`], with each sync taken out of the record, one at a time, as if the program had forgotten it: what was to be
+/// synced, and the first fault that the oracle finds.
+#[must_use]
+pub fn forgotten_syncs(operation: &Operation, kit: &Kit) -> Vec<(Call, Option<String>)> {
+    let before = operation.place(kit);
+    let mut oracle = Oracle::new(operation, kit, &before);
+    let place = before.copy();
+    let run = traced(&place, &oracle, Inject::Nothing);
+    let tree = Tree::read(before.path());
+    let mut found = Vec::new();
+    for (at, call) in run.calls.iter().enumerate().filter(|(_, call)| call.change.is_sync()) {
+        let mut calls = run.calls.clone();
+        calls.remove(at);
+        let losses = losses(&tree, place.path(), &calls);
+        found.push((call.clone(), losses.iter().find_map(|loss| survived(&before, &mut oracle, loss).err())));
+    }
+    found
 }
 
 /// Lets each sync fail once, one in each run; gives what was to be synced, and how the run ended.

@@ -17,13 +17,15 @@
 //! process is left.
 //!
 //! What a run does next depends on what lies on disk and on nothing else. So a state of the disk that was judged once is not
-//! judged again, which is what makes thousands of points affordable.
+//! judged again, and plugins are not called again for a change of what only writers look at. That makes thousands of points
+//! affordable. [`power`] says what is lost with the power.
 
 pub mod injection;
 pub mod operation;
 mod oracle;
 pub mod place;
 pub mod points;
+pub mod power;
 pub mod syscall;
 pub mod tracer;
 mod tree;

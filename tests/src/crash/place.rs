@@ -8,6 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::tree::Tree;
 use crate::artifacts;
 use crate::home::Done;
 use crate::run::User;
@@ -45,6 +46,26 @@ impl Place {
         let folder = in_memory();
         self.user.give(folder.path());
         copy_all(self.path(), folder.path(), self.user);
+        Self { folder, user: self.user }
+    }
+
+    /// A place of the same user with this content.
+    pub(super) fn holding(&self, tree: &Tree) -> Self {
+        let folder = in_memory();
+        self.user.give(folder.path());
+        for (name, node) in tree.nodes() {
+            let path = folder.path().join(name);
+            match &node.content {
+                Some(content) => fs::write(&path, content).expect("write a file"),
+                None => fs::create_dir(&path).expect("make a directory"),
+            }
+            self.user.give(&path);
+        }
+        // Last what is in a directory, then the directory.
+        for (name, node) in tree.nodes().iter().rev() {
+            let mode = fs::Permissions::from_mode(node.mode);
+            fs::set_permissions(folder.path().join(name), mode).expect("set a mode");
+        }
         Self { folder, user: self.user }
     }
 

@@ -26,11 +26,6 @@ pub enum Change {
         truncates: bool,
         mode: u32,
     },
-    /// Opens a file that has no name yet.
-    OpenUnnamed {
-        folder: PathBuf,
-        mode: u32,
-    },
     Mkdir {
         path: PathBuf,
         mode: u32,
@@ -99,7 +94,6 @@ impl Change {
             | Self::Close { path, .. }
             | Self::Owner { path }
             | Self::Other { path } => Some(path),
-            Self::OpenUnnamed { folder, .. } => Some(folder),
             Self::Rename { to, .. } | Self::Link { to, .. } => Some(to),
             Self::Said => None,
         }
@@ -183,7 +177,7 @@ impl Entry {
         let flags = i32::try_from(self.arguments[at] & 0xffff_ffff).ok()?;
         let mode = self.mode(at + 1);
         if flags & libc::O_TMPFILE == libc::O_TMPFILE {
-            return path.map(|folder| Change::OpenUnnamed { folder, mode });
+            return path.map(|path| Change::Other { path });
         }
         let (creates, truncates) = (flags & libc::O_CREAT != 0, flags & libc::O_TRUNC != 0);
         let path = path.filter(|_| creates || truncates)?;

@@ -17,10 +17,10 @@ pub(super) struct Tree(BTreeMap<String, Node>);
 
 /// A file or a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Node {
-    mode: u32,
+pub(super) struct Node {
+    pub(super) mode: u32,
     /// `None` for a directory.
-    content: Option<Vec<u8>>,
+    pub(super) content: Option<Vec<u8>>,
 }
 
 impl Tree {
@@ -29,6 +29,15 @@ impl Tree {
         let mut tree = BTreeMap::new();
         collect(folder, folder, &mut tree);
         Self(tree)
+    }
+
+    /// A tree that is on no disk yet.
+    pub(super) fn of(nodes: BTreeMap<String, Node>) -> Self {
+        Self(nodes)
+    }
+
+    pub(super) fn nodes(&self) -> &BTreeMap<String, Node> {
+        &self.0
     }
 
     /// What a user would call the state: who is installed with which grants, which keys are trusted, and every file that is the
@@ -74,6 +83,17 @@ impl Tree {
     /// What a run that finds this disk can see of it.
     pub(super) fn identity(&self) -> Digest {
         Digest::of(self.lines(&masked).join("\n").as_bytes())
+    }
+
+    /// What a run that changes nothing looks at: whatever a change has not put into its place yet is no part of it.
+    pub(super) fn readable(&self) -> Digest {
+        let is_read = |path: &str| {
+            let inner = path.strip_prefix("home/").unwrap_or(path);
+            let is_kept = |part: &str| inner.starts_with(part);
+            !["staging/", "trash/", "state.", "reserve", "keys/."].into_iter().any(is_kept)
+        };
+        let read = self.0.iter().filter(|(path, _)| is_read(path)).map(|(path, node)| (path.clone(), node.clone()));
+        Self(read.collect()).identity()
     }
 
     fn lines(&self, shown: &dyn Fn(&str, &[u8]) -> String) -> Vec<String> {

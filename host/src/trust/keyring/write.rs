@@ -95,7 +95,7 @@ pub(super) fn remove(directory: &OwnedFd, name: &OsStr, path: &Path) -> Result<(
 /// Not by std, which asks again when it is interrupted: after a failed fsync the kernel may have dropped the data, and would
 /// then report success.
 pub(super) fn sync(file: impl AsFd, path: &Path) -> Result<(), TrustError> {
-    fsync(file.as_fd()).map_err(failed("make durable", path))
+    fsync(file.as_fd()).map_err(failed("sync", path))
 }
 
 fn temporary_name(name: &OsStr) -> OsString {
