@@ -84,6 +84,7 @@ codes! {
 
     PluginNotFound "plugin_not_found" NotFound "No plugin of that name is installed.";
     CommandNotFound "command_not_found" Error "The plugin has no such command.";
+    VersionMissing "version_missing" NotFound "No such version of the plugin is kept.";
     FileNotFound "file_not_found" NotFound "A file that was named does not exist.";
     WorkflowNotFound "workflow_not_found" NotFound "No workflow of that name was found.";
     KeyNotFound "key_not_found" NotFound "No such configuration key or signing key.";
@@ -134,7 +135,9 @@ codes! {
     ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
     Integrity "integrity" Refused "An installed file is not the one that was installed.";
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
-    VersionRollback "version_rollback" Refused "The version is older than the installed one.";
+    VersionRollback "version_rollback" Refused "The version is older than one that was seen before.";
+    VersionReused "version_reused" Refused "The version was seen before, with another content.";
+    VersionPinned "version_pinned" Refused "The plugin is pinned to another version.";
     ConsentRequired "consent_required" Refused "The plugin asks for something that was not granted.";
     DirectoryRefused "directory_refused" Refused "A directory that no plugin may have, or that cannot be given to it.";
     PermissionDenied "permission_denied" Refused "The plugin tried to do what it was not granted.";

@@ -123,7 +123,7 @@ fn priority_then_neighbours_then_name() {
     assert_eq!(seen[5..], ["post-command ccc"]);
     // The same every time, whatever was installed last.
     home.ok(&["plugin", "uninstall", "ddd"]);
-    home.install(&subscriber("ddd", json!([{"event": event, "priority": 100}]), &none));
+    home.install(&subscriber("ddd", json!([{"event": "pre_command", "priority": 100}]), &none));
     assert_eq!(called(&home, "steps: [{command: 'true'}]"), seen);
 }
 

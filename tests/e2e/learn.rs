@@ -18,8 +18,8 @@ const QUESTION: &str = "to go on: ";
 fn install(home: &Home, permissions: &[&str]) {
     let parcel = remade("reach", &json!({"permissions": permissions, "config": {}}));
     let grants = permissions.iter().flat_map(|permission| ["--grant", permission]);
-    let line: Vec<&str> =
-        ["--format", "json", "plugin", "install", parcel.typed(), "--yes"].into_iter().chain(grants).collect();
+    let line = ["--format", "json", "plugin", "install", parcel.typed(), "--yes", "--allow-reuse", "1.0.0"];
+    let line: Vec<&str> = line.into_iter().chain(grants).collect();
     let report: Value = serde_json::from_str(&home.run(line).out).unwrap();
     // Pairs of permissions that make a way out.
     let missing = report["missing"].as_array().unwrap().iter().map(|item| item["grant"].as_str().unwrap());

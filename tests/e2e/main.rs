@@ -34,6 +34,8 @@ mod exits;
 mod failures;
 /// Plugins built when an API version was frozen still load and run.
 mod frozen;
+/// What is damaged is found, and put right where that is possible.
+mod fsck;
 /// Directories are named one by one, by the user, and taken back.
 mod grants;
 /// Hooks are called in order, see what they may see and do what they may do.
@@ -66,6 +68,8 @@ mod scripts_attacks;
 mod secrets;
 /// Listed attacks on signatures and keys.
 mod signed;
+/// The store under many commands at once, on full disks and with odd homes.
+mod store;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.
@@ -74,5 +78,7 @@ mod tamper;
 mod time;
 /// Who may sign what.
 mod trust;
+/// Versions never go back or change in silence.
+mod versions;
 /// Workflows run, with variables, pre-checks and the events around each command.
 mod workflow;

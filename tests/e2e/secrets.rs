@@ -115,7 +115,8 @@ fn arguments_environment_and_configuration_are_masked() {
         let hook = json!([{"event": "pre-command", "command": "typed -- --token={{token}} plain"}]);
         let parcel = remade("hooks", &json!({"hooks": hook, "permissions": permissions, "commands": NOTES}));
         let grants = permissions.iter().flat_map(|permission| ["--grant", permission]);
-        home.ok(&["plugin", "install", parcel.typed(), "--yes"].into_iter().chain(grants).collect::<Vec<_>>());
+        let line = ["plugin", "install", parcel.typed(), "--yes", "--allow-reuse", "1.0.0"];
+        home.ok(&line.into_iter().chain(grants).collect::<Vec<_>>());
         let done = run(&home, workflow, &["-v", "token=hunter2"]);
         home.ok(&["plugin", "uninstall", "hooks"]);
         let line = done.ends(0).out.lines().find(|line| line.starts_with('{')).map(str::to_owned).unwrap();
@@ -135,7 +136,8 @@ fn what_programs_print_is_masked() {
         let hook = json!([{"event": "pre-command", "command": format!("exec sh -- -c '{script}'")}]);
         let parcel = remade("reach", &json!({"hooks": hook, "permissions": permissions, "config": {}}));
         let grants = permissions.iter().chain(pair).flat_map(|permission| ["--grant", permission]);
-        home.ok(&["plugin", "install", parcel.typed(), "--yes"].into_iter().chain(grants).collect::<Vec<_>>());
+        let line = ["plugin", "install", parcel.typed(), "--yes", "--allow-reuse", "1.0.0"];
+        home.ok(&line.into_iter().chain(grants).collect::<Vec<_>>());
         assert_eq!(home.status("reach"), "enabled");
         let done = run(&home, workflow, &["-v", "token=hunter2"]);
         home.ok(&["plugin", "uninstall", "reach"]);

@@ -5,6 +5,7 @@ mod layers;
 pub(crate) mod sandbox;
 mod scripts;
 mod stats;
+mod store;
 mod verify;
 
 use std::time::Duration;
@@ -59,6 +60,9 @@ const ROWS: &[(&str, Prepare)] = &[
     ("launcher", sandbox::start_launcher),
     ("cold-start", sandbox::cold),
     ("whole-command", sandbox::whole_command),
+    ("store-list", store::list),
+    ("store-install", store::install),
+    ("store-run", store::run),
 ];
 
 /// The most that the median of a row may be, in microseconds, whatever the reference takes.

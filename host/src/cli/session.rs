@@ -3,13 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{User, geteuid};
-
 use super::{Failure, GlobalArgs, Out};
 use crate::code::{Code, Exit};
 use crate::ids::PluginName;
 use crate::manage::Directories;
-use crate::store::{Home, StoreError, home_path};
+use crate::store::{Home, StoreError, home_path, user_homes};
 use crate::text::safe_line;
 
 /// One run of the command line.
@@ -78,10 +76,7 @@ pub(super) fn directories(home: &Home) -> Result<Directories, Failure> {
         let message = format!("the working directory cannot be found: {error}");
         Failure::new(Code::Io, message, Some("run the command in a directory that exists".to_owned()))
     })?;
-    let named = std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    // Without the variable the user still has a directory to protect.
-    let user_home = named.or_else(|| User::from_uid(geteuid()).ok().flatten().map(|user| user.dir));
-    Ok(Directories::new(home, user_home.as_deref(), &working))
+    Ok(Directories::new(home, &user_homes(), &working))
 }
 
 /// The time in whole seconds: RFC 3339, UTC.

@@ -18,10 +18,11 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// Relative directories are below `working`, and `~` is `user_home`, if it is known.
+    /// Relative directories are below `working`, and `~` is the first of `user_homes`, if one is known.
     #[must_use]
-    pub fn new(home: &Home, user_home: Option<&Path>, working: &Path) -> Self {
-        let places = Places { home: user_home.map(reached), store: reached(home.path()) };
+    pub fn new(home: &Home, user_homes: &[PathBuf], working: &Path) -> Self {
+        let places =
+            Places { homes: user_homes.iter().map(|home| reached(home)).collect(), store: reached(home.path()) };
         Self { working: working.to_owned(), places }
     }
 
@@ -72,7 +73,7 @@ impl Directories {
     /// The path with the user's home for `~`, where no shell has done so.
     pub(super) fn expanded(&self, written: &Path) -> Result<PathBuf, ManageError> {
         let Ok(below) = written.strip_prefix("~") else { return Ok(self.working.join(written)) };
-        match &self.places.home {
+        match self.places.homes.first() {
             Some(home) => Ok(home.join(below)),
             None => {
                 let why = "the home directory of the user is not known".to_owned();

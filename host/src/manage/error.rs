@@ -126,15 +126,59 @@ pub enum ManageError {
         /// The command line that grants it, up to the flags.
         command: String,
     },
-    /// The version is older than the installed one.
-    #[error("{name} {offered} is older than the installed version {installed}")]
+    /// The version is older than the newest that was seen.
+    #[error("{name} {offered} is older than {newest}, which {}", if *installed { "is installed" } else { "was installed before" })]
     Rollback {
+        /// The plugin.
+        name: PluginName,
+        /// The newest version that was seen.
+        newest: semver::Version,
+        /// The version of the package.
+        offered: semver::Version,
+        /// Whether the newest is installed now.
+        installed: bool,
+    },
+    /// The version was seen with another content.
+    #[error("{name} {version} is not the {version} that was installed before: its content is another one")]
+    Reused {
+        /// The plugin.
+        name: PluginName,
+        /// The version.
+        version: semver::Version,
+    },
+    /// The plugin is pinned to another version.
+    #[error("{name} is pinned to {pinned}, so that {offered} cannot take its place")]
+    Pinned {
+        /// The plugin.
+        name: PluginName,
+        /// The version it is pinned to.
+        pinned: semver::Version,
+        /// The version that was to be installed.
+        offered: semver::Version,
+    },
+    /// A plugin would be pinned to a version that is gone.
+    #[error("{name} cannot be pinned to {version}: {installed} is installed, which is newer")]
+    PinBack {
         /// The plugin.
         name: PluginName,
         /// The installed version.
         installed: semver::Version,
-        /// The version of the package.
-        offered: semver::Version,
+        /// The version to be pinned.
+        version: semver::Version,
+    },
+    /// There is no version to go back to.
+    #[error("no version of {name} from before {version} is kept")]
+    NoPrevious {
+        /// The plugin.
+        name: PluginName,
+        /// The installed version.
+        version: semver::Version,
+    },
+    /// Nothing is known of a plugin.
+    #[error("nothing was recorded of a plugin `{name}`")]
+    NoHistory {
+        /// The name.
+        name: PluginName,
     },
     /// Another process changed the plugin while this one was deciding.
     #[error("{name} was changed by another process at the same time")]
@@ -228,6 +272,11 @@ impl Coded for ManageError {
             Self::NotFound { .. } => Code::PluginNotFound,
             Self::Consent { .. } => Code::ConsentRequired,
             Self::Rollback { .. } => Code::VersionRollback,
+            Self::Reused { .. } => Code::VersionReused,
+            Self::Pinned { .. } => Code::VersionPinned,
+            Self::PinBack { .. } => Code::ValueInvalid,
+            Self::NoPrevious { .. } => Code::VersionMissing,
+            Self::NoHistory { .. } => Code::PluginNotFound,
             Self::Changed { .. } => Code::StateBusy,
             Self::NoKey { .. } => Code::KeyNotFound,
             Self::Value { .. } => Code::ValueInvalid,
@@ -278,9 +327,23 @@ impl Coded for ManageError {
             Self::Consent { missing, command, .. } => {
                 format!("if you agree to all of it, run: {command}{}", flags(missing))
             }
-            Self::Rollback { name, .. } => {
-                format!("to go back on purpose, run `migraine plugin uninstall {name}` first; its data is kept")
+            Self::Rollback { offered, .. } => {
+                format!("to go back on purpose, add `--allow-downgrade {offered}`")
             }
+            Self::Reused { version, .. } => format!(
+                "a version does not change: ask its author for a new one. If you built it yourself, give it another \
+                 version or add `--allow-reuse {version}`"
+            ),
+            Self::Pinned { name, .. } => format!("to let it change again, run `migraine plugin pin {name} --off`"),
+            Self::PinBack { name, version, .. } => format!(
+                "go back first, with `migraine plugin rollback {name}` or `migraine plugin install FILE \
+                 --allow-downgrade {version}`"
+            ),
+            Self::NoPrevious { .. } => {
+                "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
+                    .to_owned()
+            }
+            Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),
             Self::NoKey { known, .. } => format!("it has {}", known.join(", ")),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
+use super::ManageError;
 use crate::code::{Code, Coded};
 use crate::policy::Policy;
 use crate::store::{Home, State, StoreError};
@@ -25,7 +26,7 @@ pub struct HealthCheck {
     pub help: Option<String>,
 }
 
-fn as_text<S: Serializer>(code: &Option<Code>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<S: Serializer>(code: &Option<Code>, serializer: S) -> Result<S::Ok, S::Error> {
     code.map(Code::as_str).serialize(serializer)
 }
 
@@ -35,6 +36,16 @@ impl HealthCheck {
             Ok(found) => Self { what, found, code: None, help: None },
             Err(error) => Self { what, found: error.to_string(), code: Some(error.code()), help: error.help() },
         }
+    }
+}
+
+impl HealthCheck {
+    /// With a command that puts it right, where something is wrong.
+    fn advised(mut self, command: &str) -> Self {
+        if self.code == Some(Code::Integrity) {
+            self.help = Some(format!("`{command}` puts right what can be put right"));
+        }
+        self
     }
 }
 
@@ -59,6 +70,13 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
     };
     let count = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
     let plugins = |state: State| count(state.plugins.len(), "plugin");
+    let installed = |state: State| {
+        for name in state.plugins.keys() {
+            home.load_plugin(name).map_err(ManageError::from)?;
+        }
+        Ok::<_, ManageError>("every file is what was installed".to_owned())
+    };
+    let installed = home.read().map_err(ManageError::from).and_then(installed);
     let keys = Keyring::load_from(&home.keys_path()).map(|keys| count(keys.iter().count(), "trusted key"));
     let files = |policy: Policy| {
         let paths: Vec<String> = policy.paths().map(|path| path.display().to_string()).collect();
@@ -67,6 +85,7 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
     vec![
         HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} belongs to this user alone"))),
         HealthCheck::of("state", home.read().map(plugins)),
+        HealthCheck::of("installed files", installed).advised("migraine plugin fsck --repair"),
         HealthCheck::of("keyring", keys),
         HealthCheck::of("policy files", home.policy().map(files)),
     ]
@@ -89,7 +108,13 @@ mod tests {
         assert!(!path.exists(), "nothing is made");
         let home = Home::open(&path).unwrap();
         let all = |state, keys, policy| {
-            [("home directory", None), ("state", state), ("keyring", keys), ("policy files", policy)]
+            [
+                ("home directory", None),
+                ("state", state),
+                ("installed files", state),
+                ("keyring", keys),
+                ("policy files", policy),
+            ]
         };
         assert_eq!(codes(&path), all(None, None, None));
         fs::write(path.join("state"), "no state").unwrap();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use migraine_plugin_api::{CommandSpec, Executable, Handler, HookSpec, Manifest, Permission, Timeout};
+use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
-use crate::store::{Entry, Home, State, Status, Trust};
+use crate::store::{Entry, Home, Installed, InstalledTree, State, Status, Trust};
 use crate::trust::Keyring;
 
 /// Everything known of a plugin without running it. Texts of the author are not made safe to show.
@@ -65,6 +66,15 @@ pub struct PluginInfo {
     pub digest: Option<Digest>,
     /// When it was installed.
     pub installed_at: Option<String>,
+    /// The file that it was installed from; what came from elsewhere has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed_from: Option<PathBuf>,
+    /// The one version that may take its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Version>,
+    /// The version before, which is kept to go back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Version>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
     /// Why it cannot run or be installed.
@@ -207,6 +217,9 @@ impl PluginInfo {
             signature: Signature::from(&entry.trust),
             digest: Some(entry.digest),
             installed_at: Some(entry.installed_at.clone()),
+            installed_from: entry.installed_from.clone(),
+            pinned: entry.pinned.clone(),
+            previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             files: Vec::new(),
@@ -235,6 +248,9 @@ impl PluginInfo {
             signature: Signature::NotTrusted,
             digest: None,
             installed_at: None,
+            installed_from: None,
+            pinned: None,
+            previous: None,
             path: Some(path),
             problem: Some(problem),
             files: Vec::new(),
@@ -287,26 +303,31 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
-    let mut shown = PluginInfo::installed(name, entry);
-    shown.rules = Some(Rules::of(entry, &home.policy()?));
-    match verified_manifest(home, state, entry) {
-        Err(problem) => return Ok(shown.with_problem(problem.to_string())),
-        Ok((manifest, files)) => {
-            shown.files = files;
-            shown.author = manifest.author;
-            shown.license = manifest.license;
-            shown.install_requires = manifest.install_requires;
-        }
+    let policy = home.policy()?;
+    let described = |entry: &Entry| {
+        let mut shown = PluginInfo::installed(name, entry);
+        shown.rules = Some(Rules::of(entry, &policy));
+        shown
+    };
+    // What is shown is of the tree that was read, also when an upgrade comes in between.
+    match home.load_plugin(name) {
+        Ok(None) => Err(ManageError::NotFound { name: name.clone() }),
+        Err(problem) => Ok(described(entry).with_problem(problem.to_string())),
+        Ok(Some(Installed { entry, tree, .. })) => match verified_manifest(home, state, &tree) {
+            Err(problem) => Ok(described(&entry).with_problem(problem.to_string())),
+            Ok(Manifest { author, license, install_requires, .. }) => {
+                let files = script_paths(&tree.index);
+                Ok(PluginInfo { files, author, license, install_requires, ..described(&entry) })
+            }
+        },
     }
-    Ok(shown)
 }
 
 /// Read only once the files were compared and the signature was judged.
-fn verified_manifest(home: &Home, state: &State, entry: &Entry) -> Result<(Manifest, Vec<String>), ManageError> {
-    let tree = home.load(&entry.digest)?;
-    judge_tree(home, state, &tree)?;
+fn verified_manifest(home: &Home, state: &State, tree: &InstalledTree) -> Result<Manifest, ManageError> {
+    judge_tree(home, state, tree)?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
-    Ok((tree.manifest().map_err(refused)?, script_paths(&tree.index)))
+    tree.manifest().map_err(refused)
 }
 
 /// The files of scripts; the one file of a library says nothing more than its name.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use migraine_plugin_api::Manifest;
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::info::MissingItem;
 use super::source::{locate, open_file, unpacked};
+use super::versions::{self, Allowed};
 use super::{ManageError, audit, source};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Package;
@@ -26,6 +28,8 @@ pub struct InstallRequest {
     pub allow_unsigned: bool,
     /// Pin the key of this fingerprint for this plugin, if it is not known yet.
     pub trust_key: Option<Fingerprint>,
+    /// Versions that may be installed although others were seen before.
+    pub allowed: Allowed,
     /// The time: RFC 3339, UTC.
     pub now: String,
 }
@@ -61,13 +65,30 @@ pub struct InstallReport {
     pub asks: Vec<Ask>,
 }
 
+/// How often it is judged anew because another process changed the plugin meanwhile.
+const ATTEMPTS: usize = 8;
+
 /// Installs a plugin or another version of it. It is enabled when nothing is left to consent to.
 ///
 /// # Errors
 /// The file is refused, its signature or key is not trusted, the clock cannot be right, a policy file does not allow it or
-/// what it asks for, it is older than the installed version, an enabled plugin's new version asks for more than was granted,
-/// or the store failed. Nothing has changed then.
+/// what it asks for, it is older than a version that was seen, or has another content than was seen of it, an enabled
+/// plugin's new version asks for more than was granted, or the store failed. Nothing has changed then.
 pub fn install(
+    home: &Home,
+    request: &InstallRequest,
+    consenting: &mut Consenting<'_>,
+) -> Result<InstallReport, ManageError> {
+    for _ in 1..ATTEMPTS {
+        match attempt(home, request, consenting) {
+            Err(ManageError::Changed { .. }) => {}
+            done => return done,
+        }
+    }
+    attempt(home, request, consenting)
+}
+
+fn attempt(
     home: &Home,
     request: &InstallRequest,
     consenting: &mut Consenting<'_>,
@@ -80,8 +101,8 @@ pub fn install(
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name);
-    refuse_rollback(&package, before)?;
-    let (overrides, dropped_config) = kept_overrides(&package, before);
+    versions::check(&state, &package.index, package.digest, &trust, &request.allowed)?;
+    let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
     let scan = audit::of_package(&package);
     let settled = judge_consent(&package, &scan, &trust, before, &overrides, (&policy, consenting))?;
     if before.is_some_and(|before| before.enabled) && !settled.consent.is_complete() {
@@ -90,35 +111,24 @@ pub fn install(
     }
     let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
     entry.installed_from = path.canonicalize().ok();
-    commit(home, &package, before, entry.clone(), pin)?;
+    commit(home, &package, &state, entry.clone(), pin)?;
     Ok(InstallReport { warnings, findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
 }
 
-fn shown(path: &Path) -> String {
+/// A path as it is typed into a shell.
+pub(super) fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./+,@%".contains(c));
     if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn refuse_rollback(package: &Package, before: Option<&Entry>) -> Result<(), ManageError> {
-    let (name, offered) = (&package.index.name, &package.index.version);
-    match before {
-        Some(before) if *offered < before.version => Err(ManageError::Rollback {
-            name: name.clone(),
-            installed: before.version.clone(),
-            offered: offered.clone(),
-        }),
-        _ => Ok(()),
-    }
-}
-
 type Config = BTreeMap<String, serde_json::Value>;
 
-/// The user's settings that the new version still has, with values of the same kind; and the keys of the others.
-fn kept_overrides(package: &Package, before: Option<&Entry>) -> (Config, Vec<String>) {
+/// The user's settings that another version has as well, with values of the same kind; and the keys of the others.
+pub(super) fn kept_overrides(defaults: &Config, before: Option<&Entry>) -> (Config, Vec<String>) {
     let mut kept = before.map(|before| before.overrides.clone()).unwrap_or_default();
     let fits = |key: &String, value: &serde_json::Value| {
-        package.manifest.config.get(key).is_some_and(|default| super::config::same_kind(default, value))
+        defaults.get(key).is_some_and(|default| super::config::same_kind(default, value))
     };
     let dropped = kept.iter().filter(|(key, value)| !fits(key, value)).map(|(key, _)| key.clone()).collect();
     kept.retain(|key, value| fits(key, value));
@@ -159,45 +169,78 @@ fn new_entry(
     settled: &Settled,
     now: &str,
 ) -> Entry {
-    let manifest = &package.manifest;
     // Whoever switched it off does not want it back because of a new version.
     let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
     let enabled = settled.consent.is_complete() && !switched_off;
     let same = before.filter(|before| before.digest == package.digest);
-    Entry {
-        version: package.index.version.clone(),
-        digest: package.digest,
-        trust,
+    let version = &package.index.version;
+    let mut entry = Entry {
         enabled,
         was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
+        overrides,
+        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        pinned: before.and_then(|before| before.pinned.clone()),
+        previous: before.and_then(|before| previous(before, version)),
+        ..bare_entry(version.clone(), package.digest, trust, &package.manifest, now)
+    };
+    settled.keep_in(&mut entry);
+    entry
+}
+
+/// What is known of a plugin by itself: nothing is granted, and it is not enabled.
+pub(super) fn bare_entry(
+    version: semver::Version,
+    digest: Digest,
+    trust: Trust,
+    manifest: &Manifest,
+    now: &str,
+) -> Entry {
+    Entry {
+        version,
+        digest,
+        trust,
+        enabled: false,
+        was_enabled: false,
         description: manifest.description.clone(),
         asked: manifest.permissions.clone(),
-        grants: settled.consent.granted.clone(),
-        consents: settled.consent.accepted.clone(),
-        directories: settled.directories.clone(),
+        grants: Vec::new(),
+        consents: Vec::new(),
+        directories: BTreeMap::new(),
         hooks: manifest.hooks.clone(),
         commands: manifest.commands.clone(),
         dependencies: manifest.dependencies.clone(),
         defaults: manifest.config.clone(),
-        overrides,
-        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        overrides: Config::new(),
+        installed_at: now.to_owned(),
         installed_from: None,
         link: None,
         problem: None,
+        pinned: None,
+        previous: None,
     }
+}
+
+/// What is kept of the version that is replaced. The same version, made again, takes the place of no other.
+fn previous(before: &Entry, version: &semver::Version) -> Option<Box<Entry>> {
+    if before.version == *version {
+        return before.previous.clone();
+    }
+    Some(Box::new(Entry { previous: None, ..before.clone() }))
 }
 
 fn commit(
     home: &Home,
     package: &Package,
-    before: Option<&Entry>,
+    judged: &State,
     entry: Entry,
     pin: Option<TrustedKey>,
 ) -> Result<(), ManageError> {
     let name = &package.index.name;
     let mut writer = home.writer()?;
     // A person may have taken minutes to answer: what was judged must still be so.
-    if writer.state().plugins.get(name) != before {
+    let known = |state: &State| (state.plugins.get(name).cloned(), state.history.get(name).cloned());
+    let before = known(judged);
+    if known(writer.state()) != before {
         return Err(ManageError::Changed { name: name.clone() });
     }
     writer.add_tree(package)?;
@@ -205,9 +248,10 @@ fn commit(
     if entry.trust == Trust::Unsigned {
         state.exceptions.insert(package.digest);
     }
+    versions::record(state, &package.index, package.digest, &entry.trust);
     state.plugins.insert(name.clone(), entry);
-    if let Some(before) = before {
-        source::forget_exception(state, &before.digest);
+    for entry in before.0.iter().flat_map(|before| std::iter::once(before).chain(before.previous.as_deref())) {
+        source::forget_exception(state, &entry.digest);
     }
     // Before the commit: what is installed must be able to run.
     let pinned = pin.map(|pin| Pinned::new(home, &pin)).transpose()?;

@@ -106,12 +106,12 @@ pub struct StatusChange {
 /// # Errors
 /// The state cannot be read.
 pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageError> {
-    let state = home.read()?;
+    let (state, gone) = home.read_with_gone()?;
     let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len());
     for (name, entry) in &state.plugins {
         let shown = PluginInfo::installed(name, entry);
-        let gone = || "its files are gone; uninstall it and install it again".to_owned();
-        plugins.push(if home.has_tree(&entry.digest)? { shown } else { shown.with_problem(gone()) });
+        let why = || "its files are gone; uninstall it and install it again".to_owned();
+        plugins.push(if gone.contains(&entry.digest) { shown.with_problem(why()) } else { shown });
     }
     let mut warnings = Vec::new();
     for folder in std::iter::once(home.plugins_path()).chain(request.folders.iter().cloned()) {

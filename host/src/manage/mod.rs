@@ -3,12 +3,15 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod candidates;
 mod config;
 mod consent;
 mod directories;
 mod enable;
 mod error;
 mod first_use;
+mod forget;
+mod fsck;
 mod health;
 mod info;
 mod install;
@@ -16,13 +19,17 @@ mod keys;
 mod list;
 mod manifest_file;
 mod package;
+mod pin;
 mod revoke;
+mod rollback;
 mod rules;
 mod script_files;
 mod source;
 mod uninstall;
+mod upgrade;
 mod usage;
 mod verify;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +41,8 @@ pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
 pub use first_use::KeyQuestion;
+pub use forget::{ForgetReport, forget};
+pub use fsck::{FsckFinding, FsckReport, fsck};
 pub use health::{HealthCheck, health};
 pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
@@ -43,8 +52,12 @@ pub use keys::{
 };
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use package::{PackageReport, PackageRequest, package};
+pub use pin::{PinReport, pin, unpin};
 pub use revoke::{RevokeReport, revoke};
+pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};
 pub use uninstall::{UninstallReport, uninstall};
+pub use upgrade::{Outdated, OutdatedReport, Upgrade, UpgradeOutcome, UpgradeReport, outdated, upgrade};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify};
+pub use versions::Allowed;

@@ -56,8 +56,9 @@ impl Bench {
 
     fn install(&self, path: &Path, said: &[&str]) -> Result<InstallReport, ManageError> {
         let allow_unsigned = said.contains(&"--allow-unsigned");
-        let request =
-            InstallRequest { source: path.to_owned(), allow_unsigned, trust_key: None, now: CREATED.to_owned() };
+        let named = |flag: &str| said.iter().find_map(|word| word.strip_prefix(flag)).map(|v| v.parse().unwrap());
+        let allowed = Allowed { downgrade: named("--allow-downgrade="), reuse: named("--allow-reuse=") };
+        let request = InstallRequest { allowed, ..request(path, allow_unsigned) };
         self.saying(said, |consenting| install(&self.home, &request, consenting))
     }
 
@@ -82,7 +83,7 @@ impl Bench {
         let user = self.folder.path().join("user");
         let working = user.join("project");
         fs::create_dir_all(&working).unwrap();
-        Directories::new(&self.home, Some(&user), &working)
+        Directories::new(&self.home, &[user], &working)
     }
 
     fn status(&self) -> Status {
@@ -92,6 +93,11 @@ impl Bench {
     fn grants(&self) -> Vec<String> {
         info(&self.home, Path::new("demo")).unwrap().grants.iter().map(ToString::to_string).collect()
     }
+}
+
+fn request(path: &Path, allow_unsigned: bool) -> InstallRequest {
+    let (source, now) = (path.to_owned(), CREATED.to_owned());
+    InstallRequest { source, allow_unsigned, trust_key: None, allowed: Allowed::default(), now }
 }
 
 fn demo() -> PluginName {
@@ -160,12 +166,49 @@ fn a_new_version_must_not_want_more_in_silence() {
     assert_eq!(info(&bench.home, Path::new("demo")).unwrap().version, "1.0.0");
     let report = bench.install(&more, &["task_write"]).unwrap();
     assert_eq!((report.status, report.replaced), (Status::Enabled, Some("1.0.0".parse().unwrap())));
-    let older = bench.built("1.5.0", "");
-    assert_eq!(code(bench.install(&older, &[])), Code::VersionRollback);
     disable(&bench.home, &demo()).unwrap();
     let report = bench.install(&bench.built("3.0.0", ""), &[]).unwrap();
     assert_eq!(report.status, Status::Disabled, "whoever switched it off keeps it off");
     assert!(bench.grants().is_empty(), "what is no longer asked for is no longer granted");
+}
+
+// covers: A157, A158, A171
+#[test]
+fn a_version_is_never_older_than_the_newest_and_never_another() {
+    let bench = bench();
+    let (old, new) = (bench.built("1.0.0", ""), bench.built("2.0.0", ""));
+    bench.install(&old, &[]).unwrap();
+    bench.install(&new, &[]).unwrap();
+    let refused = |path: &Path, said: &[&str]| code(bench.install(path, said));
+    for _ in 0..2 {
+        let error = bench.install(&old, &["--yes", "--allow-unsigned"]).unwrap_err();
+        assert_eq!(error.code(), Code::VersionRollback);
+        assert_eq!(error.help().unwrap(), "to go back on purpose, add `--allow-downgrade 1.0.0`");
+        for other in ["--allow-downgrade=1.0.1", "--allow-downgrade=2.0.0", "--allow-reuse=1.0.0"] {
+            assert_eq!(refused(&old, &[other]), Code::VersionRollback);
+        }
+        // The second time after it is gone, with its data.
+        let _ = uninstall(&bench.home, &demo(), true);
+    }
+    assert_eq!(bench.install(&old, &["--allow-downgrade=1.0.0"]).unwrap().replaced, None);
+    assert_eq!(refused(&bench.built("1.5.0", ""), &[]), Code::VersionRollback, "the newest is still known");
+    bench.install(&old, &[]).unwrap();
+    let changed = bench.built("2.0.0", r#","commands":["other"]"#);
+    for (file, expected) in [(changed.clone(), true), (changed.with_file_name("demo.mgp"), true), (old, false)] {
+        let said: &[&str] = if expected { &["--allow-reuse=2.0.1", "--allow-downgrade=2.0.0"] } else { &[] };
+        match bench.install(&file, said) {
+            Err(error) => assert_eq!((error.code(), expected), (Code::VersionReused, true)),
+            Ok(_) => assert!(!expected),
+        }
+    }
+    bench.install(&changed, &["--allow-reuse=2.0.0"]).unwrap();
+    bench.install(&changed.with_file_name("demo.mgp"), &[]).unwrap();
+    assert_eq!(forget(&bench.home, &demo()).unwrap().versions, 1);
+    assert_eq!(refused(&bench.built("1.5.0", ""), &[]), Code::VersionRollback, "what is installed stays known");
+    uninstall(&bench.home, &demo(), false).unwrap();
+    forget(&bench.home, &demo()).unwrap();
+    assert_eq!(code(forget(&bench.home, &demo())), Code::PluginNotFound);
+    bench.install(&bench.built("0.1.0", ""), &[]).unwrap();
 }
 
 struct Answers(Vec<&'static str>, usize);
@@ -182,7 +225,7 @@ impl Prompt for Answers {
 fn a_person_is_asked_for_the_rest_only() {
     let bench = bench();
     let path = bench.built("1.0.0", r#","permissions":["env_vars=HOME","network=a:1"]"#);
-    let request = InstallRequest { source: path, allow_unsigned: false, trust_key: None, now: CREATED.to_owned() };
+    let request = request(&path, false);
     let run = |answers: &[&'static str]| {
         let mut prompt = Answers(answers.to_vec(), 0);
         let mut consenting =

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::ManageError;
 use super::source::forget_exception;
+use super::{ManageError, versions};
 use crate::ids::PluginName;
 use crate::store::{Home, PluginData};
 
@@ -29,7 +29,11 @@ pub fn uninstall(home: &Home, name: &PluginName, purge: bool) -> Result<Uninstal
         return Err(ManageError::NotFound { name: name.clone() });
     }
     if let Some(entry) = &removed {
-        forget_exception(writer.state_mut(), &entry.digest);
+        let state = writer.state_mut();
+        versions::record_removed(state, name, entry);
+        for entry in std::iter::once(entry).chain(entry.previous.as_deref()) {
+            forget_exception(state, &entry.digest);
+        }
     }
     if purge {
         writer.state_mut().purges.insert(name.clone());

@@ -103,8 +103,8 @@ fn is_within(inner: &Path, outer: &Path) -> bool {
 /// The directories of this user that need protection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
-    /// The user's home directory, if it is known.
-    pub home: Option<PathBuf>,
+    /// The user's home directories, as far as they are known; the first is the one that `~` means.
+    pub homes: Vec<PathBuf>,
     /// The store of this program.
     pub store: PathBuf,
 }
@@ -115,30 +115,30 @@ pub struct Places {
 pub fn refused_root(path: &Path, places: &Places) -> Option<&'static str> {
     let path = run_directory(path);
     let path = path.as_path();
-    let home = places.home.as_deref();
+    let homes = || places.homes.iter();
     if path == Path::new("/") {
         return Some("it is the whole file system");
     }
-    if home.is_some_and(|home| path == home) {
+    if homes().any(|home| path == home) {
         return Some("it is the whole home directory");
     }
-    if home.is_some_and(|home| home.starts_with(path)) {
+    if homes().any(|home| home.starts_with(path)) {
         return Some("it holds the home directory");
     }
-    let of_home = |name: &str| home.map(|home| home.join(name));
-    let closed = [
-        (Some(PathBuf::from("/proc")), "the state of processes is there"),
-        (Some(PathBuf::from("/sys")), "the settings of the kernel are there"),
-        (Some(PathBuf::from("/dev")), "devices are there"),
-        (Some(PathBuf::from("/run")), "the sockets of services are there"),
-        (Some(places.store.clone()), "plugins and their grants are kept there"),
-        // The user's usual store, where another one is in use.
-        (of_home(".migraine"), "plugins and their grants are kept there"),
-        (of_home(".ssh"), "keys are kept there"),
-        (of_home(".gnupg"), "keys are kept there"),
+    let of_machine = [
+        (PathBuf::from("/proc"), "the state of processes is there"),
+        (PathBuf::from("/sys"), "the settings of the kernel are there"),
+        (PathBuf::from("/dev"), "devices are there"),
+        (PathBuf::from("/run"), "the sockets of services are there"),
+        (places.store.clone(), "plugins and their grants are kept there"),
     ];
+    let of_homes = homes().flat_map(|home| {
+        // The user's usual store, where another one is in use.
+        let store = (home.join(".migraine"), "plugins and their grants are kept there");
+        [store, (home.join(".ssh"), "keys are kept there"), (home.join(".gnupg"), "keys are kept there")]
+    });
     let touches = |root: &PathBuf| path.starts_with(root) || root.starts_with(path);
-    closed.iter().find(|(root, _)| root.as_ref().is_some_and(touches)).map(|(_, why)| *why)
+    of_machine.into_iter().chain(of_homes).find(|(root, _)| touches(root)).map(|(_, why)| why)
 }
 
 /// The path with `/run` for `/var/run`, which is a link to it.
@@ -183,12 +183,16 @@ mod tests {
 
     #[test]
     fn some_directories_are_never_given_away() {
-        let places = Places { home: Some("/people/ann".into()), store: "/data/store".into() };
+        let homes = vec!["/tmp/other".into(), "/people/ann".into()];
+        let places = Places { homes, store: "/data/store".into() };
         for (path, refused) in [
             ("/", true),
             ("/people", true),
             ("/people/ann", true),
             ("/people/ann/", true),
+            ("/tmp", true),
+            ("/tmp/other/.ssh", true),
+            ("/tmp/other/project", false),
             ("/people/ann/.ssh", true),
             ("/people/ann/.ssh/keys", true),
             ("/people/ann/.gnupg", true),
@@ -214,7 +218,7 @@ mod tests {
         ] {
             assert_eq!(refused_root(Path::new(path), &places).is_some(), refused, "{path}");
         }
-        let homeless = Places { home: None, store: "/data/store".into() };
+        let homeless = Places { homes: Vec::new(), store: "/data/store".into() };
         assert_eq!(refused_root(Path::new("/people/ann/.ssh"), &homeless), None);
     }
 }

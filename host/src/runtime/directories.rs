@@ -1,6 +1,6 @@
 //! Which directories a plugin's grants open on this machine, now.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use migraine_plugin_api::Permission;
 
@@ -10,9 +10,9 @@ use crate::wire::{DIRECTORIES_MAX, Directory};
 
 /// What of the user's no plugin may have. Links are followed: a place is meant, not one of its names. A home directory
 /// that does not exist protects nothing.
-pub(super) fn places(user_home: Option<&Path>, store: &Path) -> Places {
+pub(super) fn places(user_homes: &[PathBuf], store: &Path) -> Places {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    Places { home: user_home.map(real), store: real(store) }
+    Places { homes: user_homes.iter().map(|home| real(home)).collect(), store: real(store) }
 }
 
 /// The directories that grants open, as [`opened`] has them.
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     fn shown(grants: &[&str]) -> Result<Vec<(String, bool)>, String> {
-        let places = places(Some(Path::new("/nowhere/alice")), Path::new("/nowhere/store"));
+        let places = places(&["/nowhere/alice".into()], Path::new("/nowhere/store"));
         let grants: Vec<Permission> = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let found = granted(&grants, &places).map_err(|error| error.to_string())?;
         Ok(found.into_iter().map(|found| (found.path.display().to_string(), found.writable)).collect())

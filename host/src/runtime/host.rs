@@ -78,7 +78,7 @@ impl Host {
     #[must_use]
     pub fn new(home: Home, mut settings: Settings) -> Self {
         settings.voice = masked::voice(settings.voice, &settings.secrets);
-        let places = places(settings.user_home.as_deref(), home.path());
+        let places = places(&settings.user_homes, home.path());
         let learner = settings.learner.clone();
         Self {
             home,

@@ -37,6 +37,24 @@ pub(super) struct Dir {
     owner: Owner,
 }
 
+/// What is known of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) kind: Kind,
+    /// Permission bits, with those for set-user-id, set-group-id and sticky.
+    pub(super) mode: u32,
+    /// How many names it has.
+    pub(super) links: u64,
+}
+
+/// What a name can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Directory,
+    File,
+    Other,
+}
+
 /// Who may have made what is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -274,6 +292,22 @@ impl Dir {
         if kind(&stat) == SFlag::S_IFDIR { self.make_writable(name) } else { Ok(()) }
     }
 
+    /// What is known of a name; `None` when there is none.
+    pub(super) fn facts(&self, name: impl AsRef<OsStr>) -> Result<Option<Facts>, StoreError> {
+        let name = name.as_ref();
+        let stat = match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(failed("inspect", self.at(name), errno)),
+        };
+        let kind = match kind(&stat) {
+            SFlag::S_IFDIR => Kind::Directory,
+            SFlag::S_IFREG => Kind::File,
+            _ => Kind::Other,
+        };
+        Ok(Some(Facts { kind, mode: stat.st_mode & 0o7777, links: stat.st_nlink }))
+    }
+
     /// The size of a name in bytes; `None` when there is none.
     pub(super) fn size(&self, name: &str) -> Option<u64> {
         let stat = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW);
@@ -282,9 +316,14 @@ impl Dir {
 
     /// Gives a directory below mode 0700. A frozen one can neither be emptied nor moved to another parent by its owner.
     pub(super) fn make_writable(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
+        self.set_mode_of(name, PRIVATE_DIR)
+    }
+
+    /// Gives a name below another mode; a symbolic link is not followed.
+    pub(super) fn set_mode_of(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<(), StoreError> {
         let name = name.as_ref();
         step("chmod", &self.at(name))?;
-        fchmodat(&self.fd, name, Mode::from_bits_truncate(PRIVATE_DIR), FchmodatFlags::NoFollowSymlink)
+        fchmodat(&self.fd, name, Mode::from_bits_truncate(mode), FchmodatFlags::NoFollowSymlink)
             .map_err(|errno| failed("set the mode of", self.at(name), errno))
     }
 }

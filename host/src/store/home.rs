@@ -1,11 +1,13 @@
 //! The home directory: where it is, who may change it, and what readers see of it without a lock.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::dir::Dir;
 use super::error::StoreError;
+use super::plugin_data::{DATA, DATABASE};
 use super::state::{Entry, State};
 use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
@@ -130,6 +132,23 @@ impl Home {
         Writer::open(self, deadline)
     }
 
+    /// Puts a state in the place of one that cannot be read, and gives the name of the copy that is kept of that. Trees
+    /// that the new one does not name are removed.
+    ///
+    /// # Errors
+    /// A newer program wrote it, it can be read after all, another process holds the lock for too long, or a step failed.
+    pub fn rescue(&self, state: State) -> Result<String, StoreError> {
+        let (mut writer, kept) = Writer::rescue(self, LOCK_DEADLINE, state)?;
+        writer.commit()?;
+        Ok(kept)
+    }
+
+    /// Whether plugins have left data.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.path().join(DATA).join(DATABASE).exists()
+    }
+
     /// Reads a whole tree and compares every byte with what was installed.
     ///
     /// # Errors
@@ -141,14 +160,21 @@ impl Home {
         }
     }
 
-    /// Whether there is a tree; its content is not looked at.
+    /// The state, and which of its plugins' trees are gone. The content of trees is not looked at.
     ///
     /// # Errors
-    /// The store cannot be read.
-    pub fn has_tree(&self, digest: &Digest) -> Result<bool, StoreError> {
-        match self.root.open(STORE)? {
-            Some(store) => Ok(store.size(&digest.to_string()).is_some()),
-            None => Ok(false),
+    /// As [`Home::read`], or the store cannot be listed.
+    pub fn read_with_gone(&self) -> Result<(State, BTreeSet<Digest>), StoreError> {
+        loop {
+            let state = self.read()?;
+            let names = self.root.open(STORE)?.map(|store| store.names()).transpose()?.unwrap_or_default();
+            let present: BTreeSet<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+            let installed = state.plugins.values().map(|entry| entry.digest);
+            let gone: BTreeSet<Digest> = installed.filter(|digest| !present.contains(digest)).collect();
+            // An upgrade came between the state and the trees: then there is a newer state.
+            if gone.is_empty() || self.read()?.generation == state.generation {
+                return Ok((state, gone));
+            }
         }
     }
 

@@ -4,18 +4,24 @@
 
 mod dir;
 mod error;
+mod history;
 mod home;
+mod inspect;
 mod plugin_data;
 mod state;
 mod tree;
+mod user;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::StoreError;
+pub use history::History;
 pub use home::{Home, Installed, home_path};
+pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
 pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
 pub use tree::InstalledTree;
+pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};

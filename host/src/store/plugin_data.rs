@@ -11,7 +11,8 @@ use super::error::StoreError;
 use super::home::Home;
 use crate::ids::PluginName;
 
-const FILE: &str = "plugins.db";
+pub(super) const DATA: &str = "data";
+pub(super) const DATABASE: &str = "plugins.db";
 /// How long a call waits for another process's write.
 const BUSY: Duration = Duration::from_secs(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
@@ -34,10 +35,10 @@ impl PluginData {
     /// # Errors
     /// The folder is not private, or the database cannot be opened.
     pub fn open(home: &Home) -> Result<Self, StoreError> {
-        let data = home.root.open_or_make("data")?;
+        let data = home.root.open_or_make(DATA)?;
         // Made here with mode 0600 whatever the umask is; SQLite gives its journal the same mode.
-        let file = data.open_file(FILE)?;
-        let path = data.path().join(FILE);
+        let file = data.open_file(DATABASE)?;
+        let path = data.path().join(DATABASE);
         let metadata =
             file.metadata().map_err(|source| StoreError::Io { step: "inspect", path: path.clone(), source })?;
         if metadata.len() == 0 {
@@ -140,6 +141,33 @@ impl PluginData {
             query.query_map([plugin.as_str()], |row| row.get(0))?.collect()
         };
         read().map_err(|source| self.failed("read", source))
+    }
+
+    /// Every plugin that has state, sorted.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn plugins(&self) -> Result<Vec<String>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut query = self.connection.prepare("SELECT DISTINCT plugin FROM state ORDER BY plugin")?;
+            query.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map_err(|source| self.failed("read", source))
+    }
+
+    /// Reads the whole database and checks its form.
+    ///
+    /// # Errors
+    /// It is damaged, or cannot be read.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let found = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        match found.map_err(|source| self.failed("read", source))?.as_str() {
+            "ok" => Ok(()),
+            why => {
+                let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+                Err(self.failed("check", rusqlite::Error::SqliteFailure(corrupt, Some(why.to_owned()))))
+            }
+        }
     }
 
     /// Removes all state of a plugin.

@@ -3,6 +3,7 @@
 //! Two lines: a header `{"format":1,"generation":N,"checksum":"HEX"}`, then the body. The checksum is the SHA-256 digest
 //! of the generation in decimal, a line feed and the body.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::history::History;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::policy::Item;
 
@@ -28,6 +30,8 @@ pub struct State {
     pub exceptions: BTreeSet<Digest>,
     /// Plugins whose data is to be removed; an interrupted removal goes on with the next change.
     pub purges: BTreeSet<PluginName>,
+    /// What was seen of each plugin, of those that are gone as well.
+    pub history: BTreeMap<PluginName, History>,
     /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
     pub projects: BTreeMap<PathBuf, Digest>,
 }
@@ -88,6 +92,12 @@ pub struct Entry {
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// The one version that may be installed in its place; absent, every newer one may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<semver::Version>,
+    /// The version before, as it stood; its tree is kept. It has none before itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<Self>>,
 }
 
 /// Why a plugin could be installed.
@@ -206,6 +216,11 @@ impl Entry {
         })
     }
 
+    /// Its tree, and that of the version before.
+    fn trees(&self) -> impl Iterator<Item = Digest> {
+        std::iter::once(self.digest).chain(self.previous.as_ref().map(|previous| previous.digest))
+    }
+
     /// The manifest's configuration with the user's overrides.
     #[must_use]
     pub fn config(&self) -> BTreeMap<String, Value> {
@@ -227,22 +242,28 @@ struct Header {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body<P, E, R, J> {
-    plugins: P,
-    exceptions: E,
+struct Body<'a> {
+    plugins: Cow<'a, BTreeMap<PluginName, Entry>>,
+    exceptions: Cow<'a, BTreeSet<Digest>>,
     #[serde(default)]
-    purges: R,
+    purges: Cow<'a, BTreeSet<PluginName>>,
     #[serde(default)]
-    projects: J,
+    history: Cow<'a, BTreeMap<PluginName, History>>,
+    #[serde(default)]
+    projects: Cow<'a, BTreeMap<PathBuf, Digest>>,
 }
-
-type ReadBody = Body<BTreeMap<PluginName, Entry>, BTreeSet<Digest>, BTreeSet<PluginName>, BTreeMap<PathBuf, Digest>>;
 
 impl State {
     /// The content of the state file.
     pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { generation: _, plugins, exceptions, purges, projects } = self;
-        let body = Body { plugins, exceptions, purges, projects };
+        let Self { generation: _, plugins, exceptions, purges, history, projects } = self;
+        let body = Body {
+            plugins: Cow::Borrowed(plugins),
+            exceptions: Cow::Borrowed(exceptions),
+            purges: Cow::Borrowed(purges),
+            history: Cow::Borrowed(history),
+            projects: Cow::Borrowed(projects),
+        };
         let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
         let mut text = serde_json::to_vec(&header)?;
@@ -265,15 +286,40 @@ impl State {
         if checksum(header.generation, body) != header.checksum {
             return Err("its checksum does not match its content".to_owned());
         }
-        let body: ReadBody = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let Body { plugins, exceptions, purges, projects } = body;
-        Ok(Self { generation: header.generation, plugins, exceptions, purges, projects })
+        let body: Body<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let Body { plugins, exceptions, purges, history, projects } = body;
+        Ok(Self {
+            generation: header.generation,
+            plugins: plugins.into_owned(),
+            exceptions: exceptions.into_owned(),
+            purges: purges.into_owned(),
+            history: history.into_owned(),
+            projects: projects.into_owned(),
+        })
     }
 
-    /// Whether a tree belongs to an installed plugin.
+    /// Why a state file must be left as it is: it can be read, or will be by the program that wrote it.
+    pub(super) fn forbids_rescue(text: &[u8]) -> Option<String> {
+        let header = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let format = serde_json::from_slice::<Value>(header).ok().and_then(|header| header["format"].as_u64());
+        match format {
+            Some(format) if format != u64::from(FORMAT) => {
+                Some(format!("it has format {format}; a newer program wrote it"))
+            }
+            _ => Self::decode(text).is_ok().then(|| "it can be read after all".to_owned()),
+        }
+    }
+
+    /// Whether a tree belongs to an installed plugin, or to the version before.
     #[must_use]
     pub fn refers_to(&self, digest: &Digest) -> bool {
-        self.plugins.values().any(|entry| entry.digest == *digest)
+        self.plugins.values().flat_map(Entry::trees).any(|tree| tree == *digest)
+    }
+
+    /// Every tree that is kept: of each installed plugin, and of the version before it.
+    #[must_use]
+    pub fn trees(&self) -> BTreeSet<Digest> {
+        self.plugins.values().flat_map(Entry::trees).collect()
     }
 }
 

@@ -60,6 +60,8 @@ fn entry(package: &Package) -> Entry {
         installed_from: None,
         link: None,
         problem: None,
+        pinned: None,
+        previous: None,
     }
 }
 

@@ -14,9 +14,9 @@ use crate::package::{
     FileEntry, INDEX_MAX, Index, Package, PackageError, SIGNATURE_LEN, Signature, elf, manifest, scripts,
 };
 
-const INDEX: &str = "index";
-const SIGNATURE: &str = "index.sig";
-const FILES: &str = "files";
+pub(super) const INDEX: &str = "index";
+pub(super) const SIGNATURE: &str = "index.sig";
+pub(super) const FILES: &str = "files";
 
 /// A tree that was read whole and is what its digest promises.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ fn publish(staging: &Dir, name: &str, store: &Dir, package: &Package, tree: &Dir
 }
 
 /// Every directory that holds a file, parents first.
-fn inner_directories(index: &Index) -> BTreeSet<&str> {
+pub(super) fn inner_directories(index: &Index) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     for file in &index.files {
         let mut rest = file.path.as_str();
@@ -166,7 +166,7 @@ pub(super) fn load(store: &Dir, digest: &Digest) -> Result<InstalledTree, StoreE
     Ok(InstalledTree { digest: *digest, index_text, index, signature, files })
 }
 
-fn read_file(content: &Dir, entry: &FileEntry, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+pub(super) fn read_file(content: &Dir, entry: &FileEntry, digest: &Digest) -> Result<Vec<u8>, StoreError> {
     let damaged = |what: &str| StoreError::Integrity { digest: *digest, why: format!("{} {what}", entry.path) };
     let (directory, name) = entry.path.rsplit_once('/').map_or(("", entry.path.as_str()), |split| split);
     let inner = descend(content, directory, false)?;

@@ -10,7 +10,8 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::dir::{Dir, PRIVATE_FILE};
 use super::error::StoreError;
-use super::home::{Home, STATE, STORE};
+use super::home::{Home, STATE, STATE_MAX, STORE};
+use super::inspect::mend;
 use super::plugin_data::PluginData;
 use super::state::State;
 use super::tree::{add, random_name};
@@ -23,6 +24,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const LOCK: &str = "lock";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
+/// Where what interrupted commands left behind lies.
+pub(super) const LEFTOVERS: [&str; 2] = [STAGING, TRASH];
 /// Space and an inode that are given up when the disk is full, so that a removal can still be committed.
 const RESERVE: &str = "reserve";
 const RESERVE_SIZE: usize = 64 << 10;
@@ -44,13 +47,30 @@ impl<'a> Writer<'a> {
         let lock = lock(home, deadline)?;
         // A state that cannot be read must stop here: the tidying would take every tree for garbage.
         let state = home.read()?;
+        let mut writer = Self::with(home, lock, state)?;
+        writer.tidy()?;
+        Ok(writer)
+    }
+
+    /// For a state that cannot be read: another takes its place with the next commit, and a copy of what it was is kept.
+    pub(super) fn rescue(home: &'a Home, deadline: Duration, state: State) -> Result<(Self, String), StoreError> {
+        let lock = lock(home, deadline)?;
+        let path = home.path().join(STATE);
+        let text = home.root.read(STATE, STATE_MAX)?.unwrap_or_default();
+        if let Some(why) = State::forbids_rescue(&text) {
+            return Err(StoreError::Corrupt { path, why });
+        }
+        let kept = format!("damaged-{STATE}-{}", random_name()?);
+        home.root.write_new(&kept, &text, PRIVATE_FILE)?;
+        Ok((Self::with(home, lock, state)?, kept))
+    }
+
+    fn with(home: &'a Home, lock: Flock<File>, state: State) -> Result<Self, StoreError> {
         let store = home.root.open_or_make(STORE)?;
         let staging = home.root.open_or_make(STAGING)?;
         let trash = home.root.open_or_make(TRASH)?;
         home.root.open_or_make("plugins")?;
-        let mut writer = Self { home, store, staging, trash, state, _lock: lock };
-        writer.tidy()?;
-        Ok(writer)
+        Ok(Self { home, store, staging, trash, state, _lock: lock })
     }
 
     /// The state as it will be committed.
@@ -70,6 +90,34 @@ impl<'a> Writer<'a> {
     /// A step failed, or a damaged tree is in its place.
     pub fn add_tree(&mut self, package: &Package) -> Result<(), StoreError> {
         add(&self.staging, &self.store, package)
+    }
+
+    /// Gives a tree the modes that it should have, and takes away what does not belong there.
+    ///
+    /// # Errors
+    /// A step failed, or not even its index can be read.
+    pub fn mend_tree(&mut self, digest: &Digest) -> Result<(), StoreError> {
+        mend(&self.store, digest)
+    }
+
+    /// Puts a tree in the place of a damaged one, or of one that is gone.
+    ///
+    /// # Errors
+    /// A step failed; the damaged one is still there then.
+    pub fn replace_tree(&mut self, package: &Package) -> Result<(), StoreError> {
+        let (name, aside) = (package.digest.to_string(), random_name()?);
+        let is_there = self.store.facts(&name)?.is_some();
+        if is_there {
+            self.store.make_movable(&name)?;
+            self.store.move_new(&name, &self.trash, &aside)?;
+        }
+        if let Err(error) = self.add_tree(package) {
+            if is_there {
+                let _ = self.trash.move_new(&aside, &self.store, &name);
+            }
+            return Err(error);
+        }
+        self.trash.remove_all(&aside)
     }
 
     /// Makes the changed state the valid one. When this returns without an error it is durable.
@@ -140,9 +188,10 @@ impl<'a> Writer<'a> {
     }
 
     fn remove_unreferenced(&self) -> Result<(), StoreError> {
+        let kept = self.state.trees();
         for name in self.store.names()? {
             let digest = name.to_str().and_then(|name| name.parse::<Digest>().ok());
-            if digest.is_some_and(|digest| self.state.refers_to(&digest)) {
+            if digest.is_some_and(|digest| kept.contains(&digest)) {
                 continue;
             }
             // Out of the store first, in one step: half a tree must never stand under a digest.
@@ -166,7 +215,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn lock(home: &Home, deadline: Duration) -> Result<Flock<File>, StoreError> {
+pub(super) fn lock(home: &Home, deadline: Duration) -> Result<Flock<File>, StoreError> {
     let start = Instant::now();
     let mut file = home.root.open_file(LOCK)?;
     loop {

@@ -50,6 +50,9 @@ pub const OPERATIONS: &[Operation] = &[
     operation("install-unsigned", &[TRUST, BYSTANDER], "plugin install {unsigned} --yes --allow-unsigned"),
     operation("install-again", &[TRUST, BYSTANDER, INSTALL], INSTALL),
     operation("upgrade", &[TRUST, BYSTANDER, INSTALL], "plugin install {newer} --yes"),
+    operation("rollback", &[TRUST, BYSTANDER, INSTALL, "plugin install {newer} --yes"], "plugin rollback hooks"),
+    operation("pin", &[TRUST, BYSTANDER, INSTALL], "plugin pin hooks"),
+    operation("forget", &[TRUST, BYSTANDER, INSTALL, "plugin uninstall hooks"], "plugin forget hooks --history"),
     operation("uninstall", &[TRUST, BYSTANDER, INSTALL], "plugin uninstall hooks"),
     operation(
         "uninstall-purge",

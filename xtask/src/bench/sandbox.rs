@@ -114,7 +114,7 @@ fn load(worker: &mut Worker) -> Result<()> {
 }
 
 /// A key for benches only: it is no secret and is trusted by nobody.
-fn packaged(project: &Project, plugin: &str) -> Result<Packaged> {
+pub(super) fn packaged(project: &Project, plugin: &str) -> Result<Packaged> {
     package_plugin::make(project, plugin, &SecretKey::from_seed(&[1; 32]), Some(&project.target.join("bench")))
 }
 

@@ -1,4 +1,4 @@
-//! `plugin enable`, `plugin disable` and `plugin uninstall`.
+//! `plugin enable`, `plugin disable`, `plugin revoke`, `plugin uninstall` and `plugin forget`.
 
 use super::ConsentArgs;
 use crate::cli::session::{directories, plugin_name};
@@ -57,5 +57,15 @@ pub(super) fn uninstall(name: &str, purge: bool, session: &Session) -> Result<()
             (None, _) => format!("Data of plugin '{name}' removed successfully\n"),
         };
         session.out.done(&text)
+    })
+}
+
+pub(super) fn forget(name: &str, session: &Session) -> Result<(), Failure> {
+    let (name, home) = (plugin_name(name)?, session.home()?);
+    let report = manage::forget(&home, &name)?;
+    session.out.report(&report, |report| {
+        let text = session.out.done(&format!("History of plugin '{name}' forgotten successfully\n"));
+        let kept = report.installed.as_ref().map(|version| format!("  installed  {version}, which stays known\n"));
+        format!("{text}  newest     {}\n{}", report.newest, kept.unwrap_or_default())
     })
 }

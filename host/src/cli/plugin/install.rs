@@ -7,7 +7,7 @@ use super::audit::words;
 use super::show::trust_line;
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{InstallReport, InstallRequest, ManageError, install};
+use crate::manage::{Allowed, InstallReport, InstallRequest, ManageError, install};
 use crate::store::{Home, Status, Trust};
 
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
@@ -17,10 +17,21 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         source: args.path,
         allow_unsigned: args.allow_unsigned,
         trust_key: args.trust_key,
+        allowed: Allowed { downgrade: args.allow_downgrade, reuse: args.allow_reuse },
         now: now(),
     };
     let report = args.consent.with(&home, |consenting| install(&home, &request, consenting))?;
     session.out.report(&report, |report| text(report, &session.out))?;
+    remarks(&report, session);
+    if report.status == Status::Installed {
+        let command = format!("migraine plugin enable {}", report.name);
+        return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
+    }
+    Ok(())
+}
+
+/// What the user should know besides.
+pub(super) fn remarks(report: &InstallReport, session: &Session) {
     if report.trust == Trust::Unsigned {
         session.out.warning(&format!("{} is not signed: nobody vouches for it", report.name));
     }
@@ -31,11 +42,6 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     for key in &report.dropped_config {
         session.out.warning(&format!("the setting `{key}` is gone: version {} does not take it", report.version));
     }
-    if report.status == Status::Installed {
-        let command = format!("migraine plugin enable {}", report.name);
-        return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
-    }
-    Ok(())
 }
 
 /// A project may come with a folder like the user's own. Who put it there may expect it to be read.
@@ -50,7 +56,7 @@ fn note_folder(home: &Home, session: &Session) {
     }
 }
 
-fn text(report: &InstallReport, out: &Out) -> String {
+pub(super) fn text(report: &InstallReport, out: &Out) -> String {
     let InstallReport { name, version, .. } = report;
     let mut text = out.done(&format!("Plugin '{name}' installed successfully\n"));
     let replaced = report.replaced.as_ref().filter(|before| *before != version);

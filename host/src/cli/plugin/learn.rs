@@ -65,7 +65,7 @@ pub(super) fn run(
         return Err(Failure::new(Code::Usage, message, Some(help)));
     }
     consent(name, entry, spec)?;
-    let learner = Arc::new(Learner::new(settings.user_home.as_deref(), home.path(), home.policy()?));
+    let learner = Arc::new(Learner::new(&settings.user_homes, home.path(), home.policy()?));
     settings.learner = Some(Arc::clone(&learner));
     // Standard output is the manifest's.
     settings.stdout_is_taken = true;

@@ -5,11 +5,13 @@ pub(super) mod audit;
 mod call;
 mod change;
 mod config;
+mod fsck;
 mod install;
 mod learn;
 mod list;
 mod package;
 mod show;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -77,8 +79,35 @@ enum PluginVerb {
         #[arg(long)]
         purge: bool,
     },
+    /// Install newer versions, from where the plugins came from and from the plugins folder
+    Upgrade(UpgradeArgs),
+    /// Show of which plugins there are newer versions
+    Outdated,
+    /// Go back to the version before, which is kept; nothing is fetched
+    Rollback {
+        /// The plugin
+        name: String,
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+    /// Keep a plugin at its version, or let it go to no other than one
+    Pin(PinArgs),
+    /// Forget which versions of a plugin were installed before, so that older ones are not refused any more
+    Forget {
+        /// The plugin
+        name: String,
+        /// Say that this is what is meant
+        #[arg(long, required = true)]
+        history: bool,
+    },
     /// Check all installed plugins and look for new ones in the plugins folder
     Refresh,
+    /// Look at everything in the home directory: the state, every installed file, the keyring, data of plugins
+    Fsck {
+        /// Put right what can be; what is lost is named
+        #[arg(long)]
+        repair: bool,
+    },
     /// Check a file, or an installed plugin, without acting on it
     Verify {
         /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
@@ -112,8 +141,37 @@ struct InstallArgs {
     /// If its key is not known, trust the one of this fingerprint, for this plugin alone, without being asked
     #[arg(long, value_name = "ed25519:HEX")]
     trust_key: Option<Fingerprint>,
+    /// Go back to exactly this version, although a newer one was installed before
+    #[arg(long, value_name = "X.Y.Z")]
+    allow_downgrade: Option<semver::Version>,
+    /// Take exactly this version, although it was installed before with another content
+    #[arg(long, value_name = "X.Y.Z")]
+    allow_reuse: Option<semver::Version>,
     #[command(flatten)]
     consent: ConsentArgs,
+}
+
+#[derive(Debug, Args)]
+struct UpgradeArgs {
+    /// The plugin
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    name: Option<String>,
+    /// Upgrade every plugin; one that is refused does not keep the others from it
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+#[derive(Debug, Args)]
+struct PinArgs {
+    /// The plugin
+    name: String,
+    /// The one version that may be installed [default: the installed one]
+    version: Option<semver::Version>,
+    /// Let any newer version take its place again
+    #[arg(long, conflicts_with = "version")]
+    off: bool,
 }
 
 #[derive(Debug, Args)]
@@ -232,7 +290,13 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
         PluginVerb::Disable { name } => change::disable(&name, session),
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
+        PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
+        PluginVerb::Outdated => versions::outdated(session),
+        PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
+        PluginVerb::Pin(args) => versions::pin(args, session),
+        PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
+        PluginVerb::Fsck { repair } => fsck::run(repair, session),
         PluginVerb::Verify { target } => show::verify(&target, session),
         PluginVerb::Audit { target } => audit::run(&target, session),
         PluginVerb::Package(args) => package::run(&args, session),

@@ -61,9 +61,7 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if let Some(digest) = &plugin.digest {
         line("digest", &digest.to_string());
     }
-    if let Some(installed_at) = &plugin.installed_at {
-        line("installed", installed_at);
-    }
+    receipt(plugin, &mut line);
     for file in &plugin.files {
         line("holds", &safe_line(file));
     }
@@ -110,6 +108,22 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
         }
     }
     text
+}
+
+/// What is known of its installation.
+fn receipt(plugin: &PluginInfo, line: &mut impl FnMut(&str, &str)) {
+    if let Some(installed_at) = &plugin.installed_at {
+        line("installed", installed_at);
+    }
+    if let Some(path) = &plugin.installed_from {
+        line("from", &safe_line(&path.to_string_lossy()));
+    }
+    if let Some(pinned) = &plugin.pinned {
+        line("pinned", &format!("to {pinned}"));
+    }
+    if let Some(previous) = &plugin.previous {
+        line("previous", &format!("{previous}: migraine plugin rollback {}", plugin.name));
+    }
 }
 
 fn time_limit(asked: Timeout, granted: Option<Timeout>, is_installed: bool) -> String {

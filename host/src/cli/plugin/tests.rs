@@ -4,7 +4,7 @@ use clap::FromArgMatches as _;
 
 use super::*;
 use crate::cli::Out;
-use crate::manage::{Directories, InstallRequest, ListRequest, NoPrompt, install};
+use crate::manage::{Allowed, Directories, InstallRequest, ListRequest, NoPrompt, install};
 use crate::package::fixture::{CREATED, library};
 use crate::store::Home;
 
@@ -66,8 +66,10 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
         "commands":["go"],"dependencies":["git"],"config":{"a":"b"}}"#;
     let path = folder.path().join("libdemo.so");
     std::fs::write(&path, library(manifest, &["-shared", "-fPIC"], "")).unwrap();
-    let request = InstallRequest { source: path, allow_unsigned: true, trust_key: None, now: CREATED.to_owned() };
-    let directories = &Directories::new(&home, None, folder.path());
+    let allowed = Allowed::default();
+    let request =
+        InstallRequest { source: path, allow_unsigned: true, trust_key: None, allowed, now: CREATED.to_owned() };
+    let directories = &Directories::new(&home, &[], folder.path());
     let mut consenting = Consenting { yes: false, grants: &[], directories, prompt: &mut NoPrompt };
     install(&home, &request, &mut consenting).unwrap();
     let report = crate::manage::list(&home, &ListRequest::default()).unwrap();

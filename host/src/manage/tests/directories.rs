@@ -112,7 +112,7 @@ fn directories_of_a_manifest_are_those_that_were_consented_to() {
     let expected = [read(&notes), format!("filesystem=write:{logs}")];
     assert_eq!(bench.grants(), expected);
     // Somewhere else it is still the same directory.
-    let elsewhere = Directories::new(&bench.home, Some(&bench.user()), bench.folder.path());
+    let elsewhere = Directories::new(&bench.home, &[bench.user()], bench.folder.path());
     let mut consenting = Consenting { yes: false, grants: &[], directories: &elsewhere, prompt: &mut NoPrompt };
     assert!(!enable(&bench.home, &demo(), &mut consenting).unwrap().changed);
     assert_eq!(bench.grants(), expected);
@@ -208,7 +208,7 @@ fn a_person_is_asked_for_directories_once() {
     let bench = bench();
     let (x, y) = (bench.made("project/x"), bench.made("y"));
     let path = bench.built("1.0.0", r#","permissions":["filesystem=read:*","network=a:1"]"#);
-    let request = InstallRequest { source: path, allow_unsigned: false, trust_key: None, now: CREATED.to_owned() };
+    let request = request(&path, false);
     let mut prompt = Naming(vec!["x", "~/y", "/", "no-such"], Vec::new());
     let directories = bench.directories();
     let mut consenting = Consenting { yes: false, grants: &[], directories: &directories, prompt: &mut prompt };

@@ -224,7 +224,7 @@ mod tests {
         symlink("../other/file", root.join("data/link")).unwrap();
         let writable = |name: &str| Directory { path: root.join(name), writable: name != "system" };
         let shown = ["data", "other", "system"].map(writable).to_vec();
-        let places = Places { home: Some(root.join("home")), store: root.join("store") };
+        let places = Places { homes: vec![root.join("home")], store: root.join("store") };
         Tree { _folder: folder, root, shown, places, needs: Needs::default() }
     }
 

@@ -50,11 +50,11 @@ struct Known {
 }
 
 impl Learner {
-    /// A learner that has seen nothing. `user_home` and `store` hold what no plugin may have; what the policy takes away of
+    /// A learner that has seen nothing. `user_homes` and `store` hold what no plugin may have; what the policy takes away of
     /// every grant is not opened.
     #[must_use]
-    pub fn new(user_home: Option<&Path>, store: &Path, policy: Policy) -> Self {
-        let places = super::directories::places(user_home, store);
+    pub fn new(user_homes: &[PathBuf], store: &Path, policy: Policy) -> Self {
+        let places = super::directories::places(user_homes, store);
         let known = Known { shown: view::shown(&places, &policy), ..Known::default() };
         Self { places, policy, known: Mutex::new(known) }
     }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     fn learner() -> Arc<Learner> {
-        Arc::new(Learner::new(None, Path::new("/nowhere/store"), Policy::default()))
+        Arc::new(Learner::new(&[], Path::new("/nowhere/store"), Policy::default()))
     }
 
     fn texts(learner: &Learner) -> Vec<String> {
@@ -255,7 +255,7 @@ mod tests {
         let file =
             crate::policy::PolicyFile::parse("permissions: {exec: [sh], task_read: false, network: [a:1]}").unwrap();
         let policy = Policy::new(vec![("/etc/migraine/policy.yaml".into(), file)]);
-        let learner = Learner::new(None, Path::new("/nowhere/store"), policy);
+        let learner = Learner::new(&[], Path::new("/nowhere/store"), policy);
         let pretended: Vec<String> = learner.pretended(&[]).iter().map(ToString::to_string).collect();
         assert_eq!(pretended, ["filesystem", "exec=sh", "network"]);
     }

@@ -47,7 +47,7 @@ fn open(path: &Path, places: &Places, found: &mut Vec<Directory>) {
 fn holds_more(path: &Path, places: &Places) -> bool {
     let holds = |place: &Path| place.starts_with(path);
     path == Path::new("/")
-        || places.home.as_deref().is_some_and(holds)
+        || places.homes.iter().any(|home| holds(home))
         || (places.store != path && holds(&places.store))
 }
 
@@ -73,7 +73,7 @@ mod tests {
         }
         fs::write(root.join("home/file"), "").unwrap();
         std::os::unix::fs::symlink("../srv", root.join("home/link")).unwrap();
-        let places = Places { home: Some(root.join("home")), store: root.join("home/store") };
+        let places = Places { homes: vec![root.join("home")], store: root.join("home/store") };
         let mut found = Vec::new();
         open(&root, &places, &mut found);
         let paths: Vec<_> = found.iter().map(|shown| shown.path.strip_prefix(&root).unwrap().to_owned()).collect();

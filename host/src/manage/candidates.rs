@@ -1,0 +1,115 @@
+//! Where newer versions of an installed plugin are looked for: where it came from, and in the plugins folder. Each kind of
+//! source answers with files that [`install`](super::install()) takes; nothing is written here.
+
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+
+use super::keys::judged_time;
+use super::list::Warning;
+use super::source::{judged, open_file, scan};
+use super::{ManageError, source};
+use crate::code::Coded as _;
+use crate::ids::PluginName;
+use crate::package::Opened;
+use crate::policy::Policy;
+use crate::store::{Entry, Home, State};
+use crate::trust::{KeySet, Keyring, Time};
+
+/// Another version of an installed plugin that could be installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) version: Version,
+    /// What is installed then.
+    pub(super) source: PathBuf,
+}
+
+/// What is looked through, with what decides whether a version counts.
+pub(super) struct Candidates<'a> {
+    home: &'a Home,
+    state: &'a State,
+    keys: KeySet,
+    policy: Policy,
+    now: Time,
+    /// What lies in the plugins folder, read once for all plugins.
+    folder: Vec<(PathBuf, Opened)>,
+    /// What could not be read, or would be refused.
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl<'a> Candidates<'a> {
+    /// Prepares to look; `now` is the time: RFC 3339, UTC.
+    ///
+    /// # Errors
+    /// The keyring, a policy file or the plugins folder cannot be read, or the clock cannot be right.
+    pub(super) fn new(home: &'a Home, state: &'a State, now: &str) -> Result<Self, ManageError> {
+        let keys = Keyring::load_from(&home.keys_path())?;
+        let now = judged_time(&keys, state, now)?;
+        let (policy, mut warnings) = (home.policy()?, Vec::new());
+        let mut folder = Vec::new();
+        for source::Found { path, opened } in scan(&home.plugins_path())? {
+            match opened {
+                Ok(opened) => folder.push((path, opened)),
+                Err(error) => warnings.push(warning(&path, &error)),
+            }
+        }
+        Ok(Self { home, state, keys, policy, now, folder, warnings })
+    }
+
+    /// The newest version that may take the place of the installed one: newer, trusted, and the one that it is pinned to.
+    pub(super) fn newest(&mut self, name: &PluginName, entry: &Entry) -> Option<Candidate> {
+        let mut found: Vec<Candidate> = Vec::new();
+        let mut warnings = Vec::new();
+        let mut look = |path: &Path, opened: &Opened| {
+            let version = &opened.index.version;
+            let wanted = entry.pinned.as_ref().map_or(*version > entry.version, |pinned| version == pinned);
+            if opened.index.name != *name || !wanted || *version == entry.version {
+                return;
+            }
+            match judged(&self.keys, self.state, opened, &self.policy, false, Some(self.now)) {
+                Ok(_) => found.push(Candidate { version: version.clone(), source: path.to_owned() }),
+                Err(error) => warnings.push(warning(path, &error)),
+            }
+        };
+        for path in recorded(name, entry) {
+            match open_file(&path) {
+                Ok(opened) => look(&path, &opened),
+                // What it came from may be gone, and need not be a plugin any more.
+                Err(error) if path.exists() => self.warnings.push(warning(&path, &error)),
+                Err(_) => {}
+            }
+        }
+        self.folder.iter().for_each(|(path, opened)| look(path, opened));
+        self.warnings.append(&mut warnings);
+        found.into_iter().max_by(|one, other| one.version.cmp(&other.version))
+    }
+
+    /// Where the versions of this plugin are looked for, for a message.
+    pub(super) fn places(&self, entry: &Entry) -> String {
+        let folder = self.home.plugins_path();
+        let beside = entry.installed_from.as_deref().and_then(Path::parent);
+        let places: Vec<&Path> = beside.into_iter().chain([folder.as_path()]).collect();
+        places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+fn warning(path: &Path, error: &ManageError) -> Warning {
+    Warning { name: path.display().to_string(), message: format!("{}: {error}", error.code()) }
+}
+
+/// The files to look at for a plugin that came from a file: that very path, which may hold something newer by now, and
+/// packages of its name beside it. One that came from elsewhere has none.
+fn recorded(name: &PluginName, entry: &Entry) -> Vec<PathBuf> {
+    let Some(path) = &entry.installed_from else { return Vec::new() };
+    let prefix = format!("{name}-");
+    let beside = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let is_package = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(&prefix) && path.extension().is_some_and(|extension| extension == "mgp")
+    };
+    let mut paths: Vec<PathBuf> = beside.map(|entry| entry.path()).filter(is_package).collect();
+    paths.push(path.clone());
+    paths.sort();
+    paths.dedup();
+    paths
+}

@@ -1,0 +1,165 @@
+//! `outdated` and `upgrade`: newer versions of what is installed, from where it came from. An upgrade is an installation,
+//! with every check of one; what is refused leaves the version that is there as it is.
+
+use std::path::PathBuf;
+
+use semver::Version;
+use serde::Serialize;
+
+use super::candidates::Candidates;
+use super::consent::Consenting;
+use super::install::{InstallReport, InstallRequest, install};
+use super::list::Warning;
+use super::{Allowed, ManageError};
+use crate::code::Coded as _;
+use crate::ids::PluginName;
+use crate::store::{Entry, Home};
+
+/// Which plugins have newer versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutdatedReport {
+    /// Those that have one, by name.
+    pub plugins: Vec<Outdated>,
+    /// How many were looked at.
+    pub checked: usize,
+    /// Files that were found and cannot be installed.
+    pub warnings: Vec<Warning>,
+}
+
+/// A plugin of which there is a newer version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outdated {
+    /// The plugin.
+    pub name: PluginName,
+    /// The installed version.
+    pub installed: Version,
+    /// The newest that was found.
+    pub available: Version,
+    /// Where.
+    pub source: PathBuf,
+}
+
+/// What was upgraded, and what not.
+#[derive(Debug, Serialize)]
+pub struct UpgradeReport {
+    /// Every plugin that was looked at, by name.
+    pub plugins: Vec<Upgrade>,
+    /// Files that were found and cannot be installed.
+    pub warnings: Vec<Warning>,
+}
+
+/// How it went with one plugin.
+#[derive(Debug, Serialize)]
+pub struct Upgrade {
+    /// The plugin.
+    pub name: PluginName,
+    /// The version that is installed now.
+    pub version: Version,
+    /// The same in one word.
+    pub outcome: UpgradeOutcome,
+    /// What was installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed: Option<InstallReport>,
+    /// Why nothing was, with its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same, for the error that ends the command.
+    #[serde(skip)]
+    pub error: Option<ManageError>,
+}
+
+/// How an upgrade can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpgradeOutcome {
+    /// A newer version is installed.
+    Upgraded,
+    /// There is no newer one.
+    Current,
+    /// It stays at its version because the user said so.
+    Pinned,
+    /// The newer version cannot be installed, or not without more consent.
+    Refused,
+}
+
+/// Looks for newer versions of every plugin; `now` is the time: RFC 3339, UTC.
+///
+/// # Errors
+/// The state, the keyring or a policy file cannot be read, or the clock cannot be right.
+pub fn outdated(home: &Home, now: &str) -> Result<OutdatedReport, ManageError> {
+    let state = home.read()?;
+    let mut candidates = Candidates::new(home, &state, now)?;
+    let mut plugins = Vec::new();
+    for (name, entry) in state.plugins.iter().filter(|(_, entry)| !is_held(entry)) {
+        if let Some(found) = candidates.newest(name, entry) {
+            let (name, installed) = (name.clone(), entry.version.clone());
+            plugins.push(Outdated { name, installed, available: found.version, source: found.source });
+        }
+    }
+    Ok(OutdatedReport { plugins, checked: state.plugins.len(), warnings: candidates.warnings })
+}
+
+/// Upgrades one plugin, or all of them; one that is refused does not keep the others from it.
+///
+/// # Errors
+/// As [`outdated`], or there is no such plugin. What one plugin's upgrade was refused for stands in the report.
+pub fn upgrade(
+    home: &Home,
+    name: Option<&PluginName>,
+    now: &str,
+    consenting: &mut Consenting<'_>,
+) -> Result<UpgradeReport, ManageError> {
+    let state = home.read()?;
+    if let Some(name) = name.filter(|name| !state.plugins.contains_key(name)) {
+        return Err(ManageError::NotFound { name: name.clone() });
+    }
+    let mut candidates = Candidates::new(home, &state, now)?;
+    let mut plugins = Vec::new();
+    for (name, entry) in state.plugins.iter().filter(|(each, _)| name.is_none_or(|name| name == *each)) {
+        plugins.push(one(home, (name, entry), now, &mut candidates, consenting));
+    }
+    Ok(UpgradeReport { plugins, warnings: candidates.warnings })
+}
+
+/// Whether it is pinned to the version that is installed.
+fn is_held(entry: &Entry) -> bool {
+    entry.pinned.as_ref() == Some(&entry.version)
+}
+
+fn one(
+    home: &Home,
+    (name, entry): (&PluginName, &Entry),
+    now: &str,
+    candidates: &mut Candidates<'_>,
+    consenting: &mut Consenting<'_>,
+) -> Upgrade {
+    let stays = |outcome, reason, error| {
+        let (name, version) = (name.clone(), entry.version.clone());
+        Upgrade { name, version, outcome, installed: None, reason, error }
+    };
+    if is_held(entry) {
+        return stays(UpgradeOutcome::Pinned, None, None);
+    }
+    let Some(found) = candidates.newest(name, entry) else {
+        let places = candidates.places(entry);
+        return stays(UpgradeOutcome::Current, Some(format!("nothing newer in {places}")), None);
+    };
+    let request = InstallRequest {
+        source: found.source,
+        allow_unsigned: false,
+        trust_key: None,
+        allowed: Allowed::default(),
+        now: now.to_owned(),
+    };
+    match install(home, &request, consenting) {
+        Ok(report) => Upgrade {
+            name: name.clone(),
+            version: report.version.clone(),
+            outcome: UpgradeOutcome::Upgraded,
+            installed: Some(report),
+            reason: None,
+            error: None,
+        },
+        Err(error) => stays(UpgradeOutcome::Refused, Some(format!("{}: {error}", error.code())), Some(error)),
+    }
+}
