@@ -15,7 +15,7 @@ use migraine_tests::crash::injection::{self, Choice, Finding};
 use migraine_tests::crash::operation::{self, Kit};
 use migraine_tests::crash::syscall::Change;
 use migraine_tests::crash::tracer::{Call, Traced};
-use migraine_tests::crash::{Ended, Oracle, points};
+use migraine_tests::crash::{Ended, Oracle, interrupts, kills as storm_of_kills, points};
 use migraine_tests::kernel;
 use migraine_tests::run::User;
 
@@ -150,6 +150,43 @@ fn a148_no_loss_of_power_leaves_another_state() {
         let losses: usize = findings.values().map(|finding| finding.losses).sum();
         report("losses of power", user, start, &findings);
         assert!(losses > 200 || chosen.len() < operation::OPERATIONS.len(), "only {losses} disks");
+    }
+}
+
+/// How often something random is tried: few times by the test command.
+fn rounds() -> u32 {
+    std::env::var("MIGRAINE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(30)
+}
+
+#[test]
+fn installers_are_killed_at_any_moment() {
+    let _alone = alone();
+    for &user in kernel::users() {
+        for installers in [1, 2, 8] {
+            let start = Instant::now();
+            let killed = storm_of_kills(user, installers, rounds());
+            let (rounds, took) = (rounds(), start.elapsed().as_secs_f64());
+            say!("{rounds} rounds of {installers} installers as {user}, {killed} killed in {took:.1} s");
+        }
+    }
+}
+
+// covers: A156
+#[test]
+fn a156_a_signal_at_any_moment_ends_the_run_and_nothing_else() {
+    let _alone = alone();
+    let operations = operation::OPERATIONS
+        .iter()
+        .filter(|operation| ["install-package", "upgrade", "uninstall", "grant"].contains(&operation.name));
+    let operations: Vec<_> = operations.collect();
+    for &user in kernel::users() {
+        let (start, kit) = (Instant::now(), Kit::new(user));
+        let found = injection::each(&operations, |operation| interrupts(operation, &kit, rounds()));
+        let ended: usize = found.values().map(|one| one.ended).sum();
+        let finished: usize = found.values().map(|one| one.finished).sum();
+        let took = start.elapsed().as_secs_f64();
+        say!("{} signals as {user}: {ended} ended the run, {finished} did not in {took:.1} s", ended + finished);
+        assert!(ended > 0 && finished > 0, "{found:?}");
     }
 }
 

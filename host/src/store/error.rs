@@ -73,6 +73,9 @@ pub enum StoreError {
         /// The tree.
         digest: Digest,
     },
+    /// A signal asked for the end before anything was changed. It acts once the store is let go.
+    #[error("a signal ended the change before it took effect")]
+    Interrupted,
     /// Plugin state beyond its limits.
     #[error("{what}")]
     Limit {
@@ -98,6 +101,7 @@ impl Coded for StoreError {
             Self::BadHome { .. } | Self::Limit { .. } => Code::ValueInvalid,
             Self::Insecure { .. } => Code::InsecurePermissions,
             Self::Busy { .. } => Code::StateBusy,
+            Self::Interrupted => Code::Interrupted,
             Self::Corrupt { .. } => Code::StateCorrupt,
             Self::Policy { .. } => Code::PolicyInvalid,
             Self::Integrity { .. } | Self::Gone { .. } => Code::Integrity,
@@ -122,7 +126,7 @@ impl Coded for StoreError {
             Self::Io { source, .. } if is_full(source) => {
                 "free some space, then run the command again; what it left behind is removed then".to_owned()
             }
-            Self::Io { .. } | Self::Database { .. } | Self::Limit { .. } => return None,
+            Self::Io { .. } | Self::Database { .. } | Self::Limit { .. } | Self::Interrupted => return None,
         };
         Some(text)
     }

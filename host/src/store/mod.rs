@@ -5,6 +5,7 @@
 mod dir;
 mod error;
 mod history;
+mod hold;
 mod home;
 mod inspect;
 mod plugin_data;

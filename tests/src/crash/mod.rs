@@ -20,14 +20,17 @@
 //! judged again, and plugins are not called again for a change of what only writers look at. That makes thousands of points
 //! affordable. [`power`] says what is lost with the power.
 
+mod dice;
 pub mod injection;
 pub mod operation;
 mod oracle;
 pub mod place;
 pub mod points;
 pub mod power;
+mod storm;
 pub mod syscall;
 pub mod tracer;
 mod tree;
 
 pub use oracle::{Ended, Oracle};
+pub use storm::{Interrupts, interrupts, kills};
