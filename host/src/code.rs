@@ -79,8 +79,11 @@ codes! {
     Io "io" Error "The operating system refused an operation.";
     Usage "usage" Error "A command line was wrong.";
     CommandFailed "command_failed" Error "A command of a workflow failed.";
+    BuildFailed "build_failed" Error "A source could not be built.";
     StateBusy "state_busy" Error "Another process holds the store's lock.";
     StateCorrupt "state_corrupt" Error "The store's state file cannot be read.";
+
+    DownloadFailed "download_failed" Error "A server could not be reached, or did not hand a file out.";
 
     PluginNotFound "plugin_not_found" NotFound "No plugin of that name is installed.";
     CommandNotFound "command_not_found" Error "The plugin has no such command.";
@@ -100,6 +103,11 @@ codes! {
     AbiMismatch "abi_mismatch" Invalid "The plugin was built for another interface.";
     PolicyInvalid "policy_invalid" Invalid "A policy file is not valid.";
     PackageInvalid "package_invalid" Invalid "A package or index is not of the one accepted form.";
+    PackageFormat "format" Invalid "A file is no package: packages have one format.";
+    EntryPath "entry_path" Invalid "A path in a package is not one that a package may hold.";
+    EntryType "entry_type" Invalid "A package holds something else than plain files.";
+    Duplicate "duplicate" Invalid "A package holds something twice.";
+    TargetMissing "target_missing" Invalid "A package holds nothing for this kind of machine.";
     LimitPackage "limit_package" Invalid "A package is larger than the limits allow.";
 
     PreCheckFailed "pre_check_failed" PreCheck "A workflow's pre-check failed.";
@@ -132,6 +140,12 @@ codes! {
     PassphraseMissing "passphrase_missing" Refused "A secret key is encrypted, and there is no passphrase.";
     PassphraseWrong "passphrase_wrong" Refused "The passphrase does not open the secret key.";
     WeakKey "weak_key" Refused "The key is one under which anything verifies.";
+    Tls "tls" Refused "A server cannot prove who it is, or the connection would not be encrypted.";
+    Size "size" Refused "A download has not the size that was announced, or more than is allowed.";
+    DigestFormat "digest_format" Refused "A digest is not of the one accepted form.";
+    DigestMismatch "digest_mismatch" Refused "The digest is not the one that was expected.";
+    NameMismatch "name_mismatch" Refused "The plugin has another name than the one that was asked for.";
+    NameLookalike "name_lookalike" Refused "The name could be taken for another one that is known.";
     ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
     Integrity "integrity" Refused "An installed file is not the one that was installed.";
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
@@ -149,6 +163,7 @@ codes! {
     InterpreterMissing "interpreter_missing" Refused "What runs the plugin's scripts is not on this machine.";
     NameReserved "name_reserved" Refused "The name is one of the program's own words.";
 
+    Timeout "timeout" TimeLimit "A download took longer than it may.";
     LimitTime "limit_time" TimeLimit "The call took longer than its wall-clock limit.";
     LimitCpu "limit_cpu" TimeLimit "The call used more CPU time than its limit.";
 

@@ -8,6 +8,7 @@ use migraine_host::package::scan::{Finding, scan_bash, scan_python};
 use migraine_tests::home::Home;
 use migraine_tests::package::{plugin, typed};
 use migraine_tests::terminal::converse;
+use serde_json::json;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/scripts");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
@@ -79,12 +80,103 @@ fn findings_are_shown_before_anything_is_allowed() {
     assert_eq!(report["findings"][0]["file"], "helper.py", "{report}");
 }
 
+// covers: S134, S155, S156, S157, S158
 #[test]
-fn nothing_is_said_of_a_library() {
+fn everything_is_said_of_a_library() {
     let parcel = plugin("hello-world");
     let report = Home::bare().json(&["plugin", "audit", typed(&parcel.package())]);
-    assert_eq!(report["scanned"].as_array().unwrap().len(), 0);
-    assert_eq!(report["not_scanned"][0], "libhello_world.so");
+    assert_eq!(report["scanned"], json!(["libhello_world.so"]));
+    assert_eq!(
+        (&report["trust"]["signature"]["kind"], &report["trust"]["sandbox"]),
+        (&json!("not_trusted"), &json!(["full"]))
+    );
+    assert!(report["trust"]["problem"].as_str().unwrap().starts_with("untrusted_key"), "{report}");
+    let home = Home::new();
+    home.install(&parcel);
+    let report = home.json(&["plugin", "audit", "hello-world"]);
+    let trust = &report["trust"];
+    assert_eq!(
+        (&trust["level"], &trust["scopes"], &trust["status"]),
+        (&json!("trusted"), &json!(["*"]), &json!("enabled"))
+    );
+    assert!(trust["signature"]["key"].as_str().unwrap().starts_with("ed25519:"), "{report}");
+    let text = home.ok(&["plugin", "audit", "hello-world"]);
+    text.says(&["signed by tests (ed25519:", "trusted, for *", "enabled, installed ", "sandbox       full"]);
+}
+
+/// A library of C code with these functions beside its manifest.
+fn library(home: &Home, flags: &[&str], functions: &str) -> String {
+    let manifest =
+        r#"{"name":"demo","version":"1.0.0","api_version":"1.0","description":"d","license":"MIT","commands":["go"]}"#;
+    let bytes: Vec<String> = manifest.bytes().map(|byte| byte.to_string()).collect();
+    let section = r#"__attribute__((section(".migraine.manifest"), used))"#;
+    let bytes = bytes.join(",");
+    let source =
+        home.write("demo.c", &format!("{section} static const unsigned char m[] = {{{bytes}}};\n{functions}\n"));
+    let library = home.work().join("libdemo.so");
+    let mut gcc = std::process::Command::new("gcc");
+    gcc.args(["-shared", "-fPIC", "-w", "-Wl,-z,relro,-z,now", "-fstack-protector-all"]).args(flags);
+    assert!(gcc.arg("-o").arg(&library).arg(source).status().unwrap().success());
+    typed(&library).to_owned()
+}
+
+// covers: S134, S135, S159
+#[test]
+fn what_a_library_takes_from_the_system_is_shown_before_anything_is_allowed() {
+    let home = Home::new();
+    let run = "int run(void) { char b[9]; b[0] = system(\"id\"); return fork() + b[0]; }";
+    let file = library(&home, &["-Wl,-z,lazy"], run);
+    let report = home.json(&["plugin", "audit", &file]);
+    let rules: Vec<_> = report["findings"].as_array().unwrap().iter().map(|found| &found["rule"]).collect();
+    assert_eq!(rules, ["hardening", "program"], "{report}");
+    assert!(report["findings"][1]["message"].as_str().unwrap().contains("`fork`, `system`"), "{report}");
+    assert_eq!(report["findings"][1]["severity"], "warning");
+    let line = ["plugin", "install", &file, "--allow-unsigned"];
+    let done = home.ok(&[&line[..], &["--yes"]].concat());
+    done.says(&["libdemo.so program: it imports `fork`, `system`"]);
+}
+
+#[test]
+fn what_is_refused_is_an_error_and_ends_so() {
+    let home = Home::new();
+    let file = library(&home, &["-Wl,-rpath,/tmp/x"], "int f(void) { return 1; }");
+    let done = home.run(["--format", "json", "plugin", "audit", &file]);
+    done.ends(3);
+    let report: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(report["checks"][0]["severity"], "error", "{report}");
+    assert!(report["checks"][0]["message"].as_str().unwrap().contains("[elf_dynamic]"), "{report}");
+    home.refused(&["plugin", "install", &file, "--allow-unsigned", "--yes"], "elf_dynamic");
+    // A policy that came later, and a file that was changed: seen without an argument, beside what is in order.
+    home.install(&plugin("hello-world"));
+    home.install(&plugin("hooks"));
+    home.ok(&["plugin", "audit"]).says(&["hello-world", "hooks"]);
+    let digest = home.json(&["plugin", "info", "hooks"])["digest"].as_str().unwrap().to_owned();
+    let index = home.path().join("store").join(digest).join("index");
+    fs::set_permissions(&index, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::write(&index, "migraine-index 1\n").unwrap();
+    let done = home.run(["--format", "json", "plugin", "audit"]);
+    done.ends(3);
+    let all: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    let names: Vec<_> = all["plugins"].as_array().unwrap().iter().map(|report| &report["name"]).collect();
+    assert_eq!(names, ["hello-world", "hooks"]);
+    assert!(all["plugins"][1]["checks"][0]["message"].as_str().unwrap().contains("[integrity]"), "{all}");
+}
+
+#[test]
+fn permissions_and_policy_are_stages_of_their_own() {
+    let home = Home::new();
+    home.write("p/plugin.yaml", "name: p\nversion: 1.0.0\nlicense: MIT\npermissions: [network, env_vars=TOKEN]\nhooks: [{event: post-command, script: 'echo a'}]\n");
+    let report = home.json(&["plugin", "audit", "./p"]);
+    let rules: Vec<_> =
+        report["checks"].as_array().unwrap().iter().map(|found| found["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules.first(), Some(&"manifest"), "{report}");
+    assert!(rules.contains(&"permission") && !rules.contains(&"policy"), "{report}");
+    fs::write(home.path().join("policy.yaml"), "permissions: {network: []}\n").unwrap();
+    let done = home.run(["--format", "json", "plugin", "audit", "./p"]);
+    done.ends(3);
+    let report: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    let found = report["checks"].as_array().unwrap().iter().find(|found| found["rule"] == "policy").unwrap();
+    assert_eq!(found["severity"], "error");
 }
 
 #[test]

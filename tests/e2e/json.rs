@@ -64,7 +64,7 @@ fn shown(home: &Home, parcel: &Parcel) {
     let info = home.json(&["plugin", "info", &parcel.name]);
     let mut listed = info.clone();
     // These are not in the state, which is all that a list looks at.
-    for only_info in ["author", "license", "rules"] {
+    for only_info in ["author", "license", "rules", "targets"] {
         assert!(listed.as_object_mut().unwrap().remove(only_info).is_some(), "{only_info}");
     }
     assert_eq!(list["plugins"], json!([listed]));
@@ -124,6 +124,6 @@ fn errors_are_objects_on_standard_error() {
         assert!(serde_json::from_str::<Value>(&home.run(line).err).is_ok());
     }
     let broken = home.write("x.mgp", "no package");
-    let error = home.refused(&["plugin", "install", typed(&broken)], "package_invalid");
+    let error = home.refused(&["plugin", "install", typed(&broken)], "format");
     assert!(error["message"].as_str().unwrap().contains("x.mgp"), "{error}");
 }

@@ -6,6 +6,8 @@
 mod attacks;
 /// Attacks that a program of a plugin makes on the machine.
 mod attacks_by_programs;
+/// Listed attacks on downloads, and by names.
+mod attacks_on_downloads;
 /// Listed attacks on the proxy of a plugin's programs.
 mod attacks_on_proxy;
 /// What a careful reader would stop at in scripts is found, and what is harmless is not.
@@ -32,6 +34,8 @@ mod exec;
 mod exits;
 /// Hooks that fail, crash or hang do what their subscription says, and no more.
 mod failures;
+/// Plugins are fetched from servers.
+mod fetch;
 /// Plugins built when an API version was frozen still load and run.
 mod frozen;
 /// What is damaged is found, and put right where that is possible.
@@ -54,6 +58,8 @@ mod lifecycle;
 mod manage;
 /// Programs of a plugin reach the servers that it was granted, and no other.
 mod network;
+/// Hostile packages are refused as a whole, and leave nothing behind.
+mod packages;
 /// The policy files bind every install, every grant and every run.
 mod policy;
 /// The example plugins that are scripts do what their pages say.
@@ -70,10 +76,14 @@ mod secrets;
 mod signed;
 /// The store under many commands at once, on full disks and with odd homes.
 mod store;
+/// What the first users were promised, by the letter.
+mod stories;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// What was changed after it was signed is refused.
 mod tamper;
+/// A package is for several machines, and is what its source makes.
+mod targets;
 /// A call has the time that it was granted, and a signal ends it in any case.
 mod time;
 /// Who may sign what.

@@ -54,7 +54,7 @@ fn success_lines_name_the_plugin_and_what_happened() {
         (&["disable", "demo"], "Plugin 'demo' disabled successfully"),
         (&["disable", "demo"], "Plugin 'demo' is disabled already"),
         (&["enable", "demo"], "Plugin 'demo' enabled successfully"),
-        (&["enable", "demo"], "Plugin 'demo' is enabled already"),
+        (&["enable", "demo"], "Plugin 'demo' enabled successfully"),
         (&["config", "demo", "set", "key", "other"], "Plugin 'demo' configured successfully: key = other"),
         (&["verify", "demo"], "Plugin 'demo' 1.0.0 verified successfully"),
         (&["refresh"], "1 plugins checked"),

@@ -161,8 +161,8 @@ fn what_nobody_has_looked_at_stays_outside() {
     check("path file", invalid, "x.pth", &|home| drop(home.write("p/x.pth", "import os\n")));
     check("library", invalid, "x.so", &|home| drop(home.write("p/x.so", "")));
     check("program", invalid, "tool", &|home| drop(home.write("p/tool", "\x7fELF")));
-    check("name", invalid, "no path of a package", &|home| drop(home.write("p/a b.py", "")));
-    check("option", invalid, "no path of a package", &|home| drop(home.write("p/-rf", "")));
+    check("name", "entry_path", "no path of a package", &|home| drop(home.write("p/a b.py", "")));
+    check("option", "entry_path", "no path of a package", &|home| drop(home.write("p/-rf", "")));
     check("link", invalid, "symbolic link", &|home| symlink("/etc/passwd", home.work().join("p/x.txt")).unwrap());
     check("linked directory", invalid, "symbolic link", &|home| symlink("/etc", home.work().join("p/x")).unwrap());
     check("fifo", "io", "not a regular file", &|home| {

@@ -122,6 +122,16 @@ impl Home {
         path
     }
 
+    /// Writes bytes into the working directory.
+    ///
+    /// # Panics
+    /// They cannot be written.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.write(name, "");
+        fs::write(&path, bytes).expect("write a file");
+        path
+    }
+
     /// The product with these arguments, in a small fixed environment, without a terminal and without input.
     #[must_use]
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
@@ -135,6 +145,22 @@ impl Home {
             command.env(CONTROLS, self.left_out);
         }
         command
+    }
+
+    /// Runs the product and gives the most memory that it had at once, in KiB.
+    ///
+    /// # Panics
+    /// Nobody measured it.
+    #[must_use]
+    pub fn peak<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> (Done, u64) {
+        let file = self.work().join("peak");
+        let mut command = self.attendant();
+        command.arg("--peak").arg(&file).arg(artifacts::migraine()).args(args);
+        self.settle(&mut command);
+        let done = Done::of(&mut command);
+        let peak = fs::read_to_string(&file).ok().and_then(|text| text.parse().ok());
+        fs::remove_file(&file).expect("remove a file");
+        (done, peak.expect("the attendant measures"))
     }
 
     /// The program that runs others and says what they leave behind, as the home's user.

@@ -28,6 +28,7 @@
 //! failure as well when the kernel does have it.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod arena;
 pub mod artifacts;
 pub mod attack;
@@ -42,4 +43,5 @@ pub mod package;
 pub mod run;
 pub mod scene;
 pub mod scripts;
+pub mod server;
 pub mod terminal;

@@ -6,6 +6,7 @@ mod bench;
 mod cmd;
 mod crash_test;
 mod flags;
+mod fuzz;
 mod package_plugin;
 mod project;
 mod quickstart;
@@ -46,5 +47,6 @@ fn run(flags: &Flags) -> Result<()> {
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Attacks(flags) => attacks::run(&project, flags),
         Verb::CrashTest(flags) => crash_test::run(&project, flags),
+        Verb::Fuzz(flags) => fuzz::run(&project, flags),
     }
 }

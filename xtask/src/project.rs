@@ -20,8 +20,6 @@ pub(crate) struct Project {
 /// A member.
 pub(crate) struct Package {
     pub(crate) name: String,
-    /// The identifier that cargo's messages use.
-    pub(crate) id: String,
     /// The folder of its Cargo.toml.
     pub(crate) folder: PathBuf,
     targets: Vec<(String, Vec<String>)>,
@@ -79,7 +77,7 @@ fn read_package(package: &Value) -> Option<Package> {
     let text = |key: &str| package[key].as_str().map(str::to_owned);
     let targets = package["targets"].as_array()?.iter().map(read_target).collect::<Option<Vec<_>>>()?;
     let folder = Path::new(package["manifest_path"].as_str()?).parent()?.to_owned();
-    Some(Package { name: text("name")?, id: text("id")?, folder, targets })
+    Some(Package { name: text("name")?, folder, targets })
 }
 
 fn read_target(target: &Value) -> Option<(String, Vec<String>)> {

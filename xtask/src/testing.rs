@@ -70,7 +70,7 @@ mod tests {
             select(&project, &flags).map(|checks| checks.iter().map(Check::name).collect::<Vec<_>>())
         };
         let all = names(false, None, None).unwrap();
-        assert_eq!(all, ["setup", "fmt", "tidy", "clippy", "tests", "doc", "deny", "quickstart"]);
+        assert_eq!(all, ["setup", "fmt", "tidy", "clippy", "tests", "doc", "deny", "fuzz", "quickstart"]);
         assert_eq!(names(false, None, Some("deny")).unwrap(), ["deny"]);
         assert_eq!(names(false, Some("hello-world"), None).unwrap(), ["package hello-world"]);
         assert!(names(true, None, None).unwrap().contains(&"package step-timer".to_owned()));

@@ -4,6 +4,7 @@
 
 mod args;
 mod doctor;
+mod download;
 mod failure;
 mod key;
 mod out;

@@ -100,6 +100,13 @@ impl Out {
         if self.colours { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// What happens meanwhile, on standard error, for people.
+    pub(super) fn note(&self, text: &str) {
+        if self.format == Format::Text {
+            self.error_line(&safe(text, LINE_CELLS));
+        }
+    }
+
     /// A warning on standard error. With JSON, reports hold the warnings.
     pub(super) fn warning(&self, text: &str) {
         if self.format == Format::Text {

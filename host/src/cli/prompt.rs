@@ -95,7 +95,7 @@ fn introduction(question: &Question<'_>) -> String {
         text.push_str(&format!("  - {}{danger}\n", ask.words));
     }
     if let Some(scan) = question.scan {
-        for finding in &scan.findings {
+        for finding in scan.findings.iter().filter(|finding| finding.is_shown_before_consent()) {
             text.push_str(&format!("  ! {}\n", words(finding)));
         }
         for file in &scan.not_scanned {

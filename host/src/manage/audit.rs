@@ -1,16 +1,24 @@
-//! `audit`: what a careful reader would stop at in the scripts of a plugin. Nothing is decided by it, and so nothing is
-//! judged first: whoever does not trust a plugin yet is the one who wants to look.
+//! `audit`: everything that is worth knowing before a plugin is trusted, in the order in which an installation looks: manifest,
+//! policy, dependencies, permissions, code. Only an error decides anything; and so nothing needs to be trusted first: whoever
+//! does not trust a plugin yet is the one who wants to look.
+
+mod stages;
 
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::ManageError;
-use super::source::{open_file, read};
+use super::info::Signature;
+use super::source::{judged, open_file, read};
+use super::verify::judge_tree;
+use crate::code::Coded as _;
 use crate::ids::PluginName;
-use crate::package::Package;
-use crate::package::scan::{Scan, scan, scan_bash, scan_python};
-use crate::store::Home;
+use crate::package::scan::{Finding, Scan, refused_library, scan, scan_bash, scan_library, scan_python};
+use crate::package::{Opened, Package, PackageError, elf};
+use crate::store::{Home, Installed, State, Status};
+use crate::trust::{KeySet, Keyring};
+use stages::Subject;
 
 /// The largest script that is read, in bytes; the scan itself says so of smaller ones.
 const SCRIPT_MAX: usize = 4 << 20;
@@ -23,54 +31,203 @@ pub struct AuditReport {
     /// The plugin's version; none for a script alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What was found, by file and line, and what was looked at.
+    /// Who vouches for it and what it may do; none for a script alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustFacts>,
+    /// What was found in its manifest, by the policy, of its dependencies and permissions, in this order.
+    pub checks: Vec<Finding>,
+    /// What was found in its code, by file and line, and what was looked at.
     #[serde(flatten)]
     pub scan: Scan,
 }
 
-/// Looks at an installed plugin, by its name, or at a file: a package, scripts by their manifest or its directory, or one
-/// script that ends in `.py`, `.sh` or `.bash`. Of a library nothing can be said.
+/// Who vouches for a plugin, and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrustFacts {
+    /// Who.
+    pub signature: Signature,
+    /// How far the key is trusted: `trusted`, `tofu` or `revoked`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// The names that the key may sign.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Why nobody vouches for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// How it stands; none for what is not installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// When it was installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed_at: Option<String>,
+    /// What it was granted.
+    pub grants: Vec<String>,
+    /// The levels of the sandbox that it may run in: `full`, and `reduced` where a policy file allows that.
+    pub sandbox: Vec<&'static str>,
+}
+
+impl AuditReport {
+    /// Whether something was found for which an installation would refuse it.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.checks.iter().chain(&self.scan.findings).any(Finding::is_error)
+    }
+
+    fn broken(name: String, version: Option<String>, trust: Option<TrustFacts>, finding: Finding) -> Self {
+        Self { name, version, trust, checks: vec![finding], scan: Scan::default() }
+    }
+}
+
+/// Looks at an installed plugin, by its name, or at a file: a package, a library, scripts by their manifest or its directory,
+/// or one script that ends in `.py`, `.sh` or `.bash`.
 ///
 /// # Errors
-/// There is no such plugin or file, or it is not of the accepted form.
+/// There is no such plugin or file, it is no plugin, or the state, the keyring or a policy file cannot be read.
 pub fn audit(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
     if let Some(name) = name.filter(|_| !target.exists()) {
-        let found = home.load_plugin(&name)?.ok_or(ManageError::NotFound { name: name.clone() })?;
-        let refused = |source| ManageError::Package { path: found.tree.index.entry.clone().into(), source };
-        let manifest = found.tree.manifest().map_err(refused)?;
-        let scan = match found.tree.index.holds_scripts() {
-            true => scan(&manifest, &found.tree.index.entry, found.tree.contents().collect::<Vec<_>>().into_iter()),
-            false => unreadable(&found.tree.index.entry),
-        };
-        return Ok(AuditReport { name: name.to_string(), version: Some(found.entry.version.to_string()), scan });
+        return audit_installed(home, &home.read()?, &name);
     }
     let extension = target.extension().and_then(|extension| extension.to_str());
     if let Some(language @ ("py" | "sh" | "bash")) = extension.filter(|_| !target.is_dir()) {
-        let content = read(target, SCRIPT_MAX)?;
-        let name = target.to_string_lossy().into_owned();
-        let findings = match language {
-            "py" => scan_python(&name, &content, &std::collections::BTreeSet::new(), false),
-            _ => scan_bash(&name, &content),
-        };
-        let scan = Scan { findings, scanned: vec![name.clone()], not_scanned: Vec::new() };
-        return Ok(AuditReport { name, version: None, scan });
+        return audit_script(target, language);
     }
-    let refused = |source| ManageError::Package { path: target.to_owned(), source };
-    let package = open_file(target)?.into_package().map_err(refused)?;
-    let (name, version) = (package.index.name.to_string(), Some(package.index.version.to_string()));
-    Ok(AuditReport { name, version, scan: of_package(&package) })
+    audit_file(home, target)
 }
 
-/// What is found in a package that is about to be installed.
+/// Looks at every installed plugin, by name. One that is damaged has an error.
+///
+/// # Errors
+/// The state, the keyring or a policy file cannot be read.
+pub fn audit_all(home: &Home) -> Result<Vec<AuditReport>, ManageError> {
+    let state = home.read()?;
+    state.plugins.keys().map(|name| audit_installed(home, &state, name)).collect()
+}
+
+fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageError> {
+    let content = read(target, SCRIPT_MAX)?;
+    let name = target.to_string_lossy().into_owned();
+    let findings = match language {
+        "py" => scan_python(&name, &content, &std::collections::BTreeSet::new(), false),
+        _ => scan_bash(&name, &content),
+    };
+    let scan = Scan { findings, scanned: vec![name.clone()], not_scanned: Vec::new() };
+    Ok(AuditReport { name, version: None, trust: None, checks: Vec::new(), scan })
+}
+
+fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<AuditReport, ManageError> {
+    let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let (keys, policy) = (Keyring::load_from(&home.keys_path())?, home.policy()?);
+    let mut trust = facts(Signature::from(&entry.trust), &keys, policy.allows_reduced());
+    trust.status = Some(entry.status());
+    trust.installed_at = Some(entry.installed_at.clone());
+    trust.grants = entry.grants.iter().map(ToString::to_string).collect();
+    let version = entry.version.to_string();
+    let broken = |trust, error: &ManageError| {
+        let finding = stages::refused(&entry.digest.to_string(), error.code(), &error.to_string());
+        Ok(AuditReport::broken(name.to_string(), Some(version.clone()), Some(trust), finding))
+    };
+    let found = match home.load_plugin(name) {
+        Ok(Some(Installed { tree, .. })) => tree,
+        Ok(None) => return Err(ManageError::NotFound { name: name.clone() }),
+        Err(error) => return broken(trust, &error.into()),
+    };
+    let refused = |source| ManageError::Package { path: found.index.entry.clone().into(), source };
+    let read = judge_tree(home, state, &found).and_then(|_| found.manifest().map_err(refused));
+    let manifest = match read {
+        Ok(manifest) => manifest,
+        Err(error) => return broken(trust, &error),
+    };
+    let scan = if found.index.holds_scripts() {
+        scan(&manifest, &found.index.entry, found.contents().collect::<Vec<_>>().into_iter())
+    } else {
+        match elf::inspect(found.library()) {
+            Ok(facts) => scan_library(&found.index.entry, &facts, &manifest.permissions),
+            Err(error) => refused_library(&found.index.entry, &error.to_string()),
+        }
+    };
+    let subject = Subject { manifest: &manifest, index: &found.index, size: None };
+    let checks = stages::checks(&subject, state, &policy);
+    Ok(AuditReport { name: name.to_string(), version: Some(version), trust: Some(trust), checks, scan })
+}
+
+fn audit_file(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
+    let (state, policy) = (home.read()?, home.policy()?);
+    let opened = match open_file(target) {
+        Err(ManageError::Package { path, source }) if is_of_code(&source) => {
+            let name = path.to_string_lossy().into_owned();
+            let finding = stages::refused(&name, source.code(), &source.to_string());
+            return Ok(AuditReport::broken(name, None, None, finding));
+        }
+        opened => opened?,
+    };
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let (name, version) = (opened.index.name.to_string(), opened.index.version.to_string());
+    let trust = facts_of_file(&keys, &state, &opened, home)?;
+    let (size, entry) = (opened.size(), opened.index.entry.clone());
+    match opened.into_package() {
+        Err(error) => {
+            let finding = stages::refused(&entry, error.code(), &error.to_string());
+            Ok(AuditReport::broken(name, Some(version), Some(trust), finding))
+        }
+        Ok(package) => {
+            let subject = Subject { manifest: &package.manifest, index: &package.index, size: Some(size) };
+            let checks = stages::checks(&subject, &state, &policy);
+            Ok(AuditReport { name, version: Some(version), trust: Some(trust), checks, scan: of_package(&package) })
+        }
+    }
+}
+
+/// Whether the code of a plugin is refused, and not its file for being none.
+fn is_of_code(error: &PackageError) -> bool {
+    matches!(
+        error,
+        PackageError::Elf { .. }
+            | PackageError::ElfDependency { .. }
+            | PackageError::ElfDynamic { .. }
+            | PackageError::ScriptFile { .. }
+            | PackageError::Manifest { .. }
+    )
+}
+
+fn facts(signature: Signature, keys: &KeySet, reduced: bool) -> TrustFacts {
+    let key = match &signature {
+        Signature::Signed { key, .. } => keys.by_fingerprint(key),
+        _ => None,
+    };
+    TrustFacts {
+        level: key.map(|key| key.level.to_string()),
+        scopes: key.into_iter().flat_map(|key| &key.scope).map(ToString::to_string).collect(),
+        signature,
+        problem: None,
+        status: None,
+        installed_at: None,
+        grants: Vec::new(),
+        sandbox: if reduced { vec!["full", "reduced"] } else { vec!["full"] },
+    }
+}
+
+fn facts_of_file(keys: &KeySet, state: &State, opened: &Opened, home: &Home) -> Result<TrustFacts, ManageError> {
+    let policy = home.policy()?;
+    let judged = judged(keys, state, opened, &policy, false, None);
+    let reduced = policy.allows_reduced();
+    Ok(match judged {
+        Ok(trust) => facts(Signature::from(&trust), keys, reduced),
+        Err(error) => {
+            let problem = Some(format!("{}: {error}", error.code()));
+            TrustFacts { problem, ..facts(Signature::NotTrusted, keys, reduced) }
+        }
+    })
+}
+
+/// What is found in the code of a package that is about to be installed.
 pub(super) fn of_package(package: &Package) -> Scan {
-    if !package.index.holds_scripts() {
-        return unreadable(&package.index.entry);
+    match &package.elf {
+        Some(facts) => scan_library(&package.index.entry, facts, &package.manifest.permissions),
+        None => {
+            let files = package.files.iter().map(|(entry, content)| (entry.path.as_str(), content.as_slice()));
+            scan(&package.manifest, &package.index.entry, files)
+        }
     }
-    let files = package.files.iter().map(|(entry, content)| (entry.path.as_str(), content.as_slice()));
-    scan(&package.manifest, &package.index.entry, files)
-}
-
-fn unreadable(library: &str) -> Scan {
-    Scan { not_scanned: vec![library.to_owned()], ..Scan::default() }
 }

@@ -7,21 +7,24 @@ use semver::Version;
 
 use super::keys::judged_time;
 use super::list::Warning;
+use super::origin::{Place, Source};
+use super::remote::{Online, download};
 use super::source::{judged, open_file, scan};
 use super::{ManageError, source};
 use crate::code::Coded as _;
 use crate::ids::PluginName;
 use crate::package::Opened;
 use crate::policy::Policy;
-use crate::store::{Entry, Home, State};
+use crate::store::{Entry, Home, Remote, State};
 use crate::trust::{KeySet, Keyring, Time};
+use crate::url::FileVersion;
 
 /// Another version of an installed plugin that could be installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) version: Version,
     /// What is installed then.
-    pub(super) source: PathBuf,
+    pub(super) source: Source,
 }
 
 /// What is looked through, with what decides whether a version counts.
@@ -57,39 +60,69 @@ impl<'a> Candidates<'a> {
     }
 
     /// The newest version that may take the place of the installed one: newer, trusted, and the one that it is pinned to.
-    pub(super) fn newest(&mut self, name: &PluginName, entry: &Entry) -> Option<Candidate> {
+    ///
+    /// # Errors
+    /// The server that it came from cannot be asked, or hands out what is not to be installed.
+    pub(super) fn newest(
+        &mut self,
+        (name, entry): (&PluginName, &Entry),
+        online: &mut Online<'_>,
+    ) -> Result<Option<Candidate>, ManageError> {
+        let served = self.served((name, entry), online)?;
         let mut found: Vec<Candidate> = Vec::new();
         let mut warnings = Vec::new();
-        let mut look = |path: &Path, opened: &Opened| {
+        let mut look = |source: Source, opened: &Opened| {
             let version = &opened.index.version;
             let wanted = entry.pinned.as_ref().map_or(*version > entry.version, |pinned| version == pinned);
             if opened.index.name != *name || !wanted || *version == entry.version {
                 return;
             }
             match judged(&self.keys, self.state, opened, &self.policy, false, Some(self.now)) {
-                Ok(_) => found.push(Candidate { version: version.clone(), source: path.to_owned() }),
-                Err(error) => warnings.push(warning(path, &error)),
+                Ok(_) => found.push(Candidate { version: version.clone(), source }),
+                Err(error) => warnings.push(warning(&source.shown(), &error)),
             }
         };
+        if let Some((source, opened)) = served {
+            look(source, &opened);
+        }
         for path in recorded(name, entry) {
             match open_file(&path) {
-                Ok(opened) => look(&path, &opened),
+                Ok(opened) => look(path.into(), &opened),
                 // What it came from may be gone, and need not be a plugin any more.
                 Err(error) if path.exists() => self.warnings.push(warning(&path, &error)),
                 Err(_) => {}
             }
         }
-        self.folder.iter().for_each(|(path, opened)| look(path, opened));
+        self.folder.iter().for_each(|(path, opened)| look(path.clone().into(), opened));
         self.warnings.append(&mut warnings);
-        found.into_iter().max_by(|one, other| one.version.cmp(&other.version))
+        Ok(found.into_iter().max_by(|one, other| one.version.cmp(&other.version)))
+    }
+
+    /// What the server has that the plugin came from, unless it is what was fetched before.
+    fn served(
+        &self,
+        (name, entry): (&PluginName, &Entry),
+        online: &mut Online<'_>,
+    ) -> Result<Option<(Source, Opened)>, ManageError> {
+        let Some(Remote { url, version }) = &entry.remote else { return Ok(None) };
+        let known = Some(version).filter(|version| **version != FileVersion::default());
+        let Some(download) = download(self.home, url, known, true, online)? else { return Ok(None) };
+        let source = Source::Remote(download);
+        let Place { path, opened, .. } = source.open(self.home)?;
+        if opened.index.name != *name {
+            let (asked, found) = (name.clone(), opened.index.name);
+            return Err(ManageError::NameMismatch { asked, found, place: path });
+        }
+        Ok(Some((source, opened)))
     }
 
     /// Where the versions of this plugin are looked for, for a message.
     pub(super) fn places(&self, entry: &Entry) -> String {
         let folder = self.home.plugins_path();
-        let beside = entry.installed_from.as_deref().and_then(Path::parent);
-        let places: Vec<&Path> = beside.into_iter().chain([folder.as_path()]).collect();
-        places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ")
+        let beside = entry.installed_from.as_deref().and_then(Path::parent).map(|place| place.display().to_string());
+        let server = entry.remote.as_ref().map(|remote| remote.url.to_string());
+        let places = beside.into_iter().chain(server).chain([folder.display().to_string()]);
+        places.collect::<Vec<_>>().join(" and ")
     }
 }
 

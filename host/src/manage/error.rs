@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use super::keys::KeyError;
 use crate::code::{Code, Coded};
-use crate::ids::PluginName;
+use crate::fetch::FetchError;
+use crate::ids::{Digest, PluginName};
 use crate::package::PackageError;
 use crate::policy::{Ask, PolicyError, Refusal};
 use crate::store::{Status, StoreError};
 use crate::text::safe_line;
 use crate::trust::TrustError;
+use crate::url::{Url, UrlError};
 use crate::wire::DIRECTORIES_MAX;
 
 /// A verb that was refused or failed.
@@ -26,6 +28,84 @@ pub enum ManageError {
     /// Something about keys is refused.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A word is no address that anything is fetched from.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// Something was not fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// There is nothing at an address.
+    #[error("there is no package there; tried:{}", tried_lines(tried))]
+    NothingThere {
+        /// What was tried, and what was found there instead.
+        tried: Vec<(Url, String)>,
+    },
+    /// A server hands out what nobody vouches for.
+    #[error("{name} from {url} has no signature, and nothing is installed from a server without one")]
+    RemoteUnsigned {
+        /// Where.
+        url: Url,
+        /// The name in its index.
+        name: PluginName,
+    },
+    /// A word is neither a file nor the name of a plugin that is there.
+    #[error("there is no plugin `{name}` in {}, and no file of that name", safe_line(&folder.to_string_lossy()))]
+    NameNotFound {
+        /// The name.
+        name: PluginName,
+        /// The plugins folder.
+        folder: PathBuf,
+    },
+    /// A word is no file, and cannot be the name of a plugin.
+    #[error(
+        "there is no file `{}`, and it is no name of a plugin: names have small letters, digits and dashes",
+        safe_line(word)
+    )]
+    NoName {
+        /// The word.
+        word: String,
+        /// An installed plugin that may be meant.
+        similar: Option<PluginName>,
+        /// The plugins folder.
+        folder: PathBuf,
+    },
+    /// A plugin has another name than the one that was asked for.
+    #[error("{} is `{found}`, and not `{asked}`, which was asked for", safe_line(&place.to_string_lossy()))]
+    NameMismatch {
+        /// The name that was asked for.
+        asked: PluginName,
+        /// The one that it has.
+        found: PluginName,
+        /// The file or address.
+        place: PathBuf,
+    },
+    /// The name of something new looks like one that is known.
+    #[error("the name `{name}` could be taken for `{known}`, which is another plugin")]
+    Lookalike {
+        /// The name.
+        name: PluginName,
+        /// The one that is known.
+        known: PluginName,
+    },
+    /// A digest is not of the one accepted form.
+    #[error("`{text}` is no digest that can be compared")]
+    DigestFormat {
+        /// What was typed, made safe to show.
+        text: String,
+    },
+    /// The digest is another one.
+    #[error("{} is not what was expected:\n  expected  sha256:{expected}{}\n  index     sha256:{index}",
+        safe_line(&place.to_string_lossy()), file.map(|file| format!("\n  file      sha256:{file}")).unwrap_or_default())]
+    DigestMismatch {
+        /// The file or address.
+        place: PathBuf,
+        /// The expected digest.
+        expected: Digest,
+        /// That of the file, if it is one file.
+        file: Option<Digest>,
+        /// That of its index.
+        index: Digest,
+    },
     /// A package is refused.
     #[error("{}: {source}", safe_line(&path.to_string_lossy()))]
     Package {
@@ -97,6 +177,14 @@ pub enum ManageError {
     NoLibrary {
         /// The manifest.
         path: PathBuf,
+    },
+    /// A source cannot be built.
+    #[error("cannot build {}: {reason}", safe_line(&path.to_string_lossy()))]
+    Build {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A directory without a manifest.
     #[error("{} holds no plugin.yaml and no plugin.json", safe_line(&path.to_string_lossy()))]
@@ -232,6 +320,10 @@ fn paths_line(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| safe_line(&path.to_string_lossy())).collect::<Vec<_>>().join(", ")
 }
 
+fn tried_lines(tried: &[(Url, String)]) -> String {
+    tried.iter().map(|(url, found)| format!("\n  {url}: {found}")).collect()
+}
+
 fn standing(status: Status) -> &'static str {
     match status {
         Status::Installed => "installed but not enabled",
@@ -258,6 +350,16 @@ impl Coded for ManageError {
             Self::Store(error) => error.code(),
             Self::Trust(error) => error.code(),
             Self::Key(error) => error.code(),
+            Self::Url(error) => error.code(),
+            Self::Fetch(error) => error.code(),
+            Self::NothingThere { .. } | Self::NameNotFound { .. } => Code::FileNotFound,
+            Self::RemoteUnsigned { .. } => Code::SignatureMissing,
+            Self::NoName { word, .. } if !word.is_ascii() => Code::NameLookalike,
+            Self::NoName { .. } => Code::FileNotFound,
+            Self::NameMismatch { .. } => Code::NameMismatch,
+            Self::Lookalike { .. } => Code::NameLookalike,
+            Self::DigestFormat { .. } => Code::DigestFormat,
+            Self::DigestMismatch { .. } => Code::DigestMismatch,
             Self::Package { source, .. } => source.code(),
             Self::Policy { source, .. } => source.code(),
             Self::Refused { source, .. } => source.code(),
@@ -267,6 +369,7 @@ impl Coded for ManageError {
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
             Self::NoLibrary { .. } => Code::NotAPlugin,
+            Self::Build { .. } => Code::BuildFailed,
             Self::NoManifest { .. } => Code::FileNotFound,
             Self::TwoManifests { .. } => Code::ManifestInvalid,
             Self::NotFound { .. } => Code::PluginNotFound,
@@ -293,6 +396,16 @@ impl Coded for ManageError {
             Self::Store(error) => return error.help(),
             Self::Trust(error) => return error.help(),
             Self::Key(error) => return error.help(),
+            Self::Url(error) => return error.help(),
+            Self::Fetch(error) => return error.help(),
+            Self::NothingThere { .. }
+            | Self::RemoteUnsigned { .. }
+            | Self::NameNotFound { .. }
+            | Self::NoName { .. }
+            | Self::NameMismatch { .. }
+            | Self::Lookalike { .. }
+            | Self::DigestFormat { .. }
+            | Self::DigestMismatch { .. } => return self.help_with_source(),
             Self::Package { source, .. } => return source.help(),
             Self::Policy { source, .. } => return source.help(),
             Self::Refused { source, .. } => return source.help(),
@@ -300,7 +413,7 @@ impl Coded for ManageError {
                 "give the path of a .mgp file, of a .so file or of scripts, or the name of a plugin in the plugins folder"
                     .to_owned()
             }
-            Self::File { .. } => return None,
+            Self::File { .. } | Self::Value { .. } => return None,
             Self::Directory { .. } => "name a directory that holds only what the plugin is to see".to_owned(),
             Self::TooManyDirectories { name, .. } => format!(
                 "grant one that holds several of them, or take others back: migraine plugin revoke {name} filesystem"
@@ -318,6 +431,9 @@ impl Coded for ManageError {
                 format!(
                     "look at it with `migraine plugin info {path}`; build its library and install that, or a package"
                 )
+            }
+            Self::Build { .. } => {
+                "name the folder of a plugin's crate; building it takes a Rust toolchain, and its locked dependencies".to_owned()
             }
             Self::NoManifest { .. } => {
                 "give a manifest, a .so file, a .mgp file or the name of an installed plugin".to_owned()
@@ -347,12 +463,44 @@ impl Coded for ManageError {
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),
             Self::NoKey { known, .. } => format!("it has {}", known.join(", ")),
-            Self::Value { .. } => return None,
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
                 format!("run `migraine plugin verify {name}`, or install it again")
             }
             Self::NotRunnable { name, .. } => format!("run `migraine plugin enable {name}`"),
+        };
+        Some(text)
+    }
+}
+
+impl ManageError {
+    /// What to do about a source that is not what was meant.
+    fn help_with_source(&self) -> Option<String> {
+        let text = match self {
+            Self::NothingThere { .. } => "ask its author for the address of the .mgp file".to_owned(),
+            Self::RemoteUnsigned { .. } => {
+                "ask its author to sign it; no flag and no policy allows this from a server".to_owned()
+            }
+            Self::NameNotFound { name, .. } => format!(
+                "names are never looked up on the network; give a file, or an address: migraine plugin install \
+                 https://HOST/PATH/{name}.mgp"
+            ),
+            Self::NoName { similar: Some(similar), .. } => format!("if you mean `{similar}`, write it so"),
+            Self::NoName { folder, .. } => format!(
+                "give a file, an address such as https://HOST/PATH.mgp, or the name of a plugin in {}",
+                safe_line(&folder.to_string_lossy())
+            ),
+            Self::NameMismatch { asked, found, .. } => {
+                format!("if you want `{found}`, ask for it; `{asked}` is not there")
+            }
+            Self::Lookalike { name, .. } => format!("if you are sure that it is meant, add `--yes-i-mean {name}`"),
+            Self::DigestFormat { .. } => {
+                "write sha256: and 64 small hexadecimal digits, as in `--expect-digest sha256:e3b0...`".to_owned()
+            }
+            Self::DigestMismatch { .. } => {
+                "this is another file, or it was changed: ask whoever gave you the digest".to_owned()
+            }
+            _ => return None,
         };
         Some(text)
     }

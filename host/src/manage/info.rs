@@ -77,8 +77,14 @@ pub struct PluginInfo {
     pub previous: Option<Version>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
+    /// The server that an installed one came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
+    /// The machines that its package is for: target triples, or `any`; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The files of a plugin of scripts; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -221,7 +227,9 @@ impl PluginInfo {
             pinned: entry.pinned.clone(),
             previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
+            url: entry.remote.as_ref().map(|remote| remote.url.to_string()),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
+            targets: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -252,7 +260,9 @@ impl PluginInfo {
             pinned: None,
             previous: None,
             path: Some(path),
+            url: None,
             problem: Some(problem),
+            targets: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -316,8 +326,8 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
         Ok(Some(Installed { entry, tree, .. })) => match verified_manifest(home, state, &tree) {
             Err(problem) => Ok(described(&entry).with_problem(problem.to_string())),
             Ok(Manifest { author, license, install_requires, .. }) => {
-                let files = script_paths(&tree.index);
-                Ok(PluginInfo { files, author, license, install_requires, ..described(&entry) })
+                let (files, targets) = (script_paths(&tree.index), tree.index.targets());
+                Ok(PluginInfo { files, targets, author, license, install_requires, ..described(&entry) })
             }
         },
     }
@@ -358,6 +368,7 @@ pub(super) fn look_inside(home: &Home, state: &State, path: PathBuf, opened: Ope
     shown.digest = Some(opened.digest());
     shown.permissions.clone_from(&opened.index.permissions);
     shown.files = script_paths(&opened.index);
+    shown.targets = opened.index.targets();
     shown.status = Status::Discovered;
     let keys = Keyring::load_from(&home.keys_path()).map_err(ManageError::from);
     let trust = match keys.and_then(|keys| judged(&keys, state, &opened, &home.policy()?, false, None)) {

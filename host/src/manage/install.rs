@@ -1,7 +1,7 @@
 //! `install`: open, judge, look inside, ask, and only then write; one commit at the end.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use migraine_plugin_api::Manifest;
 use serde::Serialize;
@@ -9,21 +9,27 @@ use serde::Serialize;
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::info::MissingItem;
-use super::source::{locate, open_file, unpacked};
+use super::origin::Place;
+use super::source::unpacked;
 use super::versions::{self, Allowed};
-use super::{ManageError, audit, source};
+use super::{Expected, ManageError, Source, audit, source};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Package;
 use crate::package::scan::{Finding, Scan};
 use crate::policy::{Ask, Policy, granted_words};
-use crate::store::{Entry, Home, State, Status, Trust};
-use crate::trust::TrustedKey;
+use crate::store::{Entry, Home, Remote, State, Status, Trust};
+use crate::trust::{Keyring, TrustedKey};
 
 /// What is to be installed.
 #[derive(Debug, Clone)]
 pub struct InstallRequest {
-    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), or the name of a plugin in the plugins folder.
-    pub source: PathBuf,
+    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), scripts, the name of a plugin in the plugins folder, or
+    /// what was fetched from a server.
+    pub source: Source,
+    /// What must be so of it.
+    pub expected: Expected,
+    /// Only look what would happen: everything is judged, and nothing is changed.
+    pub is_dry_run: bool,
     /// Make an exception for exactly this file if it is not signed.
     pub allow_unsigned: bool,
     /// Pin the key of this fingerprint for this plugin, if it is not known yet.
@@ -60,6 +66,11 @@ pub struct InstallReport {
     pub findings: Vec<Finding>,
     /// What the user should know of the keys.
     pub warnings: Vec<String>,
+    /// The server that it came from; what came from a file has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Nothing was changed: this is what would have been.
+    pub dry_run: bool,
     /// The same as `missing`, for the error that ends the command.
     #[serde(skip)]
     pub asks: Vec<Ask>,
@@ -93,9 +104,11 @@ fn attempt(
     request: &InstallRequest,
     consenting: &mut Consenting<'_>,
 ) -> Result<InstallReport, ManageError> {
-    let path = locate(home, &request.source)?;
     let state = home.read()?;
-    let opened = open_file(&path)?;
+    let place = request.source.open(home)?;
+    let remote = request.source.remote();
+    request.expected.check(&place, &state, &Keyring::load_from(&home.keys_path())?)?;
+    let Place { path, opened, .. } = place;
     let policy = home.policy()?;
     let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;
     let package = unpacked(opened, &path)?;
@@ -110,9 +123,22 @@ fn attempt(
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
     }
     let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
-    entry.installed_from = path.canonicalize().ok();
+    match remote {
+        Some(download) => entry.remote = Some(Remote { url: download.url.clone(), version: download.version.clone() }),
+        None => entry.installed_from = path.canonicalize().ok(),
+    }
+    let report = InstallReport {
+        warnings,
+        findings: scan.findings,
+        url: remote.map(|download| download.url.to_string()),
+        dry_run: request.is_dry_run,
+        ..report(&package, &entry, before, settled, dropped_config)
+    };
+    if request.is_dry_run {
+        return Ok(report);
+    }
     commit(home, &package, &state, entry.clone(), pin)?;
-    Ok(InstallReport { warnings, findings: scan.findings, ..report(&package, &entry, before, settled, dropped_config) })
+    Ok(report)
 }
 
 /// A path as it is typed into a shell.
@@ -151,7 +177,7 @@ fn judge_consent(
         version: &package.index.version,
         trust,
         description: &manifest.description,
-        scan: package.index.holds_scripts().then_some(scan),
+        scan: Some(scan),
         permissions: &manifest.permissions,
         hooks: &manifest.hooks,
         commands: &manifest.commands,
@@ -213,6 +239,7 @@ pub(super) fn bare_entry(
         overrides: Config::new(),
         installed_at: now.to_owned(),
         installed_from: None,
+        remote: None,
         link: None,
         problem: None,
         pinned: None,
@@ -285,6 +312,8 @@ fn report(
         dropped_config,
         findings: Vec::new(),
         warnings: Vec::new(),
+        url: None,
+        dry_run: false,
         asks: settled.consent.missing,
     }
 }

@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod build;
 mod candidates;
 mod config;
 mod consent;
 mod directories;
 mod enable;
 mod error;
+mod expected;
 mod first_use;
 mod forget;
 mod fsck;
@@ -17,9 +19,13 @@ mod info;
 mod install;
 mod keys;
 mod list;
+mod lookalike;
 mod manifest_file;
+mod origin;
 mod package;
 mod pin;
+mod rebuild;
+mod remote;
 mod revoke;
 mod rollback;
 mod rules;
@@ -34,12 +40,14 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditReport, audit};
+pub use audit::{AuditReport, TrustFacts, audit, audit_all};
+pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
 pub use consent::{Consenting, NoPrompt, Prompt, Question};
 pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
+pub use expected::{Expected, expected_digest};
 pub use first_use::KeyQuestion;
 pub use forget::{ForgetReport, forget};
 pub use fsck::{FsckFinding, FsckReport, fsck};
@@ -51,8 +59,11 @@ pub use keys::{
     TrustRequest, Until, key_list, key_revoke, key_show, key_trust, key_untrust, list_import, rotation_import,
 };
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use origin::{Source, Word};
 pub use package::{PackageReport, PackageRequest, package};
 pub use pin::{PinReport, pin, unpin};
+pub use rebuild::{ComparedFile, Comparison, RebuildReport, rebuild};
+pub use remote::{Download, Online, download};
 pub use revoke::{RevokeReport, revoke};
 pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};

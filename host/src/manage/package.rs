@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::script_files::{ScriptFiles, collect};
 use super::{ManageError, manifest_file};
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::package::{Opened, PackageError, open, scripts};
-use crate::policy::scope_findings;
+use crate::package::{FileEntry, Opened, PackageError, open, scripts};
+use crate::policy::{Policy, scope_findings};
 use crate::trust::SecretKey;
 use crate::trust::keyring::save_public;
 
@@ -68,6 +68,7 @@ pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageErro
         return Err(refused(PackageError::Manifest { findings }));
     }
     let bytes = made.package(&request.key.sign(made.index.render().as_bytes())).map_err(refused)?;
+    allowed(&made, &bytes, request.source)?;
     // What is about to be handed out must be what an installation accepts.
     let checked = open(bytes.clone()).and_then(Opened::into_package).map_err(refused)?;
     let path = request.out.join(format!("{}-{}.mgp", made.index.name, made.index.version));
@@ -82,5 +83,17 @@ pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageErro
         permissions: made.index.permissions.iter().map(ToString::to_string).collect(),
         files: made.files.into_iter().map(|(path, _)| path).collect(),
         left_out,
+    })
+}
+
+/// What a policy says by default of the files of scripts and of their size: what nobody could install is not handed out.
+fn allowed(made: &scripts::ScriptPackage, package: &[u8], source: &Path) -> Result<(), ManageError> {
+    let is_text = |file: &&FileEntry| file.path != made.index.entry && file.mode != 0o755;
+    let files = made.index.files.iter().filter(is_text).map(|file| file.path.as_str());
+    let policy = Policy::default();
+    let size = u64::try_from(package.len()).unwrap_or(u64::MAX);
+    policy.check_files(files).and_then(|()| policy.check_size(size)).map_err(|refusal| ManageError::Refused {
+        what: source.to_string_lossy().into_owned(),
+        source: Box::new(refusal),
     })
 }

@@ -6,12 +6,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{ManageError, manifest_file, script_files};
-use crate::ids::{Digest, PluginName};
+use crate::ids::Digest;
 use crate::package::{
     FileEntry, INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
 };
 use crate::policy::{Policy, scope_findings};
-use crate::store::{Home, State, Trust};
+use crate::store::{State, Trust};
 use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
 /// Opens a package, a library with the signature beside it, or scripts by their manifest or its directory. Nothing but
@@ -53,15 +53,23 @@ pub(super) fn read_flagged(path: &Path, limit: usize, flags: i32) -> Result<Vec<
     let failed = |source| ManageError::File { path: path.to_owned(), source };
     // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | flags).open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    let over = || {
+        let source = PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
+        Err(ManageError::Package { path: path.to_owned(), source })
+    };
+    // What is too large already is not read to find that out.
+    if usize::try_from(metadata.len()).map_or(true, |size| size > limit) {
+        return over();
     }
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     File::take(file, most).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > limit {
-        let source = PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
-        return Err(ManageError::Package { path: path.to_owned(), source });
+        return over();
     }
     Ok(bytes)
 }
@@ -80,7 +88,7 @@ pub(super) fn judged(
     let index = &opened.index;
     // In a package of scripts the programs that it runs itself are those with the mode of one.
     let is_program = |file: &&FileEntry| index.holds_scripts() && file.mode == 0o755;
-    let files = index.files.iter().filter(|file| file.path != index.entry && !is_program(file));
+    let files = index.own_files().filter(|file| file.path != index.entry && !is_program(file));
     let files = files.map(|file| file.path.as_str());
     let unsigned = policy.forbids_unsigned().filter(|_| opened.signature.is_none());
     unsigned
@@ -165,15 +173,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ManageError> {
     let mut paths = paths.collect::<io::Result<Vec<_>>>().map_err(failed)?;
     paths.sort();
     Ok(paths)
-}
-
-/// The file that a word on the command line means: a path, or else the name of something in the plugins folder.
-pub(super) fn locate(home: &Home, word: &Path) -> Result<PathBuf, ManageError> {
-    let name = word.to_str().and_then(|word| word.parse::<PluginName>().ok());
-    let Some(name) = name.filter(|_| !word.exists()) else { return Ok(word.to_owned()) };
-    let found = scan(&home.plugins_path())?;
-    let same = |found: &Found| found.opened.as_ref().is_ok_and(|opened| opened.index.name == name);
-    Ok(found.into_iter().find(same).map_or_else(|| word.to_owned(), |found| found.path))
 }
 
 /// An exception ends with the plugin it was made for.

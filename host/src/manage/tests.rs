@@ -96,8 +96,15 @@ impl Bench {
 }
 
 fn request(path: &Path, allow_unsigned: bool) -> InstallRequest {
-    let (source, now) = (path.to_owned(), CREATED.to_owned());
-    InstallRequest { source, allow_unsigned, trust_key: None, allowed: Allowed::default(), now }
+    InstallRequest {
+        source: path.to_owned().into(),
+        expected: Expected::default(),
+        is_dry_run: false,
+        allow_unsigned,
+        trust_key: None,
+        allowed: Allowed::default(),
+        now: CREATED.to_owned(),
+    }
 }
 
 fn demo() -> PluginName {

@@ -10,7 +10,8 @@ use super::candidates::Candidates;
 use super::consent::Consenting;
 use super::install::{InstallReport, InstallRequest, install};
 use super::list::Warning;
-use super::{Allowed, ManageError};
+use super::remote::Online;
+use super::{Allowed, Expected, ManageError};
 use crate::code::Coded as _;
 use crate::ids::PluginName;
 use crate::store::{Entry, Home};
@@ -82,18 +83,25 @@ pub enum UpgradeOutcome {
     Refused,
 }
 
-/// Looks for newer versions of every plugin; `now` is the time: RFC 3339, UTC.
+/// Looks for newer versions of every plugin, on the servers that some came from too; `now` is the time: RFC 3339, UTC.
 ///
 /// # Errors
 /// The state, the keyring or a policy file cannot be read, or the clock cannot be right.
-pub fn outdated(home: &Home, now: &str) -> Result<OutdatedReport, ManageError> {
+pub fn outdated(home: &Home, now: &str, online: &mut Online<'_>) -> Result<OutdatedReport, ManageError> {
     let state = home.read()?;
     let mut candidates = Candidates::new(home, &state, now)?;
     let mut plugins = Vec::new();
     for (name, entry) in state.plugins.iter().filter(|(_, entry)| !is_held(entry)) {
-        if let Some(found) = candidates.newest(name, entry) {
-            let (name, installed) = (name.clone(), entry.version.clone());
-            plugins.push(Outdated { name, installed, available: found.version, source: found.source });
+        match candidates.newest((name, entry), online) {
+            Ok(Some(found)) => {
+                let (name, installed) = (name.clone(), entry.version.clone());
+                plugins.push(Outdated { name, installed, available: found.version, source: found.source.shown() });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let message = format!("{}: {error}", error.code());
+                candidates.warnings.push(Warning { name: name.to_string(), message });
+            }
         }
     }
     Ok(OutdatedReport { plugins, checked: state.plugins.len(), warnings: candidates.warnings })
@@ -108,6 +116,7 @@ pub fn upgrade(
     name: Option<&PluginName>,
     now: &str,
     consenting: &mut Consenting<'_>,
+    online: &mut Online<'_>,
 ) -> Result<UpgradeReport, ManageError> {
     let state = home.read()?;
     if let Some(name) = name.filter(|name| !state.plugins.contains_key(name)) {
@@ -116,7 +125,7 @@ pub fn upgrade(
     let mut candidates = Candidates::new(home, &state, now)?;
     let mut plugins = Vec::new();
     for (name, entry) in state.plugins.iter().filter(|(each, _)| name.is_none_or(|name| name == *each)) {
-        plugins.push(one(home, (name, entry), now, &mut candidates, consenting));
+        plugins.push(one(home, (name, entry), now, &mut candidates, (consenting, online)));
     }
     Ok(UpgradeReport { plugins, warnings: candidates.warnings })
 }
@@ -131,7 +140,7 @@ fn one(
     (name, entry): (&PluginName, &Entry),
     now: &str,
     candidates: &mut Candidates<'_>,
-    consenting: &mut Consenting<'_>,
+    (consenting, online): (&mut Consenting<'_>, &mut Online<'_>),
 ) -> Upgrade {
     let stays = |outcome, reason, error| {
         let (name, version) = (name.clone(), entry.version.clone());
@@ -140,12 +149,20 @@ fn one(
     if is_held(entry) {
         return stays(UpgradeOutcome::Pinned, None, None);
     }
-    let Some(found) = candidates.newest(name, entry) else {
-        let places = candidates.places(entry);
-        return stays(UpgradeOutcome::Current, Some(format!("nothing newer in {places}")), None);
+    let refused =
+        |error: ManageError| stays(UpgradeOutcome::Refused, Some(format!("{}: {error}", error.code())), Some(error));
+    let found = match candidates.newest((name, entry), online) {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let places = candidates.places(entry);
+            return stays(UpgradeOutcome::Current, Some(format!("nothing newer in {places}")), None);
+        }
+        Err(error) => return refused(error),
     };
     let request = InstallRequest {
         source: found.source,
+        expected: Expected { name: Some(name.clone()), ..Expected::default() },
+        is_dry_run: false,
         allow_unsigned: false,
         trust_key: None,
         allowed: Allowed::default(),
@@ -160,6 +177,6 @@ fn one(
             reason: None,
             error: None,
         },
-        Err(error) => stays(UpgradeOutcome::Refused, Some(format!("{}: {error}", error.code())), Some(error)),
+        Err(error) => refused(error),
     }
 }

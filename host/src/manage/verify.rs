@@ -22,6 +22,8 @@ pub struct VerifyReport {
     pub digest: Digest,
     /// Who vouches for it.
     pub trust: Trust,
+    /// The machines that it is for: target triples, or `any`.
+    pub targets: Vec<String>,
     /// How many files were compared.
     pub files: usize,
     /// Whether the installed plugin was looked at, not a file.
@@ -49,11 +51,12 @@ fn verify_file(home: &Home, state: &State, path: &Path, now: &str) -> Result<Ver
     let trust = judged(&keys, state, &opened, &home.policy()?, false, Some(now))?;
     let package = unpacked(opened, path)?;
     Ok(VerifyReport {
+        targets: package.index.targets(),
         name: package.index.name,
         version: package.index.version,
         digest: package.digest,
         trust,
-        files: package.files.len(),
+        files: package.files.len() + package.others.len(),
         installed: false,
     })
 }
@@ -63,8 +66,8 @@ fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<Ver
         return Err(ManageError::NotFound { name: name.clone() });
     };
     let trust = judge_tree(home, state, &tree)?;
-    let (digest, files) = (tree.digest, tree.files.len());
-    Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, files, installed: true })
+    let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.files.len());
+    Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, targets, files, installed: true })
 }
 
 /// The verdict over an installed tree, with today's keys and policy.

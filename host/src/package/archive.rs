@@ -1,6 +1,10 @@
 //! The `.mgp` file: one zstd frame around a ustar archive of which every header is the one canonical header of its place.
-//! Other entry types, extensions, duplicates or paths need no rule of their own: their header is not the expected one.
+//! Other entry types, extensions, duplicates or paths need no rule of their own: their header is not the expected one. What
+//! they are is looked at only to say so.
 
+mod diagnosis;
+
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, Read as _, Write as _};
 
 use super::signature::{SIGNATURE_LEN, Signature};
@@ -95,10 +99,12 @@ pub(super) fn read_head(package: &[u8]) -> Result<(Vec<u8>, Option<Signature>), 
         return Err(limit("the index", "64 KiB"));
     }
     reader.expect_header(&first, INDEX_NAME, 0o644, size)?;
+    reader.seen.insert(INDEX_NAME.to_owned());
     let index_text = reader.content(INDEX_NAME, size)?;
     let second = reader.block(SIGNATURE_NAME)?;
     // An unsigned package goes straight on to its first file; what that is gets judged with the other files.
     if !second.starts_with(b"index.sig\0") {
+        diagnosis::check_type(&second)?;
         return Ok((index_text, None));
     }
     let size = tar::Header::from_byte_slice(&second).entry_size().ok();
@@ -141,6 +147,8 @@ pub(super) fn read_files(
 /// Reads what it is told to expect: memory is bounded by the caller's sizes, never by the archive's.
 struct Reader<'a> {
     stream: zstd::stream::read::Decoder<'static, &'a [u8]>,
+    /// The names of the entries so far, in lower case.
+    seen: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -155,7 +163,7 @@ impl<'a> Reader<'a> {
         let mut stream =
             zstd::stream::read::Decoder::with_buffer(package).map_err(|error| damaged(&error))?.single_frame();
         stream.window_log_max(WINDOW_LOG_MAX).map_err(|error| damaged(&error))?;
-        Ok(Self { stream })
+        Ok(Self { stream, seen: BTreeSet::new() })
     }
 
     fn block(&mut self, entry: &str) -> Result<[u8; BLOCK], PackageError> {
@@ -176,6 +184,7 @@ impl<'a> Reader<'a> {
     fn entry(&mut self, path: &str, mode: u32, size: usize) -> Result<Vec<u8>, PackageError> {
         let block = self.block(path)?;
         self.expect_header(&block, path, mode, size)?;
+        self.seen.insert(path.to_ascii_lowercase());
         self.content(path, size)
     }
 
@@ -184,7 +193,7 @@ impl<'a> Reader<'a> {
         if header(path, mode, size)?.as_bytes() == found {
             return Ok(());
         }
-        Err(PackageError::Entry { entry: path.to_owned(), reason: "its header is not the one canonical header" })
+        Err(diagnosis::of_header(found, path, &self.seen))
     }
 
     fn content(&mut self, path: &str, size: usize) -> Result<Vec<u8>, PackageError> {
@@ -199,16 +208,17 @@ impl<'a> Reader<'a> {
     /// Two blocks of zeros, the end of the frame, the end of the file.
     fn end(mut self) -> Result<(), PackageError> {
         let refuse = |reason| Err(PackageError::Entry { entry: "end".to_owned(), reason });
-        let mut blocks = [0; 2 * BLOCK];
-        self.fill(&mut blocks, "end")?;
-        if blocks.iter().any(|byte| *byte != 0) {
-            return refuse("the archive goes on after the last file of the index");
+        for _ in 0..2 {
+            let block = self.block("end")?;
+            if block.iter().any(|byte| *byte != 0) {
+                return Err(diagnosis::of_header(&block, "end", &self.seen));
+            }
         }
         if self.stream.read(&mut [0]).map_err(|error| damaged(&error))? != 0 {
             return refuse("the archive goes on after its end");
         }
         if !self.stream.get_mut().fill_buf().map_err(|error| damaged(&error))?.is_empty() {
-            return refuse("the file goes on after the compressed stream");
+            return Err(PackageError::Format { reason: "it goes on after the compressed stream" });
         }
         Ok(())
     }

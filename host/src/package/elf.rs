@@ -6,6 +6,7 @@ use object::LittleEndian;
 use object::elf;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
+use super::target::{OWN, Target};
 use super::{MANIFEST_MAX, PackageError, UNPACKED_MAX, limit};
 use crate::controls::{Check, makes};
 
@@ -14,22 +15,6 @@ type Segment = elf::ProgramHeader64<LittleEndian>;
 type Section = elf::SectionHeader64<LittleEndian>;
 
 const LE: LittleEndian = LittleEndian;
-#[cfg(target_arch = "x86_64")]
-const MACHINE: elf::Machine = elf::EM_X86_64;
-#[cfg(target_arch = "aarch64")]
-const MACHINE: elf::Machine = elf::EM_AARCH64;
-
-/// What the launcher preloads; a sandbox holds no other library.
-pub const ALLOWED_LIBRARIES: [&str; 7] = [
-    "libc.so.6",
-    "libm.so.6",
-    "libgcc_s.so.1",
-    "libpthread.so.0",
-    "libdl.so.2",
-    "librt.so.1",
-    if cfg!(target_arch = "aarch64") { "ld-linux-aarch64.so.1" } else { "ld-linux-x86-64.so.2" },
-];
-
 /// Entries that would make the dynamic linker look elsewhere or run something else (elf.h).
 const FORBIDDEN_TAGS: [(elf::DynamicTag, &str); 7] = [
     (elf::DT_RPATH, "DT_RPATH"),
@@ -46,6 +31,7 @@ const SECTIONS_MAX: usize = 4096;
 const DYNAMIC_MAX: usize = 1024;
 const IMPORTS_MAX: usize = 8192;
 const NAME_MAX: usize = 1024;
+const COMPILERS_MAX: usize = 64;
 /// The most address space a library may span, in bytes.
 const SPAN_MAX: u64 = 256 << 20;
 /// The most thread-local storage, in bytes.
@@ -62,13 +48,36 @@ pub struct ElfFacts {
     pub needed: Vec<String>,
     /// The symbols it takes from them, sorted; as the section table says, so for people and not for decisions.
     pub imports: Vec<String>,
+    /// How it is protected against faults of its own.
+    pub hardening: Hardening,
+    /// What its compilers say of themselves (the section `.comment`), for people and not for decisions.
+    pub compilers: Vec<String>,
 }
 
-/// Checks a library.
+/// What the linker and the compiler were told to do about faults in the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hardening {
+    /// Tables of addresses are read-only once it is loaded (`PT_GNU_RELRO`).
+    pub relro: bool,
+    /// All symbols are bound when it is loaded, so that those tables can be read-only as a whole (`DF_BIND_NOW`).
+    pub bind_now: bool,
+    /// Code in C checks its stack frames (`__stack_chk_fail` is imported).
+    pub stack_protector: bool,
+}
+
+/// Checks a library for this machine.
 ///
 /// # Errors
 /// It is damaged, for another machine, needs or asks for what no plugin gets, or holds no manifest.
 pub fn inspect(library: &[u8]) -> Result<ElfFacts, PackageError> {
+    inspect_for(library, OWN)
+}
+
+/// Checks a library for some machine.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_for(library: &[u8], target: &Target) -> Result<ElfFacts, PackageError> {
     if u64::try_from(library.len()).is_ok_and(|size| size > UNPACKED_MAX) {
         return Err(limit("the library", "64 MiB"));
     }
@@ -77,19 +86,26 @@ pub fn inspect(library: &[u8]) -> Result<ElfFacts, PackageError> {
     }
     let header = Header::parse(library).map_err(damaged("its ELF header"))?;
     if makes(Check::ElfForm) {
-        check_header(header)?;
+        check_header(header, target)?;
     }
     let segments = header.program_headers(LE, library).map_err(damaged("its program headers"))?;
     if makes(Check::ElfForm) {
         check_segments(segments, library.len())?;
     }
-    let needed = read_dynamic(segments, library)?;
+    let Dynamic { needed, bind_now } = read_dynamic(segments, library, target)?;
     let sections = header.section_headers(LE, library).map_err(damaged("its section headers"))?;
     if sections.len() > SECTIONS_MAX {
         return refuse("it has more than 4096 sections");
     }
     let manifest = find_manifest(header, sections, library)?;
-    Ok(ElfFacts { manifest, needed, imports: read_imports(sections, library)? })
+    let imports = read_imports(sections, library)?;
+    let hardening = Hardening {
+        relro: segments.iter().any(|segment| segment.p_type(LE) == elf::PT_GNU_RELRO),
+        bind_now,
+        stack_protector: imports.iter().any(|name| name == "__stack_chk_fail"),
+    };
+    let compilers = read_compilers(header, sections, library);
+    Ok(ElfFacts { manifest, needed, imports, hardening, compilers })
 }
 
 /// Checks that a file is a program of this kind of machine. What it does is the sandbox's business.
@@ -100,7 +116,7 @@ pub fn inspect_program(program: &[u8]) -> Result<(), PackageError> {
     if !program.starts_with(&elf::ELFMAG) {
         return refuse("it is no ELF program; name what runs it as `interpreter`");
     }
-    check_machine(Header::parse(program).map_err(damaged("its ELF header"))?)
+    check_machine(Header::parse(program).map_err(damaged("its ELF header"))?, OWN)
 }
 
 /// Where a program of the system names what loads it: offset and length in the file. `head` is the file's beginning;
@@ -121,18 +137,18 @@ fn damaged(what: &'static str) -> impl Fn(object::read::Error) -> PackageError {
     move |error| PackageError::Elf { reason: format!("{what} cannot be read: {error}") }
 }
 
-fn check_machine(header: &Header) -> Result<(), PackageError> {
+fn check_machine(header: &Header, target: &Target) -> Result<(), PackageError> {
     if !header.is_class_64() || !header.is_little_endian() {
         return refuse("it is not 64-bit little endian");
     }
-    if header.e_machine(LE) != MACHINE {
+    if header.e_machine(LE) != target.machine {
         return refuse("it was built for another kind of machine");
     }
     Ok(())
 }
 
-fn check_header(header: &Header) -> Result<(), PackageError> {
-    check_machine(header)?;
+fn check_header(header: &Header, target: &Target) -> Result<(), PackageError> {
+    check_machine(header, target)?;
     if header.e_type(LE) != elf::ET_DYN {
         return refuse("it is not a shared library");
     }
@@ -200,8 +216,14 @@ fn check_load(segment: &Segment, end_of_last: u64) -> Result<u64, PackageError> 
     Ok(end)
 }
 
+/// What the dynamic section says.
+struct Dynamic {
+    needed: Vec<String>,
+    bind_now: bool,
+}
+
 /// Reads the dynamic section as the dynamic linker does: through the loaded segments, not through the section table.
-fn read_dynamic(segments: &[Segment], library: &[u8]) -> Result<Vec<String>, PackageError> {
+fn read_dynamic(segments: &[Segment], library: &[u8], target: &Target) -> Result<Dynamic, PackageError> {
     let mut tables = segments.iter().filter(|segment| segment.p_type(LE) == elf::PT_DYNAMIC);
     let (Some(table), None) = (tables.next(), tables.next()) else {
         return refuse("it has not exactly one dynamic section");
@@ -216,6 +238,7 @@ fn read_dynamic(segments: &[Segment], library: &[u8]) -> Result<Vec<String>, Pac
         return refuse("its dynamic section has no end or more than 1024 entries");
     };
     let entries: Vec<_> = entries[..count].iter().map(|entry| (entry.d_tag(LE), entry.d_val(LE))).collect();
+    let mut bind_now = false;
     for (tag, value) in &entries {
         if let Some((_, name)) = FORBIDDEN_TAGS.iter().find(|(forbidden, _)| forbidden == tag)
             && makes(Check::Dynamic)
@@ -229,13 +252,16 @@ fn read_dynamic(segments: &[Segment], library: &[u8]) -> Result<Vec<String>, Pac
         if is_flag(elf::DT_FLAGS_1, elf::DF_1_PIE.0) {
             return refuse("it is a program, not a library");
         }
+        bind_now |= *tag == elf::DT_BIND_NOW
+            || is_flag(elf::DT_FLAGS, elf::DF_BIND_NOW.0)
+            || is_flag(elf::DT_FLAGS_1, elf::DF_1_NOW.0);
     }
     let strings = read_strings(segments, library, &entries)?;
     let needed = entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
     let needed: Vec<_> = needed.map(|(_, name)| string_at(strings, *name)).collect::<Result<_, _>>()?;
-    match needed.iter().find(|name| !ALLOWED_LIBRARIES.contains(&name.as_str())) {
+    match needed.iter().find(|name| !target.libraries.contains(&name.as_str())) {
         Some(library) if makes(Check::Needed) => Err(PackageError::ElfDependency { library: library.clone() }),
-        _ => Ok(needed),
+        _ => Ok(Dynamic { needed, bind_now }),
     }
 }
 
@@ -280,18 +306,7 @@ fn string_at(table: &[u8], offset: u64) -> Result<String, PackageError> {
 
 fn find_manifest(header: &Header, sections: &[Section], library: &[u8]) -> Result<Vec<u8>, PackageError> {
     let absent = PackageError::NotAPlugin { reason: "it has no manifest section" };
-    if sections.is_empty() {
-        return Err(absent);
-    }
-    let names = header.section_strings_index(LE, library).map_err(damaged("its section names"))?;
-    let names = sections.get(names.0).ok_or_else(|| absent.clone())?;
-    let names = names.data(LE, library).map_err(damaged("its section names"))?;
-    let wanted = [MANIFEST_SECTION.as_bytes(), b"\0"].concat();
-    let is_manifest = |section: &&Section| {
-        let start = usize::try_from(section.sh_name(LE)).ok();
-        start.and_then(|start| names.get(start..)).is_some_and(|name| name.starts_with(&wanted))
-    };
-    let mut found = sections.iter().filter(is_manifest);
+    let mut found = named_sections(header, sections, library, MANIFEST_SECTION)?.into_iter();
     let section = found.next().ok_or(absent)?;
     if found.next().is_some() {
         return refuse("it has two manifest sections");
@@ -304,6 +319,39 @@ fn find_manifest(header: &Header, sections: &[Section], library: &[u8]) -> Resul
         return Err(limit("the manifest", "256 KiB"));
     }
     Ok(manifest.to_vec())
+}
+
+/// The sections of a name.
+fn named_sections<'a>(
+    header: &Header,
+    sections: &'a [Section],
+    library: &[u8],
+    name: &str,
+) -> Result<Vec<&'a Section>, PackageError> {
+    if sections.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = header.section_strings_index(LE, library).map_err(damaged("its section names"))?;
+    let Some(names) = sections.get(names.0) else { return Ok(Vec::new()) };
+    let names = names.data(LE, library).map_err(damaged("its section names"))?;
+    let wanted = [name.as_bytes(), b"\0"].concat();
+    let has_name = |section: &&Section| {
+        let start = usize::try_from(section.sh_name(LE)).ok();
+        start.and_then(|start| names.get(start..)).is_some_and(|name| name.starts_with(&wanted))
+    };
+    Ok(sections.iter().filter(has_name).collect())
+}
+
+/// The lines of the section `.comment`; what cannot be read says nothing.
+fn read_compilers(header: &Header, sections: &[Section], library: &[u8]) -> Vec<String> {
+    let section = named_sections(header, sections, library, ".comment").unwrap_or_default();
+    let bytes = section.first().and_then(|section| section.data(LE, library).ok()).unwrap_or_default();
+    let lines = bytes.split(|byte| *byte == 0).filter(|line| !line.is_empty() && line.len() <= NAME_MAX);
+    let mut lines: Vec<String> =
+        lines.take(COMPILERS_MAX).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    lines.sort();
+    lines.dedup();
+    lines
 }
 
 fn read_imports(sections: &[Section], library: &[u8]) -> Result<Vec<String>, PackageError> {

@@ -35,6 +35,30 @@ pub enum PackageError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// An archive entry is no plain file.
+    #[error("archive entry `{}` is refused: it is {kind}, and a package holds plain files alone", safe_line(entry))]
+    EntryType {
+        /// Its name, as far as it can be read.
+        entry: String,
+        /// What it is.
+        kind: String,
+    },
+    /// A path is there twice, or would be on a file system that ignores case.
+    #[error("`{}` is refused: {reason}", safe_line(path))]
+    Duplicate {
+        /// The path as written.
+        path: String,
+        /// What is equal.
+        reason: &'static str,
+    },
+    /// It holds nothing for this kind of machine.
+    #[error("the package is for {targets}, this machine is {machine}")]
+    Target {
+        /// What it is for.
+        targets: String,
+        /// This machine.
+        machine: &'static str,
+    },
     /// The index text is not of the one accepted spelling.
     #[error("the index is not valid{}: {}", at_line(*line), safe_line(reason))]
     Index {
@@ -129,12 +153,14 @@ impl Coded for PackageError {
     fn code(&self) -> Code {
         match self {
             Self::Limit { .. } => Code::LimitPackage,
-            Self::Format { .. }
-            | Self::Compression { .. }
-            | Self::Entry { .. }
-            | Self::Index { .. }
-            | Self::Path { .. }
-            | Self::ScriptFile { .. } => Code::PackageInvalid,
+            Self::Format { .. } => Code::PackageFormat,
+            Self::Compression { .. } | Self::Entry { .. } | Self::Index { .. } | Self::ScriptFile { .. } => {
+                Code::PackageInvalid
+            }
+            Self::Path { .. } => Code::EntryPath,
+            Self::EntryType { .. } => Code::EntryType,
+            Self::Duplicate { .. } => Code::Duplicate,
+            Self::Target { .. } => Code::TargetMissing,
             Self::Signature { .. } => Code::SignatureMalformed,
             Self::Algorithm { .. } => Code::Algorithm,
             Self::ContentMismatch { .. } => Code::ContentMismatch,
@@ -153,8 +179,16 @@ impl Coded for PackageError {
             Self::Format { .. } => {
                 "give a .mgp file, a .so file with its .so.sig beside it, or the manifest of scripts or its directory"
             }
-            Self::Compression { .. } | Self::Entry { .. } | Self::Index { .. } | Self::Path { .. } => {
+            Self::Compression { .. }
+            | Self::Entry { .. }
+            | Self::EntryType { .. }
+            | Self::Duplicate { .. }
+            | Self::Index { .. }
+            | Self::Path { .. } => {
                 "get the package again from its author; `cargo xtask package-plugin` writes the accepted form"
+            }
+            Self::Target { .. } => {
+                "ask its author for a package that holds this target; `cargo xtask package-plugin --add-to FILE` adds one"
             }
             Self::Signature { .. } | Self::Algorithm { .. } | Self::ContentMismatch { .. } => {
                 "the file was changed after it was signed, or damaged on its way: get it again from its author"

@@ -13,7 +13,8 @@
 //! file 0644 12345 SHA256 libhello_world.so
 //! ```
 //!
-//! ASCII, lines end in LF, fields in this order, permissions in the order of [`Permission`], plugins
+//! A package for several machines has the lines `target` and `entry` once for each, in the order of targets; other files
+//! are for all of them. ASCII, lines end in LF, fields in this order, permissions in the order of [`Permission`], plugins
 //! that it needs by name, files by path. A scope's
 //! bytes outside `!`..`~`, and `%`, are written `%XX`. A value has one spelling: what renders differently is refused.
 
@@ -22,12 +23,15 @@ use std::fmt::Write as _;
 use migraine_plugin_api::{ApiVersion, Permission};
 
 use super::dependency::{NEEDS_MAX, Need};
-use super::{FILES_MAX, INDEX_MAX, PackageError, UNPACKED_MAX, limit, path};
+use super::scripts::{ANY_TARGET, is_manifest};
+use super::{FILES_MAX, INDEX_MAX, PackageError, TARGET, UNPACKED_MAX, limit, path};
 use crate::ids::{Digest, PluginName};
 
 const FIRST_LINE: &str = "migraine-index 1";
 /// The longest version number in bytes.
 pub const VERSION_MAX: usize = 64;
+/// The most machines that one package is for.
+pub const TARGETS_MAX: usize = 16;
 
 /// What a package holds, as it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +46,26 @@ pub struct Index {
     pub created: String,
     /// The path of the library, or of the manifest of scripts.
     pub entry: String,
-    /// The machine it is for, as a target triple, or `any`.
+    /// The machine that the entry is for, as a target triple, or `any`. Of several, this machine; where it is for others
+    /// alone, the first of them.
     pub target: String,
+    /// What it holds for other machines, sorted.
+    pub others: Vec<Build>,
     /// What it asks for, sorted.
     pub permissions: Vec<Permission>,
     /// The plugins that it needs, sorted by name.
     pub dependencies: Vec<Need>,
     /// Every file, sorted by path.
     pub files: Vec<FileEntry>,
+}
+
+/// The library for one kind of machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Build {
+    /// The machine, as a target triple.
+    pub target: String,
+    /// The path of its library.
+    pub entry: String,
 }
 
 /// One file of a package.
@@ -94,13 +110,17 @@ impl Index {
         if lines.next_line()? != FIRST_LINE {
             return Err(refuse(1, "the first line must be `migraine-index 1`; other versions are not known"));
         }
+        let (name, version) = (lines.field("name")?, lines.field("version")?);
+        let (api, created) = (lines.field("api")?, lines.field("created")?);
+        let (Build { target, entry }, others) = lines.builds()?;
         let index = Self {
-            name: lines.field("name")?,
-            version: lines.field("version")?,
-            api: lines.field("api")?,
-            created: lines.field("created")?,
-            target: lines.field("target")?,
-            entry: lines.field("entry")?,
+            name,
+            version,
+            api,
+            created,
+            target,
+            entry,
+            others,
             permissions: lines.permissions()?,
             dependencies: lines.dependencies()?,
             files: lines.files()?,
@@ -113,10 +133,11 @@ impl Index {
     /// The text that is signed. [`Index::parse`] of it gives the same index if [`Index::check`] passes.
     #[must_use]
     pub fn render(&self) -> String {
-        let Self { name, version, api, created, target, entry, permissions, dependencies, files } = self;
-        let mut text = format!(
-            "{FIRST_LINE}\nname {name}\nversion {version}\napi {api}\ncreated {created}\ntarget {target}\nentry {entry}\n"
-        );
+        let Self { name, version, api, created, permissions, dependencies, files, .. } = self;
+        let mut text = format!("{FIRST_LINE}\nname {name}\nversion {version}\napi {api}\ncreated {created}\n");
+        for Build { target, entry } in self.builds() {
+            let _ = write!(text, "target {target}\nentry {entry}\n");
+        }
         for permission in permissions {
             let _ = writeln!(text, "permission {}", escape(&permission.to_string()));
         }
@@ -138,7 +159,44 @@ impl Index {
     /// Whether its entry is a manifest, and what answers are scripts.
     #[must_use]
     pub fn holds_scripts(&self) -> bool {
-        super::scripts::is_manifest(&self.entry)
+        is_manifest(&self.entry)
+    }
+
+    /// What it holds, by machine, sorted.
+    #[must_use]
+    pub fn builds(&self) -> Vec<Build> {
+        let own = Build { target: self.target.clone(), entry: self.entry.clone() };
+        let mut builds: Vec<_> = self.others.iter().cloned().chain([own]).collect();
+        builds.sort();
+        builds
+    }
+
+    /// Replaces what it holds; there is at least one.
+    pub(super) fn set_builds(&mut self, mut builds: Vec<Build>) {
+        builds.sort();
+        let Build { target, entry } = take_own(&mut builds);
+        (self.target, self.entry, self.others) = (target, entry, builds);
+    }
+
+    /// The machines that it is for, sorted.
+    #[must_use]
+    pub fn targets(&self) -> Vec<String> {
+        self.builds().into_iter().map(|build| build.target).collect()
+    }
+
+    /// Whether it holds something for this machine.
+    #[must_use]
+    pub fn is_for_this_machine(&self) -> bool {
+        self.target == TARGET || (self.holds_scripts() && self.target == ANY_TARGET)
+    }
+
+    /// The files that are installed: all but the libraries for other machines.
+    pub fn own_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().filter(|file| self.is_own(&file.path))
+    }
+
+    pub(super) fn is_own(&self, path: &str) -> bool {
+        self.others.iter().all(|other| other.entry != path)
     }
 
     /// The entry of the library.
@@ -159,10 +217,7 @@ impl Index {
         if !is_time(&self.created) {
             return fail("`created` is not a time like 2026-01-02T03:04:05Z".to_owned());
         }
-        let target_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if self.target.is_empty() || self.target.len() > 64 || !self.target.bytes().all(target_byte) {
-            return fail("`target` is not a target triple".to_owned());
-        }
+        self.check_builds()?;
         if !self.permissions.is_sorted_by(|one, next| one < next) {
             return fail("the permissions are not sorted, or one is there twice".to_owned());
         }
@@ -178,8 +233,8 @@ impl Index {
         if self.files.len() > FILES_MAX {
             return Err(limit("the number of files", "256"));
         }
-        if !self.files.is_sorted_by(|one, next| one.path < next.path) {
-            return fail("the files are not sorted by path, or one is there twice".to_owned());
+        if !self.files.is_sorted_by(|one, next| one.path <= next.path) {
+            return fail("the files are not sorted by path".to_owned());
         }
         for file in &self.files {
             path::check(&file.path)?;
@@ -192,11 +247,42 @@ impl Index {
         if sum.is_none_or(|sum| sum > UNPACKED_MAX) {
             return Err(limit("the sum of all files", "64 MiB"));
         }
-        if self.library().is_none() {
-            return fail("`entry` names no file of the package".to_owned());
+        let is_file = |entry: &str| self.files.iter().any(|file| file.path == entry);
+        match self.builds().iter().find(|build| !is_file(&build.entry)) {
+            Some(build) => fail(format!("`entry {}` names no file of the package", build.entry)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_builds(&self) -> Result<(), PackageError> {
+        let fail = |reason: &str| Err(refuse(0, reason));
+        let builds = self.builds();
+        if builds.len() > TARGETS_MAX {
+            return Err(limit("the number of targets", "16"));
+        }
+        let target_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        let is_triple = |target: &str| !target.is_empty() && target.len() <= 64 && target.bytes().all(target_byte);
+        if !builds.iter().all(|build| is_triple(&build.target)) {
+            return fail("`target` is not a target triple");
+        }
+        if builds.windows(2).any(|pair| pair[0].target == pair[1].target) {
+            return fail("a target is there twice");
+        }
+        if builds.len() == 1 {
+            return Ok(());
+        }
+        let is_shared = |build: &Build| builds.iter().filter(|other| other.entry == build.entry).count() > 1;
+        if builds.iter().any(|build| build.target == ANY_TARGET || is_manifest(&build.entry) || is_shared(build)) {
+            return fail("a package for several machines has a library for each of them");
         }
         Ok(())
     }
+}
+
+/// Takes out what is for this machine, else the first.
+fn take_own(builds: &mut Vec<Build>) -> Build {
+    let own = builds.iter().position(|build| build.target == TARGET).unwrap_or(0);
+    builds.remove(own)
 }
 
 /// Whether a text is a time in the one accepted spelling.
@@ -228,6 +314,18 @@ impl<'a> Lines<'a> {
             .and_then(|rest| rest.strip_prefix(' '))
             .ok_or_else(|| refuse(self.line, &format!("expected `{key} VALUE`")))?;
         value.parse().map_err(|error: T::Err| refuse(self.line, &error.to_string()))
+    }
+
+    /// What is for this machine, else the first, and the others. That they are sorted shows when the text is rendered.
+    fn builds(&mut self) -> Result<(Build, Vec<Build>), PackageError> {
+        let mut builds = vec![Build { target: self.field("target")?, entry: self.field("entry")? }];
+        while self.rest.starts_with("target ") {
+            if builds.len() == TARGETS_MAX {
+                return Err(limit("the number of targets", "16"));
+            }
+            builds.push(Build { target: self.field("target")?, entry: self.field("entry")? });
+        }
+        Ok((take_own(&mut builds), builds))
     }
 
     fn permissions(&mut self) -> Result<Vec<Permission>, PackageError> {

@@ -38,11 +38,35 @@ pub fn parse(text: &[u8]) -> Result<Manifest, PackageError> {
     if text.len() > MANIFEST_MAX {
         return Err(limit("the manifest", "256 KiB"));
     }
-    // serde_json stops at 128 levels, so depth needs no check of its own.
+    // serde_json stops at 128 levels, but not in what it passes over.
+    if depth(text) > DEPTH_MAX {
+        return Err(one_finding(format!("it is nested deeper than {DEPTH_MAX} levels")));
+    }
     let refused = |error: serde_json::Error| one_finding(error.to_string());
     let manifest = serde_json::from_slice(text).map_err(refused)?;
     let keys: Keys = serde_json::from_slice(text).map_err(refused)?;
     checked(manifest, keys.permissions.is_some())
+}
+
+/// The most levels of lists and maps in JSON.
+const DEPTH_MAX: usize = 128;
+
+/// The most brackets that are open at once in a JSON text, those in its strings left out.
+fn depth(text: &[u8]) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    let (mut is_string, mut is_escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_string => is_escaped = true,
+            b'"' => is_string = !is_string,
+            b'[' | b'{' if !is_string => open += 1,
+            b']' | b'}' if !is_string => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 /// The key that makes a difference by being there.
@@ -134,6 +158,7 @@ pub(super) fn index_of(
         created: created.to_owned(),
         entry: entry.to_owned(),
         target: TARGET.to_owned(),
+        others: Vec::new(),
         permissions: manifest.permissions.clone(),
         dependencies: dependency::needs(&manifest.dependencies),
         files,

@@ -20,12 +20,13 @@ pub mod scan;
 pub mod scripts;
 pub mod sidecar;
 mod signature;
+pub mod target;
 mod yaml;
 
 pub use elf::ElfFacts;
 pub use error::PackageError;
-pub use index::{FileEntry, Index};
-pub use opened::{Opened, Package, open, open_library};
+pub use index::{Build, FileEntry, Index};
+pub use opened::{Files, Opened, Package, open, open_library};
 pub use scripts::open_scripts;
 pub use signature::{SIGNATURE_LEN, Signature};
 

@@ -5,7 +5,7 @@ use migraine_plugin_api::Manifest;
 use super::dependency::Need;
 use super::{
     ElfFacts, FileEntry, Index, PackageError, Signature, TARGET, UNPACKED_MAX, archive, dependency, elf, limit,
-    manifest, scripts, sidecar,
+    manifest, scripts, sidecar, target,
 };
 use crate::ids::Digest;
 
@@ -47,10 +47,25 @@ pub struct Package {
     pub signature: Option<Signature>,
     /// From the library, or the entry of scripts.
     pub manifest: Manifest,
-    /// In index order.
+    /// What is installed, in index order: all but the libraries for other machines.
     pub files: Vec<(FileEntry, Vec<u8>)>,
+    /// The libraries for other machines, in index order.
+    pub others: Vec<(FileEntry, Vec<u8>)>,
     /// What the library's ELF structures say; none for scripts.
     pub elf: Option<ElfFacts>,
+}
+
+/// A package whose every file is what its index lists, for whatever machine; nothing else was looked at.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The raw text that was signed.
+    pub index_text: Vec<u8>,
+    /// The same, read.
+    pub index: Index,
+    /// As judged.
+    pub signature: Option<Signature>,
+    /// In index order.
+    pub files: Vec<(FileEntry, Vec<u8>)>,
 }
 
 /// Opens a `.mgp` file.
@@ -77,7 +92,7 @@ pub fn open_library(library: Vec<u8>, sidecar: Option<&[u8]>, file_name: &str) -
         Some(text) => {
             let (index_text, signature) = sidecar::parse(text)?;
             let index = Index::parse(&index_text)?;
-            if index.files.len() != 1 {
+            if index.files.len() != 1 || !index.others.is_empty() {
                 let reason = "a signature file beside a library lists that library alone".to_owned();
                 return Err(PackageError::ContentMismatch { what: file_name.to_owned(), reason });
             }
@@ -105,6 +120,15 @@ impl Opened {
         Digest::of(&self.index_text)
     }
 
+    /// The digest of the file, where it is one: a package, or a library without one.
+    #[must_use]
+    pub fn file_digest(&self) -> Option<Digest> {
+        match &self.content {
+            Content::Archive(bytes) | Content::Library(bytes) => Some(Digest::of(bytes)),
+            Content::Scripts(_) => None,
+        }
+    }
+
     /// The size of the package, or of what stands unpacked, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -115,18 +139,12 @@ impl Opened {
         u64::try_from(size).unwrap_or(u64::MAX)
     }
 
-    /// Reads everything else. To be called only once the signature was judged.
+    /// Reads every file, for whatever machine it is. To be called only once the signature was judged.
     ///
     /// # Errors
-    /// Any file that is not exactly what the index lists, a library that is not a plugin for this machine, or a manifest
-    /// that is not valid or says something else than the index.
-    pub fn into_package(self) -> Result<Package, PackageError> {
+    /// Any file that is not exactly what the index lists.
+    pub fn into_files(self) -> Result<Files, PackageError> {
         let Self { index_text, index, signature, content } = self;
-        let is_script = index.holds_scripts();
-        if index.target != TARGET && !(is_script && index.target == scripts::ANY_TARGET) {
-            let reason = format!("it is for {}, this machine is {TARGET}", index.target);
-            return Err(PackageError::Elf { reason });
-        }
         let contents = match content {
             Content::Archive(bytes) => archive::read_files(&bytes, &index_text, signature.as_ref(), &index)?,
             Content::Library(library) => vec![library],
@@ -140,6 +158,22 @@ impl Opened {
         for (entry, content) in &files {
             check_file(entry, content)?;
         }
+        Ok(Files { index_text, index, signature, files })
+    }
+
+    /// Reads everything else. To be called only once the signature was judged.
+    ///
+    /// # Errors
+    /// Any file that is not exactly what the index lists, a library that is not a plugin for this machine, or a manifest
+    /// that is not valid or says something else than the index.
+    pub fn into_package(self) -> Result<Package, PackageError> {
+        let is_script = self.index.holds_scripts();
+        let index = &self.index;
+        if !index.is_for_this_machine() {
+            return Err(PackageError::Target { targets: index.targets().join(", "), machine: TARGET });
+        }
+        let Files { index_text, index, signature, files } = self.into_files()?;
+        let (files, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|(entry, _)| index.is_own(&entry.path));
         let entry = files.iter().find(|(entry, _)| entry.path == index.entry).map(|(_, content)| content.as_slice());
         let (manifest, elf) = if is_script {
             (read_scripts(&index, &files)?, None)
@@ -150,8 +184,9 @@ impl Opened {
         check_manifest(&manifest, &index)?;
         if let Some(elf) = &elf {
             check_copy(&files, elf)?;
+            check_others(&index, &others, elf)?;
         }
-        Ok(Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, elf })
+        Ok(Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, others, elf })
     }
 }
 
@@ -225,8 +260,30 @@ fn check_manifest(manifest: &Manifest, index: &Index) -> Result<(), PackageError
     }
 }
 
+/// The libraries for other machines say the same: what a user consented to here must hold there. Of a kind of machine that
+/// is not known here, the digest is all that can be compared.
+fn check_others(index: &Index, others: &[(FileEntry, Vec<u8>)], own: &ElfFacts) -> Result<(), PackageError> {
+    for build in &index.others {
+        let Some(target) = target::known(&build.target) else { continue };
+        let content = others.iter().find(|(entry, _)| entry.path == build.entry).map(|(_, content)| content.as_slice());
+        let facts = elf::inspect_for(content.unwrap_or_default(), target).map_err(|error| match error {
+            PackageError::Elf { reason } => PackageError::Elf { reason: format!("`{}`: {reason}", build.entry) },
+            error => error,
+        })?;
+        if facts.manifest != own.manifest {
+            let reason = "its manifest is not that of the library for this machine".to_owned();
+            return Err(PackageError::ContentMismatch { what: build.entry.clone(), reason });
+        }
+    }
+    Ok(())
+}
+
 /// `plugin.json` is a copy of the manifest inside the library for people and tools; two manifests would be a trap.
 fn check_copy(files: &[(FileEntry, Vec<u8>)], elf: &ElfFacts) -> Result<(), PackageError> {
+    let is_second = |path: &str| scripts::MANIFEST_NAMES.contains(&path) && path != manifest::FILE_NAME;
+    if let Some((entry, _)) = files.iter().find(|(entry, _)| is_second(&entry.path)) {
+        return Err(scripts::second_manifest(&entry.path));
+    }
     match files.iter().find(|(entry, _)| entry.path == manifest::FILE_NAME) {
         Some((entry, content)) if *content != elf.manifest => {
             let reason = "it is not the manifest inside the library".to_owned();

@@ -51,7 +51,7 @@ pub fn check_set<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Result<(),
     for path in paths.clone() {
         if !files.insert(path.to_ascii_lowercase()) {
             let reason = "another file has this name, upper and lower case being equal";
-            return Err(PackageError::Path { path: path.to_owned(), reason });
+            return Err(PackageError::Duplicate { path: path.to_owned(), reason });
         }
     }
     let mut directories = BTreeSet::new();
@@ -61,7 +61,7 @@ pub fn check_set<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Result<(),
             let folded = parent.to_ascii_lowercase();
             if files.contains(&folded) {
                 let reason = "a part of it is a file";
-                return Err(PackageError::Path { path: path.to_owned(), reason });
+                return Err(PackageError::Duplicate { path: path.to_owned(), reason });
             }
             directories.insert((folded, parent));
         }
@@ -71,7 +71,7 @@ pub fn check_set<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Result<(),
         None => Ok(()),
         Some((_, parent)) => {
             let reason = "another directory has this name, upper and lower case being equal";
-            Err(PackageError::Path { path: (*parent).to_owned(), reason })
+            Err(PackageError::Duplicate { path: (*parent).to_owned(), reason })
         }
     }
 }

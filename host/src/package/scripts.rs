@@ -108,7 +108,7 @@ pub(super) fn check(manifest: &Manifest, entry: &str, files: &[(&str, &[u8])]) -
         }
         // Two manifests would be a trap for whoever reads the wrong one.
         if path != entry && MANIFEST_NAMES.contains(&path) {
-            return refuse(path, "it is a second manifest");
+            return Err(second_manifest(path));
         }
     }
     let is_there = |path: &String| files.iter().any(|(found, _)| *found == path);
@@ -129,6 +129,10 @@ pub(super) fn check(manifest: &Manifest, entry: &str, files: &[(&str, &[u8])]) -
         }
     }
     Ok(())
+}
+
+pub(super) fn second_manifest(path: &str) -> PackageError {
+    PackageError::Duplicate { path: path.to_owned(), reason: "it is a second manifest" }
 }
 
 /// The machine that scripts are for; compiled programs are for one kind.

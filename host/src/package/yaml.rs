@@ -28,9 +28,27 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     if text.lines().any(|line| line.starts_with('%')) {
         return Err("directives (lines that start with `%`) are refused".to_owned());
     }
+    if text.lines().any(has_global_tag) {
+        return Err("tags (`!!...` and `!<...>`) are refused".to_owned());
+    }
     let cost = Cell::new(0);
     let node = Node { cost: &cost };
     node.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| error.to_string())
+}
+
+/// Whether a value of the line has a tag that the deserializer would pass over in silence (it refuses those of one `!`):
+/// other readers of YAML would make something else of the value.
+fn has_global_tag(line: &str) -> bool {
+    let begins_value = |before: &str| {
+        let before = before.trim_end();
+        before.is_empty() || before.ends_with([':', '-', '[', ',', '{', '?']) || last_word(before).starts_with('&')
+    };
+    let tags = line.match_indices("!!").chain(line.match_indices("!<"));
+    tags.map(|(at, _)| &line[..at]).any(begins_value)
+}
+
+fn last_word(text: &str) -> &str {
+    text.rsplit([' ', '\t']).next().unwrap_or_default()
 }
 
 /// Reads one value and adds up what all of them cost.
@@ -164,6 +182,7 @@ mod tests {
         assert_eq!(read(text).unwrap(), expected);
         assert_eq!(read("{\"a\": [1, \"b\"]}").unwrap(), json!({"a": [1, "b"]}));
         assert_eq!(read("a: &x 1\nb: *x").unwrap(), json!({"a": 1, "b": 1}));
+        assert_eq!(read("a: Hello!! said x!<y\nb: \"if ! true\"").unwrap()["a"], "Hello!! said x!<y");
     }
 
     // covers: A141
@@ -175,6 +194,11 @@ mod tests {
             ("a: {x: 1, x: 1}", "the key `x` appears twice"),
             ("a: !thing 1", "without a tag"),
             ("a: !thing {b: 1}", "without a tag"),
+            ("a: !!python/object/apply:os.system ['id']", "tags"),
+            ("!!map {a: 1}", "tags"),
+            ("a: [1, !!str 2]", "tags"),
+            ("a:\n  - !<tag:x,2000:y> 2", "tags"),
+            ("a: &b !!str 2", "tags"),
             ("a: &x {b: 1}\nc:\n  <<: *x", "merged maps"),
             ("%YAML 1.1\n---\na: 1", "directives"),
             ("--- 1\n--- 2", "more than one document"),

@@ -75,6 +75,12 @@ impl Policy {
         said.peek().is_some() && said.all(|allowed| allowed) && self.forbids_unsigned().is_none()
     }
 
+    /// The most bytes of a package, or of a library without one.
+    #[must_use]
+    pub fn plugin_size(&self) -> u64 {
+        self.least(|file| file.max_plugin_size).map_or(PLUGIN_SIZE, |(most, _)| most)
+    }
+
     /// Checks the size of a package, or of a library without one, in bytes.
     ///
     /// # Errors

@@ -314,6 +314,11 @@ impl Dir {
         stat.ok().and_then(|stat| u64::try_from(stat.st_size).ok())
     }
 
+    /// When a name was changed, in seconds since 1970; `None` when there is none.
+    pub(super) fn changed(&self, name: impl AsRef<OsStr>) -> Option<i64> {
+        fstatat(&self.fd, name.as_ref(), AtFlags::AT_SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_mtime)
+    }
+
     /// Gives a directory below mode 0700. A frozen one can neither be emptied nor moved to another parent by its owner.
     pub(super) fn make_writable(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
         self.set_mode_of(name, PRIVATE_DIR)

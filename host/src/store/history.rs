@@ -97,6 +97,7 @@ mod tests {
             created: "2026-01-02T03:04:05Z".to_owned(),
             entry: entry.to_owned(),
             target: TARGET.to_owned(),
+            others: Vec::new(),
             permissions: Vec::new(),
             dependencies: Vec::new(),
             files: files.iter().map(|(path, content)| FileEntry::of(path, 0o644, content.as_bytes())).collect(),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod dir;
+mod downloads;
 mod error;
 mod history;
 mod hold;
@@ -17,12 +18,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use downloads::PartFile;
 pub use error::StoreError;
 pub use history::History;
 pub use home::{Home, Installed, home_path};
 pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
-pub use state::{Entry, Problem, ProblemKind, State, Status, Trust};
+pub use state::{Entry, Problem, ProblemKind, Remote, State, Status, Trust, checksum as state_checksum};
 pub use tree::InstalledTree;
 pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};

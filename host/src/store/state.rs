@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::history::History;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::policy::Item;
+use crate::url::{FileVersion, Url};
 
 const FORMAT: u32 = 1;
 
@@ -86,6 +87,9 @@ pub struct Entry {
     /// The file on this machine that it was installed from; what came from elsewhere has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed_from: Option<PathBuf>,
+    /// The server that it was fetched from; what came from a file of this machine has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
     /// The file that it is linked to while it is developed; what runs is what was confirmed of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBuf>,
@@ -98,6 +102,16 @@ pub struct Entry {
     /// The version before, as it stood; its tree is kept. It has none before itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<Self>>,
+}
+
+/// Where on a server a plugin came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// The address that was asked, without name and password.
+    pub url: Url,
+    /// Which version of the file it was.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub version: FileVersion,
 }
 
 /// Why a plugin could be installed.
@@ -255,7 +269,10 @@ struct Body<'a> {
 
 impl State {
     /// The content of the state file.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+    ///
+    /// # Errors
+    /// Something in it cannot be written as JSON.
+    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let Self { generation: _, plugins, exceptions, purges, history, projects } = self;
         let body = Body {
             plugins: Cow::Borrowed(plugins),
@@ -273,8 +290,11 @@ impl State {
         Ok(text)
     }
 
-    /// Reads the content of the state file; the error is the reason.
-    pub(super) fn decode(text: &[u8]) -> Result<Self, String> {
+    /// Reads the content of the state file.
+    ///
+    /// # Errors
+    /// It is not of the accepted form, or its checksum is another; in words.
+    pub fn decode(text: &[u8]) -> Result<Self, String> {
         let at = text.iter().position(|&byte| byte == b'\n').ok_or("it has no header line")?;
         let (header, rest) = text.split_at(at);
         let body = rest.strip_prefix(b"\n").and_then(|rest| rest.strip_suffix(b"\n")).ok_or("its end is missing")?;
@@ -323,7 +343,9 @@ impl State {
     }
 }
 
-fn checksum(generation: u64, body: &[u8]) -> Digest {
+/// The checksum that stands before a body.
+#[must_use]
+pub fn checksum(generation: u64, body: &[u8]) -> Digest {
     use sha2::Digest as _;
     let mut hasher = sha2::Sha256::new();
     hasher.update(format!("{generation}\n"));

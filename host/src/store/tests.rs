@@ -25,6 +25,7 @@ fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
         created: "2026-01-02T03:04:05Z".to_owned(),
         entry: contents[0].0.to_owned(),
         target: TARGET.to_owned(),
+        others: Vec::new(),
         permissions: Vec::new(),
         dependencies: Vec::new(),
         files: files.iter().map(|(entry, _)| entry.clone()).collect(),
@@ -32,7 +33,16 @@ fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
     let index_text = index.render().into_bytes();
     let signature = Some(Signature { key: [7; 32], bytes: [8; 64] });
     let manifest = Manifest::new(name, version);
-    Package { digest: Digest::of(&index_text), index, index_text, signature, manifest, files, elf: None }
+    Package {
+        digest: Digest::of(&index_text),
+        index,
+        index_text,
+        signature,
+        manifest,
+        files,
+        others: Vec::new(),
+        elf: None,
+    }
 }
 
 fn one(version: &str) -> Package {
@@ -58,6 +68,7 @@ fn entry(package: &Package) -> Entry {
         overrides: BTreeMap::new(),
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
         installed_from: None,
+        remote: None,
         link: None,
         problem: None,
         pinned: None,

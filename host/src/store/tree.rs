@@ -130,7 +130,7 @@ fn publish(staging: &Dir, name: &str, store: &Dir, package: &Package, tree: &Dir
 /// Every directory that holds a file, parents first.
 pub(super) fn inner_directories(index: &Index) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
-    for file in &index.files {
+    for file in index.own_files() {
         let mut rest = file.path.as_str();
         while let Some((directory, _)) = rest.rsplit_once('/') {
             found.insert(directory);
@@ -173,7 +173,7 @@ pub(super) fn load(store: &Dir, digest: &Digest) -> Result<InstalledTree, StoreE
         .transpose()
         .map_err(|error| damaged(format!("its signature was changed: {error}")))?;
     let content = tree.open(FILES)?.ok_or_else(|| damaged("its files are missing".to_owned()))?;
-    let files = index.files.iter().map(|entry| Ok((entry.clone(), read_file(&content, entry, digest)?)));
+    let files = index.own_files().map(|entry| Ok((entry.clone(), read_file(&content, entry, digest)?)));
     let files = files.collect::<Result<Vec<_>, StoreError>>()?;
     Ok(InstalledTree { digest: *digest, index_text, index, signature, files })
 }

@@ -31,6 +31,38 @@ pub(crate) fn expect_broken_pipes() {
     let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
 }
 
+/// While it lives, SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`]; then they do what they did before.
+#[derive(Debug)]
+pub(crate) struct Noting {
+    before: Vec<(Signal, SigAction)>,
+}
+
+impl Noting {
+    /// Begins.
+    ///
+    /// # Errors
+    /// As sigaction(2).
+    pub(crate) fn begin() -> io::Result<Self> {
+        let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
+        let mut noting = Self { before: Vec::new() };
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to an atomic and nothing else.
+            let before = unsafe { sigaction(signal, &action) }?;
+            noting.before.push((signal, before));
+        }
+        Ok(noting)
+    }
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        for (signal, before) in &self.before {
+            // SAFETY: the action is the one that the program had set itself before.
+            let _ = unsafe { sigaction(*signal, before) };
+        }
+    }
+}
+
 /// Makes SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`]. Children start with the default action again: a handler is not
 /// inherited over exec(2), as an ignored signal would be.
 ///

@@ -1,7 +1,8 @@
 //! Runs a program to its end and says whether anything it started outlived it: whatever is left behind becomes a child
 //! of this process. The exit code is the program's (128 + N for signal N), or 99 when something was left behind. The
 //! program has a session of its own, so that the terminal of whoever tests is never asked; with `--terminal PATH` first,
-//! that terminal is its own.
+//! that terminal is its own, with `--peak PATH` the most memory that it, or what it waited for, had at once is written
+//! there, in KiB.
 #![allow(clippy::print_stderr, reason = "a program of the test suite")]
 
 use std::fs::{self, File};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -23,7 +25,8 @@ fn main() -> anyhow::Result<ExitCode> {
     nix::unistd::setsid().context("cannot start a session")?;
     let mut words = std::env::args_os().skip(1).peekable();
     let terminal = words.next_if(|word| word == "--terminal").and_then(|_| words.next());
-    let program = words.next().context("attend [--terminal PATH] PROGRAM [ARGS...]")?;
+    let peak = words.next_if(|word| word == "--peak").and_then(|_| words.next());
+    let program = words.next().context("attend [--terminal PATH] [--peak PATH] PROGRAM [ARGS...]")?;
     let mut command = if ignores_signals()? {
         let mut command = Command::new("/usr/bin/env");
         command.arg("--default-signal=HUP,INT,QUIT,TERM").arg(&program);
@@ -42,6 +45,9 @@ fn main() -> anyhow::Result<ExitCode> {
     [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP].into_iter().collect::<SigSet>().thread_block()?;
     let status = child.wait()?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    if let Some(path) = peak {
+        fs::write(path, getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss().to_string())?;
+    }
     let left = left_behind()?;
     if left.is_empty() {
         return Ok(ExitCode::from(u8::try_from(code).unwrap_or(98)));

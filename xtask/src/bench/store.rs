@@ -168,11 +168,21 @@ fn stub(name: &str) -> Result<Package> {
         created: "2026-01-02T03:04:05Z".to_owned(),
         entry: "lib.so".to_owned(),
         target: TARGET.to_owned(),
+        others: Vec::new(),
         permissions: Vec::new(),
         dependencies: Vec::new(),
         files: vec![file.clone()],
     };
     let index_text = index.render().into_bytes();
     let (digest, manifest) = (Digest::of(&index_text), Manifest::new(name, "1.0.0"));
-    Ok(Package { digest, index, index_text, signature: None, manifest, files: vec![(file, content)], elf: None })
+    Ok(Package {
+        digest,
+        index,
+        index_text,
+        signature: None,
+        manifest,
+        files: vec![(file, content)],
+        others: Vec::new(),
+        elf: None,
+    })
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::steps::Step;
 use crate::cmd;
-use crate::package_plugin::cargo_home;
+use crate::package_plugin::home_of_cargo;
 use crate::project::Project;
 
 /// Variables that could lead a program to the user's own folders.
@@ -44,7 +44,7 @@ impl Place {
             ("TMPDIR", temporary.into_os_string()),
             ("CARGO_TARGET_DIR", project.target.clone().into_os_string()),
             // Cargo's caches and toolchains stay where they are, although HOME does not.
-            ("CARGO_HOME", cargo_home()?.into_os_string()),
+            ("CARGO_HOME", home_of_cargo()?.into_os_string()),
             ("PATH", path),
         ];
         let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);

@@ -13,6 +13,8 @@ use crate::{cmd, ui};
 /// `(what shows that it is there, the Debian package that brings it)`.
 const PROGRAMS: &[(&str, &str)] = &[
     ("cc", "gcc"),
+    // libFuzzer is built from its sources.
+    ("c++", "g++"),
     ("/usr/include/stdio.h", "libc6-dev"),
     ("openssl", "openssl"),
     ("strace", "strace"),

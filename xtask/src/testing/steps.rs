@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{needs, report};
 use crate::project::Project;
-use crate::{cmd, quickstart, tidy, ui};
+use crate::{cmd, fuzz, quickstart, tidy, ui};
 
 /// The package that holds the end-to-end suites.
 pub(super) const TESTS: &str = "migraine-tests";
@@ -39,6 +39,8 @@ pub(super) enum Check {
     /// The tests in documents alone; [`Check::Tests`] runs them too.
     Doctests,
     Deny,
+    /// Every fuzz target for a few seconds.
+    Fuzz,
     Quickstart,
     /// One end-to-end suite.
     Suite(String),
@@ -48,8 +50,17 @@ pub(super) enum Check {
 
 impl Check {
     /// A whole run: what is fast and fails often comes first.
-    pub(super) const ALL: &[Self] =
-        &[Self::Setup, Self::Fmt, Self::Tidy, Self::Clippy, Self::Tests, Self::Doc, Self::Deny, Self::Quickstart];
+    pub(super) const ALL: &[Self] = &[
+        Self::Setup,
+        Self::Fmt,
+        Self::Tidy,
+        Self::Clippy,
+        Self::Tests,
+        Self::Doc,
+        Self::Deny,
+        Self::Fuzz,
+        Self::Quickstart,
+    ];
 
     /// What can be asked for by name.
     pub(super) const VERBS: &[Self] = &[
@@ -61,6 +72,7 @@ impl Check {
         Self::Doc,
         Self::Doctests,
         Self::Deny,
+        Self::Fuzz,
         Self::Quickstart,
     ];
 
@@ -78,6 +90,7 @@ impl Check {
             Self::Doc => "doc",
             Self::Doctests => "doctests",
             Self::Deny => "deny",
+            Self::Fuzz => "fuzz",
             Self::Quickstart => "quickstart",
             Self::Suite(name) => return format!("suite {name}"),
             Self::Package(name) => return format!("package {name}"),
@@ -89,7 +102,11 @@ impl Check {
     pub(super) fn run(&self, project: &Project, closing: &mut Vec<String>) -> Result<()> {
         match self {
             Self::Setup => needs::install(),
-            Self::Fmt => run(cargo(project, &["fmt", "--all", "--check"])),
+            Self::Fmt => {
+                run(cargo(project, &["fmt", "--all", "--check"]))?;
+                // A workspace of its own.
+                run(cargo(project, &["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))
+            }
             Self::Tidy => tidy::run(&project.root),
             Self::Clippy => {
                 run(cargo(project, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
@@ -103,6 +120,7 @@ impl Check {
             }
             Self::Doctests => test(project, &["--workspace", "--doc"], closing),
             Self::Deny => deny(project),
+            Self::Fuzz => fuzz::smoke(project),
             Self::Quickstart => quickstart::run(project),
             Self::Suite(name) => test(project, &["--package", TESTS, "--test", name], closing),
             Self::Package(name) => test(project, &["--package", name], closing),

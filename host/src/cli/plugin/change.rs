@@ -12,10 +12,8 @@ pub(super) fn enable(name: &str, consent: &ConsentArgs, session: &Session) -> Re
     let (name, home) = (plugin_name(name)?, session.home()?);
     let report = consent.with(&home, |consenting| manage::enable(&home, &name, consenting))?;
     session.out.report(&report, |report| {
-        let text = match report.changed {
-            true => format!("Plugin '{name}' enabled successfully\n"),
-            false => format!("Plugin '{name}' is enabled already\n"),
-        };
+        // Also of one that was enabled when it was installed: what was asked for holds.
+        let text = format!("Plugin '{name}' enabled successfully\n");
         let granted: String = report.granted.iter().map(|words| format!("  may  {words}\n")).collect();
         session.out.done(&text) + &granted
     })

@@ -23,11 +23,12 @@ use clap::{Args, Subcommand};
 use migraine_plugin_api::Timeout;
 
 use super::args::timeout;
+use super::download::DownloadArgs;
 use super::prompt::Terminal;
 use super::session::directories;
 use super::{Failure, Session};
-use crate::ids::Fingerprint;
-use crate::manage::{Consenting, ManageError};
+use crate::ids::{Fingerprint, PluginName};
+use crate::manage::{Consenting, ManageError, NoPrompt, Prompt};
 use crate::policy::Grant;
 use crate::store::{Home, Status};
 
@@ -82,7 +83,7 @@ enum PluginVerb {
     /// Install newer versions, from where the plugins came from and from the plugins folder
     Upgrade(UpgradeArgs),
     /// Show of which plugins there are newer versions
-    Outdated,
+    Outdated(DownloadArgs),
     /// Go back to the version before, which is kept; nothing is fetched
     Rollback {
         /// The plugin
@@ -112,11 +113,17 @@ enum PluginVerb {
     Verify {
         /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
         target: PathBuf,
+        /// Also say whether it is what this source makes: the folder of a crate, which is built, or of scripts. Building
+        /// runs the source's own build scripts and macros
+        #[arg(long, value_name = "DIR")]
+        rebuild: Option<PathBuf>,
     },
-    /// Look for what a careful reader would stop at in scripts; nothing is run
+    /// Say who vouches for a plugin, what it may do, and what a careful reader would stop at; nothing is run. Ends with exit
+    /// code 3 where there is something for which an installation would refuse it
     Audit {
-        /// A directory or manifest of scripts, a `.mgp` file, one script, or the name of an installed plugin
-        target: PathBuf,
+        /// The name of an installed plugin, a `.mgp` file, a `.so` file, a directory or manifest of scripts, or one script
+        /// [default: all that is installed]
+        target: Option<PathBuf>,
     },
     /// Sign a plugin of scripts into a package; a library is packaged where it is built
     Package(package::PackageArgs),
@@ -132,9 +139,21 @@ enum PluginVerb {
 
 #[derive(Debug, Args)]
 struct InstallArgs {
-    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, or the name of
-    /// a plugin in the plugins folder
-    path: PathBuf,
+    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, the name of a
+    /// plugin in the plugins folder, or an https:// address; one that does not end in `.mgp` is tried with `/plugin.mgp`
+    source: PathBuf,
+    /// Judge everything and show what would happen, without changing anything or asking
+    #[arg(long)]
+    dry_run: bool,
+    /// Install nothing but this: the SHA-256 digest of the file, or that of its index as `plugin info` shows it
+    #[arg(long, value_name = "sha256:HEX")]
+    expect_digest: Option<String>,
+    /// Install nothing but the plugin of this name
+    #[arg(long, value_name = "NAME")]
+    name: Option<PluginName>,
+    /// Install a plugin of this name although it looks like another one
+    #[arg(long, value_name = "NAME")]
+    yes_i_mean: Option<PluginName>,
     /// Make an exception for exactly these bytes, if they are not signed
     #[arg(long)]
     allow_unsigned: bool,
@@ -148,6 +167,8 @@ struct InstallArgs {
     #[arg(long, value_name = "X.Y.Z")]
     allow_reuse: Option<semver::Version>,
     #[command(flatten)]
+    download: DownloadArgs,
+    #[command(flatten)]
     consent: ConsentArgs,
 }
 
@@ -159,6 +180,8 @@ struct UpgradeArgs {
     /// Upgrade every plugin; one that is refused does not keep the others from it
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    download: DownloadArgs,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -263,8 +286,25 @@ impl ConsentArgs {
         home: &Home,
         act: impl FnOnce(&mut Consenting<'_>) -> Result<T, ManageError>,
     ) -> Result<T, Failure> {
+        self.by(&mut Terminal, home, act)
+    }
+
+    /// Acts with these decisions, and with no others.
+    fn alone<T>(
+        &self,
+        home: &Home,
+        act: impl FnOnce(&mut Consenting<'_>) -> Result<T, ManageError>,
+    ) -> Result<T, Failure> {
+        self.by(&mut NoPrompt, home, act)
+    }
+
+    fn by<T>(
+        &self,
+        prompt: &mut dyn Prompt,
+        home: &Home,
+        act: impl FnOnce(&mut Consenting<'_>) -> Result<T, ManageError>,
+    ) -> Result<T, Failure> {
         let directories = directories(home)?;
-        let prompt = &mut Terminal;
         let mut consenting = Consenting { yes: self.yes, grants: &self.grant, directories: &directories, prompt };
         Ok(act(&mut consenting)?)
     }
@@ -291,14 +331,14 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Disable { name } => change::disable(&name, session),
         PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
         PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
-        PluginVerb::Outdated => versions::outdated(session),
+        PluginVerb::Outdated(download) => versions::outdated(download, session),
         PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Fsck { repair } => fsck::run(repair, session),
-        PluginVerb::Verify { target } => show::verify(&target, session),
-        PluginVerb::Audit { target } => audit::run(&target, session),
+        PluginVerb::Verify { target, rebuild } => show::verify(&target, rebuild.as_deref(), session),
+        PluginVerb::Audit { target } => audit::run(target.as_deref(), session),
         PluginVerb::Package(args) => package::run(&args, session),
         PluginVerb::Config(args) => config::run(args, session),
         PluginVerb::Run(CallArgs { timeout, learn, words: CallWords::Words(words) }) => {

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use migraine_plugin_api::Timeout;
+use serde::Serialize;
 
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{self, Limit, PluginInfo, PluginKind, Rules, Signature};
+use crate::code::Code;
+use crate::manage::{self, Limit, PluginInfo, PluginKind, RebuildReport, Rules, Signature, VerifyReport};
 use crate::store::Trust;
 use crate::text::{safe_line, safe_whole};
 
@@ -15,20 +17,57 @@ pub(super) fn info(target: &Path, session: &Session) -> Result<(), Failure> {
     session.out.report(&report, |report| text(report, &session.out))
 }
 
-pub(super) fn verify(target: &Path, session: &Session) -> Result<(), Failure> {
-    let report = manage::verify(&session.home()?, target, &now())?;
-    session.out.report(&report, |report| {
-        let what = if report.installed { "Plugin" } else { "Package of plugin" };
-        let line = format!("{what} '{}' {} verified successfully\n", report.name, report.version);
-        let files = if report.files == 1 { "file" } else { "files" };
+pub(super) fn verify(target: &Path, source: Option<&Path>, session: &Session) -> Result<(), Failure> {
+    let home = session.home()?;
+    let verified = manage::verify(&home, target, &now())?;
+    // Whoever is not trusted is refused first: no toolchain is started for what could not be installed anyway.
+    let rebuilt = source.map(|source| manage::rebuild(&home, target, source)).transpose()?;
+    let report = Verified { verified, rebuilt };
+    session.out.report(&report, |Verified { verified, rebuilt }| {
+        let what = if verified.installed { "Plugin" } else { "Package of plugin" };
+        let line = format!("{what} '{}' {} verified successfully\n", verified.name, verified.version);
+        let files = if verified.files == 1 { "file" } else { "files" };
         format!(
-            "{}  signature  {}\n  digest     {}\n  compared   {} {files}\n",
+            "{}  signature  {}\n  digest     {}\n  targets    {}\n  compared   {} {files}\n{}",
             session.out.done(&line),
-            trust_line(&report.trust),
-            report.digest,
-            report.files
+            trust_line(&verified.trust),
+            verified.digest,
+            verified.targets.join(", "),
+            verified.files,
+            rebuilt.as_ref().map(rebuilt_text).unwrap_or_default()
         )
-    })
+    })?;
+    match report.rebuilt {
+        Some(rebuilt) if !rebuilt.same => {
+            let message = format!("the package of {} {} is not what the source makes", rebuilt.name, rebuilt.version);
+            let help = "compare the compilers, and the source's version with the package's: the same sources, compiler and linker give the same bytes";
+            Err(Failure::new(Code::ContentMismatch, message, Some(help.to_owned())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Both reports, as one value.
+#[derive(Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    verified: VerifyReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuilt: Option<RebuildReport>,
+}
+
+fn rebuilt_text(report: &RebuildReport) -> String {
+    let mut text = String::new();
+    let mut line = |head: &str, value: &str| text.push_str(&format!("  {head:<11}{}\n", safe_line(value)));
+    for file in &report.files {
+        line("rebuilt", &format!("{}: {}", file.path, file.outcome.as_str()));
+    }
+    report.compilers.iter().for_each(|compiler| line("made by", compiler));
+    report.compiler.iter().for_each(|compiler| line("here is", compiler));
+    if report.same {
+        text.push_str("The source makes this package\n");
+    }
+    text
 }
 
 pub(super) fn trust_line(trust: &Trust) -> String {
@@ -58,10 +97,16 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if let Some(path) = &plugin.path {
         line("file", &safe_line(&path.to_string_lossy()));
     }
+    if let Some(url) = &plugin.url {
+        line("from", &safe_line(url));
+    }
     if let Some(digest) = &plugin.digest {
         line("digest", &digest.to_string());
     }
     receipt(plugin, &mut line);
+    if !plugin.targets.is_empty() {
+        line("targets", &plugin.targets.join(", "));
+    }
     for file in &plugin.files {
         line("holds", &safe_line(file));
     }

@@ -4,7 +4,7 @@ use clap::FromArgMatches as _;
 
 use super::*;
 use crate::cli::Out;
-use crate::manage::{Allowed, Directories, InstallRequest, ListRequest, NoPrompt, install};
+use crate::manage::{Allowed, Directories, Expected, InstallRequest, ListRequest, NoPrompt, install};
 use crate::package::fixture::{CREATED, library};
 use crate::store::Home;
 
@@ -66,9 +66,15 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
         "commands":["go"],"dependencies":["git"],"config":{"a":"b"}}"#;
     let path = folder.path().join("libdemo.so");
     std::fs::write(&path, library(manifest, &["-shared", "-fPIC"], "")).unwrap();
-    let allowed = Allowed::default();
-    let request =
-        InstallRequest { source: path, allow_unsigned: true, trust_key: None, allowed, now: CREATED.to_owned() };
+    let request = InstallRequest {
+        source: path.into(),
+        expected: Expected::default(),
+        is_dry_run: false,
+        allow_unsigned: true,
+        trust_key: None,
+        allowed: Allowed::default(),
+        now: CREATED.to_owned(),
+    };
     let directories = &Directories::new(&home, &[], folder.path());
     let mut consenting = Consenting { yes: false, grants: &[], directories, prompt: &mut NoPrompt };
     install(&home, &request, &mut consenting).unwrap();

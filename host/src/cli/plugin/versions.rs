@@ -1,14 +1,17 @@
 //! `plugin upgrade`, `plugin outdated`, `plugin rollback` and `plugin pin`.
 
 use super::{ConsentArgs, PinArgs, UpgradeArgs, install};
+use crate::cli::download::DownloadArgs;
 use crate::cli::session::{now, plugin_name};
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{self, ManageError, Outdated, Upgrade, UpgradeOutcome, Warning};
+use crate::manage::{self, ManageError, Online, Outdated, Upgrade, UpgradeOutcome, Warning};
 use crate::store::Status;
 use crate::text::safe_line;
 
-pub(super) fn outdated(session: &Session) -> Result<(), Failure> {
-    let report = manage::outdated(&session.home()?, &now())?;
+pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), Failure> {
+    let (settings, mut bar) = (download.settings(), download.bar(&session.out));
+    let mut online = Online { settings: &settings, watch: &mut bar };
+    let report = manage::outdated(&session.home()?, &now(), &mut online)?;
     warn(&report.warnings, session);
     session.out.report(&report, |report| {
         if report.plugins.is_empty() {
@@ -27,8 +30,11 @@ pub(super) fn outdated(session: &Session) -> Result<(), Failure> {
 pub(super) fn upgrade(args: &UpgradeArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let name = args.name.as_deref().map(plugin_name).transpose()?;
-    let mut report =
-        args.consent.with(&home, |consenting| manage::upgrade(&home, name.as_ref(), &now(), consenting))?;
+    let (settings, mut bar) = (args.download.settings(), args.download.bar(&session.out));
+    let mut online = Online { settings: &settings, watch: &mut bar };
+    let mut report = args
+        .consent
+        .with(&home, |consenting| manage::upgrade(&home, name.as_ref(), &now(), consenting, &mut online))?;
     warn(&report.warnings, session);
     let mut refused: Vec<ManageError> = report.plugins.iter_mut().filter_map(|plugin| plugin.error.take()).collect();
     // Of one plugin, the error says it all.

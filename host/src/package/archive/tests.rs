@@ -81,7 +81,7 @@ fn other_entry_types_are_refused() {
     for at in offsets {
         for kind in *b"\x001234567xgLKVSDMN" {
             let bad = edited(&archive, at, |header| header[156] = kind);
-            refused(&format!("type {kind:#x} at {at}"), &bad, Code::PackageInvalid);
+            refused(&format!("type {kind:#x} at {at}"), &bad, Code::EntryType);
         }
     }
 }
@@ -91,11 +91,24 @@ fn other_entry_types_are_refused() {
 fn other_header_fields_are_refused() {
     let (archive, offsets) = raw();
     let at = offsets[2];
-    let fields: [(&str, usize, usize, &[u8]); 14] = [
-        ("name", 0, 100, b"../x"),
-        ("name", 0, 100, b"/etc/passwd"),
-        ("name", 0, 100, b"./libhello_world.so"),
-        ("name", 0, 100, b""),
+    let names: [&[u8]; 8] = [
+        b"../x",
+        b"/etc/passwd",
+        b"./libhello_world.so",
+        b"",
+        b"C:\\x",
+        b"a\\..\\b",
+        b"a/../../x",
+        b"libhello_world.so/",
+    ];
+    for name in names {
+        let bad = edited(&archive, at, |header| write(&mut header[..100], name));
+        refused(&String::from_utf8_lossy(name), &bad, Code::EntryPath);
+    }
+    let prefix = edited(&archive, at, |header| write(&mut header[345..500], b".."));
+    refused("prefix", &prefix, Code::EntryPath);
+    let fields: [(&str, usize, usize, &[u8]); 10] = [
+        ("name", 0, 100, b"other.so"),
         ("mode", 100, 8, b"0004755\0"),
         ("mode", 100, 8, b"0000777\0"),
         ("mode", 100, 8, b" 000644\0"),
@@ -105,7 +118,6 @@ fn other_header_fields_are_refused() {
         ("magic", 257, 8, b"ustar  \0"),
         ("uname", 265, 32, b"root"),
         ("device", 329, 8, b"0000001\0"),
-        ("prefix", 345, 155, b".."),
     ];
     for (name, start, len, text) in fields {
         let bad = edited(&archive, at, |header| write(&mut header[start..start + len], text));
@@ -125,14 +137,15 @@ fn other_entries_are_refused() {
     let end = archive.len() - 2 * BLOCK;
     let entry = |number: usize| &archive[offsets[number]..*offsets.get(number + 1).unwrap_or(&end)];
     let check = |what: &str, parts: &[&[u8]]| refused(what, &parts.concat(), Code::PackageInvalid);
+    let twice = |what: &str, parts: &[&[u8]]| refused(what, &parts.concat(), Code::Duplicate);
     let zeros = [0; 2 * BLOCK];
     let [index, signature, first, second] = [entry(0), entry(1), entry(2), entry(3)];
-    check("a file twice", &[index, signature, first, first, second, &zeros]);
-    check("an extra file", &[index, signature, first, second, second, &zeros]);
+    twice("a file twice", &[index, signature, first, first, second, &zeros]);
+    twice("an extra file", &[index, signature, first, second, second, &zeros]);
     check("a file missing", &[index, signature, first, &zeros]);
     check("another order", &[index, signature, second, first, &zeros]);
-    check("the index twice", &[index, index, signature, first, second, &zeros]);
-    check("the signature twice", &[index, signature, signature, first, second, &zeros]);
+    twice("the index twice", &[index, index, signature, first, second, &zeros]);
+    twice("the signature twice", &[index, signature, signature, first, second, &zeros]);
     check("no index", &[signature, first, second, &zeros]);
     check("signature first", &[signature, index, first, second, &zeros]);
     check("no end", &[index, signature, first, second]);
@@ -148,8 +161,16 @@ fn other_entries_are_refused() {
     extension.set_cksum();
     let mut body = pax.to_vec();
     body.resize(BLOCK, 0);
-    check("a pax header", &[index, signature, extension.as_bytes(), &body, first, second, &zeros]);
-    check("a pax header first", &[extension.as_bytes(), &body, index, signature, first, second, &zeros]);
+    let pax = [&extension.as_bytes()[..], &body].concat();
+    let parts: [&[&[u8]]; 4] = [
+        &[index, signature, &pax, first, second, &zeros],
+        &[&pax, index, signature, first, second, &zeros],
+        &[index, &pax, signature, first, second, &zeros],
+        &[index, signature, first, second, &pax, &zeros],
+    ];
+    for parts in parts {
+        refused("a pax header", &parts.concat(), Code::EntryType);
+    }
     let size = edited(&archive, offsets[2], |header| header[134] ^= 1);
     refused("another size", &size, Code::PackageInvalid);
     let mut padding = archive.clone();
@@ -182,15 +203,15 @@ fn other_containers_are_refused() {
         assert_eq!(outcome(package).expect_err(what).code(), code, "{what}");
     };
     let package = packed();
-    check("empty", Vec::new(), Code::PackageInvalid);
-    check("a plain tar", archive.clone(), Code::PackageInvalid);
-    check("a zip", b"PK\x03\x04".to_vec(), Code::PackageInvalid);
-    check("a gzip", b"\x1f\x8b\x08\x00".to_vec(), Code::PackageInvalid);
+    check("empty", Vec::new(), Code::PackageFormat);
+    check("a plain tar", archive.clone(), Code::PackageFormat);
+    check("a zip", b"PK\x03\x04".to_vec(), Code::PackageFormat);
+    check("a gzip", b"\x1f\x8b\x08\x00".to_vec(), Code::PackageFormat);
     let skippable = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd";
-    check("a skippable frame first", [&skippable[..], &package].concat(), Code::PackageInvalid);
-    check("a skippable frame last", [&package, &skippable[..]].concat(), Code::PackageInvalid);
-    check("two frames", [&package[..], &package].concat(), Code::PackageInvalid);
-    check("a byte behind", [&package[..], b"x"].concat(), Code::PackageInvalid);
+    check("a skippable frame first", [&skippable[..], &package].concat(), Code::PackageFormat);
+    check("a skippable frame last", [&package, &skippable[..]].concat(), Code::PackageFormat);
+    check("two frames", [&package[..], &package].concat(), Code::PackageFormat);
+    check("a byte behind", [&package[..], b"x"].concat(), Code::PackageFormat);
     let half = archive.len() / 2;
     let split = [compress(&archive[..half]).unwrap(), compress(&archive[half..]).unwrap()].concat();
     check("cut into two frames", split, Code::PackageInvalid);

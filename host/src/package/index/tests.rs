@@ -76,8 +76,27 @@ fn every_other_text_is_refused() {
     }
     check(HASH, &HASH.to_uppercase());
     check(HASH, &HASH[1..]);
-    for path in ["../x", "/x", "a//b", "libx.so", "LIBX.so", "index", "tool/x/", "tool\\x", "tool/x y", "libx.so/x"] {
-        check("tool/x", path);
+    // In this order: what would not be sorted any more is refused for that.
+    for (path, code) in [
+        ("m/../x", Code::EntryPath),
+        ("m//b", Code::EntryPath),
+        ("tool/x/", Code::EntryPath),
+        ("tool\\x", Code::EntryPath),
+        ("tool/x y", Code::EntryPath),
+        ("libx.so", Code::Duplicate),
+        ("libx.so/x", Code::Duplicate),
+        ("../x", Code::PackageInvalid),
+        ("index", Code::PackageInvalid),
+        ("LIBX.so", Code::PackageInvalid),
+    ] {
+        let text = good().replacen("tool/x", path, 1);
+        assert_eq!(Index::parse(text.as_bytes()).unwrap_err().code(), code, "{path}");
+    }
+    let first = |path: &str| good().replacen("file 0644", &format!("file 0644 0 {HASH} {path}\nfile 0644"), 1);
+    for (path, code) in
+        [("../x", Code::EntryPath), ("/x", Code::EntryPath), ("index", Code::EntryPath), ("LIBX.so", Code::Duplicate)]
+    {
+        assert_eq!(Index::parse(first(path).as_bytes()).unwrap_err().code(), code, "{path}");
     }
     check("tool/x\n", "tool/x");
     check("tool/x\n", "tool/x\n\n");
@@ -113,4 +132,37 @@ fn every_flipped_bit_is_refused_or_seen() {
             assert_eq!(other.render().into_bytes(), flipped, "bit {at}");
         }
     }
+}
+
+// One text for several machines: each once, in order, with a library of its own.
+#[test]
+fn a_package_can_be_for_several_machines() {
+    let (arm, gnu) = ("aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu");
+    let text = |builds: &[(&str, &str)], files: &[&str]| {
+        let builds: String = builds.iter().map(|(target, entry)| format!("target {target}\nentry {entry}\n")).collect();
+        let files: String = files.iter().map(|path| format!("file 0644 0 {HASH} {path}\n")).collect();
+        let head = "migraine-index 1\nname demo\nversion 1.0.0\napi 1.0\ncreated 2026-01-02T03:04:05Z\n";
+        format!("{head}{builds}{files}")
+    };
+    let files = [&format!("{arm}/libx.so"), "plugin.json", &format!("{gnu}/libx.so")];
+    let good = text(&[(arm, files[0]), (gnu, files[2])], &files);
+    let index = Index::parse(good.as_bytes()).unwrap();
+    assert_eq!(index.render(), good);
+    assert_eq!((index.target.as_str(), index.targets()), (TARGET, vec![arm.to_owned(), gnu.to_owned()]));
+    let own: Vec<_> = index.own_files().map(|file| file.path.as_str()).collect();
+    assert_eq!(own.len(), 2, "{own:?}");
+    assert!(index.is_for_this_machine() && index.entry.starts_with(TARGET) && own.contains(&index.entry.as_str()));
+    let foreign = Index::parse(text(&[("riscv64gc-unknown-linux-gnu", "a.so")], &["a.so"]).as_bytes()).unwrap();
+    assert!(!foreign.is_for_this_machine());
+
+    let refused = |builds: &[(&str, &str)]| Index::parse(text(builds, &files).as_bytes()).unwrap_err().code();
+    assert_eq!(refused(&[(gnu, files[2]), (arm, files[0])]), Code::PackageInvalid, "not sorted");
+    assert_eq!(refused(&[(arm, files[0]), (arm, files[2])]), Code::PackageInvalid, "one machine twice");
+    assert_eq!(refused(&[(arm, files[0]), (gnu, files[0])]), Code::PackageInvalid, "one library for two");
+    assert_eq!(refused(&[(arm, files[0]), ("any", files[2])]), Code::PackageInvalid, "any machine, and one");
+    assert_eq!(refused(&[(arm, files[0]), (gnu, "plugin.json")]), Code::PackageInvalid, "a manifest");
+    assert_eq!(refused(&[(arm, files[0]), (gnu, "absent.so")]), Code::PackageInvalid, "no file");
+    let many: Vec<String> = (0..17).map(|at| format!("a{at:02}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|target| (target.as_str(), "plugin.json")).collect();
+    assert_eq!(refused(&many), Code::LimitPackage);
 }

@@ -116,10 +116,25 @@ fn depth_and_size_are_capped() {
         assert!(!findings(&deep).is_empty(), "{field}");
     }
     let deep = with(&format!(r#""config":{{"a":{}1{}}}"#, "[".repeat(1000), "]".repeat(1000)));
-    assert!(findings(&deep)[0].contains("recursion limit"));
+    assert!(findings(&deep)[0].contains("128 levels"));
     let large = with(&format!(r#""x":"{}""#, "x".repeat(MANIFEST_MAX)));
     assert_eq!(parse(large.as_bytes()).unwrap_err().code(), Code::LimitPackage);
     for bad in ["", "null", "[]", "{}", "{\"name\":\"a\",\"version\":\"1.0.0\"}{}", "\u{feff}{}", "name: a"] {
         assert!(!findings(bad).is_empty(), "{bad}");
+    }
+}
+
+// covers: A141
+#[test]
+fn json_has_a_depth_in_what_is_passed_over_too() {
+    let nested = |levels: usize| {
+        let value = format!("{}\"[{{\\\"[\"{}", "[".repeat(levels), "]".repeat(levels));
+        format!("{{\"name\":\"a\",\"version\":\"1.0.0\",\"api_version\":\"1.0\",\"unknown\":{value}}}")
+    };
+    assert!(parse(nested(127).as_bytes()).is_ok());
+    for levels in [128, 100_000] {
+        let error = parse(nested(levels).as_bytes()).unwrap_err();
+        assert_eq!(error.code(), Code::ManifestInvalid, "{levels}: {error}");
+        assert!(error.to_string().contains("128 levels"), "{error}");
     }
 }

@@ -60,7 +60,7 @@ fn content_must_be_what_was_signed() {
     check("more permissions", differs, &|index| index.permissions.push("exec=sh".parse().unwrap()));
     check("another scope", differs, &|index| index.permissions[1] = "filesystem=read:./logs".parse().unwrap());
     check("two files", differs, &|index| index.files.push(FileEntry::of("z", 0o644, b"")));
-    check("target", Code::ElfInvalid, &|index| index.target = "riscv64gc-unknown-linux-gnu".to_owned());
+    check("target", Code::TargetMissing, &|index| index.target = "riscv64gc-unknown-linux-gnu".to_owned());
     let mut other = fixture::plugin();
     other.push(0);
     assert_eq!(opened(other, &good).unwrap_err().code(), differs);
@@ -98,8 +98,8 @@ fn assembling_refuses_what_reading_refuses() {
     let check = |library: Vec<u8>, file: &str, created: &str, code: Code| {
         assert_eq!(assemble(library, file, created).unwrap_err().code(), code, "{file} {created}");
     };
-    check(fixture::plugin(), "../x.so", CREATED, Code::PackageInvalid);
-    check(fixture::plugin(), "plugin.json", CREATED, Code::PackageInvalid);
+    check(fixture::plugin(), "../x.so", CREATED, Code::EntryPath);
+    check(fixture::plugin(), "plugin.json", CREATED, Code::Duplicate);
     check(fixture::plugin(), FILE, "yesterday", Code::PackageInvalid);
     check(b"text".to_vec(), FILE, CREATED, Code::NotAPlugin);
     let flags = ["-shared", "-fPIC"];

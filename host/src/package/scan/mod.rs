@@ -1,18 +1,22 @@
 //! Looks at scripts before they are installed, and says what a careful reader would stop at. It is a lint, and no boundary:
-//! what a script may do is decided by its grants and enforced by the sandbox, whether it was found here or not.
+//! what a script may do is decided by its grants and enforced by the sandbox, whether it was found here or not. Of a library
+//! the structures are looked at, not its instructions.
 //!
 //! Nothing is run. Both languages are read by one parser, whose memory grows with the text and whose stack does not.
 
 mod bash;
+mod native;
 mod python;
 mod text;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use migraine_plugin_api::{BashSource, Executable, Handler, Manifest, PermissionKind};
+use migraine_plugin_api::{BashSource, Executable, Handler, Manifest, Permission, PermissionKind};
 use serde::Serialize;
 use tree_sitter::{Language, Node, ParseOptions, Parser, Tree, TreeCursor};
+
+use super::ElfFacts;
 
 pub use python::{ALLOWED_MODULES, is_allowed_module};
 
@@ -23,17 +27,63 @@ const PARSER_REPORTS_MAX: u32 = 100_000;
 /// The most findings of one script.
 const FINDINGS_MAX: usize = 50;
 
-/// Something that a reader should know of a script.
+/// Something that a reader should know of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     /// The file, or the place in the manifest that holds the script.
     pub file: String,
-    /// Counted from 1, within the script.
+    /// Counted from 1, within the script; 0 for what stands in no line.
+    #[serde(skip_serializing_if = "is_zero")]
     pub line: usize,
     /// What kind of finding: a stable word.
     pub rule: Rule,
+    /// How much it matters.
+    pub severity: Severity,
     /// What was found, in words; parts of the script in it are not made safe to show.
     pub message: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(line: &usize) -> bool {
+    *line == 0
+}
+
+impl Finding {
+    /// Whether an installation would refuse the plugin for it.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// Whether it is shown before anything is allowed.
+    #[must_use]
+    pub fn is_shown_before_consent(&self) -> bool {
+        self.severity != Severity::Note
+    }
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// An installation would refuse the plugin.
+    Error,
+    /// A careful reader would stop at it; it is shown before anything is allowed.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+impl Severity {
+    /// As it is shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
 }
 
 /// Kinds of findings.
@@ -61,6 +111,18 @@ pub enum Rule {
     Destructive,
     /// Asks for rights that no plugin has.
     Privilege,
+    /// A library was linked or compiled without a protection against its own faults.
+    Hardening,
+    /// Something in it is refused.
+    Refused,
+    /// The manifest leaves something open.
+    Manifest,
+    /// A policy file, or a default of it, does not allow it.
+    Policy,
+    /// Something that it needs is not there.
+    Dependency,
+    /// It asks for something dangerous.
+    Permission,
 }
 
 impl Rule {
@@ -78,6 +140,12 @@ impl Rule {
             Self::Place => "place",
             Self::Destructive => "destructive",
             Self::Privilege => "privilege",
+            Self::Hardening => "hardening",
+            Self::Refused => "refused",
+            Self::Manifest => "manifest",
+            Self::Policy => "policy",
+            Self::Dependency => "dependency",
+            Self::Permission => "permission",
         }
     }
 }
@@ -136,6 +204,20 @@ pub fn scan<'a>(manifest: &Manifest, entry: &str, files: impl Iterator<Item = (&
     }
     found.findings.sort();
     found
+}
+
+/// Looks at a library, given the permissions that it asks for.
+#[must_use]
+pub fn scan_library(path: &str, facts: &ElfFacts, permissions: &[Permission]) -> Scan {
+    let asks_for = |kind| permissions.iter().any(|asked| asked.kind() == kind);
+    let findings = native::check(path, facts, asks_for);
+    Scan { findings, scanned: vec![path.to_owned()], not_scanned: Vec::new() }
+}
+
+/// What is said of a library that is refused.
+#[must_use]
+pub fn refused_library(path: &str, why: &str) -> Scan {
+    Scan { findings: vec![native::refused(path, why)], ..Scan::default() }
 }
 
 /// The scripts that stand in a manifest, each with its place.
@@ -283,7 +365,7 @@ impl Findings {
     fn add(&mut self, line: usize, rule: Rule, message: String) {
         let known = self.found.iter().any(|found| found.line == line && found.rule == rule);
         if !known && self.found.len() < FINDINGS_MAX {
-            self.found.push(Finding { file: self.file.clone(), line, rule, message });
+            self.found.push(Finding { file: self.file.clone(), line, rule, severity: Severity::Warning, message });
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::package::{elf, fixture};
 
 fn python(text: &str) -> Vec<Rule> {
     rules(scan_python("a.py", text.as_bytes(), &BTreeSet::from(["mine"]), false))
@@ -191,4 +192,54 @@ fn the_runner_knows_the_same_modules() {
     let of_lint: BTreeSet<&str> =
         ALLOWED_MODULES.iter().copied().chain([python::STARTS_PROGRAMS]).chain(python::ALWAYS).collect();
     assert_eq!(of_lint, of_runner);
+}
+
+/// The rules and severities of what is found in a library that the C compiler makes.
+fn found_in(flags: &[&str], more: &str, permissions: &[&str]) -> Vec<(Rule, Severity)> {
+    let flags = [&["-shared", "-fPIC"], flags].concat();
+    let library = fixture::library(fixture::MANIFEST, &flags, more);
+    let permissions: Vec<_> = permissions.iter().map(|text| text.parse().unwrap()).collect();
+    let scan = scan_library("libx.so", &elf::inspect(&library).unwrap(), &permissions);
+    assert_eq!(scan.scanned, ["libx.so"]);
+    assert!(scan.findings.iter().all(|finding| finding.line == 0 && !finding.message.contains('\n')));
+    scan.findings.into_iter().map(|finding| (finding.rule, finding.severity)).collect()
+}
+
+#[test]
+fn a_library_says_how_it_is_protected() {
+    let hard = ["-Wl,-z,relro,-z,now", "-fstack-protector-all"];
+    let frames = "int f(void) { char b[64]; b[0] = (char)rand(); return b[0]; }";
+    assert_eq!(found_in(&hard, frames, &[]), []);
+    let soft = ["-Wl,-z,norelro,-z,lazy", "-fno-stack-protector"];
+    let warning = (Rule::Hardening, Severity::Warning);
+    assert_eq!(found_in(&soft, frames, &[]), [warning, warning, (Rule::Hardening, Severity::Note)]);
+}
+
+#[test]
+fn a_library_says_what_it_imports() {
+    let hard = ["-Wl,-z,relro,-z,now", "-fstack-protector-all"];
+    let uses = |code: &str| {
+        let source = format!(
+            "extern int execve(), fork(), socket(), dlopen(), mprotect(), ptrace(), setuid();\n\
+            int f(void) {{ char b[64]; b[0] = (char)rand(); return {code} + b[0]; }}"
+        );
+        found_in(&[&hard[..], &["-w", "-fno-builtin"]].concat(), &source, &[])
+    };
+    assert_eq!(uses("rand()"), []);
+    for (code, rule, severity) in [
+        ("execve()", Rule::Program, Severity::Warning),
+        ("system(\"id\")", Rule::Program, Severity::Warning),
+        ("fork()", Rule::Program, Severity::Warning),
+        ("socket()", Rule::Network, Severity::Warning),
+        ("dlopen()", Rule::Dynamic, Severity::Warning),
+        ("mprotect()", Rule::Dynamic, Severity::Note),
+        ("ptrace()", Rule::Privilege, Severity::Warning),
+        ("setuid()", Rule::Privilege, Severity::Warning),
+    ] {
+        assert_eq!(uses(code), [(rule, severity)], "{code}");
+    }
+    // Who asks for it may well have it beside the host's own way.
+    let source = "extern int socket(); int f(void) { char b[64]; b[0] = (char)rand(); return socket() + b[0]; }";
+    let asked = found_in(&[&hard[..], &["-w"]].concat(), source, &["network=tcp:example.com:443"]);
+    assert_eq!(asked, [(Rule::Network, Severity::Note)]);
 }

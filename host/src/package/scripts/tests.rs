@@ -48,23 +48,24 @@ fn unsigned_scripts_have_a_digest_of_their_bytes() {
 // A176: what Python would run in place of the source. A140: names.
 #[test]
 fn what_nobody_has_looked_at_is_refused() {
-    for (path, content, why) in [
-        ("__pycache__/log_processor.cpython-311.pyc", &b""[..], "compiled code"),
-        ("a/__PyCache__/x", b"", "compiled code"),
-        ("log_processor.pyc", b"", "compiled code"),
-        ("log_processor.cpython-311-x86_64-linux-gnu.so", b"", "compiled code"),
-        ("a.so.1", b"", "compiled code"),
-        ("x.pth", b"", "compiled code"),
-        ("tool", b"\x7fELF", "no handler"),
-        ("plugin.json", b"{}", "second manifest"),
-        ("../a", b"", "is no path of a package"),
-        (".hidden", b"", "is no path of a package"),
-        ("-rf", b"", "is no path of a package"),
-        ("LOG_processor.py", b"", "another file has this name"),
+    let [file, path, twice] = [Code::PackageInvalid, Code::EntryPath, Code::Duplicate];
+    for (name, content, why, code) in [
+        ("__pycache__/log_processor.cpython-311.pyc", &b""[..], "compiled code", file),
+        ("a/__PyCache__/x", b"", "compiled code", file),
+        ("log_processor.pyc", b"", "compiled code", file),
+        ("log_processor.cpython-311-x86_64-linux-gnu.so", b"", "compiled code", file),
+        ("a.so.1", b"", "compiled code", file),
+        ("x.pth", b"", "compiled code", file),
+        ("tool", b"\x7fELF", "no handler", file),
+        ("plugin.json", b"{}", "second manifest", twice),
+        ("../a", b"", "is no path of a package", path),
+        (".hidden", b"", "is no path of a package", path),
+        ("-rf", b"", "is no path of a package", path),
+        ("LOG_processor.py", b"", "another file has this name", twice),
     ] {
-        let error = assemble(ENTRY, seed(&[(path, content)]), CREATED).unwrap_err();
-        assert_eq!(error.code(), Code::PackageInvalid, "{path}: {error}");
-        assert!(error.to_string().contains(why), "{path}: {error}");
+        let error = assemble(ENTRY, seed(&[(name, content)]), CREATED).unwrap_err();
+        assert_eq!(error.code(), code, "{name}: {error}");
+        assert!(error.to_string().contains(why), "{name}: {error}");
     }
 }
 
@@ -103,8 +104,8 @@ fn the_index_must_say_what_the_manifest_says() {
     check("permissions", differs, &|index| index.permissions.clear());
     check("version", differs, &|index| index.version.major = 2);
     check("target", differs, &|index| TARGET.clone_into(&mut index.target));
-    check("another target", Code::ElfInvalid, &|index| "riscv64gc-unknown-linux-gnu".clone_into(&mut index.target));
-    check("another entry", Code::ElfInvalid, &|index| {
+    check("another target", Code::TargetMissing, &|index| "riscv64gc-unknown-linux-gnu".clone_into(&mut index.target));
+    check("another entry", Code::TargetMissing, &|index| {
         "log_processor.py".clone_into(&mut index.entry);
     });
     // A library whose manifest names scripts would have two who answer.

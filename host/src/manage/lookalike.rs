@@ -1,0 +1,117 @@
+//! Names that a person could take for another one: whoever types `dockermanager` or copies it from somewhere may mean the
+//! `docker-manager` that is installed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::ManageError;
+use crate::ids::PluginName;
+use crate::store::{Entry, State};
+use crate::trust::KeySet;
+
+/// The shortest name of which one letter more, less or otherwise is a slip: shorter ones are all alike.
+const SLIP_MIN: usize = 6;
+
+/// Refuses the name of something new that looks like one that is known: of an installed plugin, or one that a key is
+/// trusted for by name. `meant` is a name of which the user said that it is meant.
+pub(super) fn check(
+    name: &PluginName,
+    meant: Option<&PluginName>,
+    state: &State,
+    keys: &KeySet,
+) -> Result<(), ManageError> {
+    let scopes = keys.iter().flat_map(|key| &key.scope).filter_map(|scope| scope.to_string().parse().ok());
+    let known: Vec<PluginName> = state.plugins.keys().cloned().chain(scopes).collect();
+    if meant == Some(name) || known.contains(name) {
+        return Ok(());
+    }
+    match known.iter().find(|known| is_alike(known.as_str(), name.as_str())) {
+        Some(known) => Err(ManageError::Lookalike { name: name.clone(), known: known.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// What to say of a word that is no file, and cannot be a name either.
+pub(super) fn no_name(word: &str, installed: &BTreeMap<PluginName, Entry>, folder: PathBuf) -> ManageError {
+    let similar = installed.keys().find(|known| is_alike(known.as_str(), word)).cloned();
+    ManageError::NoName { word: word.to_owned(), similar, folder }
+}
+
+/// Whether a person could take two different names for the same.
+fn is_alike(one: &str, other: &str) -> bool {
+    one != other && (skeleton(one) == skeleton(other) || is_slip(one, other))
+}
+
+/// What the eye keeps of a name: no case, no separators, and one of the letters and digits that look the same.
+fn skeleton(name: &str) -> String {
+    let looks = |c: char| match c {
+        'а' => 'a',
+        'с' => 'c',
+        'е' => 'e',
+        'і' | 'l' | '1' => 'i',
+        'о' | '0' => 'o',
+        'р' => 'p',
+        'ѕ' => 's',
+        'х' => 'x',
+        'у' => 'y',
+        other => other,
+    };
+    name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | '.')).map(looks).collect()
+}
+
+/// Whether one letter is missing, too much or another one, or two have changed places. Digits count things: `web-1` and
+/// `web-2` are no slip.
+fn is_slip(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    if short.len() < SLIP_MIN || long.len() - short.len() > 1 {
+        return false;
+    }
+    let same = short.iter().zip(&long).take_while(|(one, other)| one == other).count();
+    let (short, long) = (&short[same..], &long[same..]);
+    let letters = |changed: &[char]| changed.iter().all(|c| !c.is_ascii_digit());
+    match (short, long) {
+        ([a, rest @ ..], [b, more @ ..]) if rest == more => letters(&[*a, *b]),
+        ([a, b, rest @ ..], [c, d, more @ ..]) if (a, b) == (d, c) && rest == more => letters(&[*a, *b]),
+        (rest, [a, more @ ..]) if rest == more => letters(&[*a]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // covers: A169
+    #[test]
+    fn slips_and_tricks_are_alike_and_families_are_not() {
+        for other in [
+            "dockermanager",
+            "docker--manager",
+            "d0cker-manager",
+            "docker_manager",
+            "Docker-Manager",
+            "dоcker-manager",
+            "docker-manger",
+            "docker-managers",
+            "docker-manaegr",
+            "docker-nanager",
+            "ocker-manager",
+        ] {
+            assert!(is_alike("docker-manager", other) && is_alike(other, "docker-manager"), "{other}");
+        }
+        for (one, other) in [
+            ("docker-manager", "docker-manager"),
+            ("docker-manager", "docker-logs"),
+            ("demo", "memo"),
+            ("one", "once"),
+            ("plugin-1", "plugin-2"),
+            ("plugin-1", "plugin-12"),
+            ("web-server", "web-server-2"),
+            ("aaaaaa", "bbaaaa"),
+            ("log-processor", "logs-processors"),
+        ] {
+            assert!(!is_alike(one, other), "{one} {other}");
+        }
+    }
+}
