@@ -8,16 +8,16 @@ use super::{Failure, Session, said};
 use crate::code::Code;
 use crate::hooks::Subscriber;
 use crate::runtime::{Host, Settings};
-use crate::store::Status;
+use crate::store::Subscription;
 use crate::sys::signal::{INTERRUPTED, note_interrupts};
 
 pub(super) fn run(args: &RunArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let policy = home.policy()?;
-    let plugins = home.read()?.plugins.into_iter();
-    let subscribers = plugins
-        .filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty())
-        .map(|(plugin, entry)| Subscriber { plugin, hooks: entry.hooks, granted: policy.in_force(&entry.grants).0 });
+    let subscribers = home.subscriptions()?.into_iter().map(|(plugin, Subscription { hooks, grants, .. })| {
+        let granted = policy.in_force(&grants).0;
+        Subscriber { plugin, hooks, granted }
+    });
     let subscribers: Vec<Subscriber> = subscribers.collect();
     let failed = |error| Failure::new(Code::Io, format!("cannot watch for signals: {error}"), None);
     note_interrupts().map_err(failed)?;

@@ -295,21 +295,11 @@ impl State {
     /// # Errors
     /// It is not of the accepted form, or its checksum is another; in words.
     pub fn decode(text: &[u8]) -> Result<Self, String> {
-        let at = text.iter().position(|&byte| byte == b'\n').ok_or("it has no header line")?;
-        let (header, rest) = text.split_at(at);
-        let body = rest.strip_prefix(b"\n").and_then(|rest| rest.strip_suffix(b"\n")).ok_or("its end is missing")?;
-        let header: Header = serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
-        if header.format != FORMAT {
-            let format = header.format;
-            return Err(format!("it has format {format}, this program knows {FORMAT}; a newer program wrote it"));
-        }
-        if checksum(header.generation, body) != header.checksum {
-            return Err("its checksum does not match its content".to_owned());
-        }
+        let (generation, body) = checked(text)?;
         let body: Body<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let Body { plugins, exceptions, purges, history, projects } = body;
         Ok(Self {
-            generation: header.generation,
+            generation,
             plugins: plugins.into_owned(),
             exceptions: exceptions.into_owned(),
             purges: purges.into_owned(),
@@ -341,6 +331,22 @@ impl State {
     pub fn trees(&self) -> BTreeSet<Digest> {
         self.plugins.values().flat_map(Entry::trees).collect()
     }
+}
+
+/// The generation and the body of a state file, whose checksum fits; the error is the reason.
+pub(super) fn checked(text: &[u8]) -> Result<(u64, &[u8]), String> {
+    let at = text.iter().position(|&byte| byte == b'\n').ok_or("it has no header line")?;
+    let (header, rest) = text.split_at(at);
+    let body = rest.strip_prefix(b"\n").and_then(|rest| rest.strip_suffix(b"\n")).ok_or("its end is missing")?;
+    let header: Header = serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
+    if header.format != FORMAT {
+        let format = header.format;
+        return Err(format!("it has format {format}, this program knows {FORMAT}; a newer program wrote it"));
+    }
+    if checksum(header.generation, body) != header.checksum {
+        return Err("its checksum does not match its content".to_owned());
+    }
+    Ok((header.generation, body))
 }
 
 /// The checksum that stands before a body.

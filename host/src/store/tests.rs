@@ -45,11 +45,11 @@ fn package(name: &str, version: &str, contents: &[(&str, &[u8])]) -> Package {
     }
 }
 
-fn one(version: &str) -> Package {
+pub(super) fn one(version: &str) -> Package {
     package("one", version, &[("libone.so", version.as_bytes()), ("data/deep/a.txt", b"a"), ("data/b.txt", b"")])
 }
 
-fn entry(package: &Package) -> Entry {
+pub(super) fn entry(package: &Package) -> Entry {
     Entry {
         version: package.index.version.clone(),
         digest: package.digest,

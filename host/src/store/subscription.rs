@@ -1,0 +1,83 @@
+//! What a run of a workflow needs of the state, and no more of it: of a thousand plugins, most are passed over as text.
+
+use std::collections::BTreeMap;
+
+use migraine_plugin_api::{HookSpec, Permission};
+use serde::Deserialize;
+
+use super::error::StoreError;
+use super::home::{Home, STATE, STATE_MAX};
+use super::state::{Problem, checked};
+use crate::ids::PluginName;
+
+/// The subscriptions of a plugin that may run; the same fields as those of an [`Entry`](super::Entry).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Subscription {
+    /// What it subscribes to; never empty.
+    #[serde(default)]
+    pub hooks: Vec<HookSpec>,
+    /// What it was granted.
+    #[serde(default)]
+    pub grants: Vec<Permission>,
+    enabled: bool,
+    #[serde(default)]
+    problem: Option<Problem>,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    plugins: BTreeMap<PluginName, Subscription>,
+}
+
+impl Home {
+    /// The plugins that are enabled and subscribe to something, as the state is now.
+    ///
+    /// # Errors
+    /// As [`Home::read`].
+    pub fn subscriptions(&self) -> Result<BTreeMap<PluginName, Subscription>, StoreError> {
+        let Some(text) = self.root.read(STATE, STATE_MAX)? else { return Ok(BTreeMap::new()) };
+        decode(&text).map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })
+    }
+}
+
+fn decode(text: &[u8]) -> Result<BTreeMap<PluginName, Subscription>, String> {
+    let (_, body) = checked(text)?;
+    let Body { mut plugins } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    plugins.retain(|_, plugin| plugin.enabled && plugin.problem.is_none() && !plugin.hooks.is_empty());
+    Ok(plugins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{entry, one};
+    use crate::store::{Entry, ProblemKind, State, Status};
+
+    #[test]
+    fn those_that_may_run_and_subscribe_are_as_in_the_whole_state() {
+        let whole = entry(&one("1.0.0"));
+        let problem = Problem { kind: ProblemKind::Quarantined, reason: "r".to_owned() };
+        let entries = [
+            whole.clone(),
+            Entry { enabled: false, ..whole.clone() },
+            Entry { hooks: Vec::new(), ..whole.clone() },
+            Entry { problem: Some(problem), ..whole.clone() },
+            Entry { grants: Vec::new(), previous: Some(Box::new(whole.clone())), ..whole },
+        ];
+        let mut state = State::default();
+        for (number, entry) in entries.into_iter().enumerate() {
+            state.plugins.insert(format!("plugin-{number}").parse().unwrap(), entry);
+        }
+        let text = state.encode().unwrap();
+        let expected =
+            state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
+        let expected: Vec<_> = expected.map(|(name, entry)| (name, &entry.hooks, &entry.grants)).collect();
+        let found = decode(&text).unwrap();
+        let found: Vec<_> = found.iter().map(|(name, found)| (name, &found.hooks, &found.grants)).collect();
+        assert_eq!((found.len(), found), (2, expected));
+        let mut changed = text;
+        let last = changed.len() - 5;
+        changed[last] ^= 1;
+        assert!(decode(&changed).unwrap_err().contains("checksum"));
+    }
+}
