@@ -1,8 +1,8 @@
-# A standalone program: its first argument is the command.
+# A standalone program: its first argument is the command, its lines come from standard input.
 use strict;
 use warnings;
 
-my $usage = "usage: line-stats count|longest LINE...\n";
+my $usage = "usage: line-stats count|longest < FILE\n";
 my $command = shift @ARGV;
 
 if (!defined $command) {
@@ -15,7 +15,8 @@ if ($command eq '--help' || $command eq '-h' || (@ARGV && ($ARGV[0] eq '--help' 
 }
 if ($command eq 'count') {
     my ($lines, $words, $bytes) = (0, 0, 0);
-    for my $line (@ARGV) {
+    while (my $line = <STDIN>) {
+        chomp $line;
         $lines++;
         $words += () = $line =~ /\S+/g;
         $bytes += length $line;
@@ -23,7 +24,8 @@ if ($command eq 'count') {
     print "$lines lines, $words words, $bytes bytes\n";
 } elsif ($command eq 'longest') {
     my $longest = '';
-    for my $line (@ARGV) {
+    while (my $line = <STDIN>) {
+        chomp $line;
         $longest = $line if length $line > length $longest;
     }
     print "$longest\n";

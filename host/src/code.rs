@@ -83,6 +83,7 @@ codes! {
     StateBusy "state_busy" Error "Another process holds the store's lock.";
     StateCorrupt "state_corrupt" Error "The store's state file cannot be read.";
 
+    DependencyMissing "dependency_missing" NotFound "Something that the plugin needs is not on this machine, or not enabled.";
     DownloadFailed "download_failed" Error "A server could not be reached, or did not hand a file out.";
 
     PluginNotFound "plugin_not_found" NotFound "No plugin of that name is installed.";
@@ -108,6 +109,10 @@ codes! {
     EntryType "entry_type" Invalid "A package holds something else than plain files.";
     Duplicate "duplicate" Invalid "A package holds something twice.";
     TargetMissing "target_missing" Invalid "A package holds nothing for this kind of machine.";
+    DependencyConflict "dependency_conflict" Invalid "No versions of the plugins that need each other go together.";
+    DependencyCycle "dependency_cycle" Invalid "Plugins need each other in a circle.";
+    DependencyLimit "dependency_limit" Invalid "More plugins or versions would have to be looked at than the limits allow.";
+    LockInvalid "lock_invalid" Invalid "A lock file is not valid.";
     LimitPackage "limit_package" Invalid "A package is larger than the limits allow.";
 
     PreCheckFailed "pre_check_failed" PreCheck "A workflow's pre-check failed.";
@@ -159,6 +164,11 @@ codes! {
     CommandVetoed "command_vetoed" Refused "A plugin's hook refused what was about to happen.";
     PluginDisabled "plugin_disabled" Refused "The plugin is installed but not enabled.";
     PluginQuarantined "plugin_quarantined" Refused "The plugin failed too often and was stopped.";
+    DependencySource "dependency_source" Refused "A plugin that is needed is signed by another key than the one that is meant.";
+    DependencyInUse "dependency_in_use" Refused "Other plugins need this one.";
+    LockMismatch "lock_mismatch" Refused "What is installed is not what the lock file of the project says.";
+    LinkTaken "link_taken" Refused "A plugin of that name is installed where it was to be linked, or the other way round.";
+    LinkChanged "link_changed" Refused "The files that a plugin is linked to are not the ones that were confirmed.";
     SandboxUnavailable "sandbox_unavailable" Refused "This machine cannot run the sandbox.";
     InterpreterMissing "interpreter_missing" Refused "What runs the plugin's scripts is not on this machine.";
     NameReserved "name_reserved" Refused "The name is one of the program's own words.";

@@ -1,6 +1,8 @@
 //! What a plugin wrote, made safe to show: nothing a plugin says can move the cursor, hide text or imitate the host.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -37,6 +39,33 @@ pub fn safe_line(text: &str) -> String {
 #[must_use]
 pub fn safe_whole(text: &str) -> String {
     display_safe(text, usize::MAX)
+}
+
+/// [`safe_whole`] of a path.
+#[must_use]
+pub fn safe_path(path: &Path) -> String {
+    safe_whole(&path.to_string_lossy())
+}
+
+/// JSON that is safe on a terminal and says the same: in its strings, what [`display_safe`] would escape is written as
+/// `\uXXXX` (RFC 8259, 7). Its own line breaks stay.
+#[must_use]
+pub fn json_safe(json: &str) -> Cow<'_, str> {
+    let unsafe_in_json = |character| character != '\n' && needs_escape(character);
+    if !json.chars().any(unsafe_in_json) {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        if unsafe_in_json(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
 }
 
 fn needs_escape(character: char) -> bool {
@@ -167,6 +196,18 @@ mod tests {
         check("e\u{301}\u{301}", "e\\u{301}\\u{301}");
         assert_eq!(display_safe(&" ".repeat(10_000), 10), format!("{}…", " ".repeat(10)));
         assert_eq!(display_safe("漢漢漢", 4), "漢漢…");
+    }
+
+    #[test]
+    fn json_stays_what_it_is() {
+        let text = "a\u{1b}[2J\n\u{7f}\u{9b}6n \u{202e}e\u{301} \u{1d173} é 漢 \\ \"";
+        let json = serde_json::to_string_pretty(&serde_json::json!({"text": text, "list": [1, 2]})).unwrap();
+        let safe = json_safe(&json);
+        assert!(!safe.chars().any(|character| character != '\n' && needs_escape(character)), "{safe}");
+        assert!(safe.contains("\\u009b") && safe.contains("\\ud834\\udd73") && safe.contains("é 漢"), "{safe}");
+        let read: serde_json::Value = serde_json::from_str(&safe).unwrap();
+        assert_eq!(read["text"], text);
+        assert!(matches!(json_safe("{\n  \"a\": 1\n}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -82,13 +82,43 @@ pub struct Executable {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Protocol {
-    /// A new process for each call of a command: its name and arguments on the command line, the exit code as the
-    /// outcome. Hooks cannot be answered so.
+    /// A new process for each call of a command: its name and arguments on the command line, the configuration as
+    /// variables (`log_file` is `MIGRAINE_LOG_FILE`), the caller's standard input for a command with `stdin: true`, and the
+    /// exit code as the outcome. Hooks cannot be answered so.
     #[default]
     Argv,
-    /// One process, one line of JSON for each call and each answer, on descriptors of their own.
+    /// One process, one line of JSON for each call and each answer: descriptor 3 is read, descriptor 4 written. What is
+    /// printed is shown and is no answer.
+    ///
+    /// An event comes as `{"call": N, "context": {…}, "output": "…", "plugin_config": {…}}`, a command as
+    /// `{"call": N, "invocation": {…}, "plugin_config": {…}}`. The answer is `{"call": N, "answer": …}` or
+    /// `{"call": N, "error": "why"}`; that to a command may hold `exit_code` and `output`, that to an event is the
+    /// dictionary that a Python handler returns. At the end of the input the program ends.
+    ///
+    /// Until it has answered, the program may ask the host, `{"call": N, "ask": {"service": …}}`, and reads one line with
+    /// `answer` or `error`:
+    ///
+    /// | service | fields | answer |
+    /// |---|---|---|
+    /// | `log` | `message`, `level` | no line |
+    /// | `state.get` | `key` | a text, or null |
+    /// | `state.put` | `key`, `value` | null |
+    /// | `state.delete` | `key` | null |
+    /// | `state.keys` | | a list |
+    /// | `variables` | | a map; needs `task_read` |
+    /// | `exec` | `program`, `args`, `cwd`, `stdin` | `exit_code`, `stdout`, `stderr`; needs `exec` |
+    /// | `connect` | `endpoint` | null, and the stream comes beside a message on descriptor 7 (`SCM_RIGHTS`); needs `network` |
     Json,
-    /// One process, the frames that native workers speak.
+    /// One process, frames: descriptor 3 is read, descriptor 4 written, and nothing is escaped or copied.
+    ///
+    /// A frame is a header of 16 bytes, little-endian, a body and a raw segment: kind (2 bytes), extra (2), number of the
+    /// call (4), size of the body (4) and of the raw segment (4). Kinds that come are 1 (load: the configuration and more;
+    /// answer with 17 and `{"api_version": "1.0"}`), 2 (an event: the context, its output raw), 3 (a command: the
+    /// invocation) and 4 (end). `extra` is the number of the handler, in the order of the manifest. The answer carries the number of its
+    /// call: 19 with the result, or 20 with `{"kind": "failed", "message": "why"}`. Until then 22 and 23 are output and error output
+    /// of a command, 24 a log line (`{"level": …, "message": …}`), and 21 asks the host: the name of a service, whose length `extra` is,
+    /// and its body, as [`Host::call`](crate::Host::call) has them; 5 answers and 6 refuses. 26 asks for a descriptor, which
+    /// comes beside a message on descriptor 7 before the answer.
     Frames,
 }
 

@@ -22,8 +22,18 @@ fn a_daemon_that_is_away_is_said() {
         let set = ["plugin", "config", "docker-manager", "set", "docker_socket", socket];
         home.run(set).ends(6).says(&["consent_required", &format!("--grant network=unix:{socket}")]);
         home.run([&set[..], &["--yes", "--grant", "filesystem+network"]].concat()).ends(0);
+        // Looked for before the plugin is even started.
         let done = home.run(LIST);
-        done.ends(5).says(&[&format!("no Docker daemon answers at unix:{socket}: No such file or directory")]);
+        done.ends(2).says(&[
+            "error[dependency_missing]",
+            "it needs `docker-socket`",
+            &format!("there is no socket {socket}"),
+        ]);
+        done.says(&["Docker daemon running"]);
+        // What a daemon left behind when it ended.
+        drop(UnixListener::bind(socket).unwrap());
+        let done = home.run(LIST);
+        done.ends(5).says(&[&format!("no Docker daemon answers at unix:{socket}: Connection refused")]);
         done.says(&["systemctl start docker"]);
     });
 }

@@ -20,8 +20,12 @@ mod calling;
 mod connect;
 /// Nothing is granted without somebody's consent.
 mod consent;
+/// Plugins that need each other come and go together, and only those that are meant.
+mod dependencies;
 /// A plugin sees the directories that it was granted, and no others.
 mod directories;
+/// What is shown is true: text of others is escaped, stands on one line, and asks nobody.
+mod display;
 /// The machine is examined, and what is missing is named.
 mod doctor;
 /// Every way to end has its code, its exit code and its reason.
@@ -54,6 +58,10 @@ mod keys;
 mod learn;
 /// Plugins come, change and go; their data and settings stay.
 mod lifecycle;
+/// Plugins under development are linked, and shown as such.
+mod links;
+/// A lock names plugins byte for byte, and a bundle carries them.
+mod locks;
 /// The management verbs.
 mod manage;
 /// Programs of a plugin reach the servers that it was granted, and no other.
@@ -62,10 +70,14 @@ mod network;
 mod packages;
 /// The policy files bind every install, every grant and every run.
 mod policy;
+/// A project's plugins are found while they are what was trusted.
+mod projects;
 /// The example plugins that are scripts do what their pages say.
 mod script_examples;
 /// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
 mod script_files;
+/// Programs of a plugin's own read what the caller pipes in, and ask the host in the words of their protocol.
+mod script_protocols;
 /// Scripts answer hooks and commands as libraries do.
 mod scripts;
 /// What scripts try, and the kernel refuses.

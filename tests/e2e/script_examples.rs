@@ -137,7 +137,9 @@ fn a_perl_program_is_a_plugin() {
     installed(&home, "line-stats", &[]);
     home.ok(&["plugin", "info", "line-stats"]).says(&["script: perl"]);
     for (command, said) in [("count", "2 lines, 3 words, 6 bytes"), ("longest", "a b")] {
-        home.ok(&["plugin", "run", "line-stats", command, "a b", "ccc"]).says(&[said]);
+        let input = home.write("input", "a b\nccc\n");
+        let mut command = home.command(["plugin", "run", "line-stats", command]);
+        Done::of(command.stdin(fs::File::open(input).unwrap())).ends(0).says(&[said]);
     }
     home.run(["plugin", "run", "line-stats", "count", "--help"]).ends(0).says(&["usage: line-stats"]);
     assert_ne!(home.run(["plugin", "run", "line-stats", "unknown"]).code, 0);

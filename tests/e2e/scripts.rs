@@ -352,6 +352,8 @@ fn every_python_is_one() {
         assert!(copied.is_ok());
         let done = with_path(&home, &prefix.join("bin"));
         assert!(done.ends(0).out.starts_with(&format!("{} (", prefix.display())), "{done:?}");
+        let other = format!("and is run by python {} ({}/bin/python3) now", python.version, prefix.display());
+        done.says(&["it was installed with python", &other]);
         // A virtual environment, with a package of its own.
         let venv = folder.path().canonicalize().unwrap().join("venv");
         let packages = venv.join(format!("lib/python{}/site-packages", python.version));
@@ -395,8 +397,24 @@ fn without_python_other_plugins_run() {
     };
     let done = without(&["plugin", "run", "script", "go"]);
     done.ends(6).says(&["error[interpreter_missing]", "it needs Python 3, which is not on this machine"]);
+    done.says(&["it was installed with python 3.", "which is gone"]);
     without(&["plugin", "run", "hooks", "settings"]).ends(0);
-    without(&["doctor"]).ends(0).says(&["none: it needs Python 3"]);
+    without(&["doctor"]).ends(0).says(&["none: it needs Python 3", "script       it was installed with python 3."]);
+    without(&["plugin", "info", "script"])
+        .ends(0)
+        .says(&["which is gone", "it needs Python 3, which is not on this machine"]);
+    let info = home.json(&["plugin", "info", "script"]);
+    let path = info["interpreters"][0]["path"].as_str().unwrap();
+    assert_eq!(Path::new(path), Path::new("/usr/bin/python3").canonicalize().unwrap());
+    assert!(info["interpreters"][0]["version"].as_str().unwrap().starts_with("3."), "{info}");
+    assert_eq!(info["interpreter_changes"], Value::Null);
+    // Installed without one, it waits for one.
+    let (_folder, path) = Script::python_command("def f(args, context):\n    print('x')\n").package();
+    let other = Home::new();
+    let mut command = other.command(["plugin", "install", &path.display().to_string()]);
+    command.env("PATH", "/nowhere");
+    Done::of(&mut command).ends(0).says(&["it cannot run yet: it needs Python 3"]);
+    assert_eq!(go(&other, &[]).ends(0).out, "x\n");
     home.ok(&["doctor"]).says(&["(/usr/bin/python3."]);
 }
 
@@ -413,5 +431,30 @@ fn granted_programs_are_started_by_the_script_itself() {
             try: subprocess.run(['ls'])\n    except OSError as error: print(type(error).__name__)\n";
         let home = Script::python_command(text).asking(&["exec=cat"]).installed(Home::of(user));
         assert_eq!(go(&home, &[]).ends(0).out, "b'x'\nPermissionError\n");
+    });
+}
+
+#[test]
+fn a_set_of_programs_is_granted_at_once() {
+    everybody(|user| {
+        let text =
+            "printf 'b\\na\\nb\\n' | sort | uniq -c | tr -s ' ' | head -n 1; env true 2>/dev/null || echo refused";
+        let script = Script::bash_command(text).asking(&["exec=coreutils"]);
+        let (_folder, path) = script.package();
+        let path = path.display().to_string();
+        let home = Home::of(user);
+        let done = home.run(["plugin", "install", &path]);
+        done.ends(6).says(&["run the programs of coreutils: base64, basename, cat, ", ", uniq, wc, yes"]);
+        home.ok(&["plugin", "enable", "script", "--yes"]);
+        assert_eq!(go(&home, &[]).ends(0).out, " 1 a\nrefused\n");
+        // A cap takes single programs of it away.
+        let policy = home.path().join("policy.yaml");
+        fs::write(&policy, "permissions: {exec: [sort, uniq, head]}\n").unwrap();
+        fs::set_permissions(&policy, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        user.give(&policy);
+        let done = go(&home, &[]);
+        assert!(done.err.contains("tr: Permission denied"), "{done:?}");
+        let info = home.ok(&["plugin", "info", "script"]);
+        info.says(&["run the program sort"]).never_says(&["can          run the programs of coreutils"]);
     });
 }

@@ -17,17 +17,20 @@ const SCRIPTS: [u16; 12] = [173, 174, 176, 177, 179, 180, 182, 183, 184, 185, 18
 /// test beside them.
 const CRASHES: [u16; 6] = [144, 145, 146, 147, 148, 156];
 
+/// Cases of what is shown and asked. Their tests set tools against the product that print what they are given.
+const DISPLAY: [u16; 5] = [194, 195, 196, 197, 198];
+
 /// Cases of downloads and names: before anything was installed there is nothing that a layer could stop.
 const DOWNLOADS: [u16; 6] = [162, 163, 165, 168, 169, 172];
 
 /// Cases of packages: what stops them is the one form that a package has, of which nothing can be left out.
 const PACKAGES: [u16; 15] = [125, 126, 127, 128, 129, 130, 132, 133, 134, 135, 136, 138, 139, 140, 141];
 
-/// Cases of the store and of versions, which have no layers either.
-const STORE: [u16; 8] = [149, 153, 154, 155, 157, 158, 171, 199];
+/// Cases of the store, of versions and of what plugins need, which have no layers either.
+const STORE: [u16; 9] = [149, 153, 154, 155, 157, 158, 170, 171, 199];
 
 /// All cases that are not in the matrix.
-const WITHOUT_LAYERS: [&[u16]; 5] = [&SCRIPTS, &CRASHES, &DOWNLOADS, &PACKAGES, &STORE];
+const WITHOUT_LAYERS: [&[u16]; 6] = [&SCRIPTS, &CRASHES, &DISPLAY, &DOWNLOADS, &PACKAGES, &STORE];
 
 fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

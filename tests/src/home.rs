@@ -176,6 +176,15 @@ impl Home {
         }
     }
 
+    /// Gives a file to the home's user, with a mode that nobody else can write with.
+    ///
+    /// # Panics
+    /// It cannot be given away.
+    pub fn own(&self, path: &Path) {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("set a mode");
+        self.give(path);
+    }
+
     /// From here on, runs are of a program that is no product: it leaves these checks out. Empty for a product again.
     pub fn leave_out(&mut self, checks: &'static str) {
         self.left_out = checks;

@@ -85,6 +85,13 @@ impl Script {
         self
     }
 
+    /// Sets a field of the manifest.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: &Value) -> Self {
+        self.manifest[name] = value.clone();
+        self
+    }
+
     fn push(mut self, list: &str, value: &Value) -> Self {
         self.manifest[list].as_array_mut().expect("a list").push(value.clone());
         self

@@ -34,6 +34,15 @@ pub fn watch_errors(home: &Home, args: &[&str]) -> Done {
     talk(home, &["/bin/sh", "-c", "exec \"$0\" \"$@\" > /dev/null"], args, &[], &[])
 }
 
+/// As [`converse`], with something else than the terminal as standard input: what a line of the shell pipes into `"$@"`.
+///
+/// # Panics
+/// A question does not come, or the run does not end.
+#[must_use]
+pub fn converse_by(home: &Home, line: &str, args: &[&str], answers: &[(&str, &str)]) -> Done {
+    talk(home, &["/bin/sh", "-c", line, "sh"], args, &[], answers)
+}
+
 /// Runs a line of the shell that has a terminal; `"$@"` is the product with these arguments. The shell's own output is in
 /// `out`.
 ///

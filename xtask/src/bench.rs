@@ -2,6 +2,7 @@
 
 #[cfg(feature = "attack-controls")]
 mod layers;
+mod output;
 pub(crate) mod sandbox;
 mod scripts;
 mod stats;
@@ -53,6 +54,7 @@ const ROWS: &[(&str, Prepare)] = &[
     ("transport-1k", sandbox::transport_large),
     ("hook-640", sandbox::hook),
     ("hook-256k", sandbox::hook_output),
+    ("output-1m", output::million),
     ("python-hook", scripts::python_hook),
     ("python-fresh", scripts::python_fresh),
     ("start-all", sandbox::start_all),

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{Failure, Out, Session};
 use crate::code::{Code, Coded as _};
-use crate::manage::{HealthCheck, health};
+use crate::ids::PluginName;
+use crate::manage::{HealthCheck, health, script_changes};
 use crate::runtime::Python;
 use crate::sandbox::{Examination, LimitedBy, Outcome, SandboxError, Stage, Step, examine};
 use crate::store::Home;
@@ -29,6 +30,8 @@ struct Report {
     memory: Option<LimitedBy>,
     /// What runs scripts in Python, or why nothing does.
     python: String,
+    /// Installed plugins whose scripts nothing runs any more, or something else.
+    scripts: Vec<ScriptReport>,
     steps: Vec<StepReport>,
     acts: Vec<Probe>,
     /// What was tried in the sandbox of programs that plugins run.
@@ -54,6 +57,12 @@ struct StepReport {
     detail: String,
 }
 
+#[derive(Debug, Serialize)]
+struct ScriptReport {
+    plugin: PluginName,
+    change: String,
+}
+
 /// Why no plugin can run.
 #[derive(Debug, Serialize)]
 struct FailureReport {
@@ -77,6 +86,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         load_by: *load_by,
         memory: *limited_by,
         python: python(),
+        scripts: scripts(session),
         steps: steps.iter().map(StepReport::of).collect(),
         acts: acts.clone(),
         program_acts: program_acts.clone(),
@@ -97,6 +107,11 @@ fn python() -> String {
         Ok(python) => safe_line(&format!("{} ({})", python.version, python.program.display())),
         Err(error) => safe_line(&format!("none: {error}")),
     }
+}
+
+fn scripts(session: &Session) -> Vec<ScriptReport> {
+    let changes = session.place().map(script_changes).unwrap_or_default();
+    changes.into_iter().map(|(plugin, change)| ScriptReport { plugin, change }).collect()
 }
 
 /// What can be built: the full sandbox, or where that fails and the policy allows it, the reduced one.
@@ -175,12 +190,14 @@ fn text(report: &Report, out: &Out) -> String {
         let word = if check.code.is_none() { "ok" } else { "wrong" };
         [word.to_owned(), check.what.to_owned(), check.found.clone()]
     });
+    let scripts = report.scripts.iter().map(|script| [script.plugin.to_string(), script.change.clone(), String::new()]);
     let sections = [
         section(out, "Sandbox", facts),
         section(out, "Steps", steps),
         section(out, "What a sandboxed process tried", report.acts.iter().map(line)),
         section(out, "What a sandboxed program tried", report.program_acts.iter().map(line)),
         section(out, "Home", store),
+        section(out, "Scripts", scripts),
     ];
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }

@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Failure, Format};
 use crate::code::Code;
 use crate::store::Status;
-use crate::text::display_safe;
+use crate::text::{display_safe, json_safe};
 
 /// The most cells of one line of what a plugin says meanwhile.
 const LINE_CELLS: usize = 2000;
@@ -72,7 +72,7 @@ impl Out {
             Format::Json => {
                 let json = serde_json::to_string_pretty(report);
                 let json = json.map_err(|error| Failure::new(Code::Io, format!("cannot write JSON: {error}"), None))?;
-                self.text(&json)
+                self.text(&json_safe(&json))
             }
         }
     }
@@ -116,10 +116,13 @@ impl Out {
 
     /// What a plugin said besides its answers: a line for people, an object for programs.
     pub(super) fn aside(&self, plugin: &str, kind: &str, text: &str) {
-        match self.format {
-            Format::Text if kind == "output" => self.error_line(&format!("[{plugin}] {}", safe(text, LINE_CELLS))),
-            Format::Text => self.error_line(&format!("[{plugin}] {kind}: {}", safe(text, LINE_CELLS))),
-            Format::Json => self.error_line(&json!({"plugin": plugin, "kind": kind, "message": text}).to_string()),
+        if self.format == Format::Json {
+            return self.error_json(&json!({"plugin": plugin, "kind": kind, "message": text}));
+        }
+        let kind = if kind == "output" { String::new() } else { format!("{kind}: ") };
+        // Each line says whose it is: one that does not could pass for the host's own.
+        for line in text.split('\n') {
+            self.error_line(&format!("[{plugin}] {kind}{}", display_safe(line.trim_end_matches('\r'), LINE_CELLS)));
         }
     }
 
@@ -136,11 +139,11 @@ impl Out {
             if verbose && let Some(trace) = trace {
                 object["trace"] = json!(trace);
             }
-            self.error_line(&object.to_string());
+            self.error_json(&object);
             return;
         }
         match failure {
-            Failure::Usage(text) => self.error_line(&safe(text, ERROR_CELLS)),
+            Failure::Usage(text) => self.error_line(&lines(text, ERROR_CELLS, "")),
             _ => self.error_line(&format!("{}: {}", self.error_mark(code), safe(message, ERROR_CELLS))),
         }
         if let Some(help) = help {
@@ -156,13 +159,22 @@ impl Out {
         if self.colours && io::stderr().is_terminal() { format!("\x1b[1;31m{text}\x1b[0m") } else { text }
     }
 
+    fn error_json(&self, object: &Value) {
+        self.error_line(&json_safe(&object.to_string()));
+    }
+
     /// Nothing can be done when standard error is gone.
     fn error_line(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 }
 
-/// Line by line safe on a terminal, whatever text went into it on its way.
+/// Line by line safe on a terminal, whatever text went into it on its way. Only the first line begins where the host's own
+/// lines do: the others could be somebody else's, made to look like one.
 fn safe(text: &str, cells: usize) -> String {
-    text.lines().map(|line| display_safe(line, cells)).collect::<Vec<_>>().join("\n")
+    lines(text, cells, "    ")
+}
+
+fn lines(text: &str, cells: usize, indentation: &str) -> String {
+    text.lines().map(|line| display_safe(line, cells)).collect::<Vec<_>>().join(&format!("\n{indentation}"))
 }

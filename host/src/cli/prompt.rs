@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use nix::sys::termios::{FlushArg, tcflush};
 
 use super::plugin::audit::words;
-use crate::manage::{KeyQuestion, Prompt, Question};
+use crate::manage::{CompanionsQuestion, KeyQuestion, Prompt, Question};
 use crate::policy::{Access, Ask, Item};
 use crate::store::Trust;
 use crate::text::safe_line;
@@ -27,6 +27,15 @@ impl Prompt for Terminal {
         let terminal = open()?;
         // A terminal that breaks off in the middle has not agreed to anything.
         Some(converse(&terminal, question).unwrap_or_default())
+    }
+
+    fn along(&mut self, question: &CompanionsQuestion<'_>) -> bool {
+        let Some(terminal) = open() else { return false };
+        let CompanionsQuestion { name, version, companions } = question;
+        let mut text = format!("\n{name} {version} needs other plugins, which are installed along with it:\n");
+        companions.iter().for_each(|companion| text.push_str(&format!("  - {}\n", companion.words())));
+        let mut writer = &terminal;
+        writer.write_all(text.as_bytes()).is_ok() && yes(&terminal, "Install them as well?").unwrap_or(false)
     }
 
     fn pin(&mut self, question: &KeyQuestion<'_>) -> bool {

@@ -15,7 +15,7 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use super::args::timeout;
 use crate::code::{Code, Coded, Exit};
 use crate::hooks::{Catalogue, HookCaller, HookError, HookReport, Outcome, Registry, Subscriber};
-use crate::text::safe_line;
+use crate::text::{json_safe, safe_line};
 use crate::workflow::{
     CommandReport, CommandStatus, Reporter, RunReport, RunRequest, Section, Sources, Started, Status, Streams,
     Variables, Workflow, WorkflowError, discover, env_file, find_shell, names_in_use, parse_flag, run,
@@ -32,6 +32,9 @@ pub struct RunArgs {
     /// Run this action instead of the steps; may be given several times
     #[arg(short = 'a', long = "action", value_name = "NAME")]
     pub actions: Vec<String>,
+    /// Refuse to run where the installed plugins are not exactly those of `migraine.lock` in this directory
+    #[arg(long)]
+    pub locked: bool,
     /// Let every command keep the terminal; hooks then see no output
     #[arg(long)]
     pub no_capture: bool,
@@ -294,7 +297,7 @@ impl Reporter for JsonReporter<'_> {
     fn finished(&mut self, report: &RunReport) {
         let text = serde_json::to_string(report).expect("a report has text keys only");
         // As above: a reader that left does not undo what was done.
-        let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+        let _ = writeln!(self.out, "{}", json_safe(&text)).and_then(|()| self.out.flush());
     }
 }
 

@@ -108,7 +108,7 @@ impl<'a> Candidates<'a> {
         let known = Some(version).filter(|version| **version != FileVersion::default());
         let Some(download) = download(self.home, url, known, true, online)? else { return Ok(None) };
         let source = Source::Remote(download);
-        let Place { path, opened, .. } = source.open(self.home)?;
+        let Place { path, opened, .. } = source.open(self.home, &[self.home.plugins_path()])?;
         if opened.index.name != *name {
             let (asked, found) = (name.clone(), opened.index.name);
             return Err(ManageError::NameMismatch { asked, found, place: path });

@@ -7,6 +7,7 @@ use migraine_plugin_api::{CommandSpec, HookSpec, Permission};
 use serde_json::Value;
 
 use super::ManageError;
+use super::companions::Companion;
 use super::directories::{Directories, permission};
 use super::first_use::KeyQuestion;
 use crate::ids::PluginName;
@@ -23,11 +24,28 @@ pub trait Prompt {
     /// The items that were accepted; `None` when there is nobody to ask.
     fn ask(&mut self, question: &Question<'_>) -> Option<Vec<Item>>;
 
+    /// Whether what a plugin needs is to be installed along with it; no, when there is nobody to ask.
+    fn along(&mut self, question: &CompanionsQuestion<'_>) -> bool {
+        let _ = question;
+        false
+    }
+
     /// Whether an unknown key is to be trusted for this one plugin; no, when there is nobody to ask.
     fn pin(&mut self, question: &KeyQuestion<'_>) -> bool {
         let _ = question;
         false
     }
+}
+
+/// What a person needs to know to decide on plugins that come along.
+#[derive(Debug)]
+pub struct CompanionsQuestion<'a> {
+    /// The plugin that needs them.
+    pub name: &'a PluginName,
+    /// Its version.
+    pub version: &'a semver::Version,
+    /// What it needs, in the order of loading.
+    pub companions: &'a [Companion],
 }
 
 /// What a person needs to know to decide.

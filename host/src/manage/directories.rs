@@ -26,6 +26,11 @@ impl Directories {
         Self { working: working.to_owned(), places }
     }
 
+    /// The directory that the user stands in.
+    pub(super) fn working(&self) -> &Path {
+        &self.working
+    }
+
     /// The directory that a person names.
     ///
     /// # Errors

@@ -3,11 +3,14 @@
 use serde::Serialize;
 
 use super::ManageError;
+use super::companions::needed_by;
 use super::consent::{Asking, Consenting};
 use super::verify::judge_tree;
 use crate::ids::PluginName;
 use crate::policy::granted_words;
-use crate::store::{Entry, Home, Installed, Status};
+use crate::runtime::{Around, Requirement, needed_plugins};
+use crate::store::{Entry, Home, Installed, State, Status};
+use crate::trust::Keyring;
 
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +37,7 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     };
     let mut entry = before.clone();
     entry.trust = judge_tree(home, &state, &tree)?;
+    check_needs(home, &state, name, &entry)?;
     let settled = consenting.settle(&Asking::installed(name, &entry), Some(&before), &home.policy()?)?;
     let complete = settled.consent.is_complete();
     let mut command = format!("migraine plugin enable {name}");
@@ -53,12 +57,27 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     Ok(EnableReport { name: name.clone(), status: Status::Enabled, changed, granted })
 }
 
-/// Keeps a plugin from running; its grants, settings and data stay.
+/// The plugins that it needs run, or it could not run itself. What the machine lacks is looked at when it runs.
+fn check_needs(home: &Home, state: &State, name: &PluginName, entry: &Entry) -> Result<(), ManageError> {
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let plugins = needed_plugins(entry, Around { others: &state.plugins, keys: &keys });
+    match plugins.into_iter().find(Requirement::is_in_the_way) {
+        Some(requirement) => Err(ManageError::Needs { name: name.clone(), requirement: Box::new(requirement) }),
+        None => Ok(()),
+    }
+}
+
+/// Keeps a plugin from running; its grants, settings and data stay. With `force`, also one that others need.
 ///
 /// # Errors
-/// There is no such plugin, or the store failed.
-pub fn disable(home: &Home, name: &PluginName) -> Result<EnableReport, ManageError> {
-    let before = entry(home, name)?;
+/// There is no such plugin, enabled ones need it, or the store failed.
+pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableReport, ManageError> {
+    let mut state = home.read()?;
+    let by = needed_by(&state, name, true);
+    let before = state.plugins.remove(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    if before.enabled && !by.is_empty() && !force {
+        return Err(ManageError::InUse { name: name.clone(), by });
+    }
     let mut after = before.clone();
     after.enabled = false;
     let status = after.status();

@@ -3,12 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::companions::Companion;
 use super::keys::KeyError;
+use super::resolve::ResolveError;
 use crate::code::{Code, Coded};
 use crate::fetch::FetchError;
 use crate::ids::{Digest, PluginName};
 use crate::package::PackageError;
 use crate::policy::{Ask, PolicyError, Refusal};
+use crate::runtime::Requirement;
 use crate::store::{Status, StoreError};
 use crate::text::safe_line;
 use crate::trust::TrustError;
@@ -268,6 +271,105 @@ pub enum ManageError {
         /// The name.
         name: PluginName,
     },
+    /// The versions of plugins that need each other cannot be settled.
+    #[error(transparent)]
+    Resolve(Box<ResolveError>),
+    /// Other plugins would be installed as well, and nobody agreed to that.
+    #[error("{name} needs other plugins, which would be installed along with it:{}", companion_lines(companions))]
+    Companions {
+        /// The plugin.
+        name: PluginName,
+        /// What it needs.
+        companions: Vec<Companion>,
+        /// The command line that agrees.
+        command: String,
+    },
+    /// Something that the plugin needs is missing, or not enabled.
+    #[error("{name} needs `{}`: {}", safe_line(&requirement.needs), requirement.found)]
+    Needs {
+        /// The plugin.
+        name: PluginName,
+        /// What is missing.
+        requirement: Box<Requirement>,
+    },
+    /// Other plugins need the plugin.
+    #[error("{name} is needed by {}", names_line(by))]
+    InUse {
+        /// The plugin.
+        name: PluginName,
+        /// Those that need it.
+        by: Vec<PluginName>,
+    },
+    /// A plugin of that name is there otherwise than it is asked for: linked, or installed.
+    #[error("{name} is there already: what is installed and what is linked do not take each other's place")]
+    LinkTaken {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The plugin is installed and not linked.
+    #[error("{name} is not linked")]
+    NotLinked {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The files that a plugin is linked to are other ones by now.
+    #[error("{name} is linked to {}, {}", safe_line(&path.to_string_lossy()), changed_how(why.as_deref()))]
+    LinkChanged {
+        /// The plugin.
+        name: PluginName,
+        /// The files.
+        path: PathBuf,
+        /// Why they cannot be read, if they cannot.
+        why: Option<Box<Self>>,
+    },
+    /// Somebody else could have written what is to be linked.
+    #[error("{} cannot be linked: {why}", safe_line(&path.to_string_lossy()))]
+    NotOwn {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: &'static str,
+    },
+    /// A lock file is not there, or not valid.
+    #[error("{}: {}", safe_line(&path.to_string_lossy()), safe_line(why))]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Something differs from the lock.
+    #[error("this is not what the lock says:{}", difference_lines(differences))]
+    LockDiffers {
+        /// What, one sentence each.
+        differences: Vec<String>,
+    },
+    /// What nobody signed cannot be locked or bundled.
+    #[error("{name} cannot be locked: nobody signed it")]
+    NotLockable {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// A bundle holds something else than its lock names.
+    #[error("{} is no bundle of plugins: {}", safe_line(&path.to_string_lossy()), safe_line(why))]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The package of an installed plugin cannot be put together.
+    #[error("the package of {name} cannot be bundled: what is installed are its files for this machine alone")]
+    NoPackage {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The plugins of a directory were never trusted.
+    #[error("the plugins of {} are not trusted", safe_line(&path.to_string_lossy()))]
+    ProjectUnknown {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another process changed the plugin while this one was deciding.
     #[error("{name} was changed by another process at the same time")]
     Changed {
@@ -314,6 +416,31 @@ pub enum ManageError {
         /// Why, for `error` and `quarantined`.
         reason: Option<String>,
     },
+}
+
+fn changed_how(why: Option<&ManageError>) -> String {
+    why.map_or_else(
+        || "whose content is not what was confirmed".to_owned(),
+        |why| format!("which cannot be used: {why}"),
+    )
+}
+
+fn difference_lines(differences: &[String]) -> String {
+    differences.iter().map(|one| format!("\n  {}", safe_line(one))).collect()
+}
+
+impl From<ResolveError> for ManageError {
+    fn from(error: ResolveError) -> Self {
+        Self::Resolve(Box::new(error))
+    }
+}
+
+fn companion_lines(companions: &[Companion]) -> String {
+    companions.iter().map(|companion| format!("\n  {}", companion.words())).collect()
+}
+
+fn names_line(names: &[PluginName]) -> String {
+    names.iter().map(PluginName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn paths_line(paths: &[PathBuf]) -> String {
@@ -380,6 +507,19 @@ impl Coded for ManageError {
             Self::PinBack { .. } => Code::ValueInvalid,
             Self::NoPrevious { .. } => Code::VersionMissing,
             Self::NoHistory { .. } => Code::PluginNotFound,
+            Self::Resolve(error) => error.code(),
+            Self::Companions { .. } => Code::ConsentRequired,
+            Self::Needs { .. } => Code::DependencyMissing,
+            Self::InUse { .. } => Code::DependencyInUse,
+            Self::ProjectUnknown { .. } => Code::FileNotFound,
+            Self::LinkTaken { .. } => Code::LinkTaken,
+            Self::LinkChanged { .. } => Code::LinkChanged,
+            Self::NotOwn { .. } => Code::InsecurePermissions,
+            Self::NotLinked { .. } | Self::NotLockable { .. } => Code::ValueInvalid,
+            Self::Lock { .. } => Code::LockInvalid,
+            Self::LockDiffers { .. } => Code::LockMismatch,
+            Self::Bundle { .. } => Code::PackageInvalid,
+            Self::NoPackage { .. } => Code::FileNotFound,
             Self::Changed { .. } => Code::StateBusy,
             Self::NoKey { .. } => Code::KeyNotFound,
             Self::Value { .. } => Code::ValueInvalid,
@@ -460,6 +600,33 @@ impl Coded for ManageError {
                     .to_owned()
             }
             Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
+            Self::Resolve(error) => return error.help(),
+            Self::Companions { command, .. } => format!("if you agree to all of it, run: {command}"),
+            Self::Needs { name, .. } => {
+                format!("install and enable that first; `migraine plugin info {name}` shows all that it needs")
+            }
+            Self::InUse { .. } => "do the same with those first, or add --force: they will not run then".to_owned(),
+            Self::LinkTaken { name } => {
+                format!("run `migraine plugin uninstall {name}`, or `migraine plugin unlink {name}`, first; its data is kept")
+            }
+            Self::NotLinked { name } => format!("run `migraine plugin uninstall {name}`"),
+            Self::LinkChanged { path, .. } => {
+                let path = safe_line(&path.to_string_lossy());
+                format!("if you changed it yourself, confirm it: migraine plugin link {path}")
+            }
+            Self::NotOwn { .. } => "link to a file of your own that nobody else can write to".to_owned(),
+            Self::Lock { .. } => "write it anew with `migraine plugin lock`, where the right plugins are installed".to_owned(),
+            Self::LockDiffers { .. } => {
+                "install what is locked with `migraine plugin install --locked`, or lock what is installed with `migraine \
+                 plugin lock`"
+                    .to_owned()
+            }
+            Self::NotLockable { .. } => "install a version of it that its author signed".to_owned(),
+            Self::Bundle { .. } => "make it again with `migraine plugin bundle`".to_owned(),
+            Self::NoPackage { name } => {
+                format!("install {name} from its package file again, and keep that file where it is")
+            }
+            Self::ProjectUnknown { .. } => "name the directory that holds the folder `plugins`".to_owned(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),
             Self::NoKey { known, .. } => format!("it has {}", known.join(", ")),

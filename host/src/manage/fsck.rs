@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::health::as_text;
-use super::install::{bare_entry, shown};
+use super::install::shown;
+use super::prepare::bare_entry;
 use super::source::{open_file, scan, to_trust, unpacked};
 use crate::code::{Code, Coded};
 use crate::ids::{Digest, PluginName};

@@ -7,10 +7,14 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::ManageError;
+use super::info::interpreter_changes;
 use crate::code::{Code, Coded};
+use crate::ids::PluginName;
 use crate::policy::Policy;
-use crate::store::{Home, State, StoreError};
-use crate::trust::Keyring;
+use crate::runtime::{Around, RequirementState, requirements};
+use crate::store::{Entry, Home, State, Status, StoreError};
+use crate::text::{safe_line, safe_path};
+use crate::trust::{KeySet, Keyring};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,7 +64,7 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
             return vec![HealthCheck { what, found: error.to_string(), code: Some(error.code()), help: error.help() }];
         }
     };
-    let shown = path.display();
+    let shown = safe_path(path);
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return vec![HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} is made at its first use")))];
     }
@@ -77,9 +81,11 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
         Ok::<_, ManageError>("every file is what was installed".to_owned())
     };
     let installed = home.read().map_err(ManageError::from).and_then(installed);
-    let keys = Keyring::load_from(&home.keys_path()).map(|keys| count(keys.iter().count(), "trusted key"));
+    let keyring = Keyring::load_from(&home.keys_path());
+    let needs = needs(&home, keyring.as_ref().ok());
+    let keys = keyring.map(|keys| count(keys.iter().count(), "trusted key"));
     let files = |policy: Policy| {
-        let paths: Vec<String> = policy.paths().map(|path| path.display().to_string()).collect();
+        let paths: Vec<String> = policy.paths().map(safe_path).collect();
         if paths.is_empty() { "there are none: the defaults hold".to_owned() } else { paths.join(" and ") }
     };
     vec![
@@ -88,7 +94,44 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
         HealthCheck::of("installed files", installed).advised("migraine plugin fsck --repair"),
         HealthCheck::of("keyring", keys),
         HealthCheck::of("policy files", home.policy().map(files)),
+        needs,
     ]
+}
+
+/// Which installed plugins have scripts that something else runs now, or nothing any more; their names and why. A home that
+/// cannot be read has none: [`health`] says why it cannot.
+#[must_use]
+pub fn script_changes(path: &Path) -> Vec<(PluginName, String)> {
+    // Opening it would make it.
+    let state = path.exists().then(|| Home::open(path).and_then(|home| home.read()));
+    let plugins = state.and_then(Result::ok).map(|state| state.plugins).unwrap_or_default();
+    let lines = |(name, entry): (PluginName, Entry)| {
+        interpreter_changes(&entry).into_iter().map(move |line| (name.clone(), line)).collect::<Vec<_>>()
+    };
+    plugins.into_iter().flat_map(lines).collect()
+}
+
+/// Whether what enabled plugins need is there; the first thing that keeps one from running is named.
+fn needs(home: &Home, keys: Option<&KeySet>) -> HealthCheck {
+    let what = "needs of plugins";
+    let (Ok(state), Some(keys)) = (home.read(), keys) else {
+        let found = "not looked at, since the state or the keyring cannot be read".to_owned();
+        return HealthCheck { what, found, code: None, help: None };
+    };
+    let around = Around { others: &state.plugins, keys };
+    let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+    let missing = enabled.flat_map(|(name, entry)| {
+        let missing = requirements(entry, around).into_iter().filter(|one| one.state == RequirementState::Missing);
+        missing.map(move |one| (name, one))
+    });
+    let missing: Vec<_> = missing.collect();
+    let Some((name, one)) = missing.iter().find(|(_, one)| one.is_in_the_way()).or(missing.first()) else {
+        return HealthCheck { what, found: "everything that is asked for is there".to_owned(), code: None, help: None };
+    };
+    let found = format!("{name} needs `{}`: {}", safe_line(&one.needs), one.found);
+    let code = one.is_in_the_way().then_some(Code::DependencyMissing);
+    let help = Some(format!("`migraine plugin info {name}` shows all that it needs"));
+    HealthCheck { what, found, code, help: help.filter(|_| code.is_some()) }
 }
 
 #[cfg(test)]
@@ -114,6 +157,7 @@ mod tests {
                 ("installed files", state),
                 ("keyring", keys),
                 ("policy files", policy),
+                ("needs of plugins", None),
             ]
         };
         assert_eq!(codes(&path), all(None, None, None));

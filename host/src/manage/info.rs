@@ -17,7 +17,8 @@ use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
-use crate::store::{Entry, Home, Installed, InstalledTree, State, Status, Trust};
+use crate::runtime::{Around, Requirement, changes, interpreters, requirements};
+use crate::store::{Entry, Home, Installed, InstalledTree, KnownInterpreter, State, Status, Trust};
 use crate::trust::Keyring;
 
 /// Everything known of a plugin without running it. Texts of the author are not made safe to show.
@@ -34,6 +35,12 @@ pub struct PluginInfo {
     /// What its scripts are written in or run by, each once: `python`, `bash`, `program`, or the name of an interpreter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<String>,
+    /// What ran them when it was installed; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interpreters: Vec<KnownInterpreter>,
+    /// What of it is missing or different now; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub interpreter_changes: Vec<String>,
     /// One line of the author's.
     pub description: String,
     /// Who wrote it, as the manifest says; not in lists.
@@ -46,6 +53,9 @@ pub struct PluginInfo {
     pub commands: Vec<CommandInfo>,
     /// Programs and resources it says it needs.
     pub dependencies: Vec<String>,
+    /// How each of them stands; only `info` of an installed plugin says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<Requirement>,
     /// The same in words; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub install_requires: Vec<String>,
@@ -77,6 +87,9 @@ pub struct PluginInfo {
     pub previous: Option<Version>,
     /// The file, for one that is not installed.
     pub path: Option<PathBuf>,
+    /// The files that it is linked to while it is developed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<PathBuf>,
     /// The server that an installed one came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -111,17 +124,28 @@ impl PluginKind {
     }
 }
 
+fn handlers(commands: &[CommandSpec], hooks: &[HookSpec]) -> Vec<Handler> {
+    let commands = commands.iter().filter_map(|command| command.handler.clone());
+    commands.chain(hooks.iter().flat_map(HookSpec::scripts)).collect()
+}
+
+/// What is missing or different of what ran the scripts of a plugin when it was installed, a line for each.
+pub(super) fn interpreter_changes(entry: &Entry) -> Vec<String> {
+    let (now, missing) = interpreters(&handlers(&entry.commands, &entry.hooks));
+    let missing = missing.iter().map(ToString::to_string);
+    changes(&entry.interpreters, &now).into_iter().chain(missing).collect()
+}
+
 /// What scripts are written in or run by, in the order of names.
 fn runs(commands: &[CommandSpec], hooks: &[HookSpec]) -> Vec<String> {
-    let commands = commands.iter().filter_map(|command| command.handler.clone());
-    let handlers = commands.chain(hooks.iter().flat_map(HookSpec::scripts));
+    let handlers = handlers(commands, hooks);
     let word = |handler| match handler {
         Handler::Python { .. } => "python".to_owned(),
         Handler::Bash(_) => "bash".to_owned(),
         Handler::Executable(Executable { interpreter: Some(interpreter), .. }) => interpreter,
         _ => "program".to_owned(),
     };
-    handlers.map(word).collect::<BTreeSet<_>>().into_iter().collect()
+    handlers.into_iter().map(word).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// A command, as it is shown.
@@ -209,11 +233,14 @@ impl PluginInfo {
             status: entry.status(),
             kind: if runs.is_empty() { PluginKind::Native } else { PluginKind::Script },
             runs,
+            interpreters: Vec::new(),
+            interpreter_changes: Vec::new(),
             description: entry.description.clone(),
             author: String::new(),
             license: String::new(),
             commands: commands.collect(),
             dependencies: entry.dependencies.clone(),
+            requirements: Vec::new(),
             install_requires: Vec::new(),
             config: entry.config(),
             hooks: entry.hooks.clone(),
@@ -227,6 +254,7 @@ impl PluginInfo {
             pinned: entry.pinned.clone(),
             previous: entry.previous.as_ref().map(|previous| previous.version.clone()),
             path: None,
+            link: entry.link.clone(),
             url: entry.remote.as_ref().map(|remote| remote.url.to_string()),
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             targets: Vec::new(),
@@ -242,11 +270,14 @@ impl PluginInfo {
             status: Status::Error,
             kind: PluginKind::Native,
             runs: Vec::new(),
+            interpreters: Vec::new(),
+            interpreter_changes: Vec::new(),
             description: String::new(),
             author: String::new(),
             license: String::new(),
             commands: Vec::new(),
             dependencies: Vec::new(),
+            requirements: Vec::new(),
             install_requires: Vec::new(),
             config: BTreeMap::new(),
             hooks: Vec::new(),
@@ -260,6 +291,7 @@ impl PluginInfo {
             pinned: None,
             previous: None,
             path: Some(path),
+            link: None,
             url: None,
             problem: Some(problem),
             targets: Vec::new(),
@@ -314,9 +346,15 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
     let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let policy = home.policy()?;
+    let keys = Keyring::load_from(&home.keys_path()).ok();
     let described = |entry: &Entry| {
         let mut shown = PluginInfo::installed(name, entry);
         shown.rules = Some(Rules::of(entry, &policy));
+        shown.interpreters.clone_from(&entry.interpreters);
+        shown.interpreter_changes = interpreter_changes(entry);
+        if let Some(keys) = &keys {
+            shown.requirements = requirements(entry, Around { others: &state.plugins, keys });
+        }
         shown
     };
     // What is shown is of the tree that was read, also when an upgrade comes in between.

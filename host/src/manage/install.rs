@@ -1,29 +1,32 @@
 //! `install`: open, judge, look inside, ask, and only then write; one commit at the end.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use migraine_plugin_api::Manifest;
 use serde::Serialize;
 
-use super::consent::{Asking, Consenting, Settled};
-use super::first_use::{self, Judged, Pinned};
+use super::companions::{Companion, Companions, Sources, companions, folder_of};
+use super::consent::{CompanionsQuestion, Consenting};
 use super::info::MissingItem;
 use super::origin::Place;
-use super::source::unpacked;
-use super::versions::{self, Allowed};
-use super::{Expected, ManageError, Source, audit, source};
+use super::prepare::{Given, Prepared, commit, prepare};
+use super::search::folders;
+use super::supply::Supply;
+use super::versions::Allowed;
+use super::{Expected, ManageError, Source};
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::package::Package;
-use crate::package::scan::{Finding, Scan};
-use crate::policy::{Ask, Policy, granted_words};
-use crate::store::{Entry, Home, Remote, State, Status, Trust};
-use crate::trust::{Keyring, TrustedKey};
+use crate::package::Opened;
+use crate::package::scan::Finding;
+use crate::policy::{Ask, granted_words};
+use crate::runtime::{Around, Requirement, needed_plugins};
+use crate::store::{Entry, Home, State, Status, Trust};
+use crate::trust::Keyring;
 
 /// What is to be installed.
 #[derive(Debug, Clone)]
 pub struct InstallRequest {
-    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), scripts, the name of a plugin in the plugins folder, or
+    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), scripts, the name of a plugin in one of the folders
+    /// that are looked through, or
     /// what was fetched from a server.
     pub source: Source,
     /// What must be so of it.
@@ -38,6 +41,23 @@ pub struct InstallRequest {
     pub allowed: Allowed,
     /// The time: RFC 3339, UTC.
     pub now: String,
+}
+
+impl InstallRequest {
+    /// A request for what a path means, with nothing allowed beyond it.
+    #[must_use]
+    pub fn of(source: Source, now: &str) -> Self {
+        let (expected, allowed) = (Expected::default(), Allowed::default());
+        Self {
+            source,
+            expected,
+            is_dry_run: false,
+            allow_unsigned: false,
+            trust_key: None,
+            allowed,
+            now: now.to_owned(),
+        }
+    }
 }
 
 /// What was installed.
@@ -55,6 +75,9 @@ pub struct InstallReport {
     pub digest: Digest,
     /// Why it could be installed.
     pub trust: Trust,
+    /// What was installed along with it, since it needs it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub along: Vec<Companion>,
     /// What it may do now, in plain words.
     pub granted: Vec<String>,
     /// What still needs consent; it is not enabled while there is something.
@@ -105,40 +128,129 @@ fn attempt(
     consenting: &mut Consenting<'_>,
 ) -> Result<InstallReport, ManageError> {
     let state = home.read()?;
-    let place = request.source.open(home)?;
-    let remote = request.source.remote();
+    let place = request.source.open(home, &folders(home, &state, Some(consenting.directories.working())).paths)?;
     request.expected.check(&place, &state, &Keyring::load_from(&home.keys_path())?)?;
     let Place { path, opened, .. } = place;
-    let policy = home.policy()?;
-    let Judged { trust, pin, warnings } = first_use::judged(home, &state, &opened, request, (&policy, consenting))?;
-    let package = unpacked(opened, &path)?;
-    let name = package.index.name.clone();
-    let before = state.plugins.get(&name);
-    versions::check(&state, &package.index, package.digest, &trust, &request.allowed)?;
-    let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
-    let scan = audit::of_package(&package);
-    let settled = judge_consent(&package, &scan, &trust, before, &overrides, (&policy, consenting))?;
-    if before.is_some_and(|before| before.enabled) && !settled.consent.is_complete() {
-        let command = format!("migraine plugin install {}{}", shown(&path), consenting.flags());
-        return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
-    }
-    let mut entry = new_entry(&package, trust, before, overrides, &settled, &request.now);
-    match remote {
-        Some(download) => entry.remote = Some(Remote { url: download.url.clone(), version: download.version.clone() }),
-        None => entry.installed_from = path.canonicalize().ok(),
-    }
-    let report = InstallReport {
-        warnings,
-        findings: scan.findings,
-        url: remote.map(|download| download.url.to_string()),
-        dry_run: request.is_dry_run,
-        ..report(&package, &entry, before, settled, dropped_config)
+    let supply = match request.source.remote() {
+        Some(download) => Supply::Remote(path.clone(), download.clone()),
+        None => Supply::File(path.clone()),
     };
-    if request.is_dry_run {
-        return Ok(report);
+    let key = |_: &PluginName| request.trust_key;
+    let mut reports = install_all(home, &state, (vec![(supply, opened)], None), request, consenting, &key)?;
+    reports.pop().ok_or(ManageError::NoManifest { path })
+}
+
+/// A plugin that is to be installed.
+struct Step {
+    supply: Supply,
+    opened: Opened,
+    /// Why it comes along; none for what was asked for.
+    companion: Option<Companion>,
+}
+
+/// Installs what supplies hold, in this order and all by one commit. What they need comes along, from `others` alone where
+/// there are any; `key` is the key that the caller trusts for a name.
+pub(super) fn install_all(
+    home: &Home,
+    state: &State,
+    (mains, others): (Vec<(Supply, Opened)>, Option<&[Supply]>),
+    request: &InstallRequest,
+    consenting: &mut Consenting<'_>,
+    key: &dyn Fn(&PluginName) -> Option<Fingerprint>,
+) -> Result<Vec<InstallReport>, ManageError> {
+    let steps = steps(home, state, (mains, others), consenting)?;
+    let along: Vec<Companion> = steps.iter().filter_map(|step| step.companion.clone()).collect();
+    agree(&steps, &along, consenting)?;
+    let policy = home.policy()?;
+    let mut prepared = Vec::with_capacity(steps.len());
+    for Step { supply, opened, companion } in steps {
+        let command = format!("install {}", shown(supply.path()));
+        let given = Given { home, state, policy: &policy, command: &command };
+        let name = opened.index.name.clone();
+        let request = InstallRequest { trust_key: key(&name), ..request.clone() };
+        if companion.is_none() {
+            prepared.push((true, prepare(given, opened, &supply, &request, consenting, false)?));
+            continue;
+        };
+        // What the command line allows and grants is meant for the plugin that it names.
+        let request = InstallRequest { allow_unsigned: false, allowed: Allowed::default(), ..request };
+        let Consenting { yes, directories, .. } = *consenting;
+        let mut consenting = Consenting { yes, grants: &[], directories, prompt: &mut *consenting.prompt };
+        prepared.push((false, prepare(given, opened, &supply, &request, &mut consenting, true)?));
     }
-    commit(home, &package, &state, entry.clone(), pin)?;
-    Ok(report)
+    let others = after(state, prepared.iter().map(|(_, one)| one));
+    let keys = Keyring::load_from(&home.keys_path())?;
+    for (_, one) in &mut prepared {
+        one.warnings.extend(in_the_way(one, Around { others: &others, keys: &keys }));
+    }
+    if !request.is_dry_run {
+        commit(home, state, &prepared.iter().map(|(_, one)| one).collect::<Vec<_>>())?;
+    }
+    let mains = prepared.into_iter().filter(|(is_main, _)| *is_main);
+    let mut along = Some(along);
+    Ok(mains.map(|(_, main)| report(main, state, along.take().unwrap_or_default(), request.is_dry_run)).collect())
+}
+
+/// What is to be installed, what is needed before who needs it.
+fn steps(
+    home: &Home,
+    state: &State,
+    (mains, others): (Vec<(Supply, Opened)>, Option<&[Supply]>),
+    consenting: &Consenting<'_>,
+) -> Result<Vec<Step>, ManageError> {
+    let asked: BTreeSet<PluginName> = mains.iter().map(|(_, opened)| opened.index.name.clone()).collect();
+    let (mut steps, mut seen): (Vec<Step>, BTreeSet<PluginName>) = (Vec::new(), BTreeSet::new());
+    for (supply, opened) in mains {
+        for (companion, supply) in along(home, state, (&opened, &supply, others), consenting)? {
+            if !asked.contains(&companion.name) && seen.insert(companion.name.clone()) {
+                let opened = supply.open()?;
+                steps.push(Step { supply, opened, companion: Some(companion) });
+            }
+        }
+        steps.push(Step { supply, opened, companion: None });
+    }
+    Ok(steps)
+}
+
+/// Asks whether what is needed may come along.
+fn agree(steps: &[Step], along: &[Companion], consenting: &mut Consenting<'_>) -> Result<(), ManageError> {
+    let Some(main) = steps.iter().find(|step| step.companion.is_none()) else { return Ok(()) };
+    let (name, version) = (&main.opened.index.name, &main.opened.index.version);
+    if along.is_empty() || consenting.yes {
+        return Ok(());
+    }
+    if consenting.prompt.along(&CompanionsQuestion { name, version, companions: along }) {
+        return Ok(());
+    }
+    let command = format!("migraine plugin install {}{} --yes", shown(main.supply.path()), consenting.flags());
+    Err(ManageError::Companions { name: name.clone(), companions: along.to_vec(), command })
+}
+
+/// The plugins as they are after the commit.
+fn after<'a>(state: &State, prepared: impl Iterator<Item = &'a Prepared>) -> BTreeMap<PluginName, Entry> {
+    let mut plugins = state.plugins.clone();
+    plugins.extend(prepared.map(|one| (one.package.index.name.clone(), one.entry.clone())));
+    plugins
+}
+
+/// A sentence for each plugin that it needs and that does not run, since somebody switched it off.
+fn in_the_way(one: &Prepared, around: Around<'_>) -> Vec<String> {
+    let plugins = needed_plugins(&one.entry, around).into_iter().filter(Requirement::is_in_the_way);
+    plugins.map(|needed| format!("{} cannot run yet: {}", one.package.index.name, needed.found)).collect()
+}
+
+/// What must come along with a plugin.
+fn along(
+    home: &Home,
+    state: &State,
+    (opened, supply, others): (&Opened, &Supply, Option<&[Supply]>),
+    consenting: &Consenting<'_>,
+) -> Result<Companions, ManageError> {
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let beside = supply.file().and_then(folder_of);
+    let known = || folders(home, state, Some(consenting.directories.working())).paths;
+    let folders: Vec<PathBuf> = if others.is_some() { Vec::new() } else { beside.into_iter().chain(known()).collect() };
+    companions(opened, &Sources { state, keys: &keys, folders: &folders, supplies: others.unwrap_or_default() })
 }
 
 /// A path as it is typed into a shell.
@@ -148,172 +260,23 @@ pub(super) fn shown(path: &Path) -> String {
     if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-type Config = BTreeMap<String, serde_json::Value>;
-
-/// The user's settings that another version has as well, with values of the same kind; and the keys of the others.
-pub(super) fn kept_overrides(defaults: &Config, before: Option<&Entry>) -> (Config, Vec<String>) {
-    let mut kept = before.map(|before| before.overrides.clone()).unwrap_or_default();
-    let fits = |key: &String, value: &serde_json::Value| {
-        defaults.get(key).is_some_and(|default| super::config::same_kind(default, value))
-    };
-    let dropped = kept.iter().filter(|(key, value)| !fits(key, value)).map(|(key, _)| key.clone()).collect();
-    kept.retain(|key, value| fits(key, value));
-    (kept, dropped)
-}
-
-fn judge_consent(
-    package: &Package,
-    scan: &Scan,
-    trust: &Trust,
-    before: Option<&Entry>,
-    overrides: &Config,
-    (policy, consenting): (&Policy, &mut Consenting<'_>),
-) -> Result<Settled, ManageError> {
-    let manifest = &package.manifest;
-    let mut config = manifest.config.clone();
-    config.extend(overrides.clone());
-    let asking = Asking {
-        name: &package.index.name,
-        version: &package.index.version,
-        trust,
-        description: &manifest.description,
-        scan: Some(scan),
-        permissions: &manifest.permissions,
-        hooks: &manifest.hooks,
-        commands: &manifest.commands,
-        config,
-        is_to_run: true,
-    };
-    consenting.settle(&asking, before, policy)
-}
-
-fn new_entry(
-    package: &Package,
-    trust: Trust,
-    before: Option<&Entry>,
-    overrides: Config,
-    settled: &Settled,
-    now: &str,
-) -> Entry {
-    // Whoever switched it off does not want it back because of a new version.
-    let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
-    let enabled = settled.consent.is_complete() && !switched_off;
-    let same = before.filter(|before| before.digest == package.digest);
-    let version = &package.index.version;
-    let mut entry = Entry {
-        enabled,
-        was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
-        overrides,
-        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
-        pinned: before.and_then(|before| before.pinned.clone()),
-        previous: before.and_then(|before| previous(before, version)),
-        ..bare_entry(version.clone(), package.digest, trust, &package.manifest, now)
-    };
-    settled.keep_in(&mut entry);
-    entry
-}
-
-/// What is known of a plugin by itself: nothing is granted, and it is not enabled.
-pub(super) fn bare_entry(
-    version: semver::Version,
-    digest: Digest,
-    trust: Trust,
-    manifest: &Manifest,
-    now: &str,
-) -> Entry {
-    Entry {
-        version,
-        digest,
-        trust,
-        enabled: false,
-        was_enabled: false,
-        description: manifest.description.clone(),
-        asked: manifest.permissions.clone(),
-        grants: Vec::new(),
-        consents: Vec::new(),
-        directories: BTreeMap::new(),
-        hooks: manifest.hooks.clone(),
-        commands: manifest.commands.clone(),
-        dependencies: manifest.dependencies.clone(),
-        defaults: manifest.config.clone(),
-        overrides: Config::new(),
-        installed_at: now.to_owned(),
-        installed_from: None,
-        remote: None,
-        link: None,
-        problem: None,
-        pinned: None,
-        previous: None,
-    }
-}
-
-/// What is kept of the version that is replaced. The same version, made again, takes the place of no other.
-fn previous(before: &Entry, version: &semver::Version) -> Option<Box<Entry>> {
-    if before.version == *version {
-        return before.previous.clone();
-    }
-    Some(Box::new(Entry { previous: None, ..before.clone() }))
-}
-
-fn commit(
-    home: &Home,
-    package: &Package,
-    judged: &State,
-    entry: Entry,
-    pin: Option<TrustedKey>,
-) -> Result<(), ManageError> {
-    let name = &package.index.name;
-    let mut writer = home.writer()?;
-    // A person may have taken minutes to answer: what was judged must still be so.
-    let known = |state: &State| (state.plugins.get(name).cloned(), state.history.get(name).cloned());
-    let before = known(judged);
-    if known(writer.state()) != before {
-        return Err(ManageError::Changed { name: name.clone() });
-    }
-    writer.add_tree(package)?;
-    let state = writer.state_mut();
-    if entry.trust == Trust::Unsigned {
-        state.exceptions.insert(package.digest);
-    }
-    versions::record(state, &package.index, package.digest, &entry.trust);
-    state.plugins.insert(name.clone(), entry);
-    for entry in before.0.iter().flat_map(|before| std::iter::once(before).chain(before.previous.as_deref())) {
-        source::forget_exception(state, &entry.digest);
-    }
-    // Before the commit: what is installed must be able to run.
-    let pinned = pin.map(|pin| Pinned::new(home, &pin)).transpose()?;
-    let done = writer.commit();
-    // The last step can fail once the new state is in place: then the plugin is installed, and its key stays.
-    let is_installed = |state: State| state.plugins.get(name).is_some_and(|entry| entry.digest == package.digest);
-    if let Some(pinned) = pinned
-        && (done.is_ok() || home.read().is_ok_and(is_installed))
-    {
-        pinned.keep();
-    }
-    Ok(done?)
-}
-
-fn report(
-    package: &Package,
-    entry: &Entry,
-    before: Option<&Entry>,
-    settled: Settled,
-    dropped_config: Vec<String>,
-) -> InstallReport {
+fn report(main: Prepared, state: &State, along: Vec<Companion>, dry_run: bool) -> InstallReport {
+    let Prepared { package, entry, settled, dropped_config, warnings, scan, pin: _ } = main;
     InstallReport {
-        name: package.index.name.clone(),
         version: entry.version.clone(),
-        replaced: before.map(|before| before.version.clone()),
+        replaced: state.plugins.get(&package.index.name).map(|before| before.version.clone()),
+        name: package.index.name,
         status: entry.status(),
         digest: entry.digest,
-        trust: entry.trust.clone(),
+        trust: entry.trust,
+        along,
         granted: granted_words(&settled.asks, &settled.consent),
         missing: settled.consent.missing.iter().map(MissingItem::of).collect(),
         dropped_config,
-        findings: Vec::new(),
-        warnings: Vec::new(),
-        url: None,
-        dry_run: false,
+        findings: scan.findings,
+        warnings,
+        url: entry.remote.map(|remote| remote.url.to_string()),
+        dry_run,
         asks: settled.consent.missing,
     }
 }

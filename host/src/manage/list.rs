@@ -1,12 +1,14 @@
 //! `list` and `refresh`: one broken plugin is a warning with its name, never the end of the list.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::ManageError;
 use super::info::{PluginInfo, look_inside};
+use super::link::check_link;
+use super::search::{Folders, folders};
 use super::source::{Found, scan};
 use super::verify::judge_tree;
 use crate::ids::{Digest, PluginName};
@@ -19,7 +21,9 @@ pub struct ListRequest {
     pub status: Option<Status>,
     /// List the plugins that are part of this program as well.
     pub built_in: bool,
-    /// Folders to look into besides the home directory's own.
+    /// Where the user stands: the plugins of that project are listed if it is trusted.
+    pub working: Option<PathBuf>,
+    /// Folders to look into besides those that are looked through anyway.
     pub folders: Vec<PathBuf>,
 }
 
@@ -113,13 +117,9 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
         let why = || "its files are gone; uninstall it and install it again".to_owned();
         plugins.push(if gone.contains(&entry.digest) { shown.with_problem(why()) } else { shown });
     }
-    let mut warnings = Vec::new();
-    for folder in std::iter::once(home.plugins_path()).chain(request.folders.iter().cloned()) {
-        match scan(&folder) {
-            Ok(found) => plugins.extend(discovered(home, &state, found)),
-            Err(error) => warnings.push(Warning { name: folder.display().to_string(), message: error.to_string() }),
-        }
-    }
+    let found = look(home, &state, request.working.as_deref(), &request.folders);
+    let (more, mut warnings) = (found.plugins, found.warnings);
+    plugins.extend(more);
     warnings.extend(plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
     if let Some(status) = request.status {
         plugins.retain(|plugin| plugin.status == status);
@@ -135,13 +135,34 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
     Ok(ListReport { plugins, built_in, summary, warnings })
 }
 
+/// What lies in the folders.
+struct Looked {
+    plugins: Vec<PluginInfo>,
+    warnings: Vec<Warning>,
+}
+
+/// Looks through the folders; one that cannot be read does not keep the others from being listed.
+fn look(home: &Home, state: &State, working: Option<&Path>, more: &[PathBuf]) -> Looked {
+    let Folders { mut paths, mut warnings } = folders(home, state, working);
+    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let known: Vec<PathBuf> = paths.iter().map(real).collect();
+    paths.extend(more.iter().filter(|path| !known.contains(&real(path))).cloned());
+    let (mut plugins, mut seen) = (Vec::new(), BTreeSet::new());
+    for folder in paths {
+        match scan(&folder) {
+            Ok(found) => plugins.extend(discovered(home, state, found, &mut seen)),
+            Err(error) => warnings.push(Warning { name: folder.display().to_string(), message: error.to_string() }),
+        }
+    }
+    Looked { plugins, warnings }
+}
+
 fn warning(plugin: &PluginInfo) -> Warning {
     Warning { name: plugin.name.clone(), message: plugin.problem.clone().unwrap_or_default() }
 }
 
 /// What lies in a folder and is not installed; the same package twice counts once.
-fn discovered(home: &Home, state: &State, found: Vec<Found>) -> Vec<PluginInfo> {
-    let mut seen = BTreeSet::new();
+fn discovered(home: &Home, state: &State, found: Vec<Found>, seen: &mut BTreeSet<Digest>) -> Vec<PluginInfo> {
     let installed = |digest: &Digest| state.refers_to(digest);
     let mut shown = Vec::new();
     for Found { path, opened } in found {
@@ -156,12 +177,12 @@ fn discovered(home: &Home, state: &State, found: Vec<Found>) -> Vec<PluginInfo> 
     shown
 }
 
-/// Checks every installed plugin's files and signature, records what is wrong or right again, and scans the plugins
-/// folder.
+/// Checks every installed plugin's files and signature, records what is wrong or right again, and looks through
+/// the folders as [`list`] does.
 ///
 /// # Errors
 /// The state cannot be read or written.
-pub fn refresh(home: &Home) -> Result<RefreshReport, ManageError> {
+pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, ManageError> {
     let mut writer = home.writer()?;
     let state = writer.state().clone();
     let mut changed = Vec::new();
@@ -169,6 +190,10 @@ pub fn refresh(home: &Home) -> Result<RefreshReport, ManageError> {
     for (name, entry) in &state.plugins {
         let checked = home.load(&entry.digest).map_err(ManageError::from);
         let problem = checked.and_then(|tree| judge_tree(home, &state, &tree)).err();
+        // What runs is what was confirmed, so that this is no problem of the plugin's.
+        if let Err(changed) = check_link(name, entry.link.as_deref(), &entry.digest) {
+            warnings.push(Warning { name: name.to_string(), message: changed.to_string() });
+        }
         let after = with_finding(entry, problem.as_ref());
         if let Some(problem) = problem {
             warnings.push(Warning { name: name.to_string(), message: problem.to_string() });
@@ -181,10 +206,10 @@ pub fn refresh(home: &Home) -> Result<RefreshReport, ManageError> {
     if !changed.is_empty() {
         writer.commit()?;
     }
-    let discovered = discovered(home, &state, scan(&home.plugins_path())?);
-    let broken = discovered.iter().filter(|plugin| plugin.status == Status::Error);
-    warnings.extend(broken.map(warning));
-    Ok(RefreshReport { checked: state.plugins.len(), changed, discovered, warnings })
+    let found = look(home, &state, working, &[]);
+    warnings.extend(found.warnings);
+    warnings.extend(found.plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
+    Ok(RefreshReport { checked: state.plugins.len(), changed, discovered: found.plugins, warnings })
 }
 
 /// A quarantine stays until somebody enables the plugin again.

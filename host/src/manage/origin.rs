@@ -65,10 +65,11 @@ pub(super) struct Place {
 
 impl Source {
     /// Finds and opens it. Nothing but index and signature was looked at; scripts have neither, and were read.
-    pub(super) fn open(&self, home: &Home) -> Result<Place, ManageError> {
+    /// A name is looked up in the folders, in their order: the first that has it decides.
+    pub(super) fn open(&self, home: &Home, folders: &[PathBuf]) -> Result<Place, ManageError> {
         match self {
             Self::Local(word) => {
-                let (path, asked) = locate(home, word)?;
+                let (path, asked) = locate(home, word, folders)?;
                 let opened = open_file(&path)?;
                 Ok(Place { path, asked, opened })
             }
@@ -103,34 +104,43 @@ impl Source {
     }
 }
 
-/// The file that a word means: a path, or else the name of something in the plugins folder; and that name.
-fn locate(home: &Home, word: &Path) -> Result<(PathBuf, Option<PluginName>), ManageError> {
+/// The file that a word means: a path, or else the name of something in one of the folders; and that name.
+fn locate(home: &Home, word: &Path, folders: &[PathBuf]) -> Result<(PathBuf, Option<PluginName>), ManageError> {
     let text = word.to_str().unwrap_or_default();
     let is_name = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
     if !is_name || word.symlink_metadata().is_ok() {
         return Ok((word.to_owned(), None));
     }
-    let folder = home.plugins_path();
     let Ok(name) = text.parse::<PluginName>() else {
-        return Err(lookalike::no_name(text, &home.read()?.plugins, folder));
+        return Err(lookalike::no_name(text, &home.read()?.plugins, home.plugins_path()));
     };
+    for folder in folders {
+        if let Some(path) = newest_in(folder, &name)? {
+            return Ok((path, Some(name)));
+        }
+    }
+    Err(ManageError::NameNotFound { name, folder: home.plugins_path() })
+}
+
+/// The newest version of a plugin in a folder, if it is there.
+fn newest_in(folder: &Path, name: &PluginName) -> Result<Option<PathBuf>, ManageError> {
     let mut found = Vec::new();
     let mut other = None;
-    for entry in scan(&folder)? {
+    for entry in scan(folder)? {
         match entry.opened {
-            Ok(opened) if opened.index.name == name => found.push((opened.index.version, entry.path)),
-            Ok(opened) if is_called(&entry.path, &folder, &name) => other = Some((opened.index.name, entry.path)),
+            Ok(opened) if opened.index.name == *name => found.push((opened.index.version, entry.path)),
+            Ok(opened) if is_called(&entry.path, folder, name) => other = Some((opened.index.name, entry.path)),
             // Whoever asks for it by its name is told what is wrong with it.
-            Err(error) if is_called(&entry.path, &folder, &name) => return Err(error),
+            Err(error) if is_called(&entry.path, folder, name) => return Err(error),
             _ => {}
         }
     }
     // The newest; of two forms of it the first in the order of names.
     let newest = found.into_iter().rev().max_by(|(one, _), (next, _)| one.cmp(next));
     match (newest, other) {
-        (Some((_, path)), _) => Ok((path, Some(name))),
-        (None, Some((found, path))) => Err(ManageError::NameMismatch { asked: name, found, place: path }),
-        (None, None) => Err(ManageError::NameNotFound { name, folder }),
+        (Some((_, path)), _) => Ok(Some(path)),
+        (None, Some((found, path))) => Err(ManageError::NameMismatch { asked: name.clone(), found, place: path }),
+        (None, None) => Ok(None),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::consent::{Asking, Consenting};
 use super::enable::{entry, replace};
-use super::install::kept_overrides;
+use super::prepare::kept_overrides;
 use super::verify::judge_tree;
 use super::{ManageError, versions};
 use crate::ids::PluginName;

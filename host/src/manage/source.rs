@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::resolve::ResolveError;
 use super::{ManageError, manifest_file, script_files};
 use crate::ids::Digest;
 use crate::package::{
@@ -12,6 +13,7 @@ use crate::package::{
 };
 use crate::policy::{Policy, scope_findings};
 use crate::store::{State, Trust};
+use crate::text::safe_line;
 use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
 /// Opens a package, a library with the signature beside it, or scripts by their manifest or its directory. Nothing but
@@ -128,6 +130,9 @@ pub(super) fn to_trust(trusted: Trusted) -> Trust {
     }
 }
 
+/// The most files of a folder that are looked at.
+const FOUND_MAX: usize = 4096;
+
 /// A file in a plugins folder.
 pub(super) struct Found {
     pub(super) path: PathBuf,
@@ -139,7 +144,12 @@ pub(super) struct Found {
 pub(super) fn scan(folder: &Path) -> Result<Vec<Found>, ManageError> {
     let is_plugin = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "so" || extension == "mgp");
     let mut paths = Vec::new();
-    for path in entries(folder)? {
+    let entries_of_folder = entries(folder)?;
+    if entries_of_folder.len() > FOUND_MAX {
+        let what = format!("{} holds {} files", safe_line(&folder.to_string_lossy()), entries_of_folder.len());
+        return Err(ResolveError::Limit { what, limit: format!("{FOUND_MAX} are looked at") }.into());
+    }
+    for path in entries_of_folder {
         if !path.is_dir() {
             if is_plugin(&path) || may_be_script(&path) {
                 paths.push(path);

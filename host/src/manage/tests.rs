@@ -124,7 +124,7 @@ fn a_plugin_comes_and_goes() {
     assert_eq!((report.status, report.missing.len(), report.replaced), (Status::Enabled, 0, None));
     assert_eq!(verify(&bench.home, Path::new("demo"), CREATED).unwrap().files, 1);
     for changed in [true, false] {
-        let report = disable(&bench.home, &demo()).unwrap();
+        let report = disable(&bench.home, &demo(), false).unwrap();
         assert_eq!((report.status, report.changed), (Status::Disabled, changed));
     }
     for changed in [true, false] {
@@ -132,14 +132,14 @@ fn a_plugin_comes_and_goes() {
         assert_eq!((report.status, report.changed), (Status::Enabled, changed));
     }
     PluginData::open(&bench.home).unwrap().put(&demo(), "k", b"v").unwrap();
-    uninstall(&bench.home, &demo(), false).unwrap();
-    assert_eq!(code(uninstall(&bench.home, &demo(), false)), Code::PluginNotFound);
+    uninstall(&bench.home, &demo(), false, false).unwrap();
+    assert_eq!(code(uninstall(&bench.home, &demo(), false, false)), Code::PluginNotFound);
     assert_eq!(code(info(&bench.home, Path::new("demo"))), Code::PluginNotFound);
     bench.install(&path.with_file_name("demo.mgp"), &[]).unwrap();
     let data = || PluginData::open(&bench.home).unwrap().get(&demo(), "k").unwrap();
     assert!(data().is_some(), "data survives");
-    uninstall(&bench.home, &demo(), false).unwrap();
-    assert!(uninstall(&bench.home, &demo(), true).unwrap().purged);
+    uninstall(&bench.home, &demo(), false, false).unwrap();
+    assert!(uninstall(&bench.home, &demo(), true, false).unwrap().purged);
     assert!(data().is_none());
 }
 
@@ -173,7 +173,7 @@ fn a_new_version_must_not_want_more_in_silence() {
     assert_eq!(info(&bench.home, Path::new("demo")).unwrap().version, "1.0.0");
     let report = bench.install(&more, &["task_write"]).unwrap();
     assert_eq!((report.status, report.replaced), (Status::Enabled, Some("1.0.0".parse().unwrap())));
-    disable(&bench.home, &demo()).unwrap();
+    disable(&bench.home, &demo(), false).unwrap();
     let report = bench.install(&bench.built("3.0.0", ""), &[]).unwrap();
     assert_eq!(report.status, Status::Disabled, "whoever switched it off keeps it off");
     assert!(bench.grants().is_empty(), "what is no longer asked for is no longer granted");
@@ -195,7 +195,7 @@ fn a_version_is_never_older_than_the_newest_and_never_another() {
             assert_eq!(refused(&old, &[other]), Code::VersionRollback);
         }
         // The second time after it is gone, with its data.
-        let _ = uninstall(&bench.home, &demo(), true);
+        let _ = uninstall(&bench.home, &demo(), true, false);
     }
     assert_eq!(bench.install(&old, &["--allow-downgrade=1.0.0"]).unwrap().replaced, None);
     assert_eq!(refused(&bench.built("1.5.0", ""), &[]), Code::VersionRollback, "the newest is still known");
@@ -212,7 +212,7 @@ fn a_version_is_never_older_than_the_newest_and_never_another() {
     bench.install(&changed.with_file_name("demo.mgp"), &[]).unwrap();
     assert_eq!(forget(&bench.home, &demo()).unwrap().versions, 1);
     assert_eq!(refused(&bench.built("1.5.0", ""), &[]), Code::VersionRollback, "what is installed stays known");
-    uninstall(&bench.home, &demo(), false).unwrap();
+    uninstall(&bench.home, &demo(), false, false).unwrap();
     forget(&bench.home, &demo()).unwrap();
     assert_eq!(code(forget(&bench.home, &demo())), Code::PluginNotFound);
     bench.install(&bench.built("0.1.0", ""), &[]).unwrap();
@@ -269,7 +269,7 @@ fn what_is_not_trusted_is_refused_and_leaves_nothing() {
     let other = bench.built("1.2.0", "");
     fs::remove_file(other.with_extension("so.sig")).unwrap();
     assert_eq!(code(bench.install(&other, &[])), Code::SignatureMissing);
-    uninstall(&bench.home, &demo(), false).unwrap();
+    uninstall(&bench.home, &demo(), false, false).unwrap();
     assert_eq!(code(bench.install(&good, &[])), Code::SignatureMissing);
 }
 
@@ -305,14 +305,14 @@ fn one_broken_plugin_does_not_hide_the_others() {
     permissions(&library, 0o644);
     let bytes = fs::read(&library).unwrap();
     fs::write(&library, [&bytes[..bytes.len() - 1], b"!"].concat()).unwrap();
-    let report = refresh(&bench.home).unwrap();
+    let report = refresh(&bench.home, None).unwrap();
     assert_eq!(report.changed[0].after, Status::Error);
     assert_eq!(report.discovered.len(), 2);
     assert_eq!(bench.status(), Status::Error);
     assert_eq!(code(verify(&bench.home, Path::new("demo"), CREATED)), Code::Integrity);
     assert_eq!(code(bench.enable(&[])), Code::Integrity);
     fs::write(&library, &bytes).unwrap();
-    assert_eq!(refresh(&bench.home).unwrap().changed[0].after, Status::Enabled);
+    assert_eq!(refresh(&bench.home, None).unwrap().changed[0].after, Status::Enabled);
     // By its name, the dropped one is found.
     assert_eq!(bench.install(Path::new("demo"), &[]).unwrap().version.to_string(), "2.0.0");
 }
@@ -403,7 +403,7 @@ fn commands_are_found_before_anything_is_started() {
     assert_eq!(code(command_of(&demo(), &entry(), "fly").cloned()), Code::CommandNotFound);
     assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::ConsentRequired);
     bench.enable(&["--yes"]).unwrap();
-    disable(&bench.home, &demo()).unwrap();
+    disable(&bench.home, &demo(), false).unwrap();
     assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::PluginDisabled);
     bench.enable(&[]).unwrap();
     assert_eq!(command_of(&demo(), &entry(), "go").unwrap().name, "go");

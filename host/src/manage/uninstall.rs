@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::companions::needed_by;
 use super::source::forget_exception;
 use super::{ManageError, versions};
 use crate::ids::PluginName;
@@ -18,12 +19,17 @@ pub struct UninstallReport {
     pub purged: bool,
 }
 
-/// Removes a plugin. With `purge`, its data as well, also when only data was left of it.
+/// Removes a plugin. With `purge`, its data as well, also when only data was left of it; with `force`, also one that others
+/// need.
 ///
 /// # Errors
-/// There is no such plugin, or the store failed.
-pub fn uninstall(home: &Home, name: &PluginName, purge: bool) -> Result<UninstallReport, ManageError> {
+/// There is no such plugin, others need it, or the store failed.
+pub fn uninstall(home: &Home, name: &PluginName, purge: bool, force: bool) -> Result<UninstallReport, ManageError> {
     let mut writer = home.writer()?;
+    let by = needed_by(writer.state(), name, false);
+    if writer.state().plugins.contains_key(name) && !by.is_empty() && !force {
+        return Err(ManageError::InUse { name: name.clone(), by });
+    }
     let removed = writer.state_mut().plugins.remove(name);
     if removed.is_none() && !(purge && has_data(home, name)?) {
         return Err(ManageError::NotFound { name: name.clone() });

@@ -16,7 +16,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const WINDOW_LOG_MAX: u32 = 23;
 /// Fixed, so that the same files give the same bytes.
 const LEVEL: i32 = 19;
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 const INDEX_NAME: &str = "index";
 const SIGNATURE_NAME: &str = "index.sig";
 
@@ -55,7 +55,7 @@ pub(super) fn pack_parts(
     Ok(package)
 }
 
-fn compress(archive: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(super) fn compress(archive: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?;
     encoder.include_checksum(true)?;
     encoder.set_pledged_src_size(u64::try_from(archive.len()).ok())?;
@@ -63,7 +63,7 @@ fn compress(archive: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn append(archive: &mut Vec<u8>, path: &str, mode: u32, content: &[u8]) -> Result<(), PackageError> {
+pub(super) fn append(archive: &mut Vec<u8>, path: &str, mode: u32, content: &[u8]) -> Result<(), PackageError> {
     let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
     archive.extend_from_slice(header(path, mode, size)?.as_bytes());
     archive.extend_from_slice(content);
@@ -145,7 +145,7 @@ pub(super) fn read_files(
 }
 
 /// Reads what it is told to expect: memory is bounded by the caller's sizes, never by the archive's.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     stream: zstd::stream::read::Decoder<'static, &'a [u8]>,
     /// The names of the entries so far, in lower case.
     seen: BTreeSet<String>,
@@ -153,8 +153,13 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(package: &'a [u8]) -> Result<Self, PackageError> {
-        if package.len() > PACKAGE_MAX {
-            return Err(limit("the package", "64 MiB"));
+        Self::within(package, PACKAGE_MAX, "the package", "64 MiB")
+    }
+
+    /// As [`Reader::new`], of something with another cap.
+    pub(super) fn within(package: &'a [u8], most: usize, what: &str, cap: &str) -> Result<Self, PackageError> {
+        if package.len() > most {
+            return Err(limit(what, cap));
         }
         // Also refuses skippable frames, which could hide anything in front of the archive.
         if !package.starts_with(&ZSTD_MAGIC) {
@@ -166,7 +171,7 @@ impl<'a> Reader<'a> {
         Ok(Self { stream, seen: BTreeSet::new() })
     }
 
-    fn block(&mut self, entry: &str) -> Result<[u8; BLOCK], PackageError> {
+    pub(super) fn block(&mut self, entry: &str) -> Result<[u8; BLOCK], PackageError> {
         let mut block = [0; BLOCK];
         self.fill(&mut block, entry)?;
         Ok(block)
@@ -188,7 +193,13 @@ impl<'a> Reader<'a> {
         self.content(path, size)
     }
 
-    fn expect_header(&self, found: &[u8; BLOCK], path: &str, mode: u32, size: usize) -> Result<(), PackageError> {
+    pub(super) fn expect_header(
+        &self,
+        found: &[u8; BLOCK],
+        path: &str,
+        mode: u32,
+        size: usize,
+    ) -> Result<(), PackageError> {
         let size = u64::try_from(size).unwrap_or(u64::MAX);
         if header(path, mode, size)?.as_bytes() == found {
             return Ok(());
@@ -196,7 +207,7 @@ impl<'a> Reader<'a> {
         Err(diagnosis::of_header(found, path, &self.seen))
     }
 
-    fn content(&mut self, path: &str, size: usize) -> Result<Vec<u8>, PackageError> {
+    pub(super) fn content(&mut self, path: &str, size: usize) -> Result<Vec<u8>, PackageError> {
         let mut content = vec![0; size.next_multiple_of(BLOCK)];
         self.fill(&mut content, path)?;
         if content.drain(size..).any(|byte| byte != 0) {
@@ -206,9 +217,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Two blocks of zeros, the end of the frame, the end of the file.
-    fn end(mut self) -> Result<(), PackageError> {
+    fn end(self) -> Result<(), PackageError> {
+        self.end_after(0)
+    }
+
+    /// As [`Reader::end`], where this many of the blocks were read.
+    pub(super) fn end_after(mut self, read: usize) -> Result<(), PackageError> {
         let refuse = |reason| Err(PackageError::Entry { entry: "end".to_owned(), reason });
-        for _ in 0..2 {
+        for _ in read..2 {
             let block = self.block("end")?;
             if block.iter().any(|byte| *byte != 0) {
                 return Err(diagnosis::of_header(&block, "end", &self.seen));

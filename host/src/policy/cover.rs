@@ -4,6 +4,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 
 use super::directory::DirectoryScope;
 use super::endpoint::EndpointScope;
+use super::program_set;
 
 /// Whether a held permission answers a wanted one. A scope that does not parse is answered by the same text only.
 #[must_use]
@@ -16,6 +17,10 @@ pub fn covers(held: &Permission, wanted: &Permission) -> bool {
         PermissionKind::Filesystem => {
             DirectoryScope::of(held).zip(DirectoryScope::of(wanted)).map(|(held, wanted)| held.covers(&wanted))
         }
+        PermissionKind::Exec => Some(match (held.scope(), wanted.scope()) {
+            (Some(held), Some(wanted)) => program_set(held).is_some_and(|set| set.contains(&wanted)),
+            (held, _) => held.is_none(),
+        }),
         _ => Some(held.scope().is_none()),
     };
     held == wanted || by_scope == Some(true)
@@ -45,6 +50,11 @@ mod tests {
             ("env_vars=HOME", "env_vars", false),
             ("exec=git", "exec=git", true),
             ("exec=git", "exec=git-lfs", false),
+            ("exec=coreutils", "exec=cat", true),
+            ("exec=coreutils", "exec=coreutils", true),
+            ("exec=coreutils", "exec=env", false),
+            ("exec=coreutils", "exec", false),
+            ("exec=cat", "exec=coreutils", false),
             ("network", "network=a.example:80", true),
             ("network", "network", true),
             // Without a scope it stops at the edge of the internet; what it does not reach is more.

@@ -5,7 +5,7 @@ use migraine_plugin_api::{Permission, PermissionKind, Timeout};
 use super::directory::{Access, DirectoryScope};
 use super::endpoint::EndpointScope;
 use super::grant::Grant;
-use super::{Ask, Consent};
+use super::{Ask, Consent, program_set};
 use crate::bound::BoundCommand;
 use crate::text::safe_whole;
 
@@ -46,7 +46,12 @@ pub(super) fn permission(permission: &Permission, written: Option<&str>) -> Stri
             None => "see every environment variable",
         },
         PermissionKind::Exec => match permission.scope() {
-            Some(program) => return format!("run the program {}", safe_whole(program)),
+            Some(program) => {
+                return match program_set(program) {
+                    Some(set) => format!("run the programs of {program}: {}", set.join(", ")),
+                    None => format!("run the program {}", safe_whole(program)),
+                };
+            }
             None => "run any program",
         },
         _ => return format!("use the permission {}", safe_whole(&permission.to_string())),

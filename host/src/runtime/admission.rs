@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
 
 use super::error::CallError;
+use super::needs::{Around, Requirement, requirements};
 use super::script::Scripts;
 use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::policy::{Capped, Endpoint, LimitCaps};
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Entry, Home, Installed, ProblemKind, Status, StoreError};
+use crate::store::{Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError};
 use crate::trust::{Keyring, Trusted, judge};
 
 /// What a plugin's calls are answered by.
@@ -42,6 +44,10 @@ pub(super) struct Admitted {
     /// Whether it may run in the reduced sandbox where the full one cannot be built.
     pub(super) allows_reduced: bool,
     pub(super) unsigned: bool,
+    /// What ran its scripts when it was installed.
+    pub(super) interpreters: Vec<KnownInterpreter>,
+    /// The files that it is linked to while it is developed.
+    pub(super) link: Option<PathBuf>,
 }
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
@@ -64,7 +70,7 @@ pub(super) fn admit(
         }
     });
     let found = found.map_err(store)?;
-    let Installed { entry, tree, exceptions } = found.ok_or_else(|| CallError::NotFound(name.clone()))?;
+    let Installed { entry, tree, exceptions, needed } = found.ok_or_else(|| CallError::NotFound(name.clone()))?;
     match (entry.status(), &entry.problem) {
         (Status::Enabled, _) => {}
         (Status::Quarantined, Some(problem)) if problem.kind == ProblemKind::Quarantined => {
@@ -78,6 +84,11 @@ pub(super) fn admit(
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
     if let Some(source) = policy.forbids_unsigned().filter(|_| verdict == Trusted::Unsigned) {
         return Err(CallError::Policy { plugin: name.clone(), source: Box::new(source) });
+    }
+    let around = Around { others: &needed, keys: &keys };
+    if let Some(requirement) = requirements(&entry, around).into_iter().find(Requirement::is_in_the_way) {
+        let advice = tree.manifest().map(|manifest| manifest.install_requires).unwrap_or_default();
+        return Err(CallError::Needs { plugin: name.clone(), requirement: Box::new(requirement), advice });
     }
     let (permissions, capped) = policy.in_force(&entry.grants);
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
@@ -104,5 +115,7 @@ pub(super) fn admit(
         upstream: policy.proxy().cloned(),
         allows_reduced: policy.allows_reduced(),
         unsigned: verdict == Trusted::Unsigned,
+        interpreters: entry.interpreters.clone(),
+        link: entry.link,
     })
 }

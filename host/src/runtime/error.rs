@@ -2,6 +2,7 @@
 
 use migraine_plugin_api::{ErrorKind, PluginError};
 
+use super::needs::Requirement;
 use super::script::InterpreterError;
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
@@ -66,6 +67,16 @@ pub enum CallError {
         /// How.
         source: Box<SandboxError>,
     },
+    /// Something that it needs is not there.
+    #[error("plugin '{plugin}' cannot run: it needs `{}`: {}", safe_line(&requirement.needs), requirement.found)]
+    Needs {
+        /// The plugin.
+        plugin: PluginName,
+        /// What is missing.
+        requirement: Box<Requirement>,
+        /// What its author says in words that it needs.
+        advice: Vec<String>,
+    },
     /// What runs its scripts is not there.
     #[error("plugin '{plugin}' cannot run: {source}")]
     Interpreter {
@@ -91,7 +102,7 @@ pub enum CallError {
         error: PluginError,
     },
     /// The plugin's answer to a hook is not one.
-    #[error("plugin '{plugin}' broke the protocol: its answer to a hook cannot be read: {reason}")]
+    #[error("plugin '{plugin}' broke the protocol: its answer to a hook cannot be read: {}", safe_line(reason))]
     Answer {
         /// The plugin.
         plugin: PluginName,
@@ -162,6 +173,7 @@ impl Coded for CallError {
             Self::Policy { source, .. } => source.code(),
             Self::Sandbox { source, .. } => source.code(),
             Self::Interpreter { source, .. } => source.code(),
+            Self::Needs { .. } => Code::DependencyMissing,
             // A refusal of the host that the plugin passed on, or its own words on a directory that it does not see.
             Self::Plugin { error, .. } if error.kind() == ErrorKind::PermissionDenied => Code::PermissionDenied,
             Self::Plugin { error, .. } if error.kind() == ErrorKind::Panic => Code::PluginPanicked,
@@ -183,6 +195,13 @@ impl Coded for CallError {
             Self::Policy { source, .. } => source.help(),
             Self::Sandbox { source, .. } => source.help(),
             Self::Interpreter { source, .. } => source.help(),
+            Self::Needs { plugin, advice, .. } if advice.is_empty() => {
+                Some(format!("`migraine plugin info {plugin}` shows all that it needs, and what of it is there"))
+            }
+            Self::Needs { advice, .. } => {
+                let words: Vec<String> = advice.iter().map(|words| format!("\"{}\"", safe_line(words))).collect();
+                Some(format!("its author says that it needs: {}", words.join(", ")))
+            }
             Self::Plugin { error, .. } => error.help().map(safe_line),
             Self::Usage { .. } | Self::Answer { .. } => None,
         }

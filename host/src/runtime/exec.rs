@@ -131,7 +131,11 @@ impl Side<'_> {
         let (output, sink) = collector();
         // No socket of the host's: the programs of a plugin stand in a network namespace of their own, in which nothing is
         // but the way to the proxy.
-        let worker = WorkerSpec { rlimits: rlimits(Rlimits::PROGRAM, &self.caps), receives_descriptors: false };
+        let worker = WorkerSpec {
+            rlimits: rlimits(Rlimits::PROGRAM, &self.caps),
+            receives_descriptors: false,
+            reads_input: false,
+        };
         let ran = launcher.spawn(&worker, &input, sink).and_then(|mut worker| {
             let ran = worker.run(run, caller, &limits);
             self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::error::CallError;
 use super::exec::Spent;
 use super::launchers::Launchers;
 use super::masked;
-use super::script::{Engine, Told};
+use super::script::{Engine, Told, changes, interpreters};
 use super::services::{Data, Filters, Side};
 use super::settings::Settings;
 use super::spec::{at_most, call_limits, script_spec, worker_spec};
@@ -257,7 +258,7 @@ impl Host {
             return Ok(worker);
         }
         let admitted = self.admit(plugin)?;
-        let mut worker = self.spawn(plugin, &admitted, engine, self.sink(plugin))?;
+        let mut worker = self.spawn(plugin, &admitted, engine, (None, self.sink(plugin)))?;
         let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
         let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, Some(&admitted), limits) };
         let environment = masked::environment(kept, environment::granted(&admitted.permissions, std::env::vars_os()));
@@ -284,13 +285,13 @@ impl Host {
         Ok(worker)
     }
 
-    /// A sealed worker, not told anything yet.
+    /// A sealed worker, not told anything yet; its standard input, if it has one, and where it prints to.
     pub(super) fn spawn(
         &mut self,
         plugin: &PluginName,
         admitted: &Admitted,
         engine: &Engine,
-        sink: StraySink,
+        (input, sink): (Option<&OwnedFd>, StraySink),
     ) -> Result<Worker, CallError> {
         if self.told.insert(plugin.clone()) {
             self.tell(plugin, admitted);
@@ -299,10 +300,10 @@ impl Host {
             Code::Library(code) => (worker_spec(&admitted.permissions, &admitted.caps), code),
             Code::Scripts(scripts) => (script_spec(&admitted.permissions, &admitted.caps), &scripts.files),
         };
-        let mut spawned = self.launcher(plugin, admitted, engine)?.spawn(&spec, code, Arc::clone(&sink));
+        let mut spawned = self.launcher(plugin, admitted, engine)?.spawn_reading(&spec, code, input, Arc::clone(&sink));
         let reduces = |error| admitted.allows_reduced && self.launchers.reduce(error);
         if spawned.as_ref().is_err_and(reduces) {
-            spawned = self.launcher(plugin, admitted, engine)?.spawn(&spec, code, sink);
+            spawned = self.launcher(plugin, admitted, engine)?.spawn_reading(&spec, code, input, sink);
         }
         let worker = spawned.inspect_err(|error| self.forget_launcher(plugin, error));
         let worker = worker.map_err(|source| sandbox(plugin, source))?;
@@ -328,8 +329,15 @@ impl Host {
 
     fn tell(&self, plugin: &PluginName, admitted: &Admitted) {
         let voice = &self.settings.voice;
-        if admitted.unsigned {
+        if let Some(path) = &admitted.link {
+            let path = crate::text::safe_line(&path.to_string_lossy());
+            voice.audit(plugin, &format!("is linked to {path} and not signed; what runs is what you confirmed of it"));
+        } else if admitted.unsigned {
             voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
+        }
+        if let Code::Scripts(scripts) = &admitted.code {
+            let (now, _) = interpreters(scripts.handlers());
+            changes(&admitted.interpreters, &now).iter().for_each(|line| voice.audit(plugin, line));
         }
         // The plugin asks the host for everything else, and is told then.
         let is_silent = |kind| matches!(kind, PermissionKind::Filesystem | PermissionKind::EnvVars);

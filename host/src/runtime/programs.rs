@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use migraine_plugin_api::{Permission, PermissionKind};
 
 use crate::package::elf;
-use crate::policy::scope_findings;
+use crate::policy::{program_set, scope_findings};
+use crate::text::safe_path;
 use crate::wire::{Directory, PROGRAMS_MAX, Programs};
 
 /// Where names are looked up, in this order: never where the user's own PATH leads.
@@ -48,14 +49,16 @@ pub(super) enum ProgramError {
         program: String,
     },
     /// The plugin could have written it.
-    #[error("`{}` lies in a directory that the plugin can change", file.display())]
+    #[error("`{}` lies in a directory that the plugin can change", safe_path(file))]
     Writable {
         /// The file.
         file: PathBuf,
     },
     /// It is run by another program, which no grant opens.
-    #[error("`{}` is a script: it needs the permission exec={interpreter} for what runs it, which was not granted",
-            file.display())]
+    #[error(
+        "`{}` is a script: it needs the permission exec={interpreter} for what runs it, which was not granted",
+        safe_path(file)
+    )]
     Interpreter {
         /// The file.
         file: PathBuf,
@@ -109,8 +112,13 @@ pub(super) fn real(program: &str) -> Option<PathBuf> {
     find(program).map(|found| found.file)
 }
 
+/// What grants open: each program, or all of them.
 fn scopes(grants: &[Permission]) -> impl Iterator<Item = Option<&str>> {
-    grants.iter().filter(|grant| grant.kind() == PermissionKind::Exec).map(Permission::scope)
+    let own = grants.iter().filter(|grant| grant.kind() == PermissionKind::Exec).map(Permission::scope);
+    own.flat_map(|scope| match scope.and_then(program_set) {
+        Some(set) => set.iter().copied().map(Some).collect(),
+        None => vec![scope],
+    })
 }
 
 fn is_granted(grants: &[Permission], found: &Found) -> bool {
@@ -250,6 +258,20 @@ mod tests {
         // What is there is told to nobody who was not granted it.
         let error = judged(&["exec=env"], "no-such-program").unwrap_err();
         assert!(matches!(error, ProgramError::NotGranted(_)), "{error}");
+    }
+
+    #[test]
+    fn a_set_opens_its_programs_and_no_others() {
+        assert_eq!(judged(&["exec=coreutils"], "cat").unwrap(), real("/usr/bin/cat"));
+        for program in ["env", "git", "coreutils"] {
+            let error = judged(&["exec=coreutils"], program).unwrap_err();
+            assert_eq!(error.missing(), Some(format!("exec={program}")), "{error}");
+        }
+        let Programs::Only(files) = granted(&permissions(&["exec=coreutils"]), &[]) else {
+            panic!("not all were granted")
+        };
+        assert!(files.len() > 40 && files.contains(&real("/usr/bin/sort")), "{files:?}");
+        assert!(!files.contains(&real("/usr/bin/env")), "{files:?}");
     }
 
     #[test]

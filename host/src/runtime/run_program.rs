@@ -1,7 +1,9 @@
 //! Commands that a program of the plugin's own answers as programs do: arguments in, output and an exit code out. Each call
 //! is a process of its own, in the sandbox of the plugin.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use migraine_plugin_api::{Invocation, PluginError};
 
@@ -9,12 +11,13 @@ use super::admission::Admitted;
 use super::environment;
 use super::error::CallError;
 use super::host::{Host, sandbox};
+use super::input;
 use super::masked;
 use super::script::{Engine, Scripts};
 use super::scripts::ended;
 use super::services::Filters;
 use crate::ids::PluginName;
-use crate::sandbox::{CallLimits, Stray, StraySink, Stream};
+use crate::sandbox::{CallLimits, SandboxError, Stray, StraySink, Stream};
 use crate::wire::{RanBody, RunBody};
 
 impl Host {
@@ -42,9 +45,26 @@ impl Host {
         let name = interpreter.program.display().to_string();
         let run = RunBody { file: interpreter.program, name, arguments, directory: told.directory, environment };
         let stdout_is_taken = self.settings.stdout_is_taken;
-        let mut worker = self.spawn(plugin, admitted, engine, passing_on(stdout_is_taken))?;
+        let sink = passing_on(stdout_is_taken);
+        let unread = |error| failed(SandboxError::Start(error));
+        let piped = invocation.stdin.then(input::pipe).transpose().map_err(unread)?;
+        let (theirs, ours) = piped.unzip();
+        let mut worker = self.spawn(plugin, admitted, engine, (theirs.as_ref(), sink))?;
+        drop(theirs);
+        let (over, tell_over) = io::pipe().map_err(unread)?;
+        let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
         let caller = worker.caller();
-        let ran = worker.run(&run, &caller, &limits);
+        let (ran, copied) = thread::scope(|scope| {
+            let copier = ours.map(|ours| scope.spawn(|| input::copy(ours, &over, kept)));
+            let ran = worker.run(&run, &caller, &limits);
+            drop(tell_over);
+            (ran, copier.map(|copier| copier.join().expect("copying does not panic")))
+        });
+        if let Some(Err(error)) = copied
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.settings.voice.audit(plugin, &format!("standard input could not be read to its end: {error}"));
+        }
         self.settings.voice.used(plugin, &worker.usage());
         worker.end();
         match ran.map_err(failed)? {
@@ -52,7 +72,7 @@ impl Host {
             RanBody::Exited(code) => Err(ended(plugin, code)),
             RanBody::Signalled(signal) => Err(ended(plugin, 128 + signal)),
             RanBody::NotStarted(number) => {
-                let error = std::io::Error::from_raw_os_error(number);
+                let error = io::Error::from_raw_os_error(number);
                 let error = PluginError::failed(format!("its program cannot be started: {error}"));
                 Err(CallError::Plugin { plugin: plugin.clone(), error })
             }

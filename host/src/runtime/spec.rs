@@ -22,7 +22,7 @@ pub(super) fn script_spec(grants: &[Permission], caps: &LimitCaps) -> WorkerSpec
 
 fn spec(grants: &[Permission], of_kind: Rlimits, caps: &LimitCaps) -> WorkerSpec {
     let receives_descriptors = grants.iter().any(|held| held.kind() == PermissionKind::Network);
-    WorkerSpec { rlimits: rlimits(of_kind, caps), receives_descriptors }
+    WorkerSpec { rlimits: rlimits(of_kind, caps), receives_descriptors, reads_input: false }
 }
 
 /// The limits of a worker.

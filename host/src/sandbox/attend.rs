@@ -155,10 +155,13 @@ impl Watched {
         self.deadline.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::SeqCst);
     }
 
-    /// It is about to run a program, for the call of another worker.
-    pub(super) fn run_for(&self, other: &Arc<Self>) {
+    /// It is about to run a program, for the call of another worker or for its own.
+    pub(super) fn run_for(&self, caller: &Arc<Self>) {
         self.runs_program.store(true, Ordering::Relaxed);
-        let _ = self.on_behalf.set(Arc::clone(other));
+        // Its own end, right after its answer, interrupts nothing.
+        if !std::ptr::eq(Arc::as_ptr(caller), self) {
+            let _ = self.on_behalf.set(Arc::clone(caller));
+        }
     }
 
     /// Writes to the caller's stream. While that waits for its reader, the plugin's time stands still.

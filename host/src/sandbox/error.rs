@@ -10,7 +10,7 @@ use migraine_plugin_api::PermissionKind;
 use super::cure::{Settings, cure};
 use super::stage::Stage;
 use crate::code::{Code, Coded};
-use crate::text::display_safe;
+use crate::text::{display_safe, safe_line};
 use crate::wire::{BODY_MAX, Ended, FailedStep, LoadFailure, Refused, WireError};
 
 /// How a worker came to its end without an answer.
@@ -115,7 +115,7 @@ impl fmt::Display for Death {
             Self::Signal(number) => write!(f, "crashed ({})", signal_name(*number)),
             Self::Exited(code) => write!(f, "ended with exit code {code} before it answered"),
             Self::Silent => f.write_str("closed its channel before it answered"),
-            Self::Protocol(why) => write!(f, "broke the protocol: {why}"),
+            Self::Protocol(why) => write!(f, "broke the protocol: {}", safe_line(why)),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Found {
         let launcher = Arc::new(Launcher::start(&LauncherSpec { level, ..LauncherSpec::default() })?);
         self.load_by = Some(launcher.ready()?);
         let code = seal_code(b"").map_err(SandboxError::Start)?;
-        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false };
+        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false, reads_input: false };
         let mut worker = launcher.spawn(&spec, &code, Arc::new(|_| {}))?;
         // Only now is it known whether workers can join a group.
         self.limited_by = Some(launcher.limited_by());
@@ -115,7 +115,7 @@ fn of_programs() -> Result<Vec<Probe>, SandboxError> {
     let spec = LauncherSpec { programs: Programs::Only(Vec::new()), listens: true, ..LauncherSpec::default() };
     let launcher = Arc::new(Launcher::start(&spec)?);
     let input = seal_code(b"").map_err(SandboxError::Start)?;
-    let spec = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false };
+    let spec = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false, reads_input: false };
     let worker = launcher.spawn(&spec, &input, Arc::new(|_| {}))?;
     Ok(worker.seal().probes.clone())
 }

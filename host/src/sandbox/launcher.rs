@@ -179,6 +179,21 @@ impl Launcher {
     /// # Errors
     /// The sandbox cannot be built, or the worker could not seal itself.
     pub fn spawn(self: &Arc<Self>, spec: &WorkerSpec, code: &OwnedFd, sink: StraySink) -> Result<Worker, SandboxError> {
+        self.spawn_reading(spec, code, None, sink)
+    }
+
+    /// As [`Launcher::spawn`], with a pipe as the worker's standard input.
+    ///
+    /// # Errors
+    /// As [`Launcher::spawn`].
+    pub fn spawn_reading(
+        self: &Arc<Self>,
+        spec: &WorkerSpec,
+        code: &OwnedFd,
+        input: Option<&OwnedFd>,
+        sink: StraySink,
+    ) -> Result<Worker, SandboxError> {
+        let spec = &WorkerSpec { reads_input: input.is_some(), ..*spec };
         let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|error| SandboxError::Control(error.into()));
         let (request_end, requests) = pipe()?;
         let (replies, reply_end) = pipe()?;
@@ -196,6 +211,7 @@ impl Launcher {
         let mut fds = vec![code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
         let passing = if spec.receives_descriptors { Some(passing_pair()?) } else { None };
         fds.extend(passing.as_ref().map(|(_, theirs)| theirs.as_fd()));
+        fds.extend(input.map(OwnedFd::as_fd));
         let group = if self.layers.rlimits { self.groups.take(&spec.rlimits) } else { None };
         let doors: Vec<_> = group.iter().flat_map(Group::doors).collect();
         fds.extend(&doors);

@@ -375,7 +375,7 @@ impl Worker {
         self.watched.arm(call, limits);
         self.launcher.attendant().nudge();
         let outcome = if self.launcher.speaks_lines() && kind != Kind::Run {
-            self.ask_in_line(call, body)
+            self.ask_in_line((call, body), limits, side)
         } else {
             match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
                 Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
@@ -543,7 +543,7 @@ fn not_sealed(reason: String) -> SandboxError {
 }
 
 /// Sends a descriptor to the worker; never waits for it.
-fn pass(passing: Option<&OwnedFd>, fd: &OwnedFd) -> Result<(), PluginError> {
+pub(super) fn pass(passing: Option<&OwnedFd>, fd: &OwnedFd) -> Result<(), PluginError> {
     let Some(passing) = passing else {
         return Err(PluginError::new(ErrorKind::Unsupported, "this worker cannot receive descriptors"));
     };

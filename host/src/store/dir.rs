@@ -16,6 +16,7 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fst
 use nix::unistd::{UnlinkatFlags, close, fsync, geteuid, unlinkat};
 
 use super::error::StoreError;
+use crate::text::safe_path;
 
 /// Mode of a directory that is written to.
 pub(super) const PRIVATE_DIR: u32 = 0o700;
@@ -71,12 +72,12 @@ impl Dir {
             Err(errno) => return Err(failed("open the directory", path.to_owned(), errno)),
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-            return Err(StoreError::BadHome { why: format!("`{}` has no name that can be made", path.display()) });
+            return Err(StoreError::BadHome { why: format!("`{}` has no name that can be made", safe_path(path)) });
         };
         // A parent may be owned by somebody else (`/home`, `/tmp`), and it may be reached through a symbolic link.
         let flags = OPEN_DIR.difference(OFlag::O_NOFOLLOW);
         let fd = openat(AT_FDCWD, parent, flags, Mode::empty())
-            .map_err(|errno| StoreError::BadHome { why: format!("{}: {}", parent.display(), errno.desc()) })?;
+            .map_err(|errno| StoreError::BadHome { why: format!("{}: {}", safe_path(parent), errno.desc()) })?;
         let parent = Self { fd, path: parent.to_owned(), owner: Owner::User };
         let made = parent.open_or_make(name)?;
         parent.sync()?;

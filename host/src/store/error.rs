@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::code::{Code, Coded};
 use crate::ids::Digest;
+use crate::text::safe_path;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The operating system refused a step.
-    #[error("{}: cannot {step}: {source}", path.display())]
+    #[error("{}: cannot {step}: {source}", safe_path(path))]
     Io {
         /// The step, as an infinitive.
         step: &'static str,
@@ -28,7 +29,7 @@ pub enum StoreError {
         why: String,
     },
     /// Something private can be changed by others.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", safe_path(path))]
     Insecure {
         /// The object.
         path: PathBuf,
@@ -36,7 +37,7 @@ pub enum StoreError {
         why: String,
     },
     /// Another process held the lock all the time.
-    #[error("{}: another process has been changing the store for {} seconds", path.display(), waited.as_secs())]
+    #[error("{}: another process has been changing the store for {} seconds", safe_path(path), waited.as_secs())]
     Busy {
         /// The store's root.
         path: PathBuf,
@@ -44,7 +45,7 @@ pub enum StoreError {
         waited: Duration,
     },
     /// The state file cannot be read.
-    #[error("{}: the state file is damaged: {why}", path.display())]
+    #[error("{}: the state file is damaged: {why}", safe_path(path))]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -52,7 +53,7 @@ pub enum StoreError {
         why: String,
     },
     /// A policy file is not of the known form. What it limits is not known then, so nothing may run.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", safe_path(path))]
     Policy {
         /// The file.
         path: PathBuf,
@@ -83,7 +84,7 @@ pub enum StoreError {
         what: String,
     },
     /// The database of plugin state failed.
-    #[error("{}: cannot {step}: {source}", path.display())]
+    #[error("{}: cannot {step}: {source}", safe_path(path))]
     Database {
         /// The step, as an infinitive.
         step: &'static str,
@@ -116,11 +117,11 @@ impl Coded for StoreError {
             }
             Self::BadHome { .. } => "set MIGRAINE_HOME to an absolute path below an existing directory".to_owned(),
             Self::Insecure { path, .. } => {
-                format!("check who changed it, then run `chmod go-w {0}` and `chown \"$USER\" {0}`", path.display())
+                format!("check who changed it, then run `chmod go-w {0}` and `chown \"$USER\" {0}`", safe_path(path))
             }
             Self::Busy { .. } => "wait until the other command has ended, then try again".to_owned(),
             Self::Corrupt { path, .. } => {
-                format!("move {} away and install the plugins again; plugin data is kept", path.display())
+                format!("move {} away and install the plugins again; plugin data is kept", safe_path(path))
             }
             Self::Integrity { .. } | Self::Gone { .. } => "uninstall the plugin and install it again".to_owned(),
             Self::Io { source, .. } if is_full(source) => {

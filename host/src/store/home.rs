@@ -1,6 +1,6 @@
 //! The home directory: where it is, who may change it, and what readers see of it without a lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,9 @@ use super::state::{Entry, State};
 use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
+use crate::package::dependency::needs;
 use crate::policy::{Policy, PolicyFile};
+use crate::text::safe_path;
 
 pub(super) const STATE: &str = "state";
 pub(super) const STORE: &str = "store";
@@ -32,6 +34,8 @@ pub struct Installed {
     pub tree: InstalledTree,
     /// Packages without a signature that the user allowed, as the same state has them.
     pub exceptions: Vec<Digest>,
+    /// The entries of the plugins that it needs, of those that are installed.
+    pub needed: BTreeMap<PluginName, Entry>,
 }
 
 /// An open home directory that nobody else can write to.
@@ -48,7 +52,7 @@ pub fn home_path(migraine_home: Option<OsString>, home: Option<OsString>) -> Res
     let refuse = |why: String| Err(StoreError::BadHome { why });
     if let Some(path) = migraine_home.map(PathBuf::from) {
         if !path.is_absolute() || path.parent().is_none() {
-            return refuse(format!("MIGRAINE_HOME is `{}`, not an absolute path of a directory", path.display()));
+            return refuse(format!("MIGRAINE_HOME is `{}`, not an absolute path of a directory", safe_path(&path)));
         }
         return Ok(path);
     }
@@ -56,7 +60,7 @@ pub fn home_path(migraine_home: Option<OsString>, home: Option<OsString>) -> Res
         None => refuse("neither MIGRAINE_HOME nor HOME is set".to_owned()),
         // `HOME=/` is what a user without a home gets; nothing private can be kept there.
         Some(path) if !path.is_absolute() || path.parent().is_none() => {
-            refuse(format!("HOME is `{}`, not an absolute path of a user's directory", path.display()))
+            refuse(format!("HOME is `{}`, not an absolute path of a user's directory", safe_path(&path)))
         }
         Some(path) => Ok(path.join(".migraine")),
     }
@@ -69,7 +73,7 @@ impl Home {
     /// The path is not absolute, is a symbolic link, belongs to somebody else, or can be written to by others.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.is_absolute() {
-            return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", path.display()) });
+            return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", safe_path(path)) });
         }
         Ok(Self { root: Dir::open_root(path)? })
     }
@@ -202,7 +206,9 @@ impl Home {
             match self.load(&entry.digest) {
                 Ok(tree) => {
                     let exceptions = state.exceptions.into_iter().collect();
-                    return Ok(Some(Installed { entry, tree, exceptions }));
+                    let needed = needs(&entry.dependencies).into_iter();
+                    let needed = needed.filter_map(|need| state.plugins.remove_entry(&need.name)).collect();
+                    return Ok(Some(Installed { entry, tree, exceptions, needed }));
                 }
                 // An upgrade came between the state and the tree: then there is a newer state.
                 Err(gone @ StoreError::Gone { .. }) => {

@@ -25,7 +25,9 @@ pub use history::History;
 pub use home::{Home, Installed, home_path};
 pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
-pub use state::{Entry, Problem, ProblemKind, Remote, State, Status, Trust, checksum as state_checksum};
+pub use state::{
+    Entry, KnownInterpreter, Problem, ProblemKind, Remote, State, Status, Trust, checksum as state_checksum,
+};
 pub use subscription::Subscription;
 pub use tree::InstalledTree;
 pub use user::user_homes;

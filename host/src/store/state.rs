@@ -93,6 +93,9 @@ pub struct Entry {
     /// The file that it is linked to while it is developed; what runs is what was confirmed of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBuf>,
+    /// What ran its scripts on this machine when it was installed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub interpreters: Vec<KnownInterpreter>,
     /// Why it may not run although it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -102,6 +105,18 @@ pub struct Entry {
     /// The version before, as it stood; its tree is kept. It has none before itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<Self>>,
+}
+
+/// A program of this machine that runs scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownInterpreter {
+    /// As a manifest names it: `python`, `bash`, or the name of another.
+    pub name: String,
+    /// The real file, behind links, virtual environments and shims.
+    pub path: PathBuf,
+    /// Its version, where its files tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// Where on a server a plugin came from.
@@ -255,6 +270,7 @@ struct Header {
     checksum: Digest,
 }
 
+/// Borrowed while it is written, owned once it was read.
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {
     plugins: Cow<'a, BTreeMap<PluginName, Entry>>,

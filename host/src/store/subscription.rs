@@ -1,6 +1,7 @@
 //! What a run of a workflow needs of the state, and no more of it: of a thousand plugins, most are passed over as text.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use migraine_plugin_api::{HookSpec, Permission};
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use super::error::StoreError;
 use super::home::{Home, STATE, STATE_MAX};
 use super::state::{Problem, checked};
-use crate::ids::PluginName;
+use crate::ids::{Digest, PluginName};
 
 /// The subscriptions of a plugin that may run; the same fields as those of an [`Entry`](super::Entry).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -19,6 +20,14 @@ pub struct Subscription {
     /// What it was granted.
     #[serde(default)]
     pub grants: Vec<Permission>,
+    /// What it says it needs.
+    #[serde(default)]
+    pub dependencies: Vec<String>,
+    /// Its tree.
+    pub digest: Digest,
+    /// The files that it is linked to while it is developed.
+    #[serde(default)]
+    pub link: Option<PathBuf>,
     enabled: bool,
     #[serde(default)]
     problem: Option<Problem>,

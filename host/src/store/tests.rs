@@ -68,6 +68,7 @@ pub(super) fn entry(package: &Package) -> Entry {
         overrides: BTreeMap::new(),
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
         installed_from: None,
+        interpreters: Vec::new(),
         remote: None,
         link: None,
         problem: None,

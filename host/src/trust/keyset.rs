@@ -102,6 +102,21 @@ impl KeySet {
         None
     }
 
+    /// The keys that a key took the place of, by statements of rotation, the nearest first.
+    #[must_use]
+    pub fn predecessors(&self, key: &Fingerprint) -> Vec<Fingerprint> {
+        let mut found: Vec<Fingerprint> = Vec::new();
+        let mut at = *key;
+        while let Some(Origin::Rotation(old, _)) = self.by_fingerprint(&at).map(|entry| entry.origin) {
+            if old == *key || found.contains(&old) {
+                break;
+            }
+            found.push(old);
+            at = old;
+        }
+        found
+    }
+
     /// Whether the user let an installed package of a revoked key stay.
     #[must_use]
     pub fn keeps(&self, key: &Fingerprint, digest: &Digest) -> bool {

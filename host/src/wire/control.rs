@@ -143,6 +143,8 @@ pub struct WorkerSpec {
     pub rlimits: Rlimits,
     /// Whether the host passes it descriptors: streams that the host has connected.
     pub receives_descriptors: bool,
+    /// Whether it has a standard input; the null device otherwise.
+    pub reads_input: bool,
 }
 
 /// Host to launcher.
@@ -150,8 +152,8 @@ pub struct WorkerSpec {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToLauncher {
     /// Start a worker; beside travel, in this order: code (or the standard input of a program), request pipe, reply pipe,
-    /// standard output, standard error and, where it receives descriptors, the socket that they come over; last the doors
-    /// of its control group.
+    /// standard output, standard error, the socket that descriptors come over where it receives some, its standard input
+    /// where it reads one; last the doors of its control group.
     Spawn {
         /// The host's number for it.
         worker: u32,

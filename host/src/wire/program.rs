@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Variable;
 
 /// How many files a launcher can let run by name.
-pub const PROGRAMS_MAX: usize = 64;
+pub const PROGRAMS_MAX: usize = 192;
 
 /// What the processes of a launcher may execute.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

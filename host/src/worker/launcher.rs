@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -258,7 +258,7 @@ impl Launcher {
 
     /// The worker, and whether it is in its group, through whose doors the last descriptors lead.
     fn spawn(&mut self, spec: WorkerSpec, mut fds: Vec<OwnedFd>, doors: usize) -> Result<(Running, bool), FailedStep> {
-        if fds.len() != 5 + usize::from(spec.receives_descriptors) + doors {
+        if fds.len() != numbers_of(&spec).len() + doors {
             at("take the worker's descriptors", Err(io::Error::other("wrong number")))?;
         }
         let doors = fds.split_off(fds.len() - doors);
@@ -339,7 +339,7 @@ fn become_worker(
         // The group's own count comes first, since only it tells that something was refused.
         spec.rlimits.threads += 1;
     }
-    let outcome = arrange(fds, mouth).and_then(|report| {
+    let outcome = arrange(&spec, fds, mouth).and_then(|report| {
         let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
         match jail::seal(&spec, common, program) {
             Ok(sealing) => {
@@ -402,12 +402,19 @@ fn send_report(report: &OwnedFd, message: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts each descriptor under its number, in the order of [`ToLauncher::Spawn`], and closes everything else.
-fn arrange(fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<OwnedFd, StepError> {
-    let numbers = [numbers::CODE, numbers::REQUESTS, numbers::REPLIES, 1, 2, numbers::PASSED];
-    let first_free = if fds.len() == numbers.len() { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
+/// The numbers of a worker's descriptors, in the order of [`ToLauncher::Spawn`].
+fn numbers_of(spec: &WorkerSpec) -> Vec<RawFd> {
+    let mut all = vec![numbers::CODE, numbers::REQUESTS, numbers::REPLIES, 1, 2];
+    all.extend(spec.receives_descriptors.then_some(numbers::PASSED));
+    all.extend(spec.reads_input.then_some(0));
+    all
+}
+
+/// Puts each descriptor under its number and closes everything else.
+fn arrange(spec: &WorkerSpec, fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<OwnedFd, StepError> {
+    let first_free = if spec.receives_descriptors { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
     // All out of the way before the first is placed: a source may stand where another's target is.
-    let wanted: Vec<_> = fds.into_iter().zip(numbers).chain([(mouth, numbers::REPORT)]).collect();
+    let wanted: Vec<_> = fds.into_iter().zip(numbers_of(spec)).chain([(mouth, numbers::REPORT)]).collect();
     let lifted: Vec<_> =
         wanted.into_iter().map(|(fd, number)| (sys::fd::lift(&fd, numbers::LAUNCHER), number)).collect();
     for (fd, number) in lifted {

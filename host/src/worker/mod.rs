@@ -21,8 +21,8 @@ pub fn enter() {
     }
 }
 
-/// Descriptor numbers of a worker, agreed between launcher and worker. 0 is `/dev/null`, 1 and 2 are the plugin's own
-/// output.
+/// Descriptor numbers of a worker, agreed between launcher and worker. 0 is `/dev/null`, or the input of a plugin's own
+/// program; 1 and 2 are the plugin's own output.
 mod numbers {
     use std::os::fd::RawFd;
 

@@ -36,8 +36,8 @@ pub(super) fn main(sealing: Sealing<'_>) -> i32 {
 
 fn serve(report: &SealReport) -> Result<(), Box<dyn std::error::Error>> {
     let (mut requests, mut replies) = (FrameReader::new(own(numbers::REQUESTS)?), own(numbers::REPLIES)?);
-    // A plugin's own program reads nothing: what was there were its files.
-    let input = own(numbers::CODE).or_else(|_| File::open("/dev/null"))?;
+    // A plugin's own program has this process's input: what came as its code were its files.
+    let input = own(numbers::CODE).map_or_else(|_| Stdio::inherit(), Stdio::from);
     write_frame(&mut replies, Header::new(Kind::Sealed, 0), &serde_json::to_vec(report)?, b"")?;
     // The host has learnt which act it was; nothing may follow.
     if report.breach().is_some() {
@@ -59,9 +59,9 @@ fn own(number: i32) -> io::Result<File> {
     Ok(File::from(fd))
 }
 
-fn run(body: RunBody, input: File) -> io::Result<RanBody> {
+fn run(body: RunBody, input: Stdio) -> io::Result<RanBody> {
     let mut command = Command::new(&body.file);
-    command.arg0(&body.name).args(&body.arguments).stdin(Stdio::from(input));
+    command.arg0(&body.name).args(&body.arguments).stdin(input);
     command.envs(body.environment.into_iter().map(|Variable { name, value }| (name, value)));
     if let Some(directory) = &body.directory {
         command.current_dir(directory);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::code::{Code, Coded};
 use crate::secrets::SecretError;
-use crate::text::safe_line;
+use crate::text::{safe_line, safe_path};
 
 /// A workflow that cannot be found, read or carried out.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum WorkflowError {
         known: Vec<String>,
     },
     /// A file that is not a workflow.
-    #[error("{}{}: {}", path.display(), place(*line, *column), safe_line(reason))]
+    #[error("{}{}: {}", safe_path(path), place(*line, *column), safe_line(reason))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum WorkflowError {
         reason: String,
     },
     /// A file that cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", safe_path(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -82,8 +82,8 @@ pub enum WorkflowError {
 
 fn not_found(wanted: Option<&str>, folder: &std::path::Path) -> String {
     match wanted {
-        Some(name) => format!("there is no workflow `{}` in {}", safe_line(name), folder.display()),
-        None => format!("there is no migraine.yml, migraine.yaml or migraine.json in {}", folder.display()),
+        Some(name) => format!("there is no workflow `{}` in {}", safe_line(name), safe_path(folder)),
+        None => format!("there is no migraine.yml, migraine.yaml or migraine.json in {}", safe_path(folder)),
     }
 }
 

@@ -280,7 +280,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
         return proxied(args, &launcher);
     }
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
-    let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: args.connects };
+    let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: args.connects, reads_input: false };
     let arena = Arena { launcher, spec, code };
     if let Some(times) = args.repeat {
         return arena.repeat(args, times);

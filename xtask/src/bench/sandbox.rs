@@ -40,7 +40,7 @@ fn own(stream: impl std::os::fd::AsFd) -> Result<OwnedFd> {
     Ok(stream.as_fd().try_clone_to_owned()?)
 }
 
-struct Pipe {
+pub(super) struct Pipe {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
@@ -49,7 +49,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn open(question: usize, answer: usize) -> Result<Self> {
+    pub(super) fn open(question: usize, answer: usize) -> Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .args([ECHO, &question.to_string(), &answer.to_string()])
             .stdin(Stdio::piped())
@@ -60,7 +60,12 @@ impl Pipe {
         Ok(Self { child, input, output, question: vec![b'q'; question], answer: vec![0; answer] })
     }
 
-    fn round(&mut self) -> Result<()> {
+    /// What each round sends.
+    pub(super) fn question(&mut self) -> &mut [u8] {
+        &mut self.question
+    }
+
+    pub(super) fn round(&mut self) -> Result<()> {
         self.input.as_mut().context("closed")?.write_all(&self.question)?;
         Ok(self.output.read_exact(&mut self.answer)?)
     }
@@ -98,16 +103,16 @@ pub(super) fn launcher(spec: &LauncherSpec) -> Result<Arc<Launcher>> {
     Ok(Arc::new(launcher))
 }
 
-fn spawn(launcher: &Arc<Launcher>, code: &OwnedFd) -> Result<Worker> {
+pub(super) fn spawn(launcher: &Arc<Launcher>, code: &OwnedFd) -> Result<Worker> {
     spawn_with(launcher, code, Rlimits::NATIVE)
 }
 
 fn spawn_with(launcher: &Arc<Launcher>, code: &OwnedFd, rlimits: Rlimits) -> Result<Worker> {
-    let spec = WorkerSpec { rlimits, receives_descriptors: false };
+    let spec = WorkerSpec { rlimits, receives_descriptors: false, reads_input: false };
     Ok(launcher.spawn(&spec, code, Arc::new(|_| ()))?)
 }
 
-fn load(worker: &mut Worker) -> Result<()> {
+pub(super) fn load(worker: &mut Worker) -> Result<()> {
     let body = LoadBody { plugin: "bench".to_owned(), create: CreateBody::default(), environment: Vec::new() };
     worker.load(&body, &CallLimits::default(), &mut Silent)?;
     Ok(())
@@ -118,7 +123,7 @@ pub(super) fn packaged(project: &Project, plugin: &str) -> Result<Packaged> {
     package_plugin::make(project, plugin, &SecretKey::from_seed(&[1; 32]), Some(&project.target.join("bench")))
 }
 
-fn library(project: &Project, plugin: &str) -> Result<Vec<u8>> {
+pub(super) fn library(project: &Project, plugin: &str) -> Result<Vec<u8>> {
     let path = packaged(project, plugin)?.library;
     std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))
 }

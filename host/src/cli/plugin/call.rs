@@ -11,7 +11,7 @@ use crate::cli::voice::Aside;
 use crate::cli::{Failure, Session};
 use crate::code::{Code, Coded as _};
 use crate::ids::PluginName;
-use crate::manage::{ManageError, command_of, usage};
+use crate::manage::{ManageError, check_link, command_of, usage};
 use crate::runtime::{CallError, Host, Settings};
 use crate::store::{Entry, Home};
 use crate::text::safe_line;
@@ -33,6 +33,7 @@ pub(super) fn run(
     let args = words.collect::<Result<Vec<String>, Failure>>()?;
     let home = session.home()?;
     let entry = home.read()?.plugins.remove(&name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    check_link(&name, entry.link.as_deref(), &entry.digest)?;
     match command.as_deref() {
         None => Err(with_usage(Code::Usage, &format!("{name}: a command is missing"), &name, &entry)),
         Some("--help" | "-h") => session.out.text(&usage(&name, &entry)),

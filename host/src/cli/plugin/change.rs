@@ -19,9 +19,9 @@ pub(super) fn enable(name: &str, consent: &ConsentArgs, session: &Session) -> Re
     })
 }
 
-pub(super) fn disable(name: &str, session: &Session) -> Result<(), Failure> {
+pub(super) fn disable(name: &str, force: bool, session: &Session) -> Result<(), Failure> {
     let (name, home) = (plugin_name(name)?, session.home()?);
-    let report = manage::disable(&home, &name)?;
+    let report = manage::disable(&home, &name, force)?;
     session.out.report(&report, |report| {
         let text = match report {
             EnableReport { changed: true, .. } => format!("Plugin '{name}' disabled successfully\n"),
@@ -45,9 +45,9 @@ pub(super) fn revoke(name: &str, grants: &[Grant], session: &Session) -> Result<
     })
 }
 
-pub(super) fn uninstall(name: &str, purge: bool, session: &Session) -> Result<(), Failure> {
+pub(super) fn uninstall(name: &str, purge: bool, force: bool, session: &Session) -> Result<(), Failure> {
     let (name, home) = (plugin_name(name)?, session.home()?);
-    let report = manage::uninstall(&home, &name, purge)?;
+    let report = manage::uninstall(&home, &name, purge, force)?;
     session.out.report(&report, |report| {
         let text = match (&report.version, report.purged) {
             (Some(_), false) => format!("Plugin '{name}' uninstalled successfully\n"),

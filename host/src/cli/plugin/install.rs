@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use super::InstallArgs;
 use super::audit::words;
 use super::show::trust_line;
+use super::{InstallArgs, lock};
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::code::Code;
+use crate::ids::PluginName;
 use crate::manage::{
-    Allowed, Consenting, Download, Expected, InstallReport, InstallRequest, ManageError, Online, Source, Word,
-    download, expected_digest, install,
+    Allowed, Consenting, Download, Expected, InstallReport, InstallRequest, Lock, LockReport, ManageError, Online,
+    Source, Word, download, expected_digest, install, relock,
 };
 use crate::store::{Home, Status, Trust};
 use crate::text::safe_line;
@@ -19,8 +20,18 @@ use crate::url::Url;
 pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     note_folder(&home, session);
+    if args.locked || args.bundle.is_some() {
+        return lock::install(&args, session);
+    }
+    let [source] = args.path.as_slice() else {
+        return Err(Failure::usage("one plugin is installed at a time; what it needs comes along".to_owned()));
+    };
+    if !args.no_lock {
+        // Before anything is installed: a lock that cannot be read could not be kept up to date.
+        Lock::of(&lock::project()?)?;
+    }
     let digest = args.expect_digest.as_deref().map(expected_digest).transpose()?;
-    let word = Word::of(&args.source)?;
+    let word = Word::of(source)?;
     let typed = match &word {
         Word::Local(path) => path.display().to_string(),
         Word::Remote(url) => url.to_string(),
@@ -40,7 +51,13 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     };
     let act = |consenting: &mut Consenting<'_>| install(&home, &request, consenting);
     let report = if args.dry_run { args.consent.alone(&home, act) } else { args.consent.with(&home, act) }?;
-    session.out.report(&report, |report| text(report, &session.out))?;
+    let keeps = !args.no_lock && !args.dry_run;
+    let locked = if keeps { relock(&home, &lock::project()?, &names_of(&report))? } else { None };
+    session.out.report(&report, |report| {
+        let changed = locked.filter(|locked| locked.changed);
+        let line = |locked: LockReport| format!("  lock       {} updated\n", safe_line(&locked.path.to_string_lossy()));
+        text(report, &session.out) + &changed.map(line).unwrap_or_default()
+    })?;
     remarks(&report, session);
     if report.status == Status::Installed {
         let command = match report.dry_run {
@@ -50,6 +67,11 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
     }
     Ok(())
+}
+
+/// The plugins that an installation changed.
+fn names_of(report: &InstallReport) -> Vec<PluginName> {
+    report.along.iter().map(|companion| companion.name.clone()).chain([report.name.clone()]).collect()
 }
 
 /// What the user should know besides.
@@ -101,6 +123,9 @@ pub(super) fn text(report: &InstallReport, out: &Out) -> String {
     }
     text.push_str(&format!("  digest     {}\n", report.digest));
     text.push_str(&format!("  status     {}\n", report.status));
+    for companion in &report.along {
+        text.push_str(&format!("  along      {}\n", companion.words()));
+    }
     for words in &report.granted {
         text.push_str(&format!("  may        {words}\n"));
     }

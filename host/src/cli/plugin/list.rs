@@ -17,13 +17,14 @@ const LEAST: [usize; 3] = [20, 10, 12];
 pub(super) fn run(args: &ListArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let folders = if args.all { vec![PathBuf::from("plugins")] } else { Vec::new() };
-    let report = manage::list(&home, &ListRequest { status: args.status, built_in: args.all, folders })?;
+    let working = std::env::current_dir().ok();
+    let report = manage::list(&home, &ListRequest { status: args.status, built_in: args.all, working, folders })?;
     warn(&report.warnings, session);
     session.out.report(&report, |report| table(report, &session.out))
 }
 
 pub(super) fn refresh(session: &Session) -> Result<(), Failure> {
-    let report = manage::refresh(&session.home()?)?;
+    let report = manage::refresh(&session.home()?, std::env::current_dir().ok().as_deref())?;
     warn(&report.warnings, session);
     session.out.report(&report, |report| refreshed(report, &session.out))
 }
@@ -72,6 +73,7 @@ fn pad(cell: &str, width: usize) -> String {
 fn row(plugin: &PluginInfo, out: &Out) -> [String; 4] {
     let description = match (plugin.status, &plugin.signature, &plugin.problem) {
         (Status::Discovered | Status::Error | Status::Quarantined, _, Some(problem)) => safe_line(problem),
+        _ if plugin.link.is_some() => format!("(linked, unsigned) {}", safe_line(&plugin.description)),
         (_, Signature::Unsigned, _) => format!("(unsigned) {}", safe_line(&plugin.description)),
         _ => safe_line(&plugin.description),
     };

@@ -8,8 +8,11 @@ mod config;
 mod fsck;
 mod install;
 mod learn;
+mod link;
 mod list;
+mod lock;
 mod package;
+mod projects;
 mod show;
 mod versions;
 
@@ -62,6 +65,9 @@ enum PluginVerb {
     Disable {
         /// The plugin
         name: String,
+        /// Even if enabled plugins need it; they cannot run then
+        #[arg(long)]
+        force: bool,
     },
     /// Take back what was granted; a plugin that needs it is not enabled any more
     Revoke {
@@ -79,6 +85,9 @@ enum PluginVerb {
         /// Remove its data as well
         #[arg(long)]
         purge: bool,
+        /// Even if other plugins need it; they cannot run then
+        #[arg(long)]
+        force: bool,
     },
     /// Install newer versions, from where the plugins came from and from the plugins folder
     Upgrade(UpgradeArgs),
@@ -101,13 +110,52 @@ enum PluginVerb {
         #[arg(long, required = true)]
         history: bool,
     },
-    /// Check all installed plugins and look for new ones in the plugins folder
+    /// Check all installed plugins and look for new ones in the folders that are looked through
     Refresh,
     /// Look at everything in the home directory: the state, every installed file, the keyring, data of plugins
     Fsck {
         /// Put right what can be; what is lost is named
         #[arg(long)]
         repair: bool,
+    },
+    /// Link a plugin under development to your own files, or confirm what became of them
+    Link {
+        /// A library, or the manifest of scripts or its directory
+        path: PathBuf,
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+    /// Forget a linked plugin; its files and its data stay
+    Unlink {
+        /// The plugin
+        name: String,
+        /// Even if other plugins need it; they cannot run then
+        #[arg(long)]
+        force: bool,
+    },
+    /// Write `migraine.lock`: exactly these plugins belong to the project in this directory
+    Lock {
+        /// The plugins; what they need is locked as well [default: all that are enabled]
+        names: Vec<PathBuf>,
+    },
+    /// Write plugins, their keys and a lock into one file, for a site without a network
+    Bundle {
+        /// The file
+        out: PathBuf,
+        /// The plugins; what they need goes along [default: all that are enabled]
+        names: Vec<PathBuf>,
+    },
+    /// Look for plugins in the folder `plugins` of a project as well, as long as its content is what it is now
+    TrustProject {
+        /// The project's directory
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Look into the folder of a project no more
+    UntrustProject {
+        /// The project's directory
+        #[arg(default_value = ".")]
+        dir: PathBuf,
     },
     /// Check a file, or an installed plugin, without acting on it
     Verify {
@@ -137,11 +185,34 @@ enum PluginVerb {
     Call(Vec<OsString>),
 }
 
+/// What is said of one plugin, not of all that a lock or a bundle names.
+const ONE_ALONE: [&str; 7] =
+    ["dry_run", "expect_digest", "name", "yes_i_mean", "allow_unsigned", "allow_downgrade", "allow_reuse"];
+
 #[derive(Debug, Args)]
 struct InstallArgs {
-    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, the name of a
-    /// plugin in the plugins folder, or an https:// address; one that does not end in `.mgp` is tried with `/plugin.mgp`
-    source: PathBuf,
+    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, the name of
+    /// a plugin in one of the folders that are looked through, or an https:// address, where one that does not end in `.mgp`
+    /// is tried with `/plugin.mgp`; with --bundle or --locked the names of plugins, of which all are installed where none
+    /// is named
+    #[arg(required_unless_present_any = ["bundle", "locked"], value_name = "PATH|NAME|URL")]
+    path: Vec<PathBuf>,
+    /// Install from this bundle, and from nowhere else
+    #[arg(long, value_name = "FILE", conflicts_with_all = ONE_ALONE)]
+    bundle: Option<PathBuf>,
+    /// Install exactly what `migraine.lock` of this directory names
+    #[arg(long, conflicts_with_all = ONE_ALONE)]
+    locked: bool,
+    /// With --locked, look for the packages in this folder; may be given several times
+    #[arg(long, value_name = "DIR", requires = "locked")]
+    from: Vec<PathBuf>,
+    /// With --locked, trust the keys that the lock names, each for the plugins that it is named with: only for a lock that
+    /// comes from somebody you trust
+    #[arg(long, requires = "locked")]
+    trust_locked_keys: bool,
+    /// Leave `migraine.lock` of this directory as it is
+    #[arg(long)]
+    no_lock: bool,
     /// Judge everything and show what would happen, without changing anything or asking
     #[arg(long)]
     dry_run: bool,
@@ -310,6 +381,14 @@ impl ConsentArgs {
     }
 }
 
+/// The directory that the user stands in: the project, whose lock counts.
+///
+/// # Errors
+/// It is gone.
+pub(super) fn project() -> Result<PathBuf, Failure> {
+    lock::project()
+}
+
 /// The group as a clap command of the given name, for a program that builds its command line by hand.
 #[must_use]
 pub fn command(name: &'static str) -> clap::Command {
@@ -328,8 +407,8 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Info { target } => show::info(&target, session),
         PluginVerb::Enable { name, consent } => change::enable(&name, &consent, session),
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
-        PluginVerb::Disable { name } => change::disable(&name, session),
-        PluginVerb::Uninstall { name, purge } => change::uninstall(&name, purge, session),
+        PluginVerb::Disable { name, force } => change::disable(&name, force, session),
+        PluginVerb::Uninstall { name, purge, force } => change::uninstall(&name, purge, force, session),
         PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
         PluginVerb::Outdated(download) => versions::outdated(download, session),
         PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
@@ -337,6 +416,12 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Fsck { repair } => fsck::run(repair, session),
+        PluginVerb::Link { path, consent } => link::link(&path, &consent, session),
+        PluginVerb::Unlink { name, force } => link::unlink(&name, force, session),
+        PluginVerb::Lock { names } => lock::lock(&names, session),
+        PluginVerb::Bundle { out, names } => lock::bundle(&out, &names, session),
+        PluginVerb::TrustProject { dir } => projects::trust(&dir, session),
+        PluginVerb::UntrustProject { dir } => projects::untrust(&dir, session),
         PluginVerb::Verify { target, rebuild } => show::verify(&target, rebuild.as_deref(), session),
         PluginVerb::Audit { target } => audit::run(target.as_deref(), session),
         PluginVerb::Package(args) => package::run(&args, session),

@@ -9,6 +9,7 @@ use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::code::Code;
 use crate::manage::{self, Limit, PluginInfo, PluginKind, RebuildReport, Rules, Signature, VerifyReport};
+use crate::runtime::{Requirement, RequirementState, shown};
 use crate::store::Trust;
 use crate::text::{safe_line, safe_whole};
 
@@ -85,6 +86,8 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if plugin.kind == PluginKind::Script {
         line("kind", &safe_line(&format!("{}: {}", plugin.kind.as_str(), plugin.runs.join(", "))));
     }
+    plugin.interpreters.iter().for_each(|one| line("run by", &shown(one)));
+    plugin.interpreter_changes.iter().for_each(|change| line("", change));
     if let Some(problem) = &plugin.problem {
         line("problem", &safe_line(problem));
     }
@@ -133,8 +136,11 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     for (key, value) in &plugin.config {
         line("config", &safe_line(&format!("{key} = {value}")));
     }
-    for dependency in &plugin.dependencies {
+    for dependency in plugin.dependencies.iter().filter(|_| plugin.requirements.is_empty()) {
         line("needs", &format!("\"{}\"", safe_line(dependency)));
+    }
+    for requirement in &plugin.requirements {
+        line("needs", &needed(requirement));
     }
     for requirement in &plugin.install_requires {
         line("requires", &format!("\"{}\"", safe_line(requirement)));
@@ -155,10 +161,26 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     text
 }
 
+fn needed(requirement: &Requirement) -> String {
+    let Requirement { needs, state, found, .. } = requirement;
+    let needs = safe_line(needs);
+    match state {
+        RequirementState::Met => format!("\"{needs}\": {found}"),
+        RequirementState::Missing if requirement.is_in_the_way() => {
+            format!("\"{needs}\": MISSING, and it cannot run without: {found}")
+        }
+        RequirementState::Missing => format!("\"{needs}\": missing: {found}"),
+        RequirementState::Unknown => format!("\"{needs}\""),
+    }
+}
+
 /// What is known of its installation.
 fn receipt(plugin: &PluginInfo, line: &mut impl FnMut(&str, &str)) {
     if let Some(installed_at) = &plugin.installed_at {
         line("installed", installed_at);
+    }
+    if let Some(path) = &plugin.link {
+        line("linked to", &safe_line(&path.to_string_lossy()));
     }
     if let Some(path) = &plugin.installed_from {
         line("from", &safe_line(&path.to_string_lossy()));

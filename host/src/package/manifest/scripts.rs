@@ -88,7 +88,15 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Findings) {
     }
     for command in &manifest.commands {
         match &command.handler {
-            Some(handler) => check_handler(&format!("commands: `{}`", command.name), handler, findings),
+            Some(handler) => {
+                let place = format!("commands: `{}`", command.name);
+                check_handler(&place, handler, findings);
+                if command.stdin && !reads_input(handler) {
+                    findings.add(format!(
+                        "{place}: `stdin` is for Python functions and for programs with `protocol: argv` or `frames`"
+                    ));
+                }
+            }
             None => findings.add(format!("commands: nothing answers `{}`; give it a handler", command.name)),
         }
     }
@@ -172,6 +180,15 @@ fn check_handler(place: &str, handler: &Handler, findings: &mut Findings) {
             }
         }
         _ => findings.add(format!("{place}: this version does not know that kind of handler")),
+    }
+}
+
+/// Whether a command that it answers can read the caller's standard input.
+fn reads_input(handler: &Handler) -> bool {
+    match handler {
+        Handler::Python { .. } => true,
+        Handler::Executable(program) => program.protocol != Protocol::Json,
+        _ => false,
     }
 }
 

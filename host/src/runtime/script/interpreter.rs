@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::code::{Code, Coded};
 use crate::runtime::programs::loader;
+use crate::text::safe_path;
 use crate::wire::{Interpreter, Language};
 
 /// Directories and files that code is mapped from, where they exist.
@@ -40,7 +41,7 @@ pub enum InterpreterError {
         looked_for: String,
     },
     /// What was found is no interpreter that can be shown to a worker.
-    #[error("`{}` cannot run it: {reason}", path.display())]
+    #[error("`{}` cannot run it: {reason}", safe_path(path))]
     Unusable {
         /// What was found.
         path: PathBuf,

@@ -3,6 +3,7 @@
 
 mod answer;
 mod bash;
+mod found;
 mod interpreter;
 mod lines;
 mod python;
@@ -19,6 +20,7 @@ use crate::sandbox::seal_code;
 use crate::wire::{Interpreter, Language, ScriptLoadBody, Variable, bundle};
 
 pub(super) use answer::hook_result;
+pub use found::{changes, interpreters, shown};
 pub use interpreter::InterpreterError;
 pub use python::Python;
 
@@ -85,6 +87,11 @@ impl Scripts {
     fn number(&self, wanted: &Handler) -> Option<u16> {
         let place = self.handlers.iter().position(|handler| handler == wanted)?;
         u16::try_from(place).ok()
+    }
+
+    /// All of them, each once.
+    pub(super) fn handlers(&self) -> &[Handler] {
+        &self.handlers
     }
 
     pub(super) fn handler(&self, number: u16) -> &Handler {

@@ -43,7 +43,7 @@ impl Python {
     pub fn find_in(path: &OsStr) -> Result<Self, InterpreterError> {
         let places = std::env::split_paths(path).filter(|place| place.is_absolute());
         let Some(found) = places.map(|place| place.join(NAME)).find(|place| place.is_file()) else {
-            let looked_for = format!("`{NAME}` in {}", path.to_string_lossy());
+            let looked_for = format!("`{NAME}` in {}", crate::text::safe_whole(&path.to_string_lossy()));
             return Err(InterpreterError::Missing { name: "Python 3".to_owned(), looked_for });
         };
         Self::at(&found)

@@ -28,7 +28,7 @@ impl Trial {
             (File::from(ours), File::from(theirs))
         };
         let ((out, _), (ours, err)) = (pipe(), pipe());
-        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false };
+        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false, reads_input: false };
         Self { child, watched: Arc::new(Watched::new(pidfd, out, ours, sink, &spec, Layers::ALL)), err }
     }
 

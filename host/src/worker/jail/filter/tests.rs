@@ -375,7 +375,7 @@ fn streams_of_the_host_and_own_sockets_never_meet() {
     for (receives_descriptors, listens, network) in
         [(false, false, false), (true, false, false), (false, true, true), (true, true, false)]
     {
-        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors };
+        let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors, reads_input: false };
         let (layers, load_by, scratch, directories) = (Layers::ALL, LoadBy::Copy, "/tmp", Vec::new());
         let (level, learns) = (Level::Full, false);
         let (programs, interpreter) = (Programs::None, None);

@@ -3,6 +3,7 @@ plugin prints can stand between them. Run by the interpreter that took the worke
 packages to add, and `--any-import` in tests of the sandbox."""
 
 import builtins
+import io
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ LOAD, HOOK, COMMAND, SHUTDOWN, ANSWER, REFUSAL, ECHO = 1, 2, 3, 4, 5, 6, 7
 LOADED, REPLY, FAILED, SERVICE, OUT, ERR, LOG, OVERSIZED, DESCRIPTOR, NO_MEMORY = 17, 19, 20, 21, 22, 23, 24, 25, 26, 27
 HEADER = Struct("<HHIII")
 BODY_MAX = 1024 * 1024
+# What is read at once. A larger buffer would be mapped for each call and given back after it (mallopt(3)).
 PIECE = 64 * 1024
 CODE = "/dev/code/"
 PLUGIN = CODE + "plugin"
@@ -43,7 +45,7 @@ class Channel:
 
     def next(self):
         """The next frame: kind, call, extra, body and raw segment."""
-        buffer = self.buffer or os.read(REQUESTS, 4 * PIECE)
+        buffer = self.buffer or os.read(REQUESTS, PIECE)
         if len(buffer) >= 16:
             kind, extra, call, body, raw = HEADER.unpack_from(buffer)
             end = 16 + body + raw
@@ -62,7 +64,7 @@ class Channel:
             if wanted > 16 and len(parts) >= wanted or wanted == 16 and len(parts) >= 16:
                 self.buffer = bytes(parts[wanted:])
                 return kind, call, extra, bytes(parts[16:16 + body]), bytes(parts[16 + body:wanted])
-            piece = os.read(REQUESTS, max(4 * PIECE, wanted - len(parts)))
+            piece = os.read(REQUESTS, max(PIECE, wanted - len(parts)))
             if not piece:
                 os._exit(0)
             parts += piece
@@ -203,6 +205,18 @@ class CallerStream:
         return self.plain.fileno()
 
 
+class CallerInput(io.RawIOBase):
+    """What a command reads: the standard input of the command line that called it, if the manifest asks for that."""
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        piece = channel.service("stdin", str(len(buffer)).encode())
+        buffer[:len(piece)] = piece
+        return len(piece)
+
+
 def told(error):
     """An error of the plugin's code in words: what, then where in the author's own files."""
     import traceback
@@ -249,7 +263,7 @@ class Plugin:
         return found
 
     def hook(self, number, body, raw):
-        context = json.loads(body)
+        context = json.loads(body.decode())
         if "output_size" in context:
             context["output"] = raw.decode("utf-8", "replace")
         context["plugin_config"] = config = channel.config.copy()
@@ -258,8 +272,10 @@ class Plugin:
     def command(self, number, body):
         invocation = json.loads(body)
         invocation["plugin_config"] = channel.config.copy()
-        plain = sys.stdout, sys.stderr
+        plain = sys.stdout, sys.stderr, sys.stdin
         sys.stdout, sys.stderr = CallerStream(OUT, plain[0]), CallerStream(ERR, plain[1])
+        if invocation["stdin"]:
+            sys.stdin = io.TextIOWrapper(io.BufferedReader(CallerInput(), PIECE), "utf-8", "surrogateescape")
         try:
             try:
                 answer = self.function(number)(invocation["args"], invocation)
@@ -278,7 +294,7 @@ class Plugin:
                 sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
             return code
         finally:
-            sys.stdout, sys.stderr = plain
+            sys.stdout, sys.stderr, sys.stdin = plain
 
 
 def load(body):
@@ -368,7 +384,8 @@ def main():
     migraine._host = channel
     if not any_import:
         guard_imports(packages)
-    # Standard input is the null device; what is printed is shown line by line.
+    # Nobody types; what is printed is shown line by line.
+    sys.stdin = io.TextIOWrapper(io.BytesIO())
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     serve()
 

@@ -1,0 +1,100 @@
+//! `plugin lock`, `plugin bundle`, and the installation of what they name.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::InstallArgs;
+use super::install::{remarks, text};
+use crate::cli::session::{now, plugin_name};
+use crate::cli::{Failure, Session};
+use crate::code::Code;
+use crate::ids::PluginName;
+use crate::manage::{
+    self, Bundle, BundleReport, InstallReport, Lock, LockReport, LockedFrom, LockedRequest, ManageError, Warning,
+    install_locked, locked_folders,
+};
+use crate::store::Status;
+use crate::text::safe_line;
+
+/// What was installed of a lock or a bundle.
+#[derive(Serialize)]
+struct Installed {
+    plugins: Vec<InstallReport>,
+}
+
+fn names(words: &[PathBuf]) -> Result<Vec<PluginName>, Failure> {
+    words.iter().map(|word| plugin_name(&word.to_string_lossy())).collect()
+}
+
+/// The directory that the user stands in: the project.
+pub(super) fn project() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|error| {
+        let help = Some("run the command in a directory that exists".to_owned());
+        Failure::new(Code::Io, format!("the working directory cannot be found: {error}"), help)
+    })
+}
+
+pub(super) fn lock(words: &[PathBuf], session: &Session) -> Result<(), Failure> {
+    let report = manage::lock(&session.home()?, &project()?, &names(words)?)?;
+    told(&report.warnings, session);
+    session.out.report(&report, |LockReport { path, plugins, changed, .. }| {
+        let shown = safe_line(&path.to_string_lossy());
+        let done = if *changed { format!("{shown} written\n") } else { format!("{shown} is up to date\n") };
+        let lines = plugins.iter().map(|one| format!("  {} {} {}\n", one.name, one.version, one.digest));
+        session.out.done(&done) + &lines.collect::<String>()
+    })
+}
+
+pub(super) fn bundle(out: &Path, words: &[PathBuf], session: &Session) -> Result<(), Failure> {
+    let report = manage::bundle(&session.home()?, out, &names(words)?)?;
+    told(&report.warnings, session);
+    session.out.report(&report, |BundleReport { path, size, plugins, keys, .. }| {
+        let shown = safe_line(&path.to_string_lossy());
+        let mut text = session.out.done(&format!("{shown} written ({size} bytes)\n"));
+        plugins.iter().for_each(|one| text.push_str(&format!("  {} {} {}\n", one.name, one.version, one.digest)));
+        keys.iter().for_each(|key| text.push_str(&format!("  key {key}\n")));
+        text
+    })
+}
+
+fn told(warnings: &[Warning], session: &Session) {
+    for Warning { name, message } in warnings {
+        session.out.warning(&format!("{} {message}", safe_line(name)));
+    }
+}
+
+/// `install --bundle` and `install --locked`.
+pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failure> {
+    let (home, project) = (session.home()?, project()?);
+    let (names, bundle) = (names(&args.path)?, args.bundle.as_deref().map(Bundle::open).transpose()?);
+    let own = args.locked.then(|| Lock::needed(&project)).transpose()?;
+    let lock = match (&own, &bundle) {
+        (Some(own), _) => own,
+        (None, Some(bundle)) => &bundle.lock,
+        (None, None) => return Err(Failure::usage("name a plugin, or use --bundle or --locked".to_owned())),
+    };
+    let folders = match bundle {
+        Some(_) => args.from.clone(),
+        None => locked_folders(&home, &home.read()?, &project, &args.from),
+    };
+    let now = now();
+    let request =
+        LockedRequest { lock, names: &names, trust_keys: args.trust_locked_keys, trust_key: args.trust_key, now: &now };
+    let from = LockedFrom { folders: &folders, bundle: bundle.as_ref() };
+    let plugins = args.consent.with(&home, |consenting| install_locked(&home, &request, &from, consenting))?;
+    let report = Installed { plugins };
+    session.out.report(&report, |report| {
+        let nothing = session.out.done("Everything is installed as it is locked\n");
+        let texts: Vec<String> = report.plugins.iter().map(|one| text(one, &session.out)).collect();
+        if texts.is_empty() { nothing } else { texts.concat() }
+    })?;
+    report.plugins.iter().for_each(|one| remarks(one, session));
+    match report.plugins.into_iter().find(|one| one.status == Status::Installed) {
+        Some(InstallReport { name, asks, .. }) => {
+            let command = format!("migraine plugin enable {name}");
+            Err(ManageError::Consent { name, missing: asks, command }.into())
+        }
+        None => Ok(()),
+    }
+}

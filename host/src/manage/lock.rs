@@ -1,0 +1,319 @@
+//! `migraine.lock`: which plugins a project is run with, byte for byte. One entry holds for every kind of machine, since a
+//! package's digest is that of its index, which names the files for all of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::ManageError;
+use super::list::Warning;
+use super::source::read;
+use crate::ids::{Digest, Fingerprint, PluginName};
+use crate::package::dependency::needs;
+use crate::runtime::signer;
+use crate::store::{Entry, Home, State, Status};
+use crate::trust::keyring::save_public;
+
+/// The name of the file, in the directory of a project.
+pub const LOCK_FILE: &str = "migraine.lock";
+const FORMAT: u32 = 1;
+/// The largest lock file in bytes.
+const LOCK_MAX: usize = 1 << 20;
+/// What a digest begins with.
+const SHA256: &str = "sha256:";
+
+/// The lock of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// The plugins, by name.
+    pub plugins: BTreeMap<PluginName, Locked>,
+}
+
+/// A plugin as it is locked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Locked {
+    /// Its name.
+    pub name: PluginName,
+    /// Its version.
+    pub version: Version,
+    /// The digest of its index.
+    pub digest: TypedDigest,
+    /// The key that signed it.
+    pub key: Fingerprint,
+}
+
+/// A digest with its kind, `sha256:` and 64 lower-case hexadecimal digits: no other kind is taken, and none without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypedDigest(pub Digest);
+
+impl fmt::Display for TypedDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SHA256}{}", self.0)
+    }
+}
+
+impl FromStr for TypedDigest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix(SHA256).and_then(|digits| digits.parse().ok());
+        digits.map(Self).ok_or_else(|| {
+            format!("`{}` is no digest; it is `sha256:` and 64 lower-case hexadecimal digits", text.escape_debug())
+        })
+    }
+}
+
+impl Serialize for TypedDigest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TypedDigest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: u32,
+    plugins: Vec<Locked>,
+}
+
+/// What was locked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LockReport {
+    /// The file.
+    pub path: PathBuf,
+    /// The plugins in it.
+    pub plugins: Vec<Locked>,
+    /// Whether it was written: it holds something else than before.
+    pub changed: bool,
+    /// What cannot be locked.
+    pub warnings: Vec<Warning>,
+}
+
+/// What is installed otherwise than it is locked, one sentence each.
+pub type Differences = Vec<String>;
+
+impl Lock {
+    /// Reads the text of a lock file.
+    ///
+    /// # Errors
+    /// Anything but the accepted form, in words.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let file: File = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if file.format != FORMAT {
+            return Err(format!("it has format {}, this program knows {FORMAT}", file.format));
+        }
+        let mut plugins = BTreeMap::new();
+        for locked in file.plugins {
+            let name = locked.name.clone();
+            if plugins.insert(name.clone(), locked).is_some() {
+                return Err(format!("the plugin {name} is there twice"));
+            }
+        }
+        Ok(Self { plugins })
+    }
+
+    /// The text of the file: the same plugins give the same text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let file = File { format: FORMAT, plugins: self.plugins.values().cloned().collect() };
+        serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
+    }
+
+    /// The lock of a project; `None` where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not valid.
+    pub fn of(project: &Path) -> Result<Option<Self>, ManageError> {
+        let path = project.join(LOCK_FILE);
+        let text = match read(&path, LOCK_MAX) {
+            Err(ManageError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text?,
+        };
+        Self::parse(&text).map(Some).map_err(|why| ManageError::Lock { path, why })
+    }
+
+    /// The lock that a command needs.
+    ///
+    /// # Errors
+    /// As [`Lock::of`], or there is none.
+    pub fn needed(project: &Path) -> Result<Self, ManageError> {
+        let path = project.join(LOCK_FILE);
+        let absent =
+            || ManageError::Lock { path, why: "there is no such file; `migraine plugin lock` writes one".to_owned() };
+        Self::of(project)?.ok_or_else(absent)
+    }
+
+    /// Compares what is installed with it. Whatever is enabled has a part in a run, so it must be locked.
+    #[must_use]
+    pub fn differences(&self, state: &State) -> Differences {
+        let mut found = Vec::new();
+        for locked in self.plugins.values() {
+            match state.plugins.get(&locked.name) {
+                None => found.push(format!("{} {} is not installed", locked.name, locked.version)),
+                Some(entry) => found.extend(difference(locked, entry)),
+            }
+        }
+        let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+        let extra = enabled.filter(|(name, _)| !self.plugins.contains_key(*name));
+        found.extend(extra.map(|(name, entry)| format!("{name} {} is enabled and not in the lock", entry.version)));
+        found
+    }
+}
+
+/// How an installed plugin differs from what is locked, in words.
+pub(super) fn difference(locked: &Locked, entry: &Entry) -> Option<String> {
+    let name = &locked.name;
+    if entry.link.is_some() {
+        return Some(format!("{name} is linked to files under development"));
+    }
+    if entry.version != locked.version {
+        return Some(format!("{name} is installed in version {}, locked is {}", entry.version, locked.version));
+    }
+    if entry.digest != locked.digest.0 {
+        return Some(format!(
+            "{name} {} has the digest sha256:{}, locked is {}",
+            entry.version, entry.digest, locked.digest
+        ));
+    }
+    if signer(entry) != Some(locked.key) {
+        return Some(format!("{name} {} is not signed by {}", entry.version, locked.key));
+    }
+    let status = entry.status();
+    (status != Status::Enabled).then(|| format!("{name} {} is not enabled (status: {status})", entry.version))
+}
+
+/// An installed plugin as it is locked; what nobody signed cannot be.
+fn locked(name: &PluginName, entry: &Entry) -> Option<Locked> {
+    let key = signer(entry)?;
+    Some(Locked { name: name.clone(), version: entry.version.clone(), digest: TypedDigest(entry.digest), key })
+}
+
+/// Writes the lock of a project: of the named plugins and what they need, or of all that are enabled.
+///
+/// # Errors
+/// One that is named is not installed or not signed, or the file cannot be written.
+pub fn lock(home: &Home, project: &Path, names: &[PluginName]) -> Result<LockReport, ManageError> {
+    let (lock, warnings) = collected(&home.read()?, names)?;
+    written(project, lock, warnings)
+}
+
+/// The lock of the named plugins and what they need, or of all that are enabled, and what cannot be locked.
+pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Vec<Warning>), ManageError> {
+    let mut wanted: Vec<PluginName> = names.to_vec();
+    if names.is_empty() {
+        let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+        wanted = enabled.map(|(name, _)| name.clone()).collect();
+    }
+    let (mut lock, mut warnings) = (Lock::default(), Vec::new());
+    while let Some(name) = wanted.pop() {
+        if lock.plugins.contains_key(&name) {
+            continue;
+        }
+        let entry = state.plugins.get(&name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+        match locked(&name, entry) {
+            Some(locked) => {
+                let installed = needs(&entry.dependencies).into_iter().map(|need| need.name);
+                wanted.extend(installed.filter(|needed| state.plugins.contains_key(needed)));
+                lock.plugins.insert(name, locked);
+            }
+            None if names.contains(&name) => return Err(ManageError::NotLockable { name }),
+            None => {
+                let message = "is left out: nobody signed it".to_owned();
+                warnings.push(Warning { name: name.to_string(), message });
+            }
+        }
+    }
+    Ok((lock, warnings))
+}
+
+/// Takes what was installed just now into the lock of the project, if there is one; what cannot be locked goes out of it.
+///
+/// # Errors
+/// As [`Lock::of`], or the file cannot be written.
+pub fn relock(home: &Home, project: &Path, names: &[PluginName]) -> Result<Option<LockReport>, ManageError> {
+    let Some(mut lock) = Lock::of(project)? else { return Ok(None) };
+    let state = home.read()?;
+    for name in names {
+        match state.plugins.get(name).and_then(|entry| locked(name, entry)) {
+            Some(locked) => drop(lock.plugins.insert(name.clone(), locked)),
+            None => drop(lock.plugins.remove(name)),
+        }
+    }
+    written(project, lock, Vec::new()).map(Some)
+}
+
+fn written(project: &Path, lock: Lock, warnings: Vec<Warning>) -> Result<LockReport, ManageError> {
+    let path = project.join(LOCK_FILE);
+    let text = lock.render();
+    let changed = read(&path, LOCK_MAX).ok().as_deref() != Some(text.as_bytes());
+    if changed {
+        save_public(&path, text.as_bytes(), true)?;
+    }
+    Ok(LockReport { path, plugins: lock.plugins.into_values().collect(), changed, warnings })
+}
+
+/// Refuses to go on where something is installed otherwise than the project's lock says.
+///
+/// # Errors
+/// As [`Lock::needed`], or something differs.
+pub fn check_lock(home: &Home, project: &Path) -> Result<(), ManageError> {
+    let differences = Lock::needed(project)?.differences(&home.read()?);
+    if differences.is_empty() { Ok(()) } else { Err(ManageError::LockDiffers { differences }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGITS: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn text(digest: &str, more: &str) -> String {
+        format!(
+            r#"{{"format":1,"plugins":[{{"name":"a","version":"1.0.0","digest":"{digest}","key":"ed25519:{DIGITS}"{more}}}]}}"#
+        )
+    }
+
+    #[test]
+    fn a_lock_reads_what_it_writes() {
+        let lock = Lock::parse(text(&format!("sha256:{DIGITS}"), "").as_bytes()).unwrap();
+        assert_eq!(Lock::parse(lock.render().as_bytes()).unwrap(), lock);
+        assert!(lock.render().ends_with("}\n"));
+    }
+
+    #[test]
+    fn a_digest_has_its_kind_and_one_spelling() {
+        let upper = format!("sha256:{}", DIGITS.to_uppercase());
+        for digest in [DIGITS, "md5:d41d8cd98f00b204e9800998ecf8427e", &upper, "sha256:../../x", "sha256:", "sha512:00"]
+        {
+            assert!(Lock::parse(text(digest, "").as_bytes()).is_err(), "{digest}");
+        }
+    }
+
+    #[test]
+    fn every_other_text_is_refused() {
+        let good = text(&format!("sha256:{DIGITS}"), "");
+        for (from, to) in [
+            (r#""format":1"#, r#""format":2"#),
+            (r#""name":"a""#, r#""name":"../a""#),
+            (r#""version":"1.0.0""#, r#""version":"latest""#),
+            ("]}", r#"],"trust":["*"]}"#),
+            (r#""plugins":["#, r#""plugins":[{},"#),
+        ] {
+            assert!(Lock::parse(good.replacen(from, to, 1).as_bytes()).is_err(), "{from} -> {to}");
+        }
+        assert!(Lock::parse(text(&format!("sha256:{DIGITS}"), r#","source":"x""#).as_bytes()).is_err());
+        let twice = good.replacen("[{", "[{\"name\":\"a\",\"version\":\"1.0.0\",\"digest\":\"sha256:", 1);
+        assert!(Lock::parse(twice.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,257 @@
+//! What an installation judges and asks before anything is written, and the one commit that writes all of it.
+
+use std::collections::BTreeMap;
+
+use migraine_plugin_api::Manifest;
+
+use super::consent::{Asking, Consenting, Settled};
+use super::first_use::{self, Judged, Pinned};
+use super::install::InstallRequest;
+use super::remote::Download;
+use super::source::unpacked;
+use super::supply::Supply;
+use super::{ManageError, audit, source, versions};
+use crate::ids::Digest;
+use crate::package::scan::Scan;
+use crate::package::{Opened, Package};
+use crate::policy::Policy;
+use crate::runtime::{InterpreterError, interpreters};
+use crate::store::{Entry, Home, KnownInterpreter, Remote, State, Trust};
+use crate::trust::TrustedKey;
+
+/// What everything is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) home: &'a Home,
+    pub(super) state: &'a State,
+    pub(super) policy: &'a Policy,
+    /// What is typed after `migraine plugin`, without the flags.
+    pub(super) command: &'a str,
+}
+
+/// A plugin that was judged and consented to, and is not written yet.
+pub(super) struct Prepared {
+    pub(super) package: Package,
+    pub(super) entry: Entry,
+    pub(super) pin: Option<TrustedKey>,
+    pub(super) settled: Settled,
+    pub(super) dropped_config: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    pub(super) scan: Scan,
+}
+
+/// Judges a plugin and asks for what it needs consent to. One that comes along for another must be able to run at once.
+pub(super) fn prepare(
+    given: Given<'_>,
+    opened: Opened,
+    supply: &Supply,
+    request: &InstallRequest,
+    consenting: &mut Consenting<'_>,
+    comes_along: bool,
+) -> Result<Prepared, ManageError> {
+    let Given { home, state, policy, .. } = given;
+    let Judged { trust, pin, warnings } = first_use::judged(home, state, &opened, request, (policy, consenting))?;
+    let package = unpacked(opened, supply.path())?;
+    let name = &package.index.name;
+    if state.plugins.get(name).is_some_and(|before| before.link.is_some()) {
+        return Err(ManageError::LinkTaken { name: name.clone() });
+    }
+    versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
+    let mut settled = settle(given, package, trust, &request.now, consenting, comes_along)?;
+    settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
+    if let Supply::Remote(_, Download { url, version, .. }) = supply {
+        settled.entry.remote = Some(Remote { url: url.clone(), version: version.clone() });
+    }
+    settled.warnings.splice(..0, warnings);
+    Ok(Prepared { pin, ..settled })
+}
+
+/// Asks for what a judged plugin needs consent to, and makes its entry.
+pub(super) fn settle(
+    given: Given<'_>,
+    package: Package,
+    trust: Trust,
+    now: &str,
+    consenting: &mut Consenting<'_>,
+    comes_along: bool,
+) -> Result<Prepared, ManageError> {
+    let Given { state, policy, command, .. } = given;
+    let before = state.plugins.get(&package.index.name);
+    let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
+    let scan = audit::of_package(&package);
+    let settled = judge_consent(&package, &scan, &trust, before, &overrides, (policy, consenting))?;
+    if (comes_along || before.is_some_and(|before| before.enabled)) && !settled.consent.is_complete() {
+        let command = format!("migraine plugin {command}{}", consenting.flags());
+        let name = package.index.name.clone();
+        return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
+    }
+    let entry = new_entry(&package, trust, before, overrides, &settled, now);
+    let missing = run_by(&package.manifest).1;
+    let warnings = missing.iter().map(|error| format!("it cannot run yet: {error}")).collect();
+    Ok(Prepared { package, entry, pin: None, settled, dropped_config, warnings, scan })
+}
+
+type Config = BTreeMap<String, serde_json::Value>;
+
+/// The user's settings that another version has as well, with values of the same kind; and the keys of the others.
+pub(super) fn kept_overrides(defaults: &Config, before: Option<&Entry>) -> (Config, Vec<String>) {
+    let mut kept = before.map(|before| before.overrides.clone()).unwrap_or_default();
+    let fits = |key: &String, value: &serde_json::Value| {
+        defaults.get(key).is_some_and(|default| super::config::same_kind(default, value))
+    };
+    let dropped = kept.iter().filter(|(key, value)| !fits(key, value)).map(|(key, _)| key.clone()).collect();
+    kept.retain(|key, value| fits(key, value));
+    (kept, dropped)
+}
+
+fn judge_consent(
+    package: &Package,
+    scan: &Scan,
+    trust: &Trust,
+    before: Option<&Entry>,
+    overrides: &Config,
+    (policy, consenting): (&Policy, &mut Consenting<'_>),
+) -> Result<Settled, ManageError> {
+    let manifest = &package.manifest;
+    let mut config = manifest.config.clone();
+    config.extend(overrides.clone());
+    let asking = Asking {
+        name: &package.index.name,
+        version: &package.index.version,
+        trust,
+        description: &manifest.description,
+        scan: Some(scan),
+        permissions: &manifest.permissions,
+        hooks: &manifest.hooks,
+        commands: &manifest.commands,
+        config,
+        is_to_run: true,
+    };
+    consenting.settle(&asking, before, policy)
+}
+
+fn new_entry(
+    package: &Package,
+    trust: Trust,
+    before: Option<&Entry>,
+    overrides: Config,
+    settled: &Settled,
+    now: &str,
+) -> Entry {
+    // Whoever switched it off does not want it back because of a new version.
+    let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
+    let enabled = settled.consent.is_complete() && !switched_off;
+    let same = before.filter(|before| before.digest == package.digest);
+    let version = &package.index.version;
+    let mut entry = Entry {
+        enabled,
+        was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
+        overrides,
+        installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
+        pinned: before.and_then(|before| before.pinned.clone()),
+        previous: before.and_then(|before| previous(before, version)),
+        ..bare_entry(version.clone(), package.digest, trust, &package.manifest, now)
+    };
+    settled.keep_in(&mut entry);
+    entry
+}
+
+/// What runs the scripts of a plugin on this machine, and what of it is missing.
+fn run_by(manifest: &Manifest) -> (Vec<KnownInterpreter>, Vec<InterpreterError>) {
+    interpreters(&manifest.handlers().collect::<Vec<_>>())
+}
+
+/// What is known of a plugin by itself: nothing is granted, and it is not enabled.
+pub(super) fn bare_entry(
+    version: semver::Version,
+    digest: Digest,
+    trust: Trust,
+    manifest: &Manifest,
+    now: &str,
+) -> Entry {
+    Entry {
+        version,
+        digest,
+        trust,
+        enabled: false,
+        was_enabled: false,
+        description: manifest.description.clone(),
+        asked: manifest.permissions.clone(),
+        grants: Vec::new(),
+        consents: Vec::new(),
+        directories: BTreeMap::new(),
+        hooks: manifest.hooks.clone(),
+        commands: manifest.commands.clone(),
+        dependencies: manifest.dependencies.clone(),
+        defaults: manifest.config.clone(),
+        overrides: Config::new(),
+        installed_at: now.to_owned(),
+        installed_from: None,
+        remote: None,
+        link: None,
+        interpreters: run_by(manifest).0,
+        problem: None,
+        pinned: None,
+        previous: None,
+    }
+}
+
+/// What is kept of the version that is replaced. The same version, made again, takes the place of no other.
+fn previous(before: &Entry, version: &semver::Version) -> Option<Box<Entry>> {
+    if before.version == *version {
+        return before.previous.clone();
+    }
+    Some(Box::new(Entry { previous: None, ..before.clone() }))
+}
+
+/// Writes everything that was prepared, by one commit.
+pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Result<(), ManageError> {
+    let mut writer = home.writer()?;
+    for one in prepared {
+        let name = &one.package.index.name;
+        // A person may have taken minutes to answer: what was judged must still be so.
+        let known = |state: &State| (state.plugins.get(name).cloned(), state.history.get(name).cloned());
+        if known(writer.state()) != known(judged) {
+            return Err(ManageError::Changed { name: name.clone() });
+        }
+        writer.add_tree(&one.package)?;
+    }
+    for Prepared { package, entry, .. } in prepared {
+        let (name, state) = (&package.index.name, writer.state_mut());
+        if entry.trust == Trust::Unsigned {
+            state.exceptions.insert(package.digest);
+        }
+        versions::record(state, &package.index, package.digest, &entry.trust);
+        let before = state.plugins.insert(name.clone(), entry.clone());
+        for entry in before.iter().flat_map(|before| std::iter::once(before).chain(before.previous.as_deref())) {
+            source::forget_exception(state, &entry.digest);
+        }
+    }
+    // Before the commit: what is installed must be able to run.
+    let pinned = pins(prepared).iter().map(|pin| Pinned::new(home, pin)).collect::<Result<Vec<_>, _>>()?;
+    let done = writer.commit();
+    // The last step can fail once the new state is in place: then the plugins are installed, and their keys stay.
+    if done.is_ok() || home.read().is_ok_and(|state| holds(&state, prepared)) {
+        pinned.into_iter().for_each(Pinned::keep);
+    }
+    Ok(done?)
+}
+
+fn holds(state: &State, prepared: &[&Prepared]) -> bool {
+    let digest = |one: &Prepared| state.plugins.get(&one.package.index.name).map(|entry| entry.digest);
+    prepared.iter().all(|one| digest(one) == Some(one.package.digest))
+}
+
+/// The keys that are trusted from now on, each once and for all the names that it was agreed to for.
+fn pins(prepared: &[&Prepared]) -> Vec<TrustedKey> {
+    let mut pins: BTreeMap<_, TrustedKey> = BTreeMap::new();
+    for pin in prepared.iter().filter_map(|one| one.pin.clone()) {
+        let known = pins.entry(pin.fingerprint()).or_insert_with(|| TrustedKey { scope: Vec::new(), ..pin.clone() });
+        known.scope.extend(pin.scope);
+        known.scope.sort();
+        known.scope.dedup();
+        // The last one is the plugin that was named.
+        known.label = pin.label;
+    }
+    pins.into_values().collect()
+}

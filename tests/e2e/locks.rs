@@ -1,0 +1,165 @@
+//! A lock names the plugins of a project byte for byte; a bundle carries them where there is no network.
+
+use std::fs;
+
+use migraine_tests::home::Home;
+use migraine_tests::kernel::users;
+use migraine_tests::package::{Parcel, key, manifest, remade, tiny};
+use serde_json::{Value, json};
+
+use super::dependencies::{needing, put};
+use super::signed::bare;
+
+fn lock(home: &Home) -> Value {
+    serde_json::from_str(&fs::read_to_string(home.work().join("migraine.lock")).unwrap()).unwrap()
+}
+
+fn other(version: &str, description: &str) -> Parcel {
+    tiny(&manifest("base", &json!({"version": version, "description": description})))
+}
+
+/// Two plugins, of which one needs the other, installed.
+fn with_two(home: &Home) {
+    put(home, "from", &needing("app", "1.0.0", &["plugin:base ^1"]), "1.0.0");
+    put(home, "from", &needing("base", "1.0.0", &[]), "1.0.0");
+    home.ok(&["plugin", "install", "from/app-1.0.0.so", "--yes"]);
+}
+
+#[test]
+fn a_lock_is_written_kept_and_held_to() {
+    for &user in users() {
+        let home = Home::of(user);
+        home.write("w.yaml", "name: w\nsteps: [{command: 'echo RAN'}]");
+        home.refused(&["run", "w.yaml", "--locked"], "lock_invalid");
+        with_two(&home);
+        home.ok(&["plugin", "lock"]).says(&["app 1.0.0 sha256:", "base 1.0.0 sha256:"]);
+        let locked = lock(&home);
+        let digest = home.json(&["plugin", "info", "base"])["digest"].as_str().unwrap().to_owned();
+        let expected = json!({"name": "base", "version": "1.0.0", "digest": format!("sha256:{digest}"),
+            "key": key().public().fingerprint().to_string()});
+        assert_eq!(locked["plugins"][1], expected);
+        home.ok(&["plugin", "lock"]).says(&["is up to date"]);
+        home.ok(&["run", "w.yaml", "--locked"]).says(&["RAN"]);
+        home.ok(&["plugin", "install", "--locked"]).says(&["as it is locked"]);
+        // Another version is another plugin; so is one that is not locked at all.
+        put(&home, "from", &needing("base", "1.1.0", &[]), "1.1.0");
+        home.ok(&["plugin", "install", "from/base-1.1.0.so", "--no-lock"]);
+        assert_eq!(lock(&home), locked);
+        let error = home.refused(&["run", "w.yaml", "--locked"], "lock_mismatch");
+        assert!(
+            error["message"].as_str().unwrap().contains("base is installed in version 1.1.0, locked is 1.0.0"),
+            "{error}"
+        );
+        home.ok(&["run", "w.yaml"]).says(&["RAN"]);
+        // An installation in the project is taken into its lock.
+        home.ok(&["plugin", "install", "from/base-1.1.0.so"]).says(&["migraine.lock"]);
+        assert_eq!(lock(&home)["plugins"][1]["version"], "1.1.0");
+        home.ok(&["run", "w.yaml", "--locked"]);
+        home.ok(&["plugin", "install", tiny(&manifest("extra", &json!({}))).typed(), "--no-lock"]);
+        let error = home.refused(&["run", "w.yaml", "--locked"], "lock_mismatch");
+        assert!(error["message"].as_str().unwrap().contains("extra 1.0.0 is enabled and not in the lock"), "{error}");
+    }
+}
+
+#[test]
+fn a_locked_installation_is_exactly_the_locked_one() {
+    let author = Home::new();
+    with_two(&author);
+    author.ok(&["plugin", "lock"]);
+    let text = fs::read_to_string(author.work().join("migraine.lock")).unwrap();
+    let home = Home::new();
+    home.write("migraine.lock", &text);
+    // The same version with another content, newer ones, and other plugins are not what is locked.
+    put(&home, "vendor", &other("1.0.0", "another base"), "1.0.0-other");
+    put(&home, "vendor", &needing("base", "1.9.0", &[]), "1.9.0");
+    put(&home, "vendor", &needing("app", "1.0.0", &["plugin:base ^1"]), "1.0.0");
+    let locked = ["plugin", "install", "--locked", "--from", "vendor", "--yes"];
+    let error = home.refused(&locked, "lock_mismatch");
+    assert!(error["message"].as_str().unwrap().contains("the package of base 1.0.0 (sha256:"), "{error}");
+    assert!(!home.path().join("state").exists());
+    put(&home, "vendor", &needing("base", "1.0.0", &[]), "1.0.0");
+    home.refused(&["plugin", "install", "nobody", "--locked", "--from", "vendor"], "lock_mismatch");
+    home.ok(&locked);
+    home.write("w.yaml", "name: w\nsteps: [{command: 'true'}]");
+    home.ok(&["run", "w.yaml", "--locked"]);
+    // A damaged lock is none.
+    for (from, to) in [("sha256:", "md5:"), ("\"format\": 1", "\"format\": 2"), ("\"name\"", "\"names\"")] {
+        home.write("migraine.lock", &text.replace(from, to));
+        home.refused(&["run", "w.yaml", "--locked"], "lock_invalid");
+        home.refused(&locked, "lock_invalid");
+    }
+}
+
+/// The lock of a cloned project says nothing of whom its user trusts, unless the user says that it does.
+#[test]
+fn a_lock_trusts_nobody_by_itself() {
+    let author = Home::new();
+    with_two(&author);
+    author.ok(&["plugin", "lock"]);
+    let home = bare(migraine_tests::run::User::Root);
+    home.write("migraine.lock", &fs::read_to_string(author.work().join("migraine.lock")).unwrap());
+    let vendor = author.work().join("from");
+    let locked = ["plugin", "install", "--locked", "--yes", "--from", vendor.to_str().unwrap()];
+    let error = home.refused(&locked, "untrusted_key");
+    assert!(error["message"].as_str().unwrap().contains(&key().public().fingerprint().to_string()), "{error}");
+    home.ok(&[&locked[..], &["--trust-locked-keys"]].concat());
+    let keys = home.json(&["key", "list"]);
+    assert_eq!(keys.as_array().unwrap().len(), 1, "{keys}");
+}
+
+// covers: S292
+#[test]
+fn a_bundle_installs_without_a_network_and_without_new_trust() {
+    for &user in users() {
+        let author = Home::of(user);
+        with_two(&author);
+        let hooks = remade("hooks", &json!({"hooks": []}));
+        author.install(&hooks);
+        author.ok(&["plugin", "bundle", "site.bundle"]).says(&["app 1.0.0", "base 1.0.0", "hooks ", "key ed25519:"]);
+        let bytes = fs::read(author.work().join("site.bundle")).unwrap();
+        author.ok(&["plugin", "bundle", "again.bundle"]);
+        assert!(fs::read(author.work().join("again.bundle")).unwrap() == bytes, "the same plugins give the same bytes");
+        let home = bare(user);
+        fs::write(home.work().join("site.bundle"), &bytes).unwrap();
+        let install = ["plugin", "install", "--bundle", "site.bundle", "--yes"];
+        let error = home.refused(&install, "untrusted_key");
+        assert!(error["message"].as_str().unwrap().contains(&key().public().fingerprint().to_string()), "{error}");
+        assert!(!home.path().join("state").exists());
+        let trust = key().public().fingerprint().to_string();
+        home.ok(&["plugin", "install", "app", "--bundle", "site.bundle", "--yes", "--trust-key", &trust]);
+        assert_eq!(home.status("base"), "enabled");
+        home.refused(&["plugin", "info", "hooks"], "plugin_not_found");
+        // The key is pinned for those names, and for more of them only by its user's own word.
+        home.refused(&[&install[..], &["--trust-key", &trust]].concat(), "key_scope");
+        home.ok(&["key", "trust", &key().public().to_string(), "--scope", "*"]);
+        home.ok(&install);
+        home.ok(&["plugin", "hooks", "put", "colour", "green"]);
+        for name in ["app", "base", "hooks"] {
+            let digest = |home: &Home| home.json(&["plugin", "info", name])["digest"].clone();
+            assert_eq!(digest(&home), digest(&author));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_bundle_installs_nothing() {
+    let home = Home::new();
+    with_two(&home);
+    home.ok(&["plugin", "bundle", "good.bundle", "base"]);
+    home.ok(&["plugin", "uninstall", "app"]);
+    home.ok(&["plugin", "uninstall", "base"]);
+    let good = fs::read(home.work().join("good.bundle")).unwrap();
+    let before = home.snapshot();
+    for at in (0..good.len()).step_by(good.len() / 40) {
+        let mut bad = good.clone();
+        bad[at] ^= 0x40;
+        fs::write(home.work().join("bad.bundle"), bad).unwrap();
+        let word = home.word(["plugin", "install", "--bundle", "bad.bundle", "--yes"]);
+        assert!(["package_invalid", "format", "entry_path"].contains(&word.as_str()), "byte {at}: {word}");
+    }
+    fs::write(home.work().join("bad.bundle"), &good[..good.len() / 2]).unwrap();
+    assert_eq!(home.word(["plugin", "install", "--bundle", "bad.bundle"]), "package_invalid");
+    assert_eq!(home.word(["plugin", "install", "nobody", "--bundle", "good.bundle"]), "lock_mismatch");
+    assert_eq!(home.snapshot(), before);
+    home.ok(&["plugin", "install", "--bundle", "good.bundle"]);
+}
