@@ -231,15 +231,13 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
     let pinned = pins(prepared).iter().map(|pin| Pinned::new(home, pin)).collect::<Result<Vec<_>, _>>()?;
     let done = writer.commit();
     // The last step can fail once the new state is in place: then the plugins are installed, and their keys stay.
-    if done.is_ok() || home.read().is_ok_and(|state| holds(&state, prepared)) {
+    let is_installed = |state: &State, one: &Prepared| {
+        state.plugins.get(&one.package.index.name).is_some_and(|entry| entry.digest == one.package.digest)
+    };
+    if done.is_ok() || home.read().is_ok_and(|state| prepared.iter().all(|one| is_installed(&state, one))) {
         pinned.into_iter().for_each(Pinned::keep);
     }
     Ok(done?)
-}
-
-fn holds(state: &State, prepared: &[&Prepared]) -> bool {
-    let digest = |one: &Prepared| state.plugins.get(&one.package.index.name).map(|entry| entry.digest);
-    prepared.iter().all(|one| digest(one) == Some(one.package.digest))
 }
 
 /// The keys that are trusted from now on, each once and for all the names that it was agreed to for.
