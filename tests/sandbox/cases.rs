@@ -7,7 +7,7 @@ use std::path::Path;
 use migraine_tests::cases;
 
 /// Where tests of cases may stand, below the folder of this crate.
-const FOLDERS: [&str; 2] = ["sandbox", "e2e"];
+const FOLDERS: [&str; 3] = ["sandbox", "e2e", "crash"];
 
 /// Cases of script plugins. Their tests stand for themselves: the sandbox around an interpreter is the one that the matrix
 /// takes apart, and what they attack beyond it has no layers.
@@ -15,6 +15,11 @@ const SCRIPTS: [u16; 12] = [173, 174, 176, 177, 179, 180, 182, 183, 184, 185, 18
 
 /// Cases of what is shown and asked. Their tests set tools against the product that print what they are given.
 const DISPLAY: [u16; 5] = [194, 195, 196, 197, 198];
+
+/// Cases of what stops a change half-way. No layer has a part in them: what shows that their tests can fail is the oracle's own
+/// test beside them.
+const CRASHES: [u16; 6] = [144, 145, 146, 147, 148, 156];
+
 /// Cases of downloads and names: before anything was installed there is nothing that a layer could stop.
 const DOWNLOADS: [u16; 6] = [162, 163, 165, 168, 169, 172];
 
@@ -25,7 +30,7 @@ const PACKAGES: [u16; 15] = [125, 126, 127, 128, 129, 130, 132, 133, 134, 135, 1
 const STORE: [u16; 9] = [149, 153, 154, 155, 157, 158, 170, 171, 199];
 
 /// All cases that are not in the matrix.
-const WITHOUT_LAYERS: [&[u16]; 5] = [&SCRIPTS, &DISPLAY, &DOWNLOADS, &PACKAGES, &STORE];
+const WITHOUT_LAYERS: [&[u16]; 6] = [&SCRIPTS, &DISPLAY, &CRASHES, &DOWNLOADS, &PACKAGES, &STORE];
 
 fn folder(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

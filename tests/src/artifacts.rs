@@ -25,7 +25,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Every program of the product's own build.
-const PROGRAMS: &[&str] = &["attend", "migraine"];
+const PROGRAMS: &[&str] = &["attend", "migraine", "traced"];
 
 /// The feature without which no layer and no check can be left out, and the programs that are built with it.
 const CONTROLS: &str = "attack-controls";
@@ -56,6 +56,15 @@ pub fn controlled_migraine() -> &'static Path {
 #[must_use]
 pub fn attend() -> &'static Path {
     find("attend")
+}
+
+/// The program that becomes another one, which its parent traces.
+///
+/// # Panics
+/// It cannot be built.
+#[must_use]
+pub fn traced() -> &'static Path {
+    find("traced")
 }
 
 /// The product.

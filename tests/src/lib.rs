@@ -33,6 +33,7 @@ pub mod arena;
 pub mod artifacts;
 pub mod attack;
 pub mod cases;
+pub mod crash;
 pub mod docker;
 pub mod guarded;
 pub mod home;

@@ -27,6 +27,8 @@ pub(crate) enum Verb {
     Bench(Bench),
     /// Make every listed attack under each choice of layers and print what became of it
     Attacks(Attacks),
+    /// Stop every change of the store half-way, in every way, and see what is left
+    CrashTest(CrashTest),
     /// Give every reader of foreign bytes inputs that reach new code, and look for crashes and broken promises
     Fuzz(Fuzz),
 }
@@ -75,6 +77,20 @@ pub(crate) struct Test {
 #[derive(Args)]
 pub(crate) struct Attacks {
     /// Write what was measured to that file; read the difference before it is checked in
+    #[arg(long)]
+    pub(crate) bless: bool,
+}
+
+/// The test command makes each kill as each user, and shares the errors between them; here every user meets everything.
+#[derive(Args)]
+pub(crate) struct CrashTest {
+    /// Kills at random moments, for 1, 2 and 8 processes at a time each, and signals
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) random: u32,
+    /// Only operations whose name holds this text
+    #[arg(long, value_name = "OP")]
+    pub(crate) only: Option<String>,
+    /// Write how many points each operation has to tests/crash/points.txt; read the difference before it is checked in
     #[arg(long)]
     pub(crate) bless: bool,
 }

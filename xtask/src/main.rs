@@ -4,6 +4,7 @@
 mod attacks;
 mod bench;
 mod cmd;
+mod crash_test;
 mod flags;
 mod fuzz;
 mod package_plugin;
@@ -45,6 +46,7 @@ fn run(flags: &Flags) -> Result<()> {
         Verb::Test(flags) => testing::run(&project, flags),
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Attacks(flags) => attacks::run(&project, flags),
+        Verb::CrashTest(flags) => crash_test::run(&project, flags),
         Verb::Fuzz(flags) => fuzz::run(&project, flags),
     }
 }

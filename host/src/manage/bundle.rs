@@ -10,13 +10,13 @@ use serde::Serialize;
 use super::ManageError;
 use super::list::Warning;
 use super::lock::{LOCK_FILE, Lock, Locked, collected};
-use super::package::replace;
 use super::source::{open_file, read};
 use super::supply::Supply;
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::bundle::{BUNDLE_MAX, BundleFile, pack, unpack};
 use crate::package::{PACKAGE_MAX, archive, open};
 use crate::store::{Entry, Home};
+use crate::trust::keyring::save_public;
 use crate::trust::{KeySet, Keyring, PublicKey};
 
 /// What was bundled.
@@ -52,7 +52,7 @@ pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleRep
     files.extend(keys.iter().map(|(key, text)| (key_path(key), text.clone().into_bytes())));
     let refused = |source| ManageError::Package { path: out.to_owned(), source };
     let bytes = pack(files).map_err(refused)?;
-    replace(out, &bytes).map_err(|source| ManageError::Write { path: out.to_owned(), source })?;
+    save_public(out, &bytes, true)?;
     let (plugins, keys) = (lock.plugins.into_values().collect(), keys.into_keys().collect());
     Ok(BundleReport { path: out.to_owned(), size: bytes.len(), plugins, keys, warnings })
 }

@@ -141,14 +141,6 @@ pub enum ManageError {
         /// Why.
         source: io::Error,
     },
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}", safe_line(&path.to_string_lossy()))]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// A directory that no plugin may have.
     #[error("no plugin may have {}: {why}", safe_line(&path.to_string_lossy()))]
     Directory {
@@ -499,7 +491,7 @@ impl Coded for ManageError {
             Self::Policy { source, .. } => source.code(),
             Self::Refused { source, .. } => source.code(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
-            Self::File { .. } | Self::Write { .. } => Code::Io,
+            Self::File { .. } => Code::Io,
             Self::Directory { .. } | Self::TooManyDirectories { .. } => Code::DirectoryRefused,
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
@@ -561,7 +553,7 @@ impl Coded for ManageError {
                 "give the path of a .mgp file, of a .so file or of scripts, or the name of a plugin in the plugins folder"
                     .to_owned()
             }
-            Self::File { .. } | Self::Write { .. } | Self::Value { .. } => return None,
+            Self::File { .. } | Self::Value { .. } => return None,
             Self::Directory { .. } => "name a directory that holds only what the plugin is to see".to_owned(),
             Self::TooManyDirectories { name, .. } => format!(
                 "grant one that holds several of them, or take others back: migraine plugin revoke {name} filesystem"

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ManageError;
 use super::list::Warning;
-use super::package::replace;
 use super::source::read;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::dependency::needs;
 use crate::runtime::signer;
 use crate::store::{Entry, Home, State, Status};
+use crate::trust::keyring::save_public;
 
 /// The name of the file, in the directory of a project.
 pub const LOCK_FILE: &str = "migraine.lock";
@@ -258,7 +258,7 @@ fn written(project: &Path, lock: Lock, warnings: Vec<Warning>) -> Result<LockRep
     let text = lock.render();
     let changed = read(&path, LOCK_MAX).ok().as_deref() != Some(text.as_bytes());
     if changed {
-        replace(&path, text.as_bytes()).map_err(|source| ManageError::Write { path: path.clone(), source })?;
+        save_public(&path, text.as_bytes(), true)?;
     }
     Ok(LockReport { path, plugins: lock.plugins.into_values().collect(), changed, warnings })
 }

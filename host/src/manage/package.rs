@@ -1,8 +1,5 @@
 //! `package`: signs scripts into a package, without a Rust toolchain. Native plugins are built first, elsewhere.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,6 +10,7 @@ use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{FileEntry, Opened, PackageError, open, scripts};
 use crate::policy::{Policy, scope_findings};
 use crate::trust::SecretKey;
+use crate::trust::keyring::save_public;
 
 /// What is to be packaged.
 #[derive(Debug)]
@@ -74,7 +72,7 @@ pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageErro
     // What is about to be handed out must be what an installation accepts.
     let checked = open(bytes.clone()).and_then(Opened::into_package).map_err(refused)?;
     let path = request.out.join(format!("{}-{}.mgp", made.index.name, made.index.version));
-    replace(&path, &bytes).map_err(|source| ManageError::Write { path: path.clone(), source })?;
+    save_public(&path, &bytes, true)?;
     Ok(PackageReport {
         name: made.index.name,
         version: made.index.version,
@@ -98,26 +96,4 @@ fn allowed(made: &scripts::ScriptPackage, package: &[u8], source: &Path) -> Resu
         what: source.to_string_lossy().into_owned(),
         source: Box::new(refusal),
     })
-}
-
-/// Writes a file as a whole: a reader sees the old one or the new one.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    let written = (|| {
-        // Never through a link that somebody laid.
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .mode(0o644)
-            .open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }

@@ -229,9 +229,15 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
     }
     // Before the commit: what is installed must be able to run.
     let pinned = pins(prepared).iter().map(|pin| Pinned::new(home, pin)).collect::<Result<Vec<_>, _>>()?;
-    writer.commit()?;
-    pinned.into_iter().for_each(Pinned::keep);
-    Ok(())
+    let done = writer.commit();
+    // The last step can fail once the new state is in place: then the plugins are installed, and their keys stay.
+    let is_installed = |state: &State, one: &Prepared| {
+        state.plugins.get(&one.package.index.name).is_some_and(|entry| entry.digest == one.package.digest)
+    };
+    if done.is_ok() || home.read().is_ok_and(|state| prepared.iter().all(|one| is_installed(&state, one))) {
+        pinned.into_iter().for_each(Pinned::keep);
+    }
+    Ok(done?)
 }
 
 /// The keys that are trusted from now on, each once and for all the names that it was agreed to for.

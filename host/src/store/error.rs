@@ -74,6 +74,9 @@ pub enum StoreError {
         /// The tree.
         digest: Digest,
     },
+    /// A signal asked for the end before anything was changed. It acts once the store is let go.
+    #[error("a signal ended the change before it took effect")]
+    Interrupted,
     /// Plugin state beyond its limits.
     #[error("{what}")]
     Limit {
@@ -99,6 +102,7 @@ impl Coded for StoreError {
             Self::BadHome { .. } | Self::Limit { .. } => Code::ValueInvalid,
             Self::Insecure { .. } => Code::InsecurePermissions,
             Self::Busy { .. } => Code::StateBusy,
+            Self::Interrupted => Code::Interrupted,
             Self::Corrupt { .. } => Code::StateCorrupt,
             Self::Policy { .. } => Code::PolicyInvalid,
             Self::Integrity { .. } | Self::Gone { .. } => Code::Integrity,
@@ -120,8 +124,16 @@ impl Coded for StoreError {
                 format!("move {} away and install the plugins again; plugin data is kept", safe_path(path))
             }
             Self::Integrity { .. } | Self::Gone { .. } => "uninstall the plugin and install it again".to_owned(),
-            Self::Io { .. } | Self::Database { .. } | Self::Limit { .. } => return None,
+            Self::Io { source, .. } if is_full(source) => {
+                "free some space, then run the command again; what it left behind is removed then".to_owned()
+            }
+            Self::Io { .. } | Self::Database { .. } | Self::Limit { .. } | Self::Interrupted => return None,
         };
         Some(text)
     }
+}
+
+/// Whether a disk, or what the user may have of it, is full.
+pub(super) fn is_full(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -6,6 +6,7 @@ mod dir;
 mod downloads;
 mod error;
 mod history;
+mod hold;
 mod home;
 mod inspect;
 mod plugin_data;

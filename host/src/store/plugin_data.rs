@@ -37,8 +37,16 @@ impl PluginData {
     pub fn open(home: &Home) -> Result<Self, StoreError> {
         let data = home.root.open_or_make(DATA)?;
         // Made here with mode 0600 whatever the umask is; SQLite gives its journal the same mode.
-        drop(data.open_file(DATABASE)?);
+        let file = data.open_file(DATABASE)?;
         let path = data.path().join(DATABASE);
+        let metadata =
+            file.metadata().map_err(|source| StoreError::Io { step: "inspect", path: path.clone(), source })?;
+        if metadata.len() == 0 {
+            // SQLite makes durable what it writes, and the names of its own files; this one and its folder were made here.
+            data.sync()?;
+            home.root.sync()?;
+        }
+        drop(file);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(|source| StoreError::Database {
             step: "open",

@@ -59,9 +59,15 @@ impl InstalledTree {
 }
 
 /// Writes a tree and moves it into the store. It stays unreferenced, and so without effect, until a commit names it.
-pub(super) fn add(staging: &Dir, store: &Dir, package: &Package) -> Result<(), StoreError> {
+/// `go_on` is asked between two files.
+pub(super) fn add(
+    staging: &Dir,
+    store: &Dir,
+    package: &Package,
+    go_on: &dyn Fn() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let name = random_name()?;
-    let moved = stage(staging, &name, package).and_then(|tree| publish(staging, &name, store, package, &tree));
+    let moved = stage(staging, &name, package, go_on).and_then(|tree| publish(staging, &name, store, package, &tree));
     if moved.is_err() {
         // On a full disk the next attempt needs the space; what cannot be removed now, the next writer removes.
         let _ = staging.remove_all(&name);
@@ -69,7 +75,12 @@ pub(super) fn add(staging: &Dir, store: &Dir, package: &Package) -> Result<(), S
     moved
 }
 
-fn stage(staging: &Dir, name: &str, package: &Package) -> Result<Dir, StoreError> {
+fn stage(
+    staging: &Dir,
+    name: &str,
+    package: &Package,
+    go_on: &dyn Fn() -> Result<(), StoreError>,
+) -> Result<Dir, StoreError> {
     let tree = staging.make(name)?;
     tree.write_new(INDEX, &package.index_text, FROZEN_FILE)?;
     if let Some(signature) = &package.signature {
@@ -77,6 +88,7 @@ fn stage(staging: &Dir, name: &str, package: &Package) -> Result<Dir, StoreError
     }
     let files = tree.make(FILES)?;
     for (entry, content) in &package.files {
+        go_on()?;
         let (directory, name) = entry.path.rsplit_once('/').map_or(("", entry.path.as_str()), |split| split);
         match descend(&files, directory, true)? {
             Some(inner) => inner.write_new(name, content, FROZEN_FILE)?,

@@ -10,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::dir::{Dir, PRIVATE_FILE};
 use super::error::StoreError;
+use super::hold::Hold;
 use super::home::{Home, STATE, STATE_MAX, STORE};
 use super::inspect::mend;
 use super::plugin_data::PluginData;
@@ -40,6 +41,8 @@ pub struct Writer<'a> {
     state: State,
     /// Held to the end of the change.
     _lock: Flock<File>,
+    /// Let go last: a signal that waited must find nothing staged and no lock held.
+    hold: Hold,
 }
 
 impl<'a> Writer<'a> {
@@ -66,11 +69,17 @@ impl<'a> Writer<'a> {
     }
 
     fn with(home: &'a Home, lock: Flock<File>, state: State) -> Result<Self, StoreError> {
+        let wrap = |errno| StoreError::Io {
+            step: "hold signals for",
+            path: home.path().into(),
+            source: io::Error::from(errno),
+        };
+        let hold = Hold::new().map_err(wrap)?;
         let store = home.root.open_or_make(STORE)?;
         let staging = home.root.open_or_make(STAGING)?;
         let trash = home.root.open_or_make(TRASH)?;
         home.root.open_or_make("plugins")?;
-        Ok(Self { home, store, staging, trash, state, _lock: lock })
+        Ok(Self { home, store, staging, trash, state, _lock: lock, hold })
     }
 
     /// The state as it will be committed.
@@ -89,7 +98,12 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// A step failed, or a damaged tree is in its place.
     pub fn add_tree(&mut self, package: &Package) -> Result<(), StoreError> {
-        add(&self.staging, &self.store, package)
+        add(&self.staging, &self.store, package, &|| self.go_on())
+    }
+
+    /// Nothing has taken effect yet: whoever wants to end the program need not wait.
+    fn go_on(&self) -> Result<(), StoreError> {
+        if self.hold.is_asked_to_end() { Err(StoreError::Interrupted) } else { Ok(()) }
     }
 
     /// Gives a tree the modes that it should have, and takes away what does not belong there.
@@ -123,8 +137,10 @@ impl<'a> Writer<'a> {
     /// Makes the changed state the valid one. When this returns without an error it is durable.
     ///
     /// # Errors
-    /// A step failed; the old state is still valid, but for a failure of the last step, where either can be.
+    /// A signal asks for the end; or a step failed: the old state is still valid, but for a failure of the last step, where
+    /// either can be.
     pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.go_on()?;
         self.write_state()?;
         if !self.state.purges.is_empty() {
             self.purge()?;
@@ -182,6 +198,7 @@ impl<'a> Writer<'a> {
         }
         if !self.state.purges.is_empty() {
             self.purge()?;
+            self.write_state()?;
         }
         Ok(())
     }
@@ -235,7 +252,5 @@ pub(super) fn lock(home: &Home, deadline: Duration) -> Result<Flock<File>, Store
 
 /// A full disk at a write; at an fsync it is a lost write, after which nothing is tried again.
 fn is_full(error: &StoreError) -> bool {
-    let StoreError::Io { step, source, .. } = error else { return false };
-    let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    full && *step != "make durable"
+    matches!(error, StoreError::Io { step, source, .. } if super::error::is_full(source) && *step != "make durable")
 }

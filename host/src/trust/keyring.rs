@@ -3,20 +3,24 @@
 //!
 //! Everything goes through the descriptor of the directory that was checked, never through its path again.
 
+mod write;
+
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat, renameat};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat};
-use nix::unistd::{UnlinkatFlags, fsync, geteuid, mkdir, unlinkat};
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, fstat};
+use nix::unistd::{geteuid, mkdir};
 use zeroize::Zeroizing;
 
 use super::{KeySet, PublicKey, RevocationList, SecretFile, TrustError, TrustedKey};
 use crate::controls::{Check, makes};
-use crate::ids::{Fingerprint, to_hex};
+use crate::ids::Fingerprint;
+use write::Kind;
 
 const KEY: &str = ".key";
 const LIST: &str = ".revoked";
@@ -37,7 +41,8 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Opens a keyring; a missing one is made, its parent must exist.
+    /// Opens a keyring to change it; a missing one is made, its parent must exist. What an interrupted change left behind is
+    /// removed. One process at a time: the caller holds the store's lock.
     ///
     /// # Errors
     /// It belongs to somebody else, others may write to it, or the system refuses.
@@ -47,12 +52,15 @@ impl Keyring {
                 // The umask may have taken bits that the owner needs.
                 let flag = FchmodatFlags::NoFollowSymlink;
                 fchmodat(AT_FDCWD, path, Mode::S_IRWXU, flag).map_err(failed("set the mode of", path))?;
-                sync_parent(path)?;
             }
             Err(nix::Error::EEXIST) => {}
             Err(error) => return Err(failed("make", path)(error)),
         }
-        Self::open_existing(path)
+        let keyring = Self::open_existing(path)?;
+        // Also where it was found: whoever made it may have been stopped before.
+        write::sync_parent(path)?;
+        keyring.tidy()?;
+        Ok(keyring)
     }
 
     /// The keys of a keyring that may not exist yet; nothing is made.
@@ -79,21 +87,13 @@ impl Keyring {
     /// # Errors
     /// A file that others could have written or that is not of the one accepted form: none of the keys is used then.
     pub fn load(&self) -> Result<KeySet, TrustError> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut listing =
-            Dir::openat(&self.directory, ".", flags, Mode::empty()).map_err(failed("list", &self.path))?;
         let (mut keys, mut lists) = (Vec::new(), Vec::new());
-        for entry in listing.iter() {
-            let entry = entry.map_err(failed("list", &self.path))?;
-            let name = entry.file_name().to_string_lossy();
-            // A leading dot marks what an interrupted write left behind.
-            if name.starts_with('.') {
-                continue;
-            }
+        let names = self.names()?;
+        for name in names.iter().filter(|name| !is_left_over(name, &names)) {
             if name.ends_with(KEY) {
-                keys.push(self.read(&name)?);
+                keys.push(self.read(name)?);
             } else if name.ends_with(LIST) {
-                lists.push(self.read_list(&name)?);
+                lists.push(self.read_list(name)?);
             }
         }
         Ok(KeySet::new(keys).with_lists(lists))
@@ -128,28 +128,39 @@ impl Keyring {
     /// # Errors
     /// The system refuses; the key may be there or not then, never a part of it.
     pub fn remove(&self, key: &Fingerprint) -> Result<(), TrustError> {
+        // The key first, and durably: without it the list does not count, and is removed by the next change at the latest.
         for suffix in [KEY, LIST] {
             let name = file_name(key, suffix);
-            match unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir) {
-                Ok(()) | Err(nix::Error::ENOENT) => {}
-                Err(error) => return Err(failed("remove", &self.path.join(name))(error)),
-            }
+            write::remove(&self.directory, OsStr::new(&name), &self.path.join(&name))?;
+            write::sync(&self.directory, &self.path)?;
         }
-        fsync(self.directory.as_fd()).map_err(failed("sync", &self.path))
+        Ok(())
     }
 
     fn put(&self, name: &str, content: &[u8]) -> Result<(), TrustError> {
-        let path = self.path.join(name);
-        let temporary = temporary_name(&path)?;
-        let written = write_new(&self.directory, &temporary, content, &path).and_then(|()| {
-            renameat(&self.directory, temporary.as_str(), &self.directory, name).map_err(failed("rename", &path))
-        });
-        if let Err(error) = written {
-            // The error that is reported is the first one; a file that stays is ignored by `load`.
-            let _ = unlinkat(&self.directory, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
-            return Err(error);
+        write::write_in(&self.directory, OsStr::new(name), content, Kind::Private, &self.path.join(name))
+    }
+
+    fn tidy(&self) -> Result<(), TrustError> {
+        let names = self.names()?;
+        let left_over = names.iter().filter(|name| is_left_over(name, &names));
+        let mut removed = 0;
+        for name in left_over {
+            write::remove(&self.directory, OsStr::new(name), &self.path.join(name))?;
+            removed += 1;
         }
-        fsync(self.directory.as_fd()).map_err(failed("sync", &self.path))
+        if removed == 0 { Ok(()) } else { write::sync(&self.directory, &self.path) }
+    }
+
+    fn names(&self) -> Result<Vec<String>, TrustError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let list = failed("list", &self.path);
+        let mut listing = match Dir::openat(&self.directory, ".", flags, Mode::empty()) {
+            Ok(listing) => listing,
+            Err(error) => return Err(list(error)),
+        };
+        let names = listing.iter().map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.collect::<nix::Result<_>>().map_err(list)
     }
 
     fn read(&self, name: &str) -> Result<TrustedKey, TrustError> {
@@ -172,6 +183,13 @@ impl Keyring {
         let text = read_private(file, OTHERS_WRITE, &path)?;
         Ok((path, text))
     }
+}
+
+/// Whether a name is what a change leaves that did not end: a file that was not put into place, the list of a key that was
+/// removed.
+fn is_left_over(name: &str, names: &[String]) -> bool {
+    let is_orphan = |signer: &str| !names.iter().any(|other| other.strip_suffix(KEY) == Some(signer));
+    write::is_temporary(name) || name.strip_suffix(LIST).is_some_and(is_orphan)
 }
 
 fn misnamed(path: &Path, what: &'static str) -> TrustError {
@@ -202,10 +220,15 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, TrustError> {
 /// # Errors
 /// The file exists already, or the system refuses.
 pub fn save_secret(path: &Path, content: &str) -> Result<(), TrustError> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(failed("make", path))?;
-    write_all(file, content.as_bytes(), path)?;
-    sync_parent(path)
+    write::write_at(path, content.as_bytes(), Kind::NewSecret)
+}
+
+/// Writes a file that everybody may read, as a whole: a reader sees the old one or the new one. Durable when it returns.
+///
+/// # Errors
+/// There is a file already and it is not to be replaced, or the system refuses.
+pub fn save_public(path: &Path, content: &[u8], replaces: bool) -> Result<(), TrustError> {
+    write::write_at(path, content, if replaces { Kind::Public } else { Kind::NewPublic })
 }
 
 /// Reads a public key file, which may belong to anybody.
@@ -239,35 +262,6 @@ fn file_name(fingerprint: &Fingerprint, suffix: &str) -> String {
     let text = fingerprint.to_string();
     let hex = text.strip_prefix("ed25519:").unwrap_or(&text);
     format!("{hex}{suffix}")
-}
-
-fn temporary_name(path: &Path) -> Result<String, TrustError> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| TrustError::Io {
-        action: "choose a temporary name for",
-        path: path.to_owned(),
-        source: io::Error::other(error.to_string()),
-    })?;
-    Ok(format!(".{}.tmp", to_hex(&random)))
-}
-
-fn write_new(directory: &OwnedFd, name: &str, content: &[u8], path: &Path) -> Result<(), TrustError> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(failed("make", path))?;
-    write_all(file, content, path)
-}
-
-fn write_all(file: OwnedFd, content: &[u8], path: &Path) -> Result<(), TrustError> {
-    fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR).map_err(failed("set the mode of", path))?;
-    let mut file = File::from(file);
-    let written = file.write_all(content).and_then(|()| file.sync_all());
-    written.map_err(|source| TrustError::Io { action: "write", path: path.to_owned(), source })
-}
-
-fn sync_parent(path: &Path) -> Result<(), TrustError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = File::open(parent).and_then(|directory| directory.sync_all());
-    synced.map_err(|source| TrustError::Io { action: "sync", path: parent.to_owned(), source })
 }
 
 /// Checks the open file itself, then reads it: a path could be swapped in between.

@@ -1,7 +1,6 @@
 //! The verbs that use a secret key.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,7 +15,7 @@ use crate::code::Code;
 use crate::ids::Fingerprint;
 use crate::manage::{KeyWord, ListInfo, key_show, list_import, rotation_import};
 use crate::text::safe_line;
-use crate::trust::keyring::{load_file, load_secret, save_secret};
+use crate::trust::keyring::{load_file, load_secret, save_public, save_secret};
 use crate::trust::{
     ENCRYPTION_RANDOM, PublicKey, RevocationList, Rotation, SecretKey, Time, TrustError, trust_command,
 };
@@ -120,7 +119,7 @@ pub(super) fn rotate(args: &RotateArgs, session: &Session) -> Result<(), Failure
     let new = public(&args.new)?;
     let old = args.passphrase.open(load_secret(&args.old)?, &args.old)?;
     let statement = Rotation::sign(&old, &new, &args.scope, now().parse()?)?;
-    write(&args.out, statement.as_bytes(), false)?;
+    save_public(&args.out, statement.as_bytes(), false)?;
     let report = StatementReport { path: args.out.clone(), old: old.fingerprint(), new: new.fingerprint() };
     session.out.report(&report, |report| {
         let file = safe_line(&report.path.to_string_lossy());
@@ -147,7 +146,7 @@ pub(super) fn list(path: &Path, signer: &Path, args: &RevokeArgs, session: &Sess
     };
     let signed = begun.sign_next(&secret, &more, now)?;
     let list = RevocationList::parse(signed.as_bytes(), &object)?;
-    write(path, signed.as_bytes(), true)?;
+    save_public(path, signed.as_bytes(), true)?;
     session.out.report(&ListInfo::of(&list), |list| {
         let (version, count) = (list.version, list.keys.len());
         session.out.done(&format!("List {version} with {count} keys written; sign it anew before {}", list.expires))
@@ -182,22 +181,6 @@ fn exported(word: &str, passphrase: &PassphraseArgs, session: &Session) -> Resul
         },
         Err(error) => Err(error.into()),
     }
-}
-
-/// Writes a file as a whole; a reader sees the old one or the new one.
-fn write(path: &Path, content: &[u8], replaces: bool) -> Result<(), Failure> {
-    let failed = |source| TrustError::Io { action: "write", path: path.to_owned(), source };
-    if !replaces && path.symlink_metadata().is_ok() {
-        return Err(failed(io::Error::from(io::ErrorKind::AlreadyExists)).into());
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let written = fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    });
-    Ok(written.map_err(failed)?)
 }
 
 fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {

@@ -46,7 +46,7 @@ pub struct PluginArgs {
 #[derive(Debug, Subcommand)]
 enum PluginVerb {
     /// Install a plugin, or another version of it
-    Install(InstallArgs),
+    Install(Box<InstallArgs>),
     /// List the plugins
     List(ListArgs),
     /// Show everything known of a plugin
@@ -402,7 +402,7 @@ pub fn command(name: &'static str) -> clap::Command {
 /// The verb was refused or failed; [`Session::finish`] shows why and gives the exit code.
 pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
     match args.verb {
-        PluginVerb::Install(args) => install::run(args, session),
+        PluginVerb::Install(args) => install::run(*args, session),
         PluginVerb::List(args) => list::run(&args, session),
         PluginVerb::Info { target } => show::info(&target, session),
         PluginVerb::Enable { name, consent } => change::enable(&name, &consent, session),

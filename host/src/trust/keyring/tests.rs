@@ -129,9 +129,15 @@ fn keys_and_their_lists_go_together() {
     let list_file = file.with_extension("revoked");
     assert_eq!(mode(&list_file), 0o600);
     // Somebody else's list under this name, and one that was changed.
-    fs::rename(&list_file, path.join(format!("{}.revoked", "0".repeat(64)))).unwrap();
+    keyring.add(&trusted(2)).unwrap();
+    let other = path.join(file_name(&trusted(2).fingerprint(), LIST));
+    fs::rename(&list_file, &other).unwrap();
     assert_eq!(keyring.load().unwrap_err().code(), Code::ValueInvalid);
-    fs::remove_file(path.join(format!("{}.revoked", "0".repeat(64)))).unwrap();
+    // Of a key that is not there, none counts, and the next change removes it.
+    fs::remove_file(other.with_extension("key")).unwrap();
+    assert_eq!(keyring.load().unwrap().len(), 1);
+    drop(Keyring::open(&path).unwrap());
+    assert!(!other.exists() && file.exists());
     fs::write(&list_file, signed.replace("version 1", "version 2")).unwrap();
     assert_eq!(keyring.load().unwrap_err().code(), Code::SignatureInvalid);
     fs::write(&list_file, &signed).unwrap();

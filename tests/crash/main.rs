@@ -1,0 +1,250 @@
+//! Nothing that stops a change of the store half-way leaves more than the old or the new one: kills, errors of the disk, lost
+//! power, signals. Each case of the list is a test here, as root and as a plain user.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says that it cannot go on")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use migraine_tests::crash::injection::{self, Choice, Finding};
+use migraine_tests::crash::operation::{self, Kit};
+use migraine_tests::crash::syscall::Change;
+use migraine_tests::crash::tracer::{Call, Traced};
+use migraine_tests::crash::{Ended, Oracle, interrupts, kills as storm_of_kills, points};
+use migraine_tests::kernel;
+use migraine_tests::run::User;
+
+/// Past the test harness, which keeps what passing tests print to itself.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+/// Each test keeps all processors busy by itself.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Prints what was found and fails where something does not hold.
+fn report(what: &str, user: User, start: Instant, findings: &BTreeMap<&'static str, Finding>) {
+    for (name, finding) in findings {
+        let Finding { kills, errors, losses, states, took, .. } = finding;
+        say!(
+            "{name:20} as {user}: {kills:3} kills, {errors:4} errors, {losses:4} losses, {states:3} disks, {:5.1} s",
+            took.as_secs_f64()
+        );
+    }
+    let total = |count: fn(&Finding) -> usize| findings.values().map(count).sum::<usize>();
+    let (kills, errors) = (total(|finding| finding.kills), total(|finding| finding.errors));
+    let losses = total(|finding| finding.losses);
+    say!("{what} as {user}: {kills} kills, {errors} errors, {losses} losses in {:.1} s", start.elapsed().as_secs_f64());
+    let faults: Vec<&String> = findings.values().flat_map(|finding| &finding.faults).collect();
+    let shown: Vec<&str> = faults.iter().take(20).map(|fault| fault.as_str()).collect();
+    assert!(faults.is_empty(), "{} faults as {user}:\n{}", faults.len(), shown.join("\n"));
+}
+
+/// Whether every user meets every error at every point, and not half of them each.
+fn is_full() -> bool {
+    std::env::var_os("MIGRAINE_CRASH_FULL").is_some()
+}
+
+fn take_apart(what: &str, is_meant: fn(&str) -> bool, choice: fn(usize) -> Choice) {
+    let _alone = alone();
+    let chosen: Vec<_> = operation::chosen().into_iter().filter(|operation| is_meant(operation.name)).collect();
+    for (number, &user) in kernel::users().iter().enumerate() {
+        let start = Instant::now();
+        let choice = choice(number);
+        let findings = injection::all(&chosen, &Kit::new(user), choice);
+        report(what, user, start, &findings);
+        if choice == Choice::Kills {
+            points::check(&findings.iter().map(|(name, finding)| (*name, finding.kills)).collect());
+        }
+    }
+}
+
+fn is_install(name: &str) -> bool {
+    name.starts_with("install")
+}
+
+// covers: A144
+#[test]
+fn a144_an_install_is_killed_before_each_call() {
+    take_apart("kills of installs", is_install, |_| Choice::Kills);
+}
+
+// covers: A145
+#[test]
+fn a145_any_other_change_is_killed_before_each_call() {
+    take_apart("kills of changes", |name| !is_install(name), |_| Choice::Kills);
+}
+
+// covers: A146
+#[test]
+fn a146_each_call_fails_with_each_error() {
+    let shared = kernel::users().len() == 2 && !is_full();
+    let choice = if shared { Choice::HalfOfErrors } else { |_| Choice::Errors };
+    take_apart("errors", |_| true, choice);
+}
+
+/// Whether a sync may fail unheard: of what only makes a removal from a full disk possible; of the name of SQLite's log; and of
+/// the database itself once its log is durable, which is all that a commit needs.
+fn is_best_effort(synced: &Path, run: &Traced) -> bool {
+    let is_database = synced.parent().is_some_and(|folder| folder.ends_with("home/data"));
+    let is_durable_log = |call: &Call| {
+        let is_log = call.change.path().is_some_and(|path| path.to_string_lossy().ends_with("-wal"));
+        is_log && call.change.is_sync() && call.result == Some(0)
+    };
+    let is_committed = is_database && run.calls.iter().any(is_durable_log);
+    is_committed || synced.ends_with("home/reserve") || synced.ends_with("home/data")
+}
+
+// covers: A147
+#[test]
+fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
+    let _alone = alone();
+    for &user in kernel::users() {
+        let start = Instant::now();
+        let kit = Kit::new(user);
+        let found = injection::each(&operation::chosen(), |operation| injection::failing_syncs(operation, &kit));
+        let mut syncs = 0;
+        for (name, runs) in &found {
+            for (call, run) in runs {
+                syncs += 1;
+                let Change::Sync { path, .. } = &call.change else { panic!("{call:?} is no sync") };
+                let later = run.calls.iter().skip_while(|call| call.result != Some(-i64::from(nix::libc::EIO))).skip(1);
+                let again =
+                    later.filter(|call| matches!(&call.change, Change::Sync { path: other, .. } if other == path));
+                let what = format!("{name} as {user}: {}", call.shown());
+                assert_eq!(again.count(), 0, "{what}: tried again");
+                if !is_best_effort(path, run) {
+                    assert!(run.code != 0 && run.out.is_empty(), "{what}: {run:?}");
+                    assert!(run.err.contains("\"code\":\"io\""), "{what}: {}", run.err);
+                }
+            }
+        }
+        say!("{syncs} syncs that fail once as {user} in {:.1} s", start.elapsed().as_secs_f64());
+        assert!(syncs > 50 || operation::chosen().len() < operation::OPERATIONS.len(), "only {syncs} syncs");
+    }
+}
+
+// covers: A148
+#[test]
+fn a148_no_loss_of_power_leaves_another_state() {
+    let _alone = alone();
+    let chosen = operation::chosen();
+    let users = kernel::users();
+    for (number, &user) in users.iter().enumerate() {
+        let start = Instant::now();
+        // Each user does every second operation, where not everything is to be done.
+        let is_own = |at: &usize| is_full() || at % users.len() == number;
+        let own: Vec<_> = (0..chosen.len()).filter(is_own).map(|at| chosen[at]).collect();
+        let kit = Kit::new(user);
+        let findings = injection::each(&own, |operation| injection::power_losses(operation, &kit));
+        let losses: usize = findings.values().map(|finding| finding.losses).sum();
+        report("losses of power", user, start, &findings);
+        assert!(losses > 200 || chosen.len() < operation::OPERATIONS.len(), "only {losses} disks");
+    }
+}
+
+/// How often something random is tried: few times by the test command.
+fn rounds() -> u32 {
+    std::env::var("MIGRAINE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(30)
+}
+
+#[test]
+fn installers_are_killed_at_any_moment() {
+    let _alone = alone();
+    for &user in kernel::users() {
+        for installers in [1, 2, 8] {
+            let start = Instant::now();
+            let killed = storm_of_kills(user, installers, rounds());
+            let (rounds, took) = (rounds(), start.elapsed().as_secs_f64());
+            say!("{rounds} rounds of {installers} installers as {user}, {killed} killed in {took:.1} s");
+        }
+    }
+}
+
+// covers: A156
+#[test]
+fn a156_a_signal_at_any_moment_ends_the_run_and_nothing_else() {
+    let _alone = alone();
+    let operations = operation::OPERATIONS
+        .iter()
+        .filter(|operation| ["install-package", "upgrade", "uninstall", "grant"].contains(&operation.name));
+    let operations: Vec<_> = operations.collect();
+    for &user in kernel::users() {
+        let (start, kit) = (Instant::now(), Kit::new(user));
+        let found = injection::each(&operations, |operation| interrupts(operation, &kit, rounds()));
+        let ended: usize = found.values().map(|one| one.ended).sum();
+        let finished: usize = found.values().map(|one| one.finished).sum();
+        let took = start.elapsed().as_secs_f64();
+        say!("{} signals as {user}: {ended} ended the run, {finished} did not in {took:.1} s", ended + finished);
+        assert!(ended > 0 && finished > 0, "{found:?}");
+    }
+}
+
+/// The model is worth something: without a sync that the protocol needs, it builds a disk that the oracle refuses.
+#[test]
+fn a_forgotten_sync_is_found() {
+    let _alone = alone();
+    let kit = Kit::new(User::Root);
+    let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "install-package").unwrap();
+    let found = injection::forgotten_syncs(operation, &kit);
+    let mut needed =
+        BTreeMap::from([("/state.", 0), ("/index", 0), (".so", 0), ("/files", 0), ("/store", 0), ("/home", 0)]);
+    for (call, fault) in &found {
+        let path = call.change.path().unwrap().to_string_lossy().into_owned();
+        say!("without {}: {}", call.shown(), fault.as_deref().unwrap_or("nothing").lines().next().unwrap_or_default());
+        for (part, count) in &mut needed {
+            let is_part = path.ends_with(*part) || (*part == "/state." && path.contains(part));
+            *count += usize::from(is_part && fault.is_some());
+        }
+    }
+    let missed: Vec<_> = needed.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(missed.is_empty(), "no fault without a sync of {missed:?}");
+}
+
+/// What is done to a home, and what the oracle must say.
+type Case<'a> = (&'a dyn Fn(&Path), &'a str);
+
+/// What the oracle is worth: each of these is a store that no crash may leave.
+#[test]
+fn the_oracle_finds_what_is_wrong() {
+    let kit = Kit::new(User::Root);
+    let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "upgrade").unwrap();
+    let before = operation.place(&kit);
+    let judge = |spoil: &dyn Fn(&Path), code: Option<i32>| {
+        let place = before.copy();
+        spoil(&place.home());
+        Oracle::new(operation, &kit, &before).judge(&place, &Ended { code, out: "" })
+    };
+    let edit = |home: &Path, name: &str, content: &[u8]| {
+        let path = home.join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    let tree = |home: &Path| fs::read_dir(home.join("store")).unwrap().next().unwrap().unwrap().path();
+    let cases: [Case<'_>; 7] = [
+        (&|home| edit(home, "state", b""), "neither the old nor the new state"),
+        (&|home| edit(home, "state", b"{}\n"), "neither the old nor the new state"),
+        (&|home| edit(&tree(home), "index", b"x"), "does not verify"),
+        (&|home| fs::rename(tree(home), home.join("elsewhere")).unwrap(), "does not verify"),
+        (&|home| fs::remove_dir_all(home.join("keys")).unwrap(), "neither the old nor the new state"),
+        (&|home| fs::write(home.with_file_name("work").join("dropped"), "").unwrap(), "neither the old nor the new"),
+        (&|home| fs::write(home.join("dropped"), "").unwrap(), "not what an undisturbed run leaves"),
+    ];
+    for (spoil, fault) in cases {
+        let found = judge(spoil, None).expect_err(fault);
+        assert!(found.contains(fault), "{fault}: {found}");
+    }
+    judge(&|_| {}, None).unwrap();
+    // The old state is no good end of a run that said that it had succeeded.
+    assert!(judge(&|_| {}, Some(0)).unwrap_err().contains("success was reported"));
+}

@@ -1,0 +1,160 @@
+//! A folder with a home, a working directory and the user's own directory, which can be copied: each point starts from the same
+//! disk.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::tree::Tree;
+use crate::artifacts;
+use crate::home::Done;
+use crate::run::User;
+
+/// The folder.
+#[derive(Debug)]
+pub struct Place {
+    folder: TempDir,
+    user: User,
+}
+
+impl Place {
+    /// An empty one: there is no home yet, but the directory that it will lie in.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    #[must_use]
+    pub fn new(user: User) -> Self {
+        let folder = in_memory();
+        user.give(folder.path());
+        for name in ["work", "user"] {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).expect("make a directory");
+            user.give(&path);
+        }
+        Self { folder, user }
+    }
+
+    /// Another one with the same content.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let folder = in_memory();
+        self.user.give(folder.path());
+        copy_all(self.path(), folder.path(), self.user);
+        Self { folder, user: self.user }
+    }
+
+    /// A place of the same user with this content.
+    pub(super) fn holding(&self, tree: &Tree) -> Self {
+        let folder = in_memory();
+        self.user.give(folder.path());
+        for (name, node) in tree.nodes() {
+            let path = folder.path().join(name);
+            match &node.content {
+                Some(content) => fs::write(&path, content).expect("write a file"),
+                None => fs::create_dir(&path).expect("make a directory"),
+            }
+            self.user.give(&path);
+        }
+        // Last what is in a directory, then the directory.
+        for (name, node) in tree.nodes().iter().rev() {
+            let mode = fs::Permissions::from_mode(node.mode);
+            fs::set_permissions(folder.path().join(name), mode).expect("set a mode");
+        }
+        Self { folder, user: self.user }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `MIGRAINE_HOME`.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user(&self) -> User {
+        self.user
+    }
+
+    /// The product with these arguments, to be traced.
+    #[must_use]
+    pub fn traced(&self, words: &[String]) -> Command {
+        let mut command = self.user.command(artifacts::traced());
+        command.arg(artifacts::migraine()).args(words);
+        self.settle(&mut command);
+        command
+    }
+
+    /// The product with these arguments.
+    #[must_use]
+    pub fn product(&self, words: &[String]) -> Command {
+        let mut command = self.user.command(artifacts::migraine());
+        command.args(words);
+        self.settle(&mut command);
+        command
+    }
+
+    /// Runs the product to its end; nothing that it started may outlive it.
+    #[must_use]
+    pub fn run(&self, words: &[String]) -> Done {
+        let mut command = self.user.command(artifacts::attend());
+        command.arg(artifacts::migraine()).args(words);
+        self.settle(&mut command);
+        Done::of(&mut command)
+    }
+
+    fn settle(&self, command: &mut Command) {
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C");
+        command.env("MIGRAINE_HOME", self.home()).env("HOME", self.path().join("user"));
+        command.current_dir(self.path().join("work"));
+    }
+}
+
+impl Drop for Place {
+    /// Installed trees are read-only, for their owner too.
+    fn drop(&mut self) {
+        open_all(self.path());
+    }
+}
+
+/// A directory that costs no disk where the machine has such: thousands of fsyncs would take minutes.
+fn in_memory() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("migraine-crash-").permissions(fs::Permissions::from_mode(0o755));
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("make a directory")
+}
+
+fn copy_all(from: &Path, to: &Path, user: User) {
+    for entry in fs::read_dir(from).expect("list a directory") {
+        let entry = entry.expect("an entry");
+        let (metadata, target) = (entry.metadata().expect("look at a file"), to.join(entry.file_name()));
+        if metadata.is_dir() {
+            fs::create_dir(&target).expect("make a directory");
+            copy_all(&entry.path(), &target, user);
+        } else {
+            fs::copy(entry.path(), &target).expect("copy a file");
+        }
+        user.give(&target);
+        fs::set_permissions(&target, fs::Permissions::from_mode(metadata.mode() & 0o7777)).expect("set a mode");
+    }
+}
+
+fn open_all(folder: &Path) {
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_all(&entry.path());
+        }
+    }
+}

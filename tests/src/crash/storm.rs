@@ -1,0 +1,148 @@
+//! Kills and signals at random moments, of one installer and of several at a time.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use super::dice::Dice;
+use super::operation::{Kit, Operation};
+use super::oracle::{Ended, Oracle};
+use super::place::Place;
+use super::tree::Tree;
+use crate::package::{Parcel, manifest, tiny, typed};
+use crate::run::User;
+
+/// Runs that show how long one takes.
+const SAMPLES: u32 = 5;
+
+/// Several installers at once, each of a plugin of its own, each killed at a moment of its own, `rounds` times; then each runs
+/// again. Gives how many were killed before they had ended.
+///
+/// # Panics
+/// A store is not one that an undisturbed run could have left.
+#[must_use]
+pub fn kills(user: User, installers: usize, rounds: u32) -> usize {
+    let (mut dice, seed) = Dice::new();
+    let plugins: Vec<(Parcel, Vec<String>)> = (0..installers).map(plugin).collect();
+    let before = Place::new(user);
+    let kit = Kit::new(user);
+    assert_eq!(before.run(&kit.words("key trust {key} --scope * --label tests")).code, 0);
+    let place = before.copy();
+    let start = Instant::now();
+    plugins.iter().for_each(|(_, words)| assert_eq!(place.run(words).code, 0));
+    let span = start.elapsed() * 11 / 10;
+    let expected = Tree::read(place.path()).settled(place.path());
+    let (mut killed, mut judged) = (0, BTreeSet::new());
+    for round in 0..rounds {
+        let place = before.copy();
+        let mut running: Vec<(Duration, Child)> =
+            plugins.iter().map(|(_, words)| (dice.within(span), start_quietly(&place, words))).collect();
+        running.sort_by_key(|(moment, _)| *moment);
+        let start = Instant::now();
+        for (moment, child) in &mut running {
+            std::thread::sleep(moment.saturating_sub(start.elapsed()));
+            let _ = child.kill();
+        }
+        let ended = running.iter_mut().map(|(_, child)| child.wait().expect("wait for the own child"));
+        killed += ended.filter(|status| status.signal().is_some()).count();
+        let tree = Tree::read(place.path());
+        if judged.insert(tree.identity()) {
+            let what = format!("round {round} of {installers}, seed {seed}");
+            check(&place, &what);
+            for (_, words) in &plugins {
+                let done = place.run(words);
+                assert_eq!(done.code, 0, "{what}: {words:?}: {done:?}");
+            }
+            let settled = Tree::read(place.path()).settled(place.path());
+            assert_eq!(settled, expected, "{what}");
+        }
+    }
+    killed
+}
+
+/// Whatever is listed verifies.
+fn check(place: &Place, what: &str) {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let list = place.run(&words("--format json plugin list"));
+    assert_eq!(list.code, 0, "{what}: {list:?}");
+    let list: Value = serde_json::from_str(&list.out).expect("a list is JSON");
+    for plugin in list["plugins"].as_array().into_iter().flatten() {
+        let name = plugin["name"].as_str().expect("a name is text");
+        let done = place.run(&words(&format!("plugin verify {name}")));
+        assert_eq!(done.code, 0, "{what}: {done:?}");
+    }
+}
+
+/// A plugin of a few kilobytes and the line that installs it.
+fn plugin(number: usize) -> (Parcel, Vec<String>) {
+    let parcel = tiny(&manifest(&format!("plugin-{number}"), &json!({})));
+    let words = ["plugin", "install", typed(&parcel.package()), "--yes"].map(str::to_owned).to_vec();
+    (parcel, words)
+}
+
+fn start_quietly(place: &Place, words: &[String]) -> Child {
+    let mut command = place.product(words);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("start the product")
+}
+
+/// How runs ended that got a signal.
+#[derive(Debug, Default)]
+pub struct Interrupts {
+    /// By the signal.
+    pub ended: usize,
+    /// As if there had been none.
+    pub finished: usize,
+}
+
+/// Sends a run of the operation a signal at a random moment, `rounds` times.
+///
+/// # Panics
+/// A run ends in another way than by the signal or as if there had been none, or leaves a store that it should not.
+#[must_use]
+pub fn interrupts(operation: &Operation, kit: &Kit, rounds: u32) -> Interrupts {
+    let (mut dice, seed) = Dice::new();
+    let before = operation.place(kit);
+    let mut oracle = Oracle::new(operation, kit, &before);
+    let start = Instant::now();
+    for _ in 0..SAMPLES {
+        let status = start_quietly(&before.copy(), oracle.words()).wait().expect("wait for the own child");
+        assert!(status.success(), "{status:?}");
+    }
+    let span = start.elapsed() * 11 / 10 / SAMPLES;
+    let mut found = Interrupts::default();
+    for round in 0..rounds {
+        let place = before.copy();
+        let signal = dice.one_of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGPIPE]);
+        let moment = dice.within(span);
+        let mut child = start_quietly(&place, oracle.words());
+        std::thread::sleep(moment);
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        // One that has ended is not reaped yet: the pid is nobody else's.
+        kill(pid, signal).expect("send a signal");
+        let status = child.wait().expect("wait for the own child");
+        let what = format!("{} {round}, {signal} after {moment:?}, seed {seed}", operation.name);
+        found.count(status, signal, &what);
+        let left = Tree::read(place.path()).left_over().into_iter().cloned().collect::<Vec<_>>();
+        assert!(left.is_empty(), "{what}: left in staging: {left:?}");
+        let ended = Ended { code: status.code(), out: "" };
+        oracle.judge(&place, &ended).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    }
+    found
+}
+
+impl Interrupts {
+    /// A shell shows the end by signal N as exit code 128 + N.
+    fn count(&mut self, status: ExitStatus, signal: Signal, what: &str) {
+        match (status.signal(), status.code()) {
+            (Some(number), _) if number == signal as i32 => self.ended += 1,
+            (None, Some(0)) => self.finished += 1,
+            _ => panic!("{what}: ended with {status:?}"),
+        }
+    }
+}
