@@ -119,14 +119,8 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     for permission in &plugin.grants {
         line("granted", &safe_whole(&permission.to_string()));
     }
-    if let Some(Rules { can, cannot, capped, limits }) = &plugin.rules {
-        can.iter().for_each(|words| line("can", words));
-        cannot.iter().for_each(|words| line("cannot", words));
-        capped.iter().for_each(|words| line("capped", words));
-        for Limit { what, most, capped_by } in limits {
-            let by = capped_by.as_ref().map(|path| format!(", capped by {}", safe_line(&path.to_string_lossy())));
-            line("limit", &format!("{what}: {most}{}", by.unwrap_or_default()));
-        }
+    if let Some(rules) = &plugin.rules {
+        of_rules(rules, &mut line);
     }
     for hook in &plugin.hooks {
         let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();
@@ -159,6 +153,18 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
         }
     }
     text
+}
+
+/// What is in force.
+fn of_rules(rules: &Rules, line: &mut impl FnMut(&str, &str)) {
+    let Rules { can, cannot, capped, limits } = rules;
+    can.iter().for_each(|words| line("can", words));
+    cannot.iter().for_each(|words| line("cannot", words));
+    capped.iter().for_each(|words| line("capped", words));
+    for Limit { what, most, capped_by } in limits {
+        let by = capped_by.as_ref().map(|path| format!(", capped by {}", safe_line(&path.to_string_lossy())));
+        line("limit", &format!("{what}: {most}{}", by.unwrap_or_default()));
+    }
 }
 
 fn needed(requirement: &Requirement) -> String {
