@@ -15,7 +15,7 @@ use migraine_tests::crash::injection::{self, Choice, Finding};
 use migraine_tests::crash::operation::{self, Kit};
 use migraine_tests::crash::syscall::Change;
 use migraine_tests::crash::tracer::{Call, Traced};
-use migraine_tests::crash::{Ended, Oracle, interrupts, kills as storm_of_kills, points};
+use migraine_tests::crash::{Ended, Oracle, ignored, interrupts, kills as storm_of_kills, points};
 use migraine_tests::kernel;
 use migraine_tests::run::User;
 
@@ -187,6 +187,16 @@ fn a156_a_signal_at_any_moment_ends_the_run_and_nothing_else() {
         let took = start.elapsed().as_secs_f64();
         say!("{} signals as {user}: {ended} ended the run, {finished} did not in {took:.1} s", ended + finished);
         assert!(ended > 0 && finished > 0, "{found:?}");
+    }
+}
+
+// covers: A156
+#[test]
+fn a_signal_that_is_ignored_ends_nothing() {
+    let _alone = alone();
+    let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "install-package").unwrap();
+    for &user in kernel::users() {
+        ignored(operation, &Kit::new(user), rounds());
     }
 }
 

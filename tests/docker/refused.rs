@@ -1,6 +1,8 @@
 //! What was not granted is refused by the host, and a daemon that is not there is said to be away.
 
+use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
 use migraine_tests::docker::Daemon;
@@ -32,6 +34,8 @@ fn a_daemon_that_is_away_is_said() {
         done.says(&["Docker daemon running"]);
         // What a daemon left behind when it ended.
         drop(UnixListener::bind(socket).unwrap());
+        // Whoever asks may connect; a socket's file belongs to whoever made it.
+        fs::set_permissions(socket, fs::Permissions::from_mode(0o666)).unwrap();
         let done = home.run(LIST);
         done.ends(5).says(&[&format!("no Docker daemon answers at unix:{socket}: Connection refused")]);
         done.says(&["systemctl start docker"]);
@@ -44,11 +48,14 @@ fn a_copy_without_the_grant_does_not_reach_the_daemon() {
         let home = &manager.home;
         manager.run(&["docker-list-containers"]).ends(0);
         let socket = manager.daemon.socket();
+        let other = home.work().join("other.sock");
+        let _listening = UnixListener::bind(&other).unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o666)).unwrap();
         // The same code, signed again; its manifest asks for another socket, or for nothing.
-        for permissions in [json!([]), json!(["network=unix:/run/other.sock"])] {
+        for permissions in [json!([]), json!([format!("network=unix:{}", other.display())])] {
             home.ok(&["plugin", "uninstall", "docker-manager"]);
             let parcel = remade("docker-manager", &json!({"permissions": permissions}));
-            home.ok(&["plugin", "install", parcel.typed(), "--yes"]);
+            home.ok(&["plugin", "install", parcel.typed(), "--yes", "--allow-reuse", "1.0.0"]);
             home.ok(&["plugin", "config", "docker-manager", "set", "docker_socket", socket.to_str().unwrap()]);
             let line = format!("`connect` needs the permission {}, which was not granted", manager.network());
             home.run(LIST).ends(6).says(&[

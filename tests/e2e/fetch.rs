@@ -131,8 +131,10 @@ fn a_place_is_tried_with_the_known_name_and_what_was_tried_is_said() {
         let (place, named) = (site.server.url("/nothing"), site.server.url("/nothing.mgp"));
         let done = site.run(&["plugin", "install", &place]);
         done.ends(2).says(&["error[file_not_found]: there is no package there; tried:"]);
-        done.says(&[&format!("  {place}/plugin.mgp: there is no such file\n  {place}: there is no such file\n")]);
-        site.run(&["plugin", "install", &named]).ends(2).says(&[&format!("tried:\n  {named}: ")]);
+        done.says(&[&format!(
+            "      {place}/plugin.mgp: there is no such file\n      {place}: there is no such file\n"
+        )]);
+        site.run(&["plugin", "install", &named]).ends(2).says(&[&format!("tried:\n      {named}: ")]);
         let page = Server::start(&AUTHORITY.identity("DNS:localhost"), |request, out| {
             if request.path.ends_with(".mgp") {
                 return head(out, "404 Not Found", &[]);
@@ -513,15 +515,15 @@ fn an_upgrade_comes_from_the_same_server() {
         site.put("/demo.mgp", &demo("other", "3.0.0"));
         assert_eq!(site.word(&["plugin", "upgrade", "demo"]), "name_mismatch");
         site.files.put("/demo.mgp", b"<html>".to_vec());
-        assert_eq!(site.word(&["plugin", "upgrade", "demo"]), "package_invalid");
+        assert_eq!(site.word(&["plugin", "upgrade", "demo"]), "format");
         let warnings = site.json(&["plugin", "outdated"])["warnings"].clone();
-        assert!(warnings[0]["message"].as_str().unwrap().starts_with("package_invalid: "), "{warnings}");
+        assert!(warnings[0]["message"].as_str().unwrap().starts_with("format: "), "{warnings}");
         assert_eq!(site.snapshot(), before);
         // One server that is away keeps no other plugin from its upgrade.
         site.run(&["plugin", "install", &site.put("/second.mgp", &demo("second", "1.0.0"))]).ends(0);
         site.put("/second.mgp", &demo("second", "1.2.0"));
         let done = site.run(&["plugin", "upgrade", "--all"]);
-        done.ends(3).says(&["demo stays at 1.1.0: package_invalid: ", "Plugin 'second' installed successfully"]);
+        done.ends(3).says(&["demo stays at 1.1.0: format: ", "Plugin 'second' installed successfully"]);
         assert_eq!(site.home.json(&["plugin", "info", "second"])["version"], "1.2.0");
     });
 }

@@ -75,16 +75,18 @@ fn a_bash_hook_is_called() {
 
 #[test]
 fn a_large_output_is_whole_in_a_file() {
-    let text = "mapfile -d '' -t parts <\"$MIGRAINE_CMD_OUTPUT_FILE\"; LC_ALL=C; total=0\n\
-        for part in \"${parts[@]}\"; do total=$((total + ${#part} + 1)); done\n\
-        case $MIGRAINE_CMD_OUTPUT in *'bytes left out; all of it is in $MIGRAINE_CMD_OUTPUT_FILE'*) ;; *) exit 4 ;; esac\n\
-        echo \"${#parts[@]} $total ${#MIGRAINE_CMD_OUTPUT}\"";
-    let home = Script::bash("post-command", text).installed(Home::new());
-    let command = "head -c 200000 /dev/zero | tr '\\\\0' x; printf '\\\\0a'";
-    home.write("w.yaml", &format!("name: w\nsteps: [{{name: s, command: \"{command}\"}}]"));
-    let report = home.json(&["run", "./w.yaml"]);
-    let message = report["hooks"][0]["message"].as_str().unwrap_or_default();
-    assert!(message.starts_with("2 200003 656"), "{report}");
+    everybody(|user| {
+        let text = "mapfile -d '' -t parts <\"$MIGRAINE_CMD_OUTPUT_FILE\"; LC_ALL=C; total=0\n\
+            for part in \"${parts[@]}\"; do total=$((total + ${#part} + 1)); done\n\
+            case $MIGRAINE_CMD_OUTPUT in *'bytes left out; all of it is in $MIGRAINE_CMD_OUTPUT_FILE'*) ;; *) exit 4 ;; esac\n\
+            echo \"${#parts[@]} $total ${#MIGRAINE_CMD_OUTPUT}\"";
+        let home = Script::bash("post-command", text).installed(Home::of(user));
+        let command = "head -c 200000 /dev/zero | tr '\\\\0' x; printf '\\\\0a'";
+        home.write("w.yaml", &format!("name: w\nsteps: [{{name: s, command: \"{command}\"}}]"));
+        let report = home.json(&["run", "./w.yaml"]);
+        let message = report["hooks"][0]["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with("2 200003 656"), "{report}");
+    });
 }
 
 #[test]
@@ -225,63 +227,67 @@ fn programs_answer_by_arguments_or_by_lines() {
 /// One handler of each kind for each event, and a native one: all see the same.
 #[test]
 fn every_kind_sees_the_same_context() {
-    let text = "import json, migraine\ndef f(config, context):\n    \
-        own = {k: v for k, v in context.items() if k not in ('output', 'plugin_config')}\n    \
-        return {'success': True, 'message': json.dumps(own, separators=(',', ':'), ensure_ascii=False)}\n";
-    let events = [
-        "workflow-load",
-        "variable-resolution",
-        "pre-workflow",
-        "pre-command",
-        "post-command",
-        "command-error",
-        "pre-check-status",
-        "workflow-progress",
-        "workflow-error",
-        "post-workflow",
-    ];
-    let home = Home::new();
-    let kinds: [(&str, Value); 3] =
-        [("a-python", function("f")), ("b-bash", bash("printf %s \"seen $MIGRAINE_CONTEXT\"")), ("c-lines", lines())];
-    for (name, handler) in kinds {
-        let script = Script::new(name).file("main.py", text).file("lines.pl", LINES).asking(&["task_read"]);
-        // The same place in each manifest, so that the handler has the same name.
-        events
-            .iter()
-            .fold(script, |script, event| script.hook(&json!({"event": event, "handler": handler})))
-            .install(&home);
-    }
-    let hooks: Vec<Value> = events.iter().map(|event| json!({"event": event, "handler": "seen"})).collect();
-    home.install(&remade("hooks", &json!({"hooks": hooks, "permissions": ["task_read"]})));
-    home.write(
-        "w.yaml",
-        "name: w\npre_checks: [{name: check, command: 'true # {{who}}'}]\n\
-         steps: [{name: good, command: 'echo \"h\\u00e9\"'}, {name: bad, command: 'echo no; exit 3'}]\n\
-         config: {variables: {who: world}}",
-    );
-    let done = home.run(["--format", "json", "run", "./w.yaml"]);
-    let report: Value = serde_json::from_str(&done.ends(1).out).unwrap();
-    let hooks = report["hooks"].as_array().unwrap();
-    let messages = |name: &str| -> Vec<String> {
-        let own = hooks.iter().filter(|hook| hook["plugin"] == name);
-        let text = |hook: &Value| hook["message"].as_str().unwrap_or_else(|| panic!("{hook}")).to_owned();
-        own.map(|hook| text(hook).trim_start_matches("seen ").to_owned()).collect()
-    };
-    let (python, bash, lines) = (messages("a-python"), messages("b-bash"), messages("c-lines"));
-    let notes = home.ok(&["plugin", "hooks", "notes"]).out;
-    let notes: Vec<Value> = notes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(notes.len() > 10 && [&python, &bash, &lines].iter().all(|seen| seen.len() == notes.len()), "{report}");
-    for (((python, bash), lines), note) in python.iter().zip(&bash).zip(&lines).zip(&notes) {
-        assert_eq!((python, lines), (bash, bash));
-        // As the host writes what a library reads.
-        let context: Context = serde_json::from_str(bash).unwrap();
-        assert_eq!(&serde_json::to_string(&context).unwrap(), bash);
-        let seen: Value = serde_json::from_str(bash).unwrap();
-        for field in ["event", "timestamp", "workflow", "step", "command", "output_size"] {
-            assert_eq!(seen[field], note[field], "{field}: {bash} {note}");
+    everybody(|user| {
+        let text = "import json, migraine\ndef f(config, context):\n    \
+            own = {k: v for k, v in context.items() if k not in ('output', 'plugin_config')}\n    \
+            return {'success': True, 'message': json.dumps(own, separators=(',', ':'), ensure_ascii=False)}\n";
+        let events = [
+            "workflow-load",
+            "variable-resolution",
+            "pre-workflow",
+            "pre-command",
+            "command-output",
+            "post-command",
+            "command-error",
+            "pre-check-status",
+            "workflow-progress",
+            "workflow-error",
+            "post-workflow",
+        ];
+        let home = Home::of(user);
+        let kinds: [(&str, Value); 3] = [
+            ("a-python", function("f")),
+            ("b-bash", bash("printf %s \"seen $MIGRAINE_CONTEXT\"")),
+            ("c-lines", lines()),
+        ];
+        for (name, handler) in kinds {
+            let script = Script::new(name).file("main.py", text).file("lines.pl", LINES).asking(&["task_read"]);
+            // The same place in each manifest, so that the handler has the same name.
+            events
+                .iter()
+                .fold(script, |script, event| script.hook(&json!({"event": event, "handler": handler})))
+                .install(&home);
         }
-        assert_eq!(json!(context.variables), note["variables"]);
-    }
+        let hooks: Vec<Value> = events.iter().map(|event| json!({"event": event, "handler": "seen"})).collect();
+        home.install(&remade("hooks", &json!({"hooks": hooks, "permissions": ["task_read"]})));
+        home.write(
+            "w.yaml",
+            "name: w\npre_checks: [{name: check, command: 'true # {{who}}'}]\n\
+             steps: [{name: good, command: 'echo \"h\\u00e9\"'}, {name: bad, command: 'echo no; exit 3'}]\n\
+             config: {variables: {who: world}}",
+        );
+        let done = home.run(["--format", "json", "run", "./w.yaml"]);
+        let report: Value = serde_json::from_str(&done.ends(1).out).unwrap();
+        let hooks = report["hooks"].as_array().unwrap();
+        let messages = |name: &str| -> Vec<String> {
+            let own = hooks.iter().filter(|hook| hook["plugin"] == name);
+            let text = |hook: &Value| hook["message"].as_str().unwrap_or_else(|| panic!("{hook}")).to_owned();
+            own.map(|hook| text(hook).trim_start_matches("seen ").to_owned()).collect()
+        };
+        let (python, bash, lines) = (messages("a-python"), messages("b-bash"), messages("c-lines"));
+        let notes = home.ok(&["plugin", "hooks", "notes"]).out;
+        let notes: Vec<Value> = notes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(notes.len() > 10 && [&python, &bash, &lines].iter().all(|seen| seen.len() == notes.len()), "{report}");
+        for (((python, bash), lines), note) in python.iter().zip(&bash).zip(&lines).zip(&notes) {
+            assert_eq!((python, lines), (bash, bash));
+            // A library has another handler's name, and the same bytes otherwise.
+            let script: Context = serde_json::from_str(bash).unwrap();
+            let mut library: Context = serde_json::from_str(note["whole"].as_str().unwrap()).unwrap();
+            assert_eq!(serde_json::to_string(&library).unwrap(), note["whole"].as_str().unwrap());
+            library.handler.clone_from(&script.handler);
+            assert_eq!(&serde_json::to_string(&library).unwrap(), bash);
+        }
+    });
 }
 
 /// The design's own plugin, copied by the letter.
@@ -388,34 +394,36 @@ fn a_shim_of_pyenv_is_followed() {
 
 #[test]
 fn without_python_other_plugins_run() {
-    let home = Script::python_command("def f(args, context):\n    print('x')\n").installed(Home::new());
-    home.install(&remade("hooks", &json!({"hooks": [], "permissions": []})));
-    let without = |args: &[&str]| {
-        let mut command = home.command(args);
+    everybody(|user| {
+        let home = Script::python_command("def f(args, context):\n    print('x')\n").installed(Home::of(user));
+        home.install(&remade("hooks", &json!({"hooks": [], "permissions": []})));
+        let without = |args: &[&str]| {
+            let mut command = home.command(args);
+            command.env("PATH", "/nowhere");
+            Done::of(&mut command)
+        };
+        let done = without(&["plugin", "run", "script", "go"]);
+        done.ends(6).says(&["error[interpreter_missing]", "it needs Python 3, which is not on this machine"]);
+        done.says(&["it was installed with python 3.", "which is gone"]);
+        without(&["plugin", "run", "hooks", "settings"]).ends(0);
+        without(&["doctor"]).ends(0).says(&["none: it needs Python 3", "script       it was installed with python 3."]);
+        without(&["plugin", "info", "script"])
+            .ends(0)
+            .says(&["which is gone", "it needs Python 3, which is not on this machine"]);
+        let info = home.json(&["plugin", "info", "script"]);
+        let path = info["interpreters"][0]["path"].as_str().unwrap();
+        assert_eq!(Path::new(path), Path::new("/usr/bin/python3").canonicalize().unwrap());
+        assert!(info["interpreters"][0]["version"].as_str().unwrap().starts_with("3."), "{info}");
+        assert_eq!(info["interpreter_changes"], Value::Null);
+        // Installed without one, it waits for one.
+        let (_folder, path) = Script::python_command("def f(args, context):\n    print('x')\n").package();
+        let other = Home::of(user);
+        let mut command = other.command(["plugin", "install", &path.display().to_string()]);
         command.env("PATH", "/nowhere");
-        Done::of(&mut command)
-    };
-    let done = without(&["plugin", "run", "script", "go"]);
-    done.ends(6).says(&["error[interpreter_missing]", "it needs Python 3, which is not on this machine"]);
-    done.says(&["it was installed with python 3.", "which is gone"]);
-    without(&["plugin", "run", "hooks", "settings"]).ends(0);
-    without(&["doctor"]).ends(0).says(&["none: it needs Python 3", "script       it was installed with python 3."]);
-    without(&["plugin", "info", "script"])
-        .ends(0)
-        .says(&["which is gone", "it needs Python 3, which is not on this machine"]);
-    let info = home.json(&["plugin", "info", "script"]);
-    let path = info["interpreters"][0]["path"].as_str().unwrap();
-    assert_eq!(Path::new(path), Path::new("/usr/bin/python3").canonicalize().unwrap());
-    assert!(info["interpreters"][0]["version"].as_str().unwrap().starts_with("3."), "{info}");
-    assert_eq!(info["interpreter_changes"], Value::Null);
-    // Installed without one, it waits for one.
-    let (_folder, path) = Script::python_command("def f(args, context):\n    print('x')\n").package();
-    let other = Home::new();
-    let mut command = other.command(["plugin", "install", &path.display().to_string()]);
-    command.env("PATH", "/nowhere");
-    Done::of(&mut command).ends(0).says(&["it cannot run yet: it needs Python 3"]);
-    assert_eq!(go(&other, &[]).ends(0).out, "x\n");
-    home.ok(&["doctor"]).says(&["(/usr/bin/python3."]);
+        Done::of(&mut command).ends(0).says(&["it cannot run yet: it needs Python 3"]);
+        assert_eq!(go(&other, &[]).ends(0).out, "x\n");
+        home.ok(&["doctor"]).says(&["(/usr/bin/python3."]);
+    });
 }
 
 #[test]

@@ -331,29 +331,36 @@ fn a189_a_path_stays_in_what_was_granted() {
 /// The list of the first design, and what is not on it.
 #[test]
 fn every_module_of_the_list_can_be_imported() {
-    let listed = "json os sys time datetime re urllib.parse collections itertools math random string pathlib shutil hashlib \
-        base64 uuid enum dataclasses functools operator statistics decimal fractions array heapq bisect copy pprint csv \
-        zipfile gzip fileinput io codecs ast inspect site tokenize token traceback warnings weakref gc atexit logging \
-        subprocess";
-    let refused = "socket ctypes urllib.request urllib http http.client multiprocessing threading importlib pickle ssl \
-        resource signal pty asyncio";
-    let text = "def attempt(line):\n    try: exec(line, {'__file__': __file__, '__builtins__': __builtins__})\n    \
-            except ImportError as error: return str(error)\n    return 'fine'\n\
-        def f(args, context):\n    for line in args: print(attempt(line))\n";
-    let home = Script::python_command(text).file("own.py", "from urllib.parse import quote\n").installed(Home::new());
-    let attempt = |lines: Vec<String>| {
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        go(&home, &lines).ends(0).out.lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let import = |names: &str| names.split_whitespace().map(|name| format!("import {name}")).collect::<Vec<_>>();
-    for (line, outcome) in import(listed).iter().zip(attempt(import(listed))) {
-        assert_eq!(outcome, "fine", "{line}");
-    }
-    for (name, outcome) in refused.split_whitespace().zip(attempt(import(refused))) {
-        assert_eq!(outcome, format!("a plugin may not import `{name}`: it is not on the list of modules for plugins"));
-    }
-    let lines = ["from urllib import parse", "import own", "from urllib import request", "from collections import abc"];
-    let outcomes = attempt(lines.map(str::to_owned).to_vec());
-    assert!(outcomes[0] == "fine" && outcomes[1] == "fine" && outcomes[3] == "fine", "{outcomes:?}");
-    assert!(outcomes[2].contains("`urllib.request`"), "{outcomes:?}");
+    everybody(|user| {
+        let listed = "json os sys time datetime re urllib.parse collections itertools math random string pathlib shutil hashlib \
+            base64 uuid enum dataclasses functools operator statistics decimal fractions array heapq bisect copy pprint csv \
+            zipfile gzip fileinput io codecs ast inspect site tokenize token traceback warnings weakref gc atexit logging \
+            subprocess";
+        let refused = "socket ctypes urllib.request urllib http http.client multiprocessing threading importlib pickle ssl \
+            resource signal pty asyncio";
+        let text = "def attempt(line):\n    try: exec(line, {'__file__': __file__, '__builtins__': __builtins__})\n    \
+                except ImportError as error: return str(error)\n    return 'fine'\n\
+            def f(args, context):\n    for line in args: print(attempt(line))\n";
+        let home =
+            Script::python_command(text).file("own.py", "from urllib.parse import quote\n").installed(Home::of(user));
+        let attempt = |lines: Vec<String>| {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            go(&home, &lines).ends(0).out.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let import = |names: &str| names.split_whitespace().map(|name| format!("import {name}")).collect::<Vec<_>>();
+        for (line, outcome) in import(listed).iter().zip(attempt(import(listed))) {
+            assert_eq!(outcome, "fine", "{line}");
+        }
+        for (name, outcome) in refused.split_whitespace().zip(attempt(import(refused))) {
+            assert_eq!(
+                outcome,
+                format!("a plugin may not import `{name}`: it is not on the list of modules for plugins")
+            );
+        }
+        let lines =
+            ["from urllib import parse", "import own", "from urllib import request", "from collections import abc"];
+        let outcomes = attempt(lines.map(str::to_owned).to_vec());
+        assert!(outcomes[0] == "fine" && outcomes[1] == "fine" && outcomes[3] == "fine", "{outcomes:?}");
+        assert!(outcomes[2].contains("`urllib.request`"), "{outcomes:?}");
+    });
 }

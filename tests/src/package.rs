@@ -104,7 +104,7 @@ pub fn library(source: &str) -> Vec<u8> {
     let (input, output) = (folder.path().join("in.c"), folder.path().join("out.so"));
     fs::write(&input, source).expect("write the source");
     let mut gcc = Command::new("gcc");
-    gcc.args(["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,noseparate-code", "-o"]).arg(&output).arg(&input);
+    gcc.args(["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,noseparate-code,-z,now", "-o"]).arg(&output).arg(&input);
     assert!(gcc.status().expect("run gcc").success());
     fs::read(output).expect("read the library")
 }

@@ -34,7 +34,7 @@ impl User {
     #[must_use]
     pub fn command(self, program: &Path) -> Command {
         let mut command = if self == Self::Plain && nix::unistd::geteuid().is_root() {
-            let mut command = Command::new("setpriv");
+            let mut command = Command::new("/usr/bin/setpriv");
             let id = PLAIN.to_string();
             command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).arg(program);
             command

@@ -4,10 +4,12 @@ use std::marker::PhantomData;
 use std::os::fd::AsFd as _;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// While this lives, SIGINT, SIGTERM and SIGHUP do not reach this thread. When it is dropped they do, and act as they would have:
+use crate::sys::signal::asking_to_end;
+
+/// While this lives, SIGINT, SIGTERM and SIGHUP do not reach this thread, unless they are ignored. When it is dropped they do, and act as they would have:
 /// by default they end the process, so that whoever waits for it sees the signal.
 ///
 /// Other threads take such a signal at once. What it then leaves behind, the next change removes.
@@ -26,7 +28,8 @@ impl Hold {
     /// # Errors
     /// As signalfd(2) and pthread_sigmask(3).
     pub(crate) fn new() -> nix::Result<Self> {
-        let held: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        // One that is ignored would wait here as well, and then do nothing.
+        let held: SigSet = asking_to_end().collect();
         let waiting = SignalFd::with_flags(&held, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let before = held.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         Ok(Self { before, waiting, _thread: PhantomData })
@@ -48,7 +51,7 @@ impl Drop for Hold {
 
 #[cfg(test)]
 mod tests {
-    use nix::sys::signal::raise;
+    use nix::sys::signal::{Signal, raise};
 
     use super::*;
 

@@ -31,7 +31,21 @@ pub(crate) fn expect_broken_pipes() {
     let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
 }
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`]; then they do what they did before.
+/// Whether a signal is ignored: nohup(1) and shells in the background start programs so, and what is ignored asks for no end.
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: sigaction is plain data, for which zeroes are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action sigaction(2) only writes the present one through a valid pointer.
+    let done = unsafe { libc::sigaction(signal as libc::c_int, std::ptr::null(), &raw mut action) };
+    done == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Those of the signals that ask for the end which are not ignored.
+pub(crate) fn asking_to_end() -> impl Iterator<Item = Signal> {
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().filter(|signal| !is_ignored(*signal))
+}
+
+/// While it lives, SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`], those that are ignored left out; then they do what they did before.
 #[derive(Debug)]
 pub(crate) struct Noting {
     before: Vec<(Signal, SigAction)>,
@@ -45,7 +59,7 @@ impl Noting {
     pub(crate) fn begin() -> io::Result<Self> {
         let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
         let mut noting = Self { before: Vec::new() };
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        for signal in asking_to_end() {
             // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to an atomic and nothing else.
             let before = unsafe { sigaction(signal, &action) }?;
             noting.before.push((signal, before));
@@ -63,14 +77,14 @@ impl Drop for Noting {
     }
 }
 
-/// Makes SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`]. Children start with the default action again: a handler is not
+/// Makes SIGINT, SIGTERM and SIGHUP set [`INTERRUPTED`], those that are ignored left out. Children start with the default action again: a handler is not
 /// inherited over exec(2), as an ignored signal would be.
 ///
 /// # Errors
 /// As sigaction(2).
 pub(crate) fn note_interrupts() -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+    for signal in asking_to_end() {
         // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to an atomic and nothing else.
         unsafe { sigaction(signal, &action) }?;
     }

@@ -33,4 +33,4 @@ pub mod tracer;
 mod tree;
 
 pub use oracle::{Ended, Oracle};
-pub use storm::{Interrupts, interrupts, kills};
+pub use storm::{Interrupts, ignored, interrupts, kills};

@@ -105,6 +105,16 @@ impl Place {
         command
     }
 
+    /// As [`Place::product`], with an option of env(1) that says what becomes of signals. It prints an empty line once that
+    /// holds, right before the product takes its place.
+    #[must_use]
+    pub fn product_with_signals(&self, option: &str, words: &[String]) -> Command {
+        let mut command = self.user.command(Path::new("env"));
+        command.args([option, "sh", "-c", "echo; exec \"$@\"", "sh"]).arg(artifacts::migraine()).args(words);
+        self.settle(&mut command);
+        command
+    }
+
     /// Runs the product to its end; nothing that it started may outlive it.
     #[must_use]
     pub fn run(&self, words: &[String]) -> Done {

@@ -1,6 +1,7 @@
 //! Kills and signals at random moments, of one installer and of several at a time.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -91,6 +92,35 @@ fn start_quietly(place: &Place, words: &[String]) -> Child {
     command.spawn().expect("start the product")
 }
 
+/// Returns as soon as the option holds.
+fn start_with_signals(place: &Place, option: &str, words: &[String]) -> Child {
+    let mut command = place.product_with_signals(option, words);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start the product");
+    let out = child.stdout.as_mut().expect("it is a pipe");
+    out.read_exact(&mut [0]).expect("the empty line");
+    child
+}
+
+/// Sends a run of the operation a signal that it ignores at a random moment, `rounds` times.
+///
+/// # Panics
+/// A run ends in another way than as if there had been none.
+pub fn ignored(operation: &Operation, kit: &Kit, rounds: u32) {
+    let (mut dice, seed) = Dice::new();
+    let before = operation.place(kit);
+    let oracle = Oracle::new(operation, kit, &before);
+    for round in 0..rounds {
+        let place = before.copy();
+        let mut child = start_with_signals(&place, "--ignore-signal=HUP", oracle.words());
+        let moment = dice.within(Duration::from_millis(30));
+        std::thread::sleep(moment);
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        kill(pid, Signal::SIGHUP).expect("send a signal");
+        let status = child.wait().expect("wait for the own child");
+        assert!(status.success(), "round {round}, after {moment:?}, seed {seed}: {status:?}");
+    }
+}
+
 /// How runs ended that got a signal.
 #[derive(Debug, Default)]
 pub struct Interrupts {
@@ -120,7 +150,8 @@ pub fn interrupts(operation: &Operation, kit: &Kit, rounds: u32) -> Interrupts {
         let place = before.copy();
         let signal = dice.one_of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGPIPE]);
         let moment = dice.within(span);
-        let mut child = start_quietly(&place, oracle.words());
+        // Whoever runs the tests may ignore some, as nohup(1) does.
+        let mut child = start_with_signals(&place, "--default-signal=INT,TERM,HUP,PIPE", oracle.words());
         std::thread::sleep(moment);
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         // One that has ended is not reaped yet: the pid is nobody else's.
