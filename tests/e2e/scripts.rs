@@ -243,6 +243,8 @@ fn every_kind_sees_the_same_context() {
             "workflow-progress",
             "workflow-error",
             "post-workflow",
+            "workflow:pre-deploy",
+            "workflow:post-deploy",
         ];
         let home = Home::of(user);
         let kinds: [(&str, Value); 3] = [
@@ -263,8 +265,9 @@ fn every_kind_sees_the_same_context() {
         home.write(
             "w.yaml",
             "name: w\npre_checks: [{name: check, command: 'true # {{who}}'}]\n\
-             steps: [{name: good, command: 'echo \"h\\u00e9\"'}, {name: bad, command: 'echo no; exit 3'}]\n\
-             config: {variables: {who: world}}",
+             steps: [{name: good, command: 'echo \"h\\u00e9\"', on_success: 'action:deploy'},\n  \
+             {name: bad, command: 'echo no; exit 3'}]\n\
+             actions: {deploy: {command: echo deployed}}\nconfig: {variables: {who: world}}",
         );
         let done = home.run(["--format", "json", "run", "./w.yaml"]);
         let report: Value = serde_json::from_str(&done.ends(1).out).unwrap();
@@ -277,7 +280,9 @@ fn every_kind_sees_the_same_context() {
         let (python, bash, lines) = (messages("a-python"), messages("b-bash"), messages("c-lines"));
         let notes = home.ok(&["plugin", "hooks", "notes"]).out;
         let notes: Vec<Value> = notes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(notes.len() > 10 && [&python, &bash, &lines].iter().all(|seen| seen.len() == notes.len()), "{report}");
+        let noted = |event: &&&str| notes.iter().any(|note| note["event"] == **event);
+        assert_eq!(events.iter().filter(noted).count(), events.len(), "{report}");
+        assert!(notes.len() > 12 && [&python, &bash, &lines].iter().all(|seen| seen.len() == notes.len()), "{report}");
         for (((python, bash), lines), note) in python.iter().zip(&bash).zip(&lines).zip(&notes) {
             assert_eq!((python, lines), (bash, bash));
             // A library has another handler's name, and the same bytes otherwise.

@@ -152,6 +152,7 @@ impl Bench {
             writer.state_mut().plugins.insert(package.index.name, entry);
         }
         writer.commit()?;
+        drop(writer);
         place.run(&["plugin", "uninstall", "hello-world"])?;
         Ok(place)
     }
