@@ -23,6 +23,9 @@ use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stra
 use crate::text::safe_line;
 use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
 
+/// How much later than its call a program would be ended by itself. The end of the call takes it along.
+const AFTER_CALL: Duration = Duration::from_millis(500);
+
 /// What a plugin asks for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,8 +124,8 @@ impl Side<'_> {
         let caller = self.caller.as_ref().ok_or(SandboxError::Died(Death::Silent))?;
         let input = standard_input(stdin).map_err(SandboxError::Start)?;
         let limits = CallLimits {
-            // The rest of the call; nothing of it is left where it has just ended.
-            wall: self.until.map(Deadline::left),
+            // The rest of the call, and a little more: the call's own end comes first, and says whose limit it was.
+            wall: self.until.map(|until| until.left() + AFTER_CALL),
             cpu: self.spent.left(self.limits.cpu),
             ..self.limits
         };
