@@ -18,7 +18,6 @@ use super::programs::{self, ProgramError};
 use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
 use super::spec::{proxy_limits, rlimits};
-use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Traffic, seal_code};
 use crate::text::safe_line;
 use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
