@@ -12,6 +12,7 @@ mod revocation;
 mod rotation;
 mod scope;
 mod secret_file;
+mod statement;
 mod time;
 mod trusted;
 mod verdict;

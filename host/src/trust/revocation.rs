@@ -17,10 +17,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::fields::{Fields, malformed};
+use super::statement::Statement;
 use super::time::Time;
 use super::{PublicKey, SecretKey, Signed, TrustError};
 use crate::ids::Fingerprint;
-use crate::package::sidecar;
+use crate::package::Signature;
 
 const FIRST_LINE: &str = "migraine-revocations 1";
 const WHAT: &str = "list of revoked keys";
@@ -106,7 +107,8 @@ impl RevocationList {
         more: &[(Fingerprint, BadSince)],
         now: Time,
     ) -> Result<String, TrustError> {
-        let refuse = |reason| malformed("the new list", WHAT, reason);
+        let object = "the new list";
+        let refuse = |reason| malformed(object, Self::WHAT, reason);
         if signer.public() != self.signer {
             return Err(refuse("the list was begun with another key"));
         }
@@ -118,9 +120,7 @@ impl RevocationList {
             let held = self.keys.entry(*key).or_insert(*since);
             *held = (*held).min(*since);
         }
-        self.check().map_err(refuse)?;
-        let text = self.render();
-        Ok(sidecar::render(&text, &signer.sign_as(Signed::Revocations, text.as_bytes())))
+        self.signed(signer, object)
     }
 
     /// Reads a list and verifies it under the key that it names; `object` names the file in errors.
@@ -128,25 +128,7 @@ impl RevocationList {
     /// # Errors
     /// It is not of the one accepted form, or its signature does not verify.
     pub fn parse(bytes: &[u8], object: &str) -> Result<Self, TrustError> {
-        let refuse = |reason: &str| malformed(object, WHAT, reason);
-        let (text, signature) = sidecar::parse(bytes).map_err(|error| refuse(&error.to_string()))?;
-        let mut fields = Fields::after(FIRST_LINE, &text, object, WHAT)?;
-        let (version, issued, expires) = (fields.take("version")?, fields.take("issued")?, fields.take("expires")?);
-        let lines: Vec<Line> = fields.all("revoke")?;
-        let keys = lines.into_iter().map(|Line(key, since)| (key, since)).collect();
-        let list = Self { signer: PublicKey::from_bytes(&signature.key)?, version, issued, expires, keys };
-        list.check().map_err(refuse)?;
-        if list.render().as_bytes() != text {
-            return Err(refuse("it is not written in the one accepted form"));
-        }
-        if !list.signer.verify_as(Signed::Revocations, &text, &signature) {
-            return Err(TrustError::Statement {
-                object: object.to_owned(),
-                what: WHAT,
-                key: list.signer.fingerprint(),
-            });
-        }
-        Ok(list)
+        Self::verified(bytes, object)
     }
 
     /// Whether it is too old for anything new to be installed under it.
@@ -159,6 +141,23 @@ impl RevocationList {
     #[must_use]
     pub fn is_aging(&self, now: Time) -> bool {
         now.days_since(self.issued) >= WARN_DAYS
+    }
+}
+
+impl Statement for RevocationList {
+    const FIRST_LINE: &'static str = FIRST_LINE;
+    const WHAT: &'static str = WHAT;
+    const SIGNED: Signed = Signed::Revocations;
+
+    fn of_fields(fields: &mut Fields<'_>, signature: &Signature) -> Result<Self, TrustError> {
+        let (version, issued, expires) = (fields.take("version")?, fields.take("issued")?, fields.take("expires")?);
+        let lines: Vec<Line> = fields.all("revoke")?;
+        let keys = lines.into_iter().map(|Line(key, since)| (key, since)).collect();
+        Ok(Self { signer: PublicKey::from_bytes(&signature.key)?, version, issued, expires, keys })
+    }
+
+    fn signer(&self) -> &PublicKey {
+        &self.signer
     }
 
     fn check(&self) -> Result<(), &'static str> {

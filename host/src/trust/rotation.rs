@@ -10,14 +10,14 @@
 //!
 //! The signature block of [`crate::package::Signature`] follows, as in the signature file of a library.
 
-use super::fields::{Fields, malformed};
+use super::fields::Fields;
+use super::statement::Statement;
 use super::time::Time;
 use super::trusted::{check_scopes, sorted};
 use super::{PublicKey, Scope, SecretKey, Signed, TrustError};
-use crate::package::sidecar;
+use crate::package::Signature;
 
 const FIRST_LINE: &str = "migraine-key-rotation 1";
-const WHAT: &str = "rotation of a key";
 
 /// What was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +45,7 @@ impl Rotation {
     /// The scopes are none that a key can have, or both keys are the same.
     pub fn sign(old: &SecretKey, new: &PublicKey, scope: &[Scope], date: Time) -> Result<String, TrustError> {
         let statement = Self { old: old.public(), new: new.clone(), scope: sorted(scope), date };
-        let object = "the new statement";
-        statement.check().map_err(|reason| malformed(object, WHAT, reason))?;
-        let text = statement.render();
-        Ok(sidecar::render(&text, &old.sign_as(Signed::Rotation, text.as_bytes())))
+        statement.signed(old, "the new statement")
     }
 
     /// Reads a statement and verifies it under the old key that it names; `object` names the file in errors.
@@ -56,27 +53,26 @@ impl Rotation {
     /// # Errors
     /// It is not of the one accepted form, or its signature is none of the old key.
     pub fn parse(bytes: &[u8], object: &str) -> Result<Self, TrustError> {
-        let refuse = |reason: &str| malformed(object, WHAT, reason);
-        let (text, signature) = sidecar::parse(bytes).map_err(|error| refuse(&error.to_string()))?;
-        let mut fields = Fields::after(FIRST_LINE, &text, object, WHAT)?;
-        let statement = Self {
+        Self::verified(bytes, object)
+    }
+}
+
+impl Statement for Rotation {
+    const FIRST_LINE: &'static str = FIRST_LINE;
+    const WHAT: &'static str = "rotation of a key";
+    const SIGNED: Signed = Signed::Rotation;
+
+    fn of_fields(fields: &mut Fields<'_>, _: &Signature) -> Result<Self, TrustError> {
+        Ok(Self {
             old: fields.take("old")?,
             new: fields.take("new")?,
             scope: fields.all("scope")?,
             date: fields.take("date")?,
-        };
-        statement.check().map_err(refuse)?;
-        if statement.render().as_bytes() != text {
-            return Err(refuse("it is not written in the one accepted form"));
-        }
-        if !statement.old.verify_as(Signed::Rotation, &text, &signature) {
-            return Err(TrustError::Statement {
-                object: object.to_owned(),
-                what: WHAT,
-                key: statement.old.fingerprint(),
-            });
-        }
-        Ok(statement)
+        })
+    }
+
+    fn signer(&self) -> &PublicKey {
+        &self.old
     }
 
     fn check(&self) -> Result<(), &'static str> {

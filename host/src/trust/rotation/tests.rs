@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::code::{Code, Coded as _};
+use crate::package::sidecar;
 use crate::trust::fixture::secret;
 
 fn signed(scope: &[&str]) -> Result<String, TrustError> {
