@@ -259,7 +259,7 @@ fn read_dynamic(segments: &[Segment], library: &[u8], target: &Target) -> Result
     let strings = read_strings(segments, library, &entries)?;
     let needed = entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
     let needed: Vec<_> = needed.map(|(_, name)| string_at(strings, *name)).collect::<Result<_, _>>()?;
-    match needed.iter().find(|name| !target.libraries.contains(&name.as_str())) {
+    match needed.iter().find(|name| !target.provides(name)) {
         Some(library) if makes(Check::Needed) => Err(PackageError::ElfDependency { library: library.clone() }),
         _ => Ok(Dynamic { needed, bind_now }),
     }

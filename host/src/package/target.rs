@@ -11,6 +11,19 @@ pub struct Target {
     pub(super) machine: elf::Machine,
     /// What its launcher preloads; a sandbox holds no other library.
     pub libraries: &'static [&'static str],
+    /// What loads them, and is there before them.
+    pub loader: &'static str,
+}
+
+/// Those of glibc and of GCC.
+const GNU: &[&str] = &["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1"];
+
+impl Target {
+    /// Whether a library may need another one of that name.
+    #[must_use]
+    pub fn provides(&self, library: &str) -> bool {
+        library == self.loader || self.libraries.contains(&library)
+    }
 }
 
 /// Every kind that is known. A package may be for others as well, whose libraries are compared with their digests alone.
@@ -18,38 +31,26 @@ pub static TARGETS: [Target; 4] = [
     Target {
         triple: "aarch64-unknown-linux-gnu",
         machine: elf::EM_AARCH64,
-        libraries: &[
-            "libc.so.6",
-            "libm.so.6",
-            "libgcc_s.so.1",
-            "libpthread.so.0",
-            "libdl.so.2",
-            "librt.so.1",
-            "ld-linux-aarch64.so.1",
-        ],
+        libraries: GNU,
+        loader: "ld-linux-aarch64.so.1",
     },
     Target {
         triple: "aarch64-unknown-linux-musl",
         machine: elf::EM_AARCH64,
-        libraries: &["libc.so", "libc.musl-aarch64.so.1", "ld-musl-aarch64.so.1", "libgcc_s.so.1"],
+        libraries: &["libc.so", "libc.musl-aarch64.so.1", "libgcc_s.so.1"],
+        loader: "ld-musl-aarch64.so.1",
     },
     Target {
         triple: "x86_64-unknown-linux-gnu",
         machine: elf::EM_X86_64,
-        libraries: &[
-            "libc.so.6",
-            "libm.so.6",
-            "libgcc_s.so.1",
-            "libpthread.so.0",
-            "libdl.so.2",
-            "librt.so.1",
-            "ld-linux-x86-64.so.2",
-        ],
+        libraries: GNU,
+        loader: "ld-linux-x86-64.so.2",
     },
     Target {
         triple: "x86_64-unknown-linux-musl",
         machine: elf::EM_X86_64,
-        libraries: &["libc.so", "libc.musl-x86_64.so.1", "ld-musl-x86_64.so.1", "libgcc_s.so.1"],
+        libraries: &["libc.so", "libc.musl-x86_64.so.1", "libgcc_s.so.1"],
+        loader: "ld-musl-x86_64.so.1",
     },
 ];
 

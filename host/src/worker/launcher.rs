@@ -16,6 +16,7 @@ use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::{self, Common, Report, StepError, at};
 use super::{numbers, program, script, serve};
+use crate::package::target::OWN;
 use crate::sys;
 use crate::sys::process::{Cloned, clone, exit_now};
 use crate::sys::seccomp::Instruction;
@@ -23,10 +24,6 @@ use crate::wire::{
     CONTROL_MAX, Ended, FailedStep, FromLauncher, LAUNCHER_SPEC_MAX, LauncherSpec, Level, LoadBy, Refused, ToLauncher,
     WorkerSpec,
 };
-
-/// What `DT_NEEDED` of a plugin may name. Mapped here, before the pivot: a native worker's root holds no libraries.
-const SYSTEM_LIBRARIES: [&str; 6] =
-    ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1"];
 
 /// Runs the launcher; does not return.
 pub(super) fn main() -> ! {
@@ -80,9 +77,10 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
     // The caller's could leave directories of the new root that nobody may enter.
     let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
-    // Before the root goes away, and before any plugin is near: their constructors are the system's own.
+    // Before the root goes away, since a native worker's holds no libraries, and before any plugin is near: their constructors
+    // are the system's own.
     let loads_libraries = !spec.programs.are_run() && spec.interpreter.is_none();
-    for library in SYSTEM_LIBRARIES.iter().filter(|_| loads_libraries) {
+    for library in OWN.libraries.iter().filter(|_| loads_libraries) {
         at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
     }
     let mut listener = None;
