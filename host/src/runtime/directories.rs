@@ -1,15 +1,40 @@
 //! Which directories a plugin's grants open on this machine, now.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use migraine_plugin_api::Permission;
 
 use crate::policy::{Access, Places, opened, refused_root};
 use crate::sandbox::SandboxError;
+use crate::store::user_homes;
 use crate::wire::{DIRECTORIES_MAX, Directory};
 
-/// What of the user's no plugin may have. Links are followed: a place is meant, not one of its names. A home directory
-/// that does not exist protects nothing.
+/// What of the user's no plugin may have. Most plugins hold no directory, so it is looked up when the first one does: to ask
+/// the password database can take long.
+#[derive(Debug)]
+pub(super) struct Protected {
+    /// None for those that the machine names.
+    homes: Option<Vec<PathBuf>>,
+    store: PathBuf,
+    found: OnceCell<Places>,
+}
+
+impl Protected {
+    pub(super) fn new(homes: Option<Vec<PathBuf>>, store: &Path) -> Self {
+        Self { homes, store: store.to_owned(), found: OnceCell::new() }
+    }
+
+    fn places(&self) -> &Places {
+        self.found.get_or_init(|| match &self.homes {
+            Some(homes) => places(homes, &self.store),
+            None => places(&user_homes(), &self.store),
+        })
+    }
+}
+
+/// What no plugin may have of these homes and this store. Links are followed: a place is meant, not one of its names. A home
+/// directory that does not exist protects nothing.
 pub(super) fn places(user_homes: &[PathBuf], store: &Path) -> Places {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     Places { homes: user_homes.iter().map(|home| real(home)).collect(), store: real(store) }
@@ -20,11 +45,11 @@ pub(super) fn places(user_homes: &[PathBuf], store: &Path) -> Places {
 /// # Errors
 /// A grant names what no plugin may have, which an older state or another home directory can make of it; or there are too
 /// many.
-pub(super) fn granted(grants: &[Permission], places: &Places) -> Result<Vec<Directory>, SandboxError> {
+pub(super) fn granted(grants: &[Permission], protected: &Protected) -> Result<Vec<Directory>, SandboxError> {
     let mut found = Vec::new();
     for scope in opened(grants) {
         let Some(path) = scope.directory else { continue };
-        let refused = match refused_root(&path, places) {
+        let refused = match refused_root(&path, protected.places()) {
             Some(why) => Some(format!("no plugin may have it: {why}")),
             None if found.len() == DIRECTORIES_MAX => {
                 Some(format!("one plugin can have {DIRECTORIES_MAX} directories, and this is one more"))
@@ -44,9 +69,9 @@ mod tests {
     use super::*;
 
     fn shown(grants: &[&str]) -> Result<Vec<(String, bool)>, String> {
-        let places = places(&["/nowhere/alice".into()], Path::new("/nowhere/store"));
+        let protected = Protected::new(Some(vec!["/nowhere/alice".into()]), Path::new("/nowhere/store"));
         let grants: Vec<Permission> = grants.iter().map(|grant| grant.parse().unwrap()).collect();
-        let found = granted(&grants, &places).map_err(|error| error.to_string())?;
+        let found = granted(&grants, &protected).map_err(|error| error.to_string())?;
         Ok(found.into_iter().map(|found| (found.path.display().to_string(), found.writable)).collect())
     }
 

@@ -10,7 +10,7 @@ use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{Context, ErrorKind, HookResult, Invocation, Permission, PermissionKind, PluginError};
 
 use super::admission::{Admitted, Code, admit};
-use super::directories::places;
+use super::directories::Protected;
 use super::environment;
 use super::error::CallError;
 use super::exec::Spent;
@@ -79,13 +79,13 @@ impl Host {
     #[must_use]
     pub fn new(home: Home, mut settings: Settings) -> Self {
         settings.voice = masked::voice(settings.voice, &settings.secrets);
-        let places = places(&settings.user_homes, home.path());
+        let protected = Protected::new(settings.user_homes.clone(), home.path());
         let learner = settings.learner.clone();
         Self {
             home,
             settings,
             data: Data::new(),
-            launchers: Launchers::new(places, learner),
+            launchers: Launchers::new(protected, learner),
             streams: Streams::default(),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),

@@ -8,19 +8,18 @@ use std::sync::Arc;
 
 use migraine_plugin_api::{Permission, PermissionKind};
 
-use super::directories::granted;
+use super::directories::{Protected, granted};
 use super::learn::Learner;
 use super::programs;
 use super::script::Engine;
 use crate::ids::PluginName;
-use crate::policy::Places;
 use crate::sandbox::{Launcher, SandboxError};
 use crate::wire::{Directory, FailedStep, Interpreter, LauncherSpec, Level, Programs};
 
 /// Each is started when it is first needed.
 #[derive(Debug)]
 pub(super) struct Launchers {
-    places: Places,
+    protected: Protected,
     learner: Option<Arc<Learner>>,
     /// Why only the reduced sandbox is built, if so.
     reduced: Option<FailedStep>,
@@ -34,9 +33,9 @@ pub(super) struct Launchers {
 }
 
 impl Launchers {
-    pub(super) fn new(places: Places, learner: Option<Arc<Learner>>) -> Self {
+    pub(super) fn new(protected: Protected, learner: Option<Arc<Learner>>) -> Self {
         Self {
-            places,
+            protected,
             learner,
             reduced: None,
             shared: None,
@@ -90,7 +89,7 @@ impl Launchers {
             return Err(SandboxError::ScriptsNeedFull(failed.clone()));
         }
         // What scripts need is not learned: they see what was granted.
-        let directories = granted(grants, &self.places)?;
+        let directories = granted(grants, &self.protected)?;
         let starts_programs = grants.iter().any(|grant| grant.kind() == PermissionKind::Exec);
         let programs = if starts_programs { programs::granted(grants, &directories) } else { Programs::None };
         let spec = LauncherSpec { directories, programs, interpreter: Some(interpreter), ..LauncherSpec::default() };
@@ -106,7 +105,7 @@ impl Launchers {
     /// The directory that scripts of a plugin start in: where the user is, if that was granted.
     pub(super) fn start_of(&self, grants: &[Permission], here: Option<&Path>) -> Option<PathBuf> {
         let here = here?.canonicalize().ok()?;
-        let shown = granted(grants, &self.places).ok()?;
+        let shown = granted(grants, &self.protected).ok()?;
         shown.iter().any(|directory| here.starts_with(&directory.path)).then_some(here)
     }
 
@@ -161,7 +160,7 @@ impl Launchers {
     fn directories(&self, grants: &[Permission]) -> Result<Vec<Directory>, SandboxError> {
         match &self.learner {
             Some(learner) => Ok(learner.shown()),
-            None => granted(grants, &self.places),
+            None => granted(grants, &self.protected),
         }
     }
 

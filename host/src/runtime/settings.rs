@@ -13,7 +13,6 @@ use super::services::Voice;
 use crate::policy::Endpoint;
 use crate::sandbox::CallLimits;
 use crate::secrets::Secrets;
-use crate::store::user_homes;
 
 /// How plugins are run.
 #[derive(Clone)]
@@ -25,8 +24,9 @@ pub struct Settings {
     pub hook_timeout: Option<Timeout>,
     /// CPU time in each [`CPU_WINDOW`](crate::sandbox::CPU_WINDOW) of a call; the default is 10 s. The policy's cap holds.
     pub cpu: Duration,
-    /// The user's home directories, of which no plugin may have certain parts; the default is [`user_homes`].
-    pub user_homes: Vec<PathBuf>,
+    /// The user's home directories, of which no plugin may have certain parts; none, which is the default, stands for those
+    /// of [`user_homes`](crate::store::user_homes).
+    pub user_homes: Option<Vec<PathBuf>>,
     /// The working directory that commands are told of; the default is where the program was when this was made.
     pub working_directory: Option<PathBuf>,
     /// Ends the running call when it is set; whoever runs plugins clears it.
@@ -59,7 +59,7 @@ impl Settings {
             command_timeout: None,
             hook_timeout: None,
             cpu: CallLimits::default().cpu,
-            user_homes: user_homes(),
+            user_homes: None,
             working_directory: std::env::current_dir().ok(),
             interrupted: None,
             stdout_is_taken: false,

@@ -11,7 +11,7 @@ use crate::cli::{Failure, Session};
 use crate::code::Code;
 use crate::ids::PluginName;
 use crate::runtime::{Learned, Learner, Settings};
-use crate::store::{Entry, Home};
+use crate::store::{Entry, Home, user_homes};
 use crate::text::{safe_line, safe_whole};
 
 /// The part of a manifest that a run needs.
@@ -65,7 +65,7 @@ pub(super) fn run(
         return Err(Failure::new(Code::Usage, message, Some(help)));
     }
     consent(name, entry, spec)?;
-    let learner = Arc::new(Learner::new(&settings.user_homes, home.path(), home.policy()?));
+    let learner = Arc::new(Learner::new(&user_homes(), home.path(), home.policy()?));
     settings.learner = Some(Arc::clone(&learner));
     // Standard output is the manifest's.
     settings.stdout_is_taken = true;
