@@ -196,7 +196,7 @@ fn a_signal_that_is_ignored_ends_nothing() {
     let _alone = alone();
     let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "install-package").unwrap();
     for &user in kernel::users() {
-        ignored(operation, &Kit::new(user), rounds());
+        ignored(operation, &Kit::new(user));
     }
 }
 

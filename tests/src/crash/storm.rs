@@ -92,6 +92,16 @@ fn start_quietly(place: &Place, words: &[String]) -> Child {
     command.spawn().expect("start the product")
 }
 
+/// How long an undisturbed run takes, and a little more.
+fn span(before: &Place, words: &[String]) -> Duration {
+    let start = Instant::now();
+    for _ in 0..SAMPLES {
+        let status = start_quietly(&before.copy(), words).wait().expect("wait for the own child");
+        assert!(status.success(), "{status:?}");
+    }
+    start.elapsed() * 11 / 10 / SAMPLES
+}
+
 /// Returns as soon as the option holds.
 fn start_with_signals(place: &Place, option: &str, words: &[String]) -> Child {
     let mut command = place.product_with_signals(option, words);
@@ -101,23 +111,25 @@ fn start_with_signals(place: &Place, option: &str, words: &[String]) -> Child {
     child
 }
 
-/// Sends a run of the operation a signal that it ignores at a random moment, `rounds` times.
+/// Sends runs of the operation a signal that they ignore, all the time.
 ///
 /// # Panics
 /// A run ends in another way than as if there had been none.
-pub fn ignored(operation: &Operation, kit: &Kit, rounds: u32) {
-    let (mut dice, seed) = Dice::new();
+pub fn ignored(operation: &Operation, kit: &Kit) {
     let before = operation.place(kit);
     let oracle = Oracle::new(operation, kit, &before);
-    for round in 0..rounds {
+    for round in 0..SAMPLES {
         let place = before.copy();
         let mut child = start_with_signals(&place, "--ignore-signal=HUP", oracle.words());
-        let moment = dice.within(Duration::from_millis(30));
-        std::thread::sleep(moment);
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
-        kill(pid, Signal::SIGHUP).expect("send a signal");
-        let status = child.wait().expect("wait for the own child");
-        assert!(status.success(), "round {round}, after {moment:?}, seed {seed}: {status:?}");
+        let status = loop {
+            kill(pid, Signal::SIGHUP).expect("send a signal");
+            std::thread::sleep(Duration::from_millis(1));
+            if let Some(status) = child.try_wait().expect("look at the own child") {
+                break status;
+            }
+        };
+        assert!(status.success(), "round {round}: {status:?}");
     }
 }
 
@@ -139,12 +151,7 @@ pub fn interrupts(operation: &Operation, kit: &Kit, rounds: u32) -> Interrupts {
     let (mut dice, seed) = Dice::new();
     let before = operation.place(kit);
     let mut oracle = Oracle::new(operation, kit, &before);
-    let start = Instant::now();
-    for _ in 0..SAMPLES {
-        let status = start_quietly(&before.copy(), oracle.words()).wait().expect("wait for the own child");
-        assert!(status.success(), "{status:?}");
-    }
-    let span = start.elapsed() * 11 / 10 / SAMPLES;
+    let span = span(&before, oracle.words());
     let mut found = Interrupts::default();
     for round in 0..rounds {
         let place = before.copy();
