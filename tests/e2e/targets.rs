@@ -28,7 +28,7 @@ fn foreign(parcel: &Parcel) -> Vec<u8> {
     let mut bytes = fs::read(&parcel.library).unwrap();
     bytes[18] = other().1;
     // The dynamic loader has another name there, and no plugin needs to name it.
-    let loader = OWN.libraries.last().unwrap().as_bytes();
+    let loader = OWN.loader.as_bytes();
     let mut other_name = b"librt.so.1".to_vec();
     other_name.resize(loader.len(), 0);
     let places: Vec<usize> =
