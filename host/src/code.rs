@@ -154,6 +154,7 @@ codes! {
     ContentMismatch "content_mismatch" Refused "A file is not the one that was signed.";
     Integrity "integrity" Refused "An installed file is not the one that was installed.";
     InsecurePermissions "insecure_permissions" Refused "A file or directory that must be private is not.";
+    SystemStore "system_store" Refused "The plugin or the store is the administrator's, and only root changes it.";
     VersionRollback "version_rollback" Refused "The version is older than one that was seen before.";
     VersionReused "version_reused" Refused "The version was seen before, with another content.";
     VersionPinned "version_pinned" Refused "The plugin is pinned to another version.";

@@ -1,12 +1,15 @@
 //! What every verb needs: where to write, where the home directory is, what time it is. The environment is read here and
 //! nowhere else.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::{Failure, GlobalArgs, Out};
 use crate::code::{Code, Exit};
 use crate::ids::PluginName;
 use crate::manage::Directories;
+use crate::policy::SYSTEM_STORE;
 use crate::store::{Home, StoreError, home_path, user_homes};
 use crate::text::safe_line;
 
@@ -18,13 +21,27 @@ pub struct Session {
     /// Whether to show more.
     pub verbose: bool,
     home: Result<PathBuf, StoreError>,
+    store: Which,
+    /// Why the system store is not used, once that is known.
+    problem: RefCell<Arc<OnceLock<String>>>,
+}
+
+/// What a session works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// A home by itself.
+    Alone,
+    /// The user's home, with the system store behind it.
+    User,
+    /// The system store.
+    System,
 }
 
 impl Session {
-    /// A session of an embedding program, with a home directory of its own choice.
+    /// A session of an embedding program, with a home directory of its own choice. The system store is not its business.
     #[must_use]
     pub fn new(home: &Path, out: Out, verbose: bool) -> Self {
-        Self { out, verbose, home: Ok(home.to_owned()) }
+        Self { out, verbose, home: Ok(home.to_owned()), store: Which::Alone, problem: RefCell::default() }
     }
 
     /// A session as the environment says: `MIGRAINE_HOME` or `HOME`, the locale, `NO_COLOR`.
@@ -35,7 +52,22 @@ impl Session {
         let utf8 = locale.contains("utf-8") || locale.contains("utf8");
         let no_color = text("NO_COLOR").is_some() || text("TERM").is_some_and(|term| term == "dumb");
         let home = home_path(std::env::var_os("MIGRAINE_HOME"), std::env::var_os("HOME"));
-        Self { out: Out::new(global.format, utf8, no_color), verbose: global.verbose, home }
+        let out = Out::new(global.format, utf8, no_color);
+        Self { out, verbose: global.verbose, home, store: Which::User, problem: RefCell::default() }
+    }
+
+    /// The same for the system store.
+    ///
+    /// # Errors
+    /// The program that this is part of has a store of its own.
+    pub(super) fn of_system(&self) -> Result<Self, Failure> {
+        if self.store == Which::Alone {
+            return Err(Failure::usage(
+                "this program has a store of its own, and no part in the system store".to_owned(),
+            ));
+        }
+        let (out, home) = (self.out.clone(), Ok(PathBuf::from(SYSTEM_STORE)));
+        Ok(Self { out, verbose: self.verbose, home, store: Which::System, problem: RefCell::default() })
     }
 
     /// The open home directory.
@@ -44,12 +76,24 @@ impl Session {
     /// It is not usable.
     pub fn home(&self) -> Result<Home, Failure> {
         match &self.home {
-            Ok(path) => Ok(Home::open(path)?),
+            Ok(_) if self.store == Which::System => Ok(Home::open_system()?),
+            Ok(path) => self.opened(path).map_err(Failure::from),
             Err(error) => {
                 use crate::code::Coded as _;
                 Err(Failure::new(error.code(), error.to_string(), error.help()))
             }
         }
+    }
+
+    /// Opens a home, with the system store behind it where that is this program's.
+    pub(super) fn opened(&self, path: &Path) -> Result<Home, StoreError> {
+        let home = Home::open(path)?;
+        if self.store != Which::User {
+            return Ok(home);
+        }
+        let home = home.with_system();
+        self.problem.replace(home.system_problem());
+        Ok(home)
     }
 
     /// Where the home directory is; it is not opened.
@@ -60,6 +104,9 @@ impl Session {
     /// Writes how a verb ended; the result is what the process ends with.
     #[must_use]
     pub fn finish(&self, done: Result<(), Failure>) -> Exit {
+        if let Some(problem) = self.problem.borrow().get() {
+            self.out.warning(&format!("nothing of the system store is used: {problem}"));
+        }
         match done {
             Ok(()) => Exit::Ok,
             Err(failure) => {

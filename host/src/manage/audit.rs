@@ -16,6 +16,7 @@ use crate::code::Coded as _;
 use crate::ids::PluginName;
 use crate::package::scan::{Finding, Scan, refused_library, scan, scan_bash, scan_library, scan_python};
 use crate::package::{Opened, Package, PackageError, elf};
+use crate::runtime::keys_of;
 use crate::store::{Home, Installed, State, Status};
 use crate::trust::{KeySet, Keyring};
 use stages::Subject;
@@ -102,7 +103,7 @@ pub fn audit(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
 /// The state, the keyring or a policy file cannot be read.
 pub fn audit_all(home: &Home) -> Result<Vec<AuditReport>, ManageError> {
     let state = home.read()?;
-    state.plugins.keys().map(|name| audit_installed(home, &state, name)).collect()
+    state.usable().keys().map(|name| audit_installed(home, &state, name)).collect()
 }
 
 fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageError> {
@@ -117,8 +118,8 @@ fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageErro
 }
 
 fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<AuditReport, ManageError> {
-    let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
-    let (keys, policy) = (Keyring::load_from(&home.keys_path())?, home.policy()?);
+    let (entry, place) = state.find(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let (keys, policy) = (keys_of(home, place)?, home.policy()?);
     let mut trust = facts(Signature::from(&entry.trust), &keys, policy.allows_reduced());
     trust.status = Some(entry.status());
     trust.installed_at = Some(entry.installed_at.clone());
@@ -134,7 +135,7 @@ fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<Audi
         Err(error) => return broken(trust, &error.into()),
     };
     let refused = |source| ManageError::Package { path: found.index.entry.clone().into(), source };
-    let read = judge_tree(home, state, &found).and_then(|_| found.manifest().map_err(refused));
+    let read = judge_tree(home, state, (place, &found)).and_then(|_| found.manifest().map_err(refused));
     let manifest = match read {
         Ok(manifest) => manifest,
         Err(error) => return broken(trust, &error),

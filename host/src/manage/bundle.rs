@@ -15,9 +15,10 @@ use super::supply::Supply;
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::bundle::{BUNDLE_MAX, BundleFile, pack, unpack};
 use crate::package::{PACKAGE_MAX, archive, open};
-use crate::store::{Entry, Home};
+use crate::runtime::keys_of as keys_of_store;
+use crate::store::{Entry, Home, StoreName};
 use crate::trust::keyring::save_public;
-use crate::trust::{KeySet, Keyring, PublicKey};
+use crate::trust::{KeySet, PublicKey};
 
 /// What was bundled.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,14 +42,15 @@ pub struct BundleReport {
 pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleReport, ManageError> {
     let state = home.read()?;
     let (lock, warnings) = collected(&state, names)?;
-    let keyring = Keyring::load_from(&home.keys_path())?;
     let mut files = vec![(LOCK_FILE.to_owned(), lock.render().into_bytes())];
     for locked in lock.plugins.values() {
-        let entry = state.plugins.get(&locked.name);
-        let entry = entry.ok_or_else(|| ManageError::NotFound { name: locked.name.clone() })?;
-        files.push((package_path(locked), package_of(home, locked, entry)?));
+        let (entry, place) =
+            state.find(&locked.name).ok_or_else(|| ManageError::NotFound { name: locked.name.clone() })?;
+        files.push((package_path(locked), package_of(home, locked, (entry, place))?));
     }
-    let keys = keys_of(&lock, &keyring);
+    let own = keys_of(&lock, &keys_of_store(home, StoreName::User)?);
+    let keys: BTreeMap<_, _> =
+        keys_of(&lock, &keys_of_store(home, StoreName::System)?).into_iter().chain(own).collect();
     files.extend(keys.iter().map(|(key, text)| (key_path(key), text.clone().into_bytes())));
     let refused = |source| ManageError::Package { path: out.to_owned(), source };
     let bytes = pack(files).map_err(refused)?;
@@ -59,8 +61,8 @@ pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleRep
 
 /// The package of an installed plugin: made again from its tree, or where that holds less than the package did, the file
 /// that it was installed from.
-fn package_of(home: &Home, locked: &Locked, entry: &Entry) -> Result<Vec<u8>, ManageError> {
-    let tree = home.load(&entry.digest)?;
+fn package_of(home: &Home, locked: &Locked, (entry, place): (&Entry, StoreName)) -> Result<Vec<u8>, ManageError> {
+    let tree = home.load_in(place, &entry.digest)?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
     if let (Some(signature), true) = (&tree.signature, tree.files.len() == tree.index.files.len()) {
         let text = String::from_utf8_lossy(&tree.index_text).into_owned();

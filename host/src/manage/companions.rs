@@ -72,7 +72,7 @@ pub(super) fn companions(main: &Opened, from: &Sources<'_>) -> Result<Companions
     let mut universe = Universe::default();
     let signed_by = main.signature.as_ref().map(crate::package::Signature::fingerprint);
     universe.add(&index.name, candidate(main, signed_by, from.keys, Place::Found(0)));
-    for (name, entry) in &state.plugins {
+    for (name, entry) in state.all().iter() {
         universe.add(name, installed(entry, from.keys));
     }
     let found = if index.dependencies.is_empty() { Vec::new() } else { found(from)? };
@@ -108,7 +108,8 @@ fn taken(chosen: Vec<Chosen>, found: Vec<(Supply, Opened)>, state: &State) -> Co
 
 /// The plugins that run now and need others, with what they need: an installation must not break them.
 fn in_order(state: &State, keys: &KeySet) -> BTreeMap<PluginName, Vec<Need>> {
-    let around = Around { others: &state.plugins, keys };
+    let all = state.all();
+    let around = Around { others: &all, keys };
     let enabled = state.plugins.iter().filter(|(_, entry)| entry.enabled);
     let with_needs = enabled.map(|(name, entry)| (name.clone(), entry, needs(&entry.dependencies)));
     let in_order = with_needs.filter(|(_, entry, needs)| {
@@ -161,12 +162,13 @@ fn found(from: &Sources<'_>) -> Result<Vec<(Supply, Opened)>, ManageError> {
 
 /// The plugins that need this one, by name; of those that run alone, or of all.
 pub(super) fn needed_by(state: &State, name: &PluginName, enabled_alone: bool) -> Vec<PluginName> {
-    let needing = state.plugins.iter().filter(|(other, entry)| {
-        *other != name
+    let plugins = state.usable().into_iter().map(|(other, (entry, _))| (other, entry));
+    let needing = plugins.filter(|(other, entry)| {
+        other != name
             && (entry.enabled || !enabled_alone)
             && needs(&entry.dependencies).iter().any(|need| need.name == *name)
     });
-    needing.map(|(other, _)| other.clone()).collect()
+    needing.map(|(other, _)| other).collect()
 }
 
 /// The folder that a file lies in.

@@ -8,9 +8,8 @@ use super::consent::{Asking, Consenting};
 use super::verify::judge_tree;
 use crate::ids::PluginName;
 use crate::policy::granted_words;
-use crate::runtime::{Around, Requirement, needed_plugins};
-use crate::store::{Entry, Home, Installed, State, Status};
-use crate::trust::Keyring;
+use crate::runtime::{Around, Requirement, keys_of, needed_plugins};
+use crate::store::{Entry, Home, Installed, State, Status, StoreName};
 
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,12 +31,15 @@ pub struct EnableReport {
 /// kept for the next time, unless the plugin is enabled: then it stays as it is.
 pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -> Result<EnableReport, ManageError> {
     let state = home.read()?;
-    let Some(Installed { entry: before, tree, .. }) = home.load_plugin(name)? else {
+    let Some(Installed { entry: before, tree, place, .. }) = home.load_plugin(name)? else {
         return Err(ManageError::NotFound { name: name.clone() });
     };
+    if place == StoreName::System && state.system.withheld.contains(name) {
+        return Err(ManageError::Withheld { name: name.clone() });
+    }
     let mut entry = before.clone();
-    entry.trust = judge_tree(home, &state, &tree)?;
-    check_needs(home, &state, name, &entry)?;
+    entry.trust = judge_tree(home, &state, (place, &tree))?;
+    check_needs(home, &state, (name, place), &entry)?;
     let settled = consenting.settle(&Asking::installed(name, &entry), Some(&before), &home.policy()?)?;
     let complete = settled.consent.is_complete();
     let mut command = format!("migraine plugin enable {name}");
@@ -58,9 +60,14 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
 }
 
 /// The plugins that it needs run, or it could not run itself. What the machine lacks is looked at when it runs.
-fn check_needs(home: &Home, state: &State, name: &PluginName, entry: &Entry) -> Result<(), ManageError> {
-    let keys = Keyring::load_from(&home.keys_path())?;
-    let plugins = needed_plugins(entry, Around { others: &state.plugins, keys: &keys });
+fn check_needs(
+    home: &Home,
+    state: &State,
+    (name, place): (&PluginName, StoreName),
+    entry: &Entry,
+) -> Result<(), ManageError> {
+    let keys = keys_of(home, place)?;
+    let plugins = needed_plugins(entry, Around { others: &state.all(), keys: &keys });
     match plugins.into_iter().find(Requirement::is_in_the_way) {
         Some(requirement) => Err(ManageError::Needs { name: name.clone(), requirement: Box::new(requirement) }),
         None => Ok(()),
@@ -72,9 +79,8 @@ fn check_needs(home: &Home, state: &State, name: &PluginName, entry: &Entry) -> 
 /// # Errors
 /// There is no such plugin, enabled ones need it, or the store failed.
 pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableReport, ManageError> {
-    let mut state = home.read()?;
-    let by = needed_by(&state, name, true);
-    let before = state.plugins.remove(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let by = needed_by(&home.read()?, name, true);
+    let before = entry(home, name)?;
     if before.enabled && !by.is_empty() && !force {
         return Err(ManageError::InUse { name: name.clone(), by });
     }
@@ -85,9 +91,27 @@ pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableRepo
     Ok(EnableReport { name: name.clone(), status, changed, granted: Vec::new() })
 }
 
-/// The entry of an installed plugin.
+/// The entry of a plugin that can be used.
 pub(super) fn entry(home: &Home, name: &PluginName) -> Result<Entry, ManageError> {
-    home.read()?.plugins.remove(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })
+    let state = home.read()?;
+    let found = state.find(name).map(|(entry, _)| entry.clone());
+    found.ok_or_else(|| ManageError::NotFound { name: name.clone() })
+}
+
+/// The entry of a plugin of the user's own, whose versions and files the user changes.
+pub(super) fn own_entry(home: &Home, name: &PluginName) -> Result<Entry, ManageError> {
+    let mut state = home.read()?;
+    state.plugins.remove(name).ok_or_else(|| not_own(&state, name))
+}
+
+/// Why a plugin that is not the user's own cannot be changed.
+pub(super) fn not_own(state: &State, name: &PluginName) -> ManageError {
+    let name = name.clone();
+    if state.system.plugins.contains_key(&name) {
+        ManageError::OfSystem { name }
+    } else {
+        ManageError::NotFound { name }
+    }
 }
 
 /// Commits a changed entry; `false` when there was nothing to change.
@@ -97,10 +121,9 @@ pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Ent
     }
     let mut writer = home.writer()?;
     // What was judged must still be so: a person may have taken minutes to answer.
-    if writer.state().plugins.get(name) != Some(before) {
-        return Err(ManageError::Changed { name: name.clone() });
-    }
-    writer.state_mut().plugins.insert(name.clone(), after);
+    let place = writer.state().find(name).filter(|(entry, _)| *entry == before).map(|(_, place)| place);
+    let place = place.ok_or_else(|| ManageError::Changed { name: name.clone() })?;
+    writer.state_mut().put(name, place, after);
     writer.commit()?;
     Ok(true)
 }

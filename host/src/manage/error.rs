@@ -110,6 +110,18 @@ pub enum ManageError {
         /// That of its index.
         index: Digest,
     },
+    /// It is the administrator's, and every user has it.
+    #[error("plugin {name} belongs to the system store, which only root changes")]
+    OfSystem {
+        /// The plugin.
+        name: PluginName,
+    },
+    /// The administrator does not offer it now.
+    #[error("plugin {name} of the system store is not enabled there, so nobody can enable it")]
+    Withheld {
+        /// The plugin.
+        name: PluginName,
+    },
     /// A package is refused.
     #[error("{}: {source}", safe_line(&path.to_string_lossy()))]
     Package {

@@ -2,7 +2,7 @@
 
 use super::consent::Consenting;
 use super::install::InstallRequest;
-use super::keys::{KEY_DAYS, judged_time};
+use super::keys::{KEY_DAYS, judged_time, keyring};
 use super::{ManageError, source};
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::Opened;
@@ -94,7 +94,7 @@ pub(super) struct Pinned {
 impl Pinned {
     /// Pins a key. The caller holds the store's lock.
     pub(super) fn new(home: &Home, pin: &TrustedKey) -> Result<Self, TrustError> {
-        let keyring = Keyring::open(&home.keys_path())?;
+        let keyring = keyring(home)?;
         // Somebody may have said something of the key meanwhile, by another command.
         if keyring.load()?.find(&pin.key).is_some() {
             return Ok(Self { keyring, key: None });

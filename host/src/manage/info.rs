@@ -17,8 +17,8 @@ use crate::code::Coded as _;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Opened};
 use crate::policy::Ask;
-use crate::runtime::{Around, Requirement, changes, interpreters, requirements};
-use crate::store::{Entry, Home, Installed, InstalledTree, KnownInterpreter, State, Status, Trust};
+use crate::runtime::{Around, Requirement, changes, interpreters, keys_of, requirements};
+use crate::store::{Entry, Home, Installed, InstalledTree, KnownInterpreter, State, Status, StoreName, Trust};
 use crate::trust::Keyring;
 
 /// Everything known of a plugin without running it. Texts of the author are not made safe to show.
@@ -93,6 +93,12 @@ pub struct PluginInfo {
     /// The server that an installed one came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The store that an installed one is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreName>,
+    /// The version in the system store that one of the user's own hides; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hides: Option<Version>,
     /// Why it cannot run or be installed.
     pub problem: Option<String>,
     /// The machines that its package is for: target triples, or `any`; not in lists.
@@ -256,6 +262,8 @@ impl PluginInfo {
             path: None,
             link: entry.link.clone(),
             url: entry.remote.as_ref().map(|remote| remote.url.to_string()),
+            store: None,
+            hides: None,
             problem: entry.problem.as_ref().map(|problem| problem.reason.clone()),
             targets: Vec::new(),
             files: Vec::new(),
@@ -293,6 +301,8 @@ impl PluginInfo {
             path: Some(path),
             link: None,
             url: None,
+            store: None,
+            hides: None,
             problem: Some(problem),
             targets: Vec::new(),
             files: Vec::new(),
@@ -335,7 +345,7 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
     match name {
         // A file of that name in the working directory must be written `./NAME`.
-        Some(name) if state.plugins.contains_key(&name) || !target.exists() => of_installed(home, &state, &name),
+        Some(name) if state.find(&name).is_some() || !target.exists() => of_installed(home, &state, &name),
         _ => match manifest_file::find(target)? {
             Some(path) => of_manifest(home, &state, path),
             None => Ok(look_inside(home, &state, target.to_owned(), open_file(target)?)),
@@ -344,36 +354,41 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 }
 
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
-    let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let (entry, place) = state.find(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let policy = home.policy()?;
-    let keys = Keyring::load_from(&home.keys_path()).ok();
-    let described = |entry: &Entry| {
-        let mut shown = PluginInfo::installed(name, entry);
+    let described = |entry: &Entry, place: StoreName| {
+        let mut shown = PluginInfo { store: Some(place), ..PluginInfo::installed(name, entry) };
+        let hidden = state.system.plugins.get(name).filter(|_| place == StoreName::User);
+        shown.hides = hidden.map(|hidden| hidden.version.clone());
         shown.rules = Some(Rules::of(entry, &policy));
         shown.interpreters.clone_from(&entry.interpreters);
         shown.interpreter_changes = interpreter_changes(entry);
-        if let Some(keys) = &keys {
-            shown.requirements = requirements(entry, Around { others: &state.plugins, keys });
+        if let Ok(keys) = &keys_of(home, place) {
+            shown.requirements = requirements(entry, Around { others: &state.all(), keys });
         }
         shown
     };
     // What is shown is of the tree that was read, also when an upgrade comes in between.
     match home.load_plugin(name) {
         Ok(None) => Err(ManageError::NotFound { name: name.clone() }),
-        Err(problem) => Ok(described(entry).with_problem(problem.to_string())),
-        Ok(Some(Installed { entry, tree, .. })) => match verified_manifest(home, state, &tree) {
-            Err(problem) => Ok(described(&entry).with_problem(problem.to_string())),
+        Err(problem) => Ok(described(entry, place).with_problem(problem.to_string())),
+        Ok(Some(Installed { entry, tree, place, .. })) => match verified_manifest(home, state, (place, &tree)) {
+            Err(problem) => Ok(described(&entry, place).with_problem(problem.to_string())),
             Ok(Manifest { author, license, install_requires, .. }) => {
                 let (files, targets) = (script_paths(&tree.index), tree.index.targets());
-                Ok(PluginInfo { files, targets, author, license, install_requires, ..described(&entry) })
+                Ok(PluginInfo { files, targets, author, license, install_requires, ..described(&entry, place) })
             }
         },
     }
 }
 
 /// Read only once the files were compared and the signature was judged.
-fn verified_manifest(home: &Home, state: &State, tree: &InstalledTree) -> Result<Manifest, ManageError> {
-    judge_tree(home, state, tree)?;
+fn verified_manifest(
+    home: &Home,
+    state: &State,
+    (place, tree): (StoreName, &InstalledTree),
+) -> Result<Manifest, ManageError> {
+    judge_tree(home, state, (place, tree))?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
     tree.manifest().map_err(refused)
 }

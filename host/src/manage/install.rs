@@ -228,7 +228,7 @@ fn agree(steps: &[Step], along: &[Companion], consenting: &mut Consenting<'_>) -
 
 /// The plugins as they are after the commit.
 fn after<'a>(state: &State, prepared: impl Iterator<Item = &'a Prepared>) -> BTreeMap<PluginName, Entry> {
-    let mut plugins = state.plugins.clone();
+    let mut plugins = state.all().into_owned();
     plugins.extend(prepared.map(|one| (one.package.index.name.clone(), one.entry.clone())));
     plugins
 }

@@ -12,7 +12,7 @@ use super::search::{Folders, folders};
 use super::source::{Found, scan};
 use super::verify::judge_tree;
 use crate::ids::{Digest, PluginName};
-use crate::store::{Entry, Home, Problem, ProblemKind, State, Status};
+use crate::store::{Entry, Home, Problem, ProblemKind, State, Status, StoreName};
 
 /// What is to be listed.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,9 @@ pub struct ListReport {
     pub summary: Summary,
     /// What could not be loaded.
     pub warnings: Vec<Warning>,
+    /// Why the system store is not used, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_problem: Option<String>,
 }
 
 /// A plugin that is part of this program.
@@ -111,9 +114,9 @@ pub struct StatusChange {
 /// The state cannot be read.
 pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageError> {
     let (state, gone) = home.read_with_gone()?;
-    let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len());
-    for (name, entry) in &state.plugins {
-        let shown = PluginInfo::installed(name, entry);
+    let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len() + state.system.plugins.len());
+    for (name, (entry, place)) in &state.usable() {
+        let shown = PluginInfo { store: Some(*place), ..PluginInfo::installed(name, entry) };
         let why = || "its files are gone; uninstall it and install it again".to_owned();
         plugins.push(if gone.contains(&entry.digest) { shown.with_problem(why()) } else { shown });
     }
@@ -132,7 +135,7 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
         errors: count(&[Status::Error, Status::Quarantined]),
     };
     let built_in = if request.built_in && request.status.is_none() { vec![ADAPTER] } else { Vec::new() };
-    Ok(ListReport { plugins, built_in, summary, warnings })
+    Ok(ListReport { plugins, built_in, summary, warnings, system_problem: state.system.problem })
 }
 
 /// What lies in the folders.
@@ -163,7 +166,8 @@ fn warning(plugin: &PluginInfo) -> Warning {
 
 /// What lies in a folder and is not installed; the same package twice counts once.
 fn discovered(home: &Home, state: &State, found: Vec<Found>, seen: &mut BTreeSet<Digest>) -> Vec<PluginInfo> {
-    let installed = |digest: &Digest| state.refers_to(digest);
+    let installed =
+        |digest: &Digest| state.refers_to(digest) || state.system.plugins.values().any(|entry| entry.digest == *digest);
     let mut shown = Vec::new();
     for Found { path, opened } in found {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -189,7 +193,7 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
     let mut warnings = Vec::new();
     for (name, entry) in &state.plugins {
         let checked = home.load(&entry.digest).map_err(ManageError::from);
-        let problem = checked.and_then(|tree| judge_tree(home, &state, &tree)).err();
+        let problem = checked.and_then(|tree| judge_tree(home, &state, (StoreName::User, &tree))).err();
         // What runs is what was confirmed, so that this is no problem of the plugin's.
         if let Err(changed) = check_link(name, entry.link.as_deref(), &entry.digest) {
             warnings.push(Warning { name: name.to_string(), message: changed.to_string() });
@@ -206,10 +210,22 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
     if !changed.is_empty() {
         writer.commit()?;
     }
+    // What is wrong there is the administrator's to record; it is judged anew before each use anyway.
+    for (name, entry) in &state.system.plugins {
+        let checked = home.load_in(StoreName::System, &entry.digest).map_err(ManageError::from);
+        if let Err(problem) = checked.and_then(|tree| judge_tree(home, &state, (StoreName::System, &tree))) {
+            warnings.push(Warning { name: name.to_string(), message: problem.to_string() });
+        }
+    }
     let found = look(home, &state, working, &[]);
     warnings.extend(found.warnings);
     warnings.extend(found.plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
-    Ok(RefreshReport { checked: state.plugins.len(), changed, discovered: found.plugins, warnings })
+    Ok(RefreshReport {
+        checked: state.plugins.len() + state.system.plugins.len(),
+        changed,
+        discovered: found.plugins,
+        warnings,
+    })
 }
 
 /// A quarantine stays until somebody enables the plugin again.

@@ -157,14 +157,14 @@ impl Lock {
     /// Compares what is installed with it. Whatever is enabled has a part in a run, so it must be locked.
     #[must_use]
     pub fn differences(&self, state: &State) -> Differences {
-        let mut found = Vec::new();
+        let (mut found, plugins) = (Vec::new(), state.all());
         for locked in self.plugins.values() {
-            match state.plugins.get(&locked.name) {
+            match plugins.get(&locked.name) {
                 None => found.push(format!("{} {} is not installed", locked.name, locked.version)),
                 Some(entry) => found.extend(difference(locked, entry)),
             }
         }
-        let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+        let enabled = plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
         let extra = enabled.filter(|(name, _)| !self.plugins.contains_key(*name));
         found.extend(extra.map(|(name, entry)| format!("{name} {} is enabled and not in the lock", entry.version)));
         found
@@ -210,9 +210,9 @@ pub fn lock(home: &Home, project: &Path, names: &[PluginName]) -> Result<LockRep
 
 /// The lock of the named plugins and what they need, or of all that are enabled, and what cannot be locked.
 pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Vec<Warning>), ManageError> {
-    let mut wanted: Vec<PluginName> = names.to_vec();
+    let (mut wanted, plugins) = (names.to_vec(), state.all());
     if names.is_empty() {
-        let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+        let enabled = plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
         wanted = enabled.map(|(name, _)| name.clone()).collect();
     }
     let (mut lock, mut warnings) = (Lock::default(), Vec::new());
@@ -220,11 +220,11 @@ pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Ve
         if lock.plugins.contains_key(&name) {
             continue;
         }
-        let entry = state.plugins.get(&name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+        let entry = plugins.get(&name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
         match locked(&name, entry) {
             Some(locked) => {
                 let installed = needs(&entry.dependencies).into_iter().map(|need| need.name);
-                wanted.extend(installed.filter(|needed| state.plugins.contains_key(needed)));
+                wanted.extend(installed.filter(|needed| plugins.contains_key(needed)));
                 lock.plugins.insert(name, locked);
             }
             None if names.contains(&name) => return Err(ManageError::NotLockable { name }),

@@ -81,7 +81,7 @@ pub fn install_locked(
 }
 
 fn is_as_locked(state: &State, locked: &Locked) -> bool {
-    state.plugins.get(&locked.name).is_some_and(|entry| difference(locked, entry).is_none())
+    state.find(&locked.name).is_some_and(|(entry, _)| difference(locked, entry).is_none())
 }
 
 fn nowhere(request: &LockedRequest<'_>, name: &PluginName) -> String {

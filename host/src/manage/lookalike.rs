@@ -21,7 +21,7 @@ pub(super) fn check(
     keys: &KeySet,
 ) -> Result<(), ManageError> {
     let scopes = keys.iter().flat_map(|key| &key.scope).filter_map(|scope| scope.to_string().parse().ok());
-    let known: Vec<PluginName> = state.plugins.keys().cloned().chain(scopes).collect();
+    let known: Vec<PluginName> = state.all().keys().cloned().chain(scopes).collect();
     if meant == Some(name) || known.contains(name) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use semver::Version;
 use serde::Serialize;
 
 use super::ManageError;
-use super::enable::{entry, replace};
+use super::enable::{own_entry, replace};
 use crate::ids::PluginName;
 use crate::store::Home;
 
@@ -26,7 +26,7 @@ pub struct PinReport {
 /// # Errors
 /// There is no such plugin, the version is older than the installed one, or the store failed.
 pub fn pin(home: &Home, name: &PluginName, version: Option<Version>) -> Result<PinReport, ManageError> {
-    let before = entry(home, name)?;
+    let before = own_entry(home, name)?;
     let pinned = version.unwrap_or_else(|| before.version.clone());
     if pinned < before.version {
         return Err(ManageError::PinBack { name: name.clone(), installed: before.version, version: pinned });
@@ -43,7 +43,7 @@ pub fn unpin(home: &Home, name: &PluginName) -> Result<PinReport, ManageError> {
 }
 
 fn change(home: &Home, name: &PluginName, pinned: Option<Version>) -> Result<PinReport, ManageError> {
-    let before = entry(home, name)?;
+    let before = own_entry(home, name)?;
     let mut after = before.clone();
     after.pinned.clone_from(&pinned);
     let changed = replace(home, name, &before, after)?;

@@ -5,13 +5,13 @@ use semver::Version;
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting};
-use super::enable::{entry, replace};
+use super::enable::{own_entry, replace};
 use super::prepare::kept_overrides;
 use super::verify::judge_tree;
 use super::{ManageError, versions};
 use crate::ids::PluginName;
 use crate::policy::{Item, granted_words};
-use crate::store::{Entry, Home, Status};
+use crate::store::{Entry, Home, Status, StoreName};
 
 /// What was gone back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,13 +40,13 @@ pub fn rollback(
     name: &PluginName,
     consenting: &mut Consenting<'_>,
 ) -> Result<RollbackReport, ManageError> {
-    let before = entry(home, name)?;
+    let before = own_entry(home, name)?;
     let Some(previous) = before.previous.as_deref() else {
         return Err(ManageError::NoPrevious { name: name.clone(), version: before.version });
     };
     versions::check_pin(name, &before, &previous.version)?;
     let tree = home.load(&previous.digest)?;
-    let trust = judge_tree(home, &home.read()?, &tree)?;
+    let trust = judge_tree(home, &home.read()?, (StoreName::User, &tree))?;
     let (overrides, dropped_config) = kept_overrides(&previous.defaults, Some(&before));
     let mut after = Entry { trust, overrides, ..previous.clone() };
     let held = Entry { consents: held(&before, previous), ..before.clone() };

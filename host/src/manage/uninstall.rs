@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::companions::needed_by;
+use super::enable::not_own;
 use super::source::forget_exception;
 use super::{ManageError, versions};
 use crate::ids::PluginName;
@@ -32,7 +33,7 @@ pub fn uninstall(home: &Home, name: &PluginName, purge: bool, force: bool) -> Re
     }
     let removed = writer.state_mut().plugins.remove(name);
     if removed.is_none() && !(purge && has_data(home, name)?) {
-        return Err(ManageError::NotFound { name: name.clone() });
+        return Err(not_own(writer.state(), name));
     }
     if let Some(entry) = &removed {
         let state = writer.state_mut();

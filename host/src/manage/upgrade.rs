@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::candidates::Candidates;
 use super::consent::Consenting;
+use super::enable::not_own;
 use super::install::{InstallReport, InstallRequest, install};
 use super::list::Warning;
 use super::remote::Online;
@@ -120,7 +121,7 @@ pub fn upgrade(
 ) -> Result<UpgradeReport, ManageError> {
     let state = home.read()?;
     if let Some(name) = name.filter(|name| !state.plugins.contains_key(name)) {
-        return Err(ManageError::NotFound { name: name.clone() });
+        return Err(not_own(&state, name));
     }
     let mut candidates = Candidates::new(home, &state, now)?;
     let mut plugins = Vec::new();

@@ -8,7 +8,8 @@ use super::ManageError;
 use super::keys::judged_time;
 use super::source::{judged, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
-use crate::store::{Home, Installed, InstalledTree, State, Trust};
+use crate::runtime::keys_of;
+use crate::store::{Home, Installed, InstalledTree, State, StoreName, Trust};
 use crate::trust::{Keyring, Trusted, judge};
 
 /// What was found to be in order.
@@ -39,7 +40,7 @@ pub fn verify(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, Man
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
     match name {
         // A file of that name in the working directory must be written `./NAME`.
-        Some(name) if state.plugins.contains_key(&name) || !target.exists() => verify_installed(home, &state, &name),
+        Some(name) if state.find(&name).is_some() || !target.exists() => verify_installed(home, &state, &name),
         _ => verify_file(home, &state, target, now),
     }
 }
@@ -62,18 +63,21 @@ fn verify_file(home: &Home, state: &State, path: &Path, now: &str) -> Result<Ver
 }
 
 fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<VerifyReport, ManageError> {
-    let Some(Installed { entry, tree, .. }) = home.load_plugin(name)? else {
+    let Some(Installed { entry, tree, place, .. }) = home.load_plugin(name)? else {
         return Err(ManageError::NotFound { name: name.clone() });
     };
-    let trust = judge_tree(home, state, &tree)?;
+    let trust = judge_tree(home, state, (place, &tree))?;
     let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.files.len());
     Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, targets, files, installed: true })
 }
 
 /// The verdict over an installed tree, with today's keys and policy.
-pub(super) fn judge_tree(home: &Home, state: &State, tree: &InstalledTree) -> Result<Trust, ManageError> {
-    let keys = Keyring::load_from(&home.keys_path())?;
-    let exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
+pub(super) fn judge_tree(
+    home: &Home,
+    state: &State,
+    (place, tree): (StoreName, &InstalledTree),
+) -> Result<Trust, ManageError> {
+    let (keys, exceptions) = (keys_of(home, place)?, state.exceptions_of(place));
     let trusted = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions)?;
     match home.policy()?.forbids_unsigned().filter(|_| trusted == Trusted::Unsigned) {
         Some(refusal) => Err(ManageError::Refused { what: tree.index.name.to_string(), source: Box::new(refusal) }),

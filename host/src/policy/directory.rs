@@ -109,6 +109,10 @@ pub struct Places {
     pub store: PathBuf,
 }
 
+/// The store of the administrator, whose plugins all users have. Fixed: whoever could name another would be the
+/// administrator.
+pub const SYSTEM_STORE: &str = "/var/lib/migraine";
+
 /// Why no plugin may have this directory, if so. The path must be absolute; a text is compared, so it should be
 /// canonical where the directory exists.
 #[must_use]
@@ -131,6 +135,8 @@ pub fn refused_root(path: &Path, places: &Places) -> Option<&'static str> {
         (PathBuf::from("/dev"), "devices are there"),
         (PathBuf::from("/run"), "the sockets of services are there"),
         (places.store.clone(), "plugins and their grants are kept there"),
+        // Root alone could change it, and a plugin of root's is root there.
+        (PathBuf::from(SYSTEM_STORE), "the plugins of all users are kept there"),
     ];
     let of_homes = homes().flat_map(|home| {
         // The user's usual store, where another one is in use.

@@ -14,8 +14,8 @@ use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::policy::{Capped, Endpoint, LimitCaps};
 use crate::sandbox::{SandboxError, seal_code};
-use crate::store::{Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError};
-use crate::trust::{Keyring, Trusted, judge};
+use crate::store::{Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError, StoreName};
+use crate::trust::{KeySet, Keyring, TrustError, Trusted, judge};
 
 /// What a plugin's calls are answered by.
 #[derive(Debug)]
@@ -50,6 +50,20 @@ pub(super) struct Admitted {
     pub(super) link: Option<PathBuf>,
 }
 
+/// The keys that count for the plugins of a store. For those of the system store they are the administrator's, and of the
+/// user's own keyring only what it takes away.
+///
+/// # Errors
+/// As [`Keyring::load_from`].
+pub fn keys_of(home: &Home, place: StoreName) -> Result<KeySet, TrustError> {
+    let own = Keyring::load_from(&home.keys_path())?;
+    match (place, home.system_keys_path()) {
+        (StoreName::User, _) => Ok(own),
+        (StoreName::System, Some(path)) => Ok(Keyring::load_of_root(&path)?.limited_by(own)),
+        (StoreName::System, None) => Ok(KeySet::default()),
+    }
+}
+
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
 /// key may have lost its trust since the installation; so may the policy have changed, which takes away of its grants what
 /// is too much. `known` learns the entry and what is left of its grants before the bytes are read; what counts is what is
@@ -70,7 +84,8 @@ pub(super) fn admit(
         }
     });
     let found = found.map_err(store)?;
-    let Installed { entry, tree, exceptions, needed } = found.ok_or_else(|| CallError::NotFound(name.clone()))?;
+    let Installed { entry, tree, exceptions, place, needed } =
+        found.ok_or_else(|| CallError::NotFound(name.clone()))?;
     match (entry.status(), &entry.problem) {
         (Status::Enabled, _) => {}
         (Status::Quarantined, Some(problem)) if problem.kind == ProblemKind::Quarantined => {
@@ -80,7 +95,7 @@ pub(super) fn admit(
         (status, _) => return Err(CallError::NotEnabled { plugin: name.clone(), status: status.as_str() }),
     }
     let trust = |source| CallError::Trust { plugin: name.clone(), source: Box::new(source) };
-    let keys = Keyring::load_from(&home.keys_path()).map_err(trust)?;
+    let keys = keys_of(home, place).map_err(trust)?;
     let verdict = judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys, &exceptions).map_err(trust)?;
     if let Some(source) = policy.forbids_unsigned().filter(|_| verdict == Trusted::Unsigned) {
         return Err(CallError::Policy { plugin: name.clone(), source: Box::new(source) });

@@ -371,8 +371,10 @@ impl Host {
 
     fn quarantine(&self, plugin: &PluginName, reason: &str) -> Result<(), crate::store::StoreError> {
         let mut writer = self.home.writer()?;
-        if let Some(entry) = writer.state_mut().plugins.get_mut(plugin) {
-            entry.problem = Some(Problem { kind: ProblemKind::Quarantined, reason: reason.to_owned() });
+        if let Some((entry, place)) = writer.state().find(plugin) {
+            let problem = Some(Problem { kind: ProblemKind::Quarantined, reason: reason.to_owned() });
+            let stopped = Entry { problem, ..entry.clone() };
+            writer.state_mut().put(plugin, place, stopped);
         }
         writer.commit()
     }

@@ -27,6 +27,7 @@ mod streams;
 mod upstream;
 pub mod wall;
 
+pub use admission::keys_of;
 pub use error::CallError;
 pub use host::Host;
 pub use learn::{Learned, Learner};

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
@@ -22,11 +22,15 @@ use crate::text::safe_path;
 pub(super) const PRIVATE_DIR: u32 = 0o700;
 /// Mode of a file that is replaced, never changed.
 pub(super) const PRIVATE_FILE: u32 = 0o600;
+/// Mode of a directory that everybody reads.
+pub(super) const PUBLIC_DIR: u32 = 0o755;
 /// Mode of a directory of an installed tree.
 pub(super) const FROZEN_DIR: u32 = 0o555;
 /// Mode of a file of an installed tree.
 pub(super) const FROZEN_FILE: u32 = 0o444;
 
+/// To go through a directory, which need not be readable.
+const PASS_DIR: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 const OPEN_DIR: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// An open directory.
@@ -61,6 +65,8 @@ pub(super) enum Kind {
 enum Owner {
     User,
     UserOrRoot,
+    /// Root alone, who makes what everybody reads.
+    Root,
 }
 
 impl Dir {
@@ -93,6 +99,59 @@ impl Dir {
         }
     }
 
+    /// Opens a directory of which every part of the path belongs to root alone, so that nobody else can have put another in
+    /// its place; `None` when there is none.
+    pub(super) fn open_of_root(path: &Path) -> Result<Option<Self>, StoreError> {
+        // Where there is none, which is usual, the parts are nobody's business.
+        if matches!(openat(AT_FDCWD, path, OPEN_DIR, Mode::empty()), Err(Errno::ENOENT)) {
+            return Ok(None);
+        }
+        let Some((parent, name)) = path.parent().zip(path.file_name()) else {
+            return Err(StoreError::BadHome { why: format!("`{}` has no name", safe_path(path)) });
+        };
+        match Self::pass(parent)? {
+            Some(parent) => parent.open(name),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Dir::open_of_root`], making the last part when there is none.
+    pub(super) fn make_of_root(path: &Path) -> Result<Self, StoreError> {
+        let absent = || failed("open the directory", path.to_owned(), Errno::ENOENT);
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(absent)?;
+        let parent = path.parent().map(Self::pass).transpose()?.flatten().ok_or_else(absent)?;
+        let made = parent.open_or_make(name)?;
+        // The parent is open only to be gone through; by its own path it is what it was, since nobody but root changes it.
+        let durable = Self::open_system(parent.path())?;
+        durable.map_or(Ok(()), |parent| parent.sync())?;
+        Ok(made)
+    }
+
+    /// Goes from the root directory down to this one; every part must belong to root alone, and none may be a link.
+    fn pass(path: &Path) -> Result<Option<Self>, StoreError> {
+        let slash = PathBuf::from("/");
+        let fd = openat(AT_FDCWD, &slash, PASS_DIR, Mode::empty())
+            .map_err(|errno| failed("open the directory", slash.clone(), errno))?;
+        let mut at = Self { fd, path: slash, owner: Owner::Root }.checked()?;
+        for part in path.components().filter(|part| matches!(part, Component::Normal(_))) {
+            match at.open_by(part.as_os_str(), PASS_DIR)? {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The mode of the directories that are made in it.
+    fn mode(&self) -> u32 {
+        if self.owner == Owner::Root { PUBLIC_DIR } else { PRIVATE_DIR }
+    }
+
+    /// The mode of the files in it that readers need.
+    pub(super) fn file_mode(&self) -> u32 {
+        if self.owner == Owner::Root { FROZEN_FILE } else { PRIVATE_FILE }
+    }
+
     /// The path, for messages.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -104,15 +163,22 @@ impl Dir {
 
     /// Opens a directory below; `None` when there is none.
     pub(super) fn open(&self, name: impl AsRef<OsStr>) -> Result<Option<Self>, StoreError> {
-        let name = name.as_ref();
-        match openat(&self.fd, name, OPEN_DIR, Mode::empty()) {
+        self.open_by(name.as_ref(), OPEN_DIR)
+    }
+
+    fn open_by(&self, name: &OsStr, flags: OFlag) -> Result<Option<Self>, StoreError> {
+        match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Self { fd, path: self.at(name), owner: self.owner }.checked().map(Some),
             Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOTDIR | Errno::ELOOP) if self.owner == Owner::Root => {
+                let why = "a symbolic link, or no directory".to_owned();
+                Err(StoreError::Insecure { path: self.at(name), why })
+            }
             Err(errno) => Err(failed("open the directory", self.at(name), errno)),
         }
     }
 
-    /// Opens a directory below, making it with mode 0700 when there is none.
+    /// Opens a directory below, making it when there is none.
     pub(super) fn open_or_make(&self, name: &str) -> Result<Self, StoreError> {
         if let Some(found) = self.open(name)? {
             return Ok(found);
@@ -126,10 +192,10 @@ impl Dir {
         }
     }
 
-    /// Makes a directory of mode 0700, which must not exist.
+    /// Makes a directory, which must not exist: of mode 0700, or 0755 where everybody reads.
     pub(super) fn make(&self, name: &str) -> Result<Self, StoreError> {
         step("mkdir", &self.at(name))?;
-        let mode = Mode::from_bits_truncate(PRIVATE_DIR);
+        let mode = Mode::from_bits_truncate(self.mode());
         mkdirat(&self.fd, name, mode).map_err(|errno| failed("make the directory", self.at(name), errno))?;
         // The umask may have taken bits that the owner needs, so that it cannot even be opened.
         fchmodat(&self.fd, name, mode, FchmodatFlags::NoFollowSymlink)
@@ -320,9 +386,9 @@ impl Dir {
         fstatat(&self.fd, name.as_ref(), AtFlags::AT_SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_mtime)
     }
 
-    /// Gives a directory below mode 0700. A frozen one can neither be emptied nor moved to another parent by its owner.
+    /// Gives a directory below the mode that it was made with. A frozen one can neither be emptied nor moved to another parent by its owner.
     pub(super) fn make_writable(&self, name: impl AsRef<OsStr>) -> Result<(), StoreError> {
-        self.set_mode_of(name, PRIVATE_DIR)
+        self.set_mode_of(name, self.mode())
     }
 
     /// Gives a name below another mode; a symbolic link is not followed.
@@ -340,8 +406,11 @@ fn kind(stat: &FileStat) -> SFlag {
 
 fn check_owner(stat: &FileStat, path: &Path, owner: Owner) -> Result<(), StoreError> {
     let refuse = |why: String| Err(StoreError::Insecure { path: path.to_owned(), why });
-    let of_root = owner == Owner::UserOrRoot && stat.st_uid == 0;
-    if stat.st_uid != geteuid().as_raw() && !of_root {
+    let is_root = stat.st_uid == 0;
+    if owner == Owner::Root && !is_root {
+        return refuse(format!("it belongs to user {}, not to root", stat.st_uid));
+    }
+    if stat.st_uid != geteuid().as_raw() && !(is_root && owner != Owner::User) {
         return refuse(format!("it belongs to user {}, not to user {}", stat.st_uid, geteuid()));
     }
     if stat.st_mode & 0o022 != 0 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::code::{Code, Coded};
 use crate::ids::Digest;
+use crate::policy::SYSTEM_STORE;
 use crate::text::safe_path;
 
 /// A failure of the store.
@@ -44,6 +45,15 @@ pub enum StoreError {
         /// How long the lock was awaited.
         waited: Duration,
     },
+    /// The system store cannot be used.
+    #[error("the system store: {source}")]
+    System {
+        /// Why.
+        source: Box<Self>,
+    },
+    /// Somebody else than root wanted to change the system store.
+    #[error("the system store, {SYSTEM_STORE}, is changed by root alone")]
+    NotRoot,
     /// The state file cannot be read.
     #[error("{}: the state file is damaged: {why}", safe_path(path))]
     Corrupt {
@@ -101,6 +111,8 @@ impl Coded for StoreError {
             Self::Io { .. } | Self::Database { .. } => Code::Io,
             Self::BadHome { .. } | Self::Limit { .. } => Code::ValueInvalid,
             Self::Insecure { .. } => Code::InsecurePermissions,
+            Self::System { source } => source.code(),
+            Self::NotRoot => Code::SystemStore,
             Self::Busy { .. } => Code::StateBusy,
             Self::Interrupted => Code::Interrupted,
             Self::Corrupt { .. } => Code::StateCorrupt,
@@ -118,6 +130,20 @@ impl Coded for StoreError {
             Self::BadHome { .. } => "set MIGRAINE_HOME to an absolute path below an existing directory".to_owned(),
             Self::Insecure { path, .. } => {
                 format!("check who changed it, then run `chmod go-w {0}` and `chown \"$USER\" {0}`", safe_path(path))
+            }
+            Self::System { source } => match &**source {
+                Self::Insecure { path, .. } => format!(
+                    "as root: check who changed it, then run `chown root {0}` and `chmod go-w {0}`",
+                    safe_path(path)
+                ),
+                Self::Integrity { .. } | Self::Gone { .. } => {
+                    "as root: run `migraine plugin fsck --system --repair`, or install the plugin again".to_owned()
+                }
+                Self::Corrupt { .. } => "as root: run `migraine plugin fsck --system --repair`".to_owned(),
+                other => return other.help(),
+            },
+            Self::NotRoot => {
+                "run the command as root, for all users, or without --system, for yourself alone".to_owned()
             }
             Self::Busy { .. } => "wait until the other command has ended, then try again".to_owned(),
             Self::Corrupt { path, .. } => {

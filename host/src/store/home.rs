@@ -3,21 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::dir::Dir;
 use super::error::StoreError;
 use super::plugin_data::{DATA, DATABASE};
 use super::state::{Entry, State};
+use super::system::{Overlay, StoreName, SystemView};
 use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
 use crate::package::dependency::needs;
-use crate::policy::{Policy, PolicyFile};
+use crate::policy::{Policy, PolicyFile, SYSTEM_STORE};
 use crate::text::safe_path;
 
 pub(super) const STATE: &str = "state";
 pub(super) const STORE: &str = "store";
+const KEYS: &str = "keys";
 /// The name of a policy file.
 const POLICY: &str = "policy.yaml";
 /// Where the administrator's policy file is.
@@ -32,16 +35,22 @@ pub struct Installed {
     pub entry: Entry,
     /// Its files.
     pub tree: InstalledTree,
-    /// Packages without a signature that the user allowed, as the same state has them.
+    /// Packages without a signature that were allowed in its store, as the same state has them.
     pub exceptions: Vec<Digest>,
+    /// Which store it is in.
+    pub place: StoreName,
     /// The entries of the plugins that it needs, of those that are installed.
     pub needed: BTreeMap<PluginName, Entry>,
 }
 
-/// An open home directory that nobody else can write to.
+/// An open home directory that nobody else can write to; it can have the system store behind it.
 #[derive(Debug)]
 pub struct Home {
     pub(super) root: Dir,
+    pub(super) system: Option<Dir>,
+    is_system: bool,
+    /// Why the system store cannot be used, once that is known.
+    unusable: Arc<OnceLock<String>>,
 }
 
 /// Where the home directory is, given the values of `MIGRAINE_HOME` and `HOME`.
@@ -75,7 +84,57 @@ impl Home {
         if !path.is_absolute() {
             return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", safe_path(path)) });
         }
-        Ok(Self { root: Dir::open_root(path)? })
+        Ok(Self::new(Dir::open_root(path)?, false))
+    }
+
+    fn new(root: Dir, is_system: bool) -> Self {
+        Self { root, system: None, is_system, unusable: Arc::default() }
+    }
+
+    /// The system store, to be changed; it is made (mode 0755) when there is none.
+    ///
+    /// # Errors
+    /// It, or a directory on the way to it, is not root's alone; or this is not root.
+    pub fn open_system() -> Result<Self, StoreError> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(StoreError::NotRoot);
+        }
+        let opened = Dir::make_of_root(Path::new(SYSTEM_STORE)).map_err(system_error)?;
+        Ok(Self::new(opened, true))
+    }
+
+    /// The same, with the plugins of the system store behind the user's own. One that cannot be used is no error: nothing
+    /// of it is used then, and [`Home::system_problem`] says why.
+    #[must_use]
+    pub fn with_system(mut self) -> Self {
+        match Dir::open_of_root(Path::new(SYSTEM_STORE)) {
+            Ok(system) => self.system = system,
+            Err(error) => self.forgo(error),
+        }
+        self
+    }
+
+    fn forgo(&self, error: StoreError) {
+        // The first reason is as good as a later one.
+        let _ = self.unusable.set(system_error(error).to_string());
+    }
+
+    /// Why the system store cannot be used, once that is known: when it was opened, or read for the first time.
+    #[must_use]
+    pub fn system_problem(&self) -> Arc<OnceLock<String>> {
+        Arc::clone(&self.unusable)
+    }
+
+    /// Whether this is the system store itself.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.is_system
+    }
+
+    /// The folder of the keyring of the system store behind this home, if there is one.
+    #[must_use]
+    pub fn system_keys_path(&self) -> Option<PathBuf> {
+        self.system.as_ref().map(|system| system.path().join(KEYS))
     }
 
     /// Its path.
@@ -87,7 +146,7 @@ impl Home {
     /// The folder of the keyring.
     #[must_use]
     pub fn keys_path(&self) -> PathBuf {
-        self.path().join("keys")
+        self.path().join(KEYS)
     }
 
     /// The folder where a user may drop plugins to be discovered.
@@ -96,13 +155,30 @@ impl Home {
         self.path().join("plugins")
     }
 
-    /// The state as it is now: the old or the new one while somebody is changing it, never a mixture.
+    /// The state as it is now: the old or the new one while somebody is changing it, never a mixture. The plugins of the
+    /// system store are read along.
     ///
     /// # Errors
     /// The file is damaged or cannot be read. No file is an empty state.
     pub fn read(&self) -> Result<State, StoreError> {
-        let Some(text) = self.root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
-        State::decode(&text).map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })
+        let mut state = read_state(&self.root)?;
+        state.system = self.read_system(&state.overlays);
+        Ok(state)
+    }
+
+    /// What the system store offers to a user who decided so.
+    pub(super) fn read_system(&self, overlays: &BTreeMap<PluginName, Overlay>) -> SystemView {
+        let read = self.system.as_ref().map(read_state).transpose();
+        match read {
+            Ok(shared) => SystemView {
+                problem: self.unusable.get().cloned(),
+                ..shared.map(|shared| SystemView::of(shared, overlays)).unwrap_or_default()
+            },
+            Err(error) => {
+                self.forgo(error);
+                SystemView { problem: self.unusable.get().cloned(), ..SystemView::default() }
+            }
+        }
     }
 
     /// What the user's and the administrator's policy files say together. Where no file is, the defaults hold.
@@ -158,9 +234,18 @@ impl Home {
     /// # Errors
     /// The tree is gone, or anything in it is not what its digest promises.
     pub fn load(&self, digest: &Digest) -> Result<InstalledTree, StoreError> {
-        match self.root.open(STORE)? {
-            Some(store) => load(&store, digest),
-            None => Err(StoreError::Gone { digest: *digest }),
+        load_from(&self.root, digest)
+    }
+
+    /// As [`Home::load`], from the store that a plugin is in.
+    ///
+    /// # Errors
+    /// As [`Home::load`].
+    pub fn load_in(&self, place: StoreName, digest: &Digest) -> Result<InstalledTree, StoreError> {
+        match (place, &self.system) {
+            (StoreName::User, _) => self.load(digest),
+            (StoreName::System, Some(system)) => load_from(system, digest).map_err(system_error),
+            (StoreName::System, None) => Err(StoreError::Gone { digest: *digest }),
         }
     }
 
@@ -171,12 +256,14 @@ impl Home {
     pub fn read_with_gone(&self) -> Result<(State, BTreeSet<Digest>), StoreError> {
         loop {
             let state = self.read()?;
-            let names = self.root.open(STORE)?.map(|store| store.names()).transpose()?.unwrap_or_default();
-            let present: BTreeSet<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
-            let installed = state.plugins.values().map(|entry| entry.digest);
-            let gone: BTreeSet<Digest> = installed.filter(|digest| !present.contains(digest)).collect();
+            let mut gone = absent(&self.root, state.plugins.values())?;
+            if let Some(system) = &self.system {
+                // One that cannot be listed has none.
+                let all = || state.system.plugins.values().map(|entry| entry.digest).collect();
+                gone.extend(absent(system, state.system.plugins.values()).unwrap_or_else(|_| all()));
+            }
             // An upgrade came between the state and the trees: then there is a newer state.
-            if gone.is_empty() || self.read()?.generation == state.generation {
+            if gone.is_empty() || self.read()?.generations() == state.generations() {
                 return Ok((state, gone));
             }
         }
@@ -201,27 +288,54 @@ impl Home {
     ) -> Result<Option<Installed>, StoreError> {
         let mut state = self.read()?;
         loop {
-            let Some(entry) = state.plugins.remove(name) else { return Ok(None) };
+            let Some((entry, place)) = state.find(name).map(|(entry, place)| (entry.clone(), place)) else {
+                return Ok(None);
+            };
             known(&entry);
-            match self.load(&entry.digest) {
+            match self.load_in(place, &entry.digest) {
                 Ok(tree) => {
-                    let exceptions = state.exceptions.into_iter().collect();
-                    let needed = needs(&entry.dependencies).into_iter();
-                    let needed = needed.filter_map(|need| state.plugins.remove_entry(&need.name)).collect();
-                    return Ok(Some(Installed { entry, tree, exceptions, needed }));
+                    let exceptions = state.exceptions_of(place);
+                    let others = needs(&entry.dependencies).into_iter().filter(|need| need.name != *name);
+                    let found =
+                        others.filter_map(|need| state.find(&need.name).map(|(other, _)| (need.name, other.clone())));
+                    let needed = found.collect();
+                    return Ok(Some(Installed { entry, tree, exceptions, place, needed }));
                 }
-                // An upgrade came between the state and the tree: then there is a newer state.
-                Err(gone @ StoreError::Gone { .. }) => {
+                // An upgrade came between the state and the tree, or between two files of it: then there is a newer state.
+                Err(error) => {
                     let newer = self.read()?;
-                    if newer.generation == state.generation {
-                        return Err(gone);
+                    if newer.generations() == state.generations() {
+                        return Err(error);
                     }
                     state = newer;
                 }
-                Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// Says of which store it is.
+fn system_error(error: StoreError) -> StoreError {
+    StoreError::System { source: Box::new(error) }
+}
+
+fn read_state(root: &Dir) -> Result<State, StoreError> {
+    let Some(text) = root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
+    State::decode(&text).map_err(|why| StoreError::Corrupt { path: root.path().join(STATE), why })
+}
+
+fn load_from(root: &Dir, digest: &Digest) -> Result<InstalledTree, StoreError> {
+    match root.open(STORE)? {
+        Some(store) => load(&store, digest),
+        None => Err(StoreError::Gone { digest: *digest }),
+    }
+}
+
+/// The trees of some plugins that are not in a store.
+fn absent<'a>(root: &Dir, entries: impl Iterator<Item = &'a Entry>) -> Result<BTreeSet<Digest>, StoreError> {
+    let names = root.open(STORE)?.map(|store| store.names()).transpose()?.unwrap_or_default();
+    let present: BTreeSet<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    Ok(entries.map(|entry| entry.digest).filter(|digest| !present.contains(digest)).collect())
 }
 
 fn read_policy(directory: &Dir) -> Result<Option<(PathBuf, PolicyFile)>, StoreError> {

@@ -12,6 +12,7 @@ mod inspect;
 mod plugin_data;
 mod state;
 mod subscription;
+mod system;
 mod tree;
 mod user;
 mod writer;
@@ -29,6 +30,7 @@ pub use state::{
     Entry, KnownInterpreter, Problem, ProblemKind, Remote, State, Status, Trust, checksum as state_checksum,
 };
 pub use subscription::Subscription;
+pub use system::{Overlay, StoreName, SystemView};
 pub use tree::InstalledTree;
 pub use user::user_homes;
 pub use writer::{LOCK_DEADLINE, Writer};

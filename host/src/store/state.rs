@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::history::History;
+use super::system::{Overlay, SystemView};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::policy::Item;
 use crate::url::{FileVersion, Url};
@@ -35,6 +36,10 @@ pub struct State {
     pub history: BTreeMap<PluginName, History>,
     /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
     pub projects: BTreeMap<PathBuf, Digest>,
+    /// What the user decided about plugins of the system store.
+    pub overlays: BTreeMap<PluginName, Overlay>,
+    /// Those plugins, as they stand for the user. They are read along, and never written.
+    pub system: SystemView,
 }
 
 /// One installed plugin.
@@ -259,7 +264,7 @@ impl Entry {
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -281,6 +286,8 @@ struct Body<'a> {
     history: Cow<'a, BTreeMap<PluginName, History>>,
     #[serde(default)]
     projects: Cow<'a, BTreeMap<PathBuf, Digest>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    overlays: Cow<'a, BTreeMap<PluginName, Overlay>>,
 }
 
 impl State {
@@ -289,13 +296,14 @@ impl State {
     /// # Errors
     /// Something in it cannot be written as JSON.
     pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { generation: _, plugins, exceptions, purges, history, projects } = self;
+        let Self { generation: _, plugins, exceptions, purges, history, projects, overlays, system: _ } = self;
         let body = Body {
             plugins: Cow::Borrowed(plugins),
             exceptions: Cow::Borrowed(exceptions),
             purges: Cow::Borrowed(purges),
             history: Cow::Borrowed(history),
             projects: Cow::Borrowed(projects),
+            overlays: Cow::Borrowed(overlays),
         };
         let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
@@ -313,7 +321,7 @@ impl State {
     pub fn decode(text: &[u8]) -> Result<Self, String> {
         let (generation, body) = checked(text)?;
         let body: Body<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let Body { plugins, exceptions, purges, history, projects } = body;
+        let Body { plugins, exceptions, purges, history, projects, overlays } = body;
         Ok(Self {
             generation,
             plugins: plugins.into_owned(),
@@ -321,6 +329,8 @@ impl State {
             purges: purges.into_owned(),
             history: history.into_owned(),
             projects: projects.into_owned(),
+            overlays: overlays.into_owned(),
+            system: SystemView::default(),
         })
     }
 

@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::error::StoreError;
 use super::home::{Home, STATE, STATE_MAX};
-use super::state::{Problem, checked};
+use super::state::{Entry, Problem, Status, checked};
+use super::system::Overlay;
 use crate::ids::{Digest, PluginName};
 
 /// The subscriptions of a plugin that may run; the same fields as those of an [`Entry`](super::Entry).
@@ -33,9 +34,18 @@ pub struct Subscription {
     problem: Option<Problem>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Body {
     plugins: BTreeMap<PluginName, Subscription>,
+    #[serde(default)]
+    overlays: BTreeMap<PluginName, Overlay>,
+}
+
+impl From<Entry> for Subscription {
+    fn from(entry: Entry) -> Self {
+        let Entry { hooks, grants, dependencies, digest, link, enabled, problem, .. } = entry;
+        Self { hooks, grants, dependencies, digest, link, enabled, problem }
+    }
 }
 
 impl Home {
@@ -44,16 +54,28 @@ impl Home {
     /// # Errors
     /// As [`Home::read`].
     pub fn subscriptions(&self) -> Result<BTreeMap<PluginName, Subscription>, StoreError> {
-        let Some(text) = self.root.read(STATE, STATE_MAX)? else { return Ok(BTreeMap::new()) };
-        decode(&text).map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })
+        let text = self.root.read(STATE, STATE_MAX)?;
+        let own = text.map(|text| decode(&text)).transpose();
+        let own = own.map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })?;
+        let Body { plugins: mut found, overlays } = own.unwrap_or_default();
+        for (name, entry) in self.read_system(&overlays).plugins {
+            // One of the user's own hides it, whether that one runs or not.
+            if entry.status() == Status::Enabled && !found.contains_key(&name) {
+                found.insert(name, entry.into());
+            }
+        }
+        keep_running(&mut found);
+        Ok(found)
     }
 }
 
-fn decode(text: &[u8]) -> Result<BTreeMap<PluginName, Subscription>, String> {
-    let (_, body) = checked(text)?;
-    let Body { mut plugins } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+fn keep_running(plugins: &mut BTreeMap<PluginName, Subscription>) {
     plugins.retain(|_, plugin| plugin.enabled && plugin.problem.is_none() && !plugin.hooks.is_empty());
-    Ok(plugins)
+}
+
+fn decode(text: &[u8]) -> Result<Body, String> {
+    let (_, body) = checked(text)?;
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -81,7 +103,8 @@ mod tests {
         let expected =
             state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
         let expected: Vec<_> = expected.map(|(name, entry)| (name, &entry.hooks, &entry.grants)).collect();
-        let found = decode(&text).unwrap();
+        let mut found = decode(&text).unwrap().plugins;
+        keep_running(&mut found);
         let found: Vec<_> = found.iter().map(|(name, found)| (name, &found.hooks, &found.grants)).collect();
         assert_eq!((found.len(), found), (2, expected));
         let mut changed = text;

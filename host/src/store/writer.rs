@@ -157,12 +157,12 @@ impl<'a> Writer<'a> {
         let text = self.state.encode().map_err(|error| StoreError::Corrupt { path, why: error.to_string() })?;
         let root = &self.home.root;
         let mut name = format!("{STATE}.{}", random_name()?);
-        let mut written = root.write_new(&name, &text, PRIVATE_FILE);
+        let mut written = root.write_new(&name, &text, root.file_mode());
         if matches!(&written, Err(error) if is_full(error)) {
             let _ = root.remove_file(&name);
             root.remove_file(RESERVE)?;
             name = format!("{STATE}.{}", random_name()?);
-            written = root.write_new(&name, &text, PRIVATE_FILE);
+            written = root.write_new(&name, &text, root.file_mode());
         }
         if let Err(error) = written.and_then(|()| root.replace(&name, STATE)) {
             let _ = root.remove_file(&name);

@@ -32,12 +32,23 @@ const PUBLIC_MAX: u64 = 128 << 10;
 const OTHERS_WRITE: u32 = 0o022;
 /// Bits that let others do anything with a thing.
 const OTHERS_ANY: u32 = 0o077;
+/// Mode of a keyring that everybody reads.
+const PUBLIC_DIR: u32 = 0o755;
 
 /// An open keyring directory that was found private.
 #[derive(Debug)]
 pub struct Keyring {
     directory: OwnedFd,
     path: PathBuf,
+    kind: Kind,
+    owner: Owner,
+}
+
+/// Whose a thing must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Me,
+    Root,
 }
 
 impl Keyring {
@@ -47,16 +58,28 @@ impl Keyring {
     /// # Errors
     /// It belongs to somebody else, others may write to it, or the system refuses.
     pub fn open(path: &Path) -> Result<Self, TrustError> {
-        match mkdir(path, Mode::S_IRWXU) {
+        Self::open_or_make(path, Mode::S_IRWXU, Kind::Private)
+    }
+
+    /// As [`Keyring::open`], of one that everybody reads.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn open_public(path: &Path) -> Result<Self, TrustError> {
+        Self::open_or_make(path, Mode::from_bits_truncate(PUBLIC_DIR), Kind::Public)
+    }
+
+    fn open_or_make(path: &Path, mode: Mode, kind: Kind) -> Result<Self, TrustError> {
+        match mkdir(path, mode) {
             Ok(()) => {
                 // The umask may have taken bits that the owner needs.
                 let flag = FchmodatFlags::NoFollowSymlink;
-                fchmodat(AT_FDCWD, path, Mode::S_IRWXU, flag).map_err(failed("set the mode of", path))?;
+                fchmodat(AT_FDCWD, path, mode, flag).map_err(failed("set the mode of", path))?;
             }
             Err(nix::Error::EEXIST) => {}
             Err(error) => return Err(failed("make", path)(error)),
         }
-        let keyring = Self::open_existing(path)?;
+        let keyring = Self { kind, ..Self::open_existing(path, Owner::Me)? };
         // Also where it was found: whoever made it may have been stopped before.
         write::sync_parent(path)?;
         keyring.tidy()?;
@@ -68,18 +91,30 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::open`] and [`Keyring::load`].
     pub fn load_from(path: &Path) -> Result<KeySet, TrustError> {
-        match Self::open_existing(path) {
+        Self::load_of(path, Owner::Me)
+    }
+
+    /// As [`Keyring::load_from`], of a keyring that root keeps for everybody.
+    ///
+    /// # Errors
+    /// As [`Keyring::load_from`]; or somebody else than root could have written it.
+    pub fn load_of_root(path: &Path) -> Result<KeySet, TrustError> {
+        Self::load_of(path, Owner::Root)
+    }
+
+    fn load_of(path: &Path, owner: Owner) -> Result<KeySet, TrustError> {
+        match Self::open_existing(path, owner) {
             Err(TrustError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(KeySet::default()),
             keyring => keyring?.load(),
         }
     }
 
-    fn open_existing(path: &Path) -> Result<Self, TrustError> {
+    fn open_existing(path: &Path, owner: Owner) -> Result<Self, TrustError> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = open(path, flags, Mode::empty()).map_err(failed("open", path))?;
         let status = fstat(&directory).map_err(failed("look at", path))?;
-        check_private(&status, OTHERS_WRITE, path)?;
-        Ok(Self { directory, path: path.to_owned() })
+        check_private(&status, (owner, OTHERS_WRITE), path)?;
+        Ok(Self { directory, path: path.to_owned(), kind: Kind::Private, owner })
     }
 
     /// Every trusted key.
@@ -138,7 +173,7 @@ impl Keyring {
     }
 
     fn put(&self, name: &str, content: &[u8]) -> Result<(), TrustError> {
-        write::write_in(&self.directory, OsStr::new(name), content, Kind::Private, &self.path.join(name))
+        write::write_in(&self.directory, OsStr::new(name), content, self.kind, &self.path.join(name))
     }
 
     fn tidy(&self) -> Result<(), TrustError> {
@@ -180,7 +215,7 @@ impl Keyring {
         let path = self.path.join(name);
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = openat(&self.directory, name, flags, Mode::empty()).map_err(failed("open", &path))?;
-        let text = read_private(file, OTHERS_WRITE, &path)?;
+        let text = read_private(file, (self.owner, OTHERS_WRITE), &path)?;
         Ok((path, text))
     }
 }
@@ -212,7 +247,7 @@ pub fn load_secret(path: &Path) -> Result<SecretFile, TrustError> {
 pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, TrustError> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = open(path, flags, Mode::empty()).map_err(failed("open", path))?;
-    read_private(file, OTHERS_ANY, path)
+    read_private(file, (Owner::Me, OTHERS_ANY), path)
 }
 
 /// Writes the content of a secret key's file to a new one that only its owner can read. Durable when it returns.
@@ -265,7 +300,7 @@ fn file_name(fingerprint: &Fingerprint, suffix: &str) -> String {
 }
 
 /// Checks the open file itself, then reads it: a path could be swapped in between.
-fn read_private(file: OwnedFd, forbidden: u32, path: &Path) -> Result<Zeroizing<Vec<u8>>, TrustError> {
+fn read_private(file: OwnedFd, forbidden: (Owner, u32), path: &Path) -> Result<Zeroizing<Vec<u8>>, TrustError> {
     let status = fstat(&file).map_err(failed("look at", path))?;
     if SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(TrustError::Insecure { path: path.to_owned(), reason: "it is not a regular file".to_owned() });
@@ -278,14 +313,14 @@ fn read_private(file: OwnedFd, forbidden: u32, path: &Path) -> Result<Zeroizing<
     Ok(text)
 }
 
-fn check_private(status: &FileStat, forbidden: u32, path: &Path) -> Result<(), TrustError> {
+fn check_private(status: &FileStat, (owner, forbidden): (Owner, u32), path: &Path) -> Result<(), TrustError> {
     if !makes(Check::FileMode) {
         return Ok(());
     }
     let refuse = |reason| Err(TrustError::Insecure { path: path.to_owned(), reason });
-    let me = geteuid().as_raw();
-    if status.st_uid != me {
-        return refuse(format!("it belongs to user {}, not to {me}", status.st_uid));
+    let owner = if owner == Owner::Root { 0 } else { geteuid().as_raw() };
+    if status.st_uid != owner {
+        return refuse(format!("it belongs to user {}, not to {owner}", status.st_uid));
     }
     if status.st_mode & forbidden != 0 {
         return refuse(format!("its mode is {:04o}, so others could use it", status.st_mode & 0o7777));

@@ -11,6 +11,8 @@ use crate::ids::{Digest, Fingerprint, PluginName};
 pub struct KeySet {
     keys: Vec<TrustedKey>,
     lists: Vec<RevocationList>,
+    /// A set that only takes trust away: what is revoked there is revoked.
+    limits: Option<Box<Self>>,
 }
 
 /// Why a key is not trusted any more.
@@ -27,13 +29,19 @@ impl KeySet {
     #[must_use]
     pub fn new(keys: Vec<TrustedKey>) -> Self {
         let keys: std::collections::BTreeMap<_, _> = keys.into_iter().map(|key| (key.fingerprint(), key)).collect();
-        Self { keys: keys.into_values().collect(), lists: Vec::new() }
+        Self { keys: keys.into_values().collect(), lists: Vec::new(), limits: None }
     }
 
     /// The same keys with lists of revoked keys, one at most of each signer.
     #[must_use]
     pub fn with_lists(self, lists: Vec<RevocationList>) -> Self {
         Self { lists, ..self }
+    }
+
+    /// The same keys, but for what is revoked in another set. That set adds no trust.
+    #[must_use]
+    pub fn limited_by(self, limits: Self) -> Self {
+        Self { limits: Some(Box::new(limits)), ..self }
     }
 
     /// The entry of a key.
@@ -92,7 +100,8 @@ impl KeySet {
                 let since = *list.keys.get(&at)?;
                 Some(Revocation { by: Some(list.signer.fingerprint()), since })
             });
-            let bad = own.into_iter().chain(listed).min_by_key(|revocation| revocation.since);
+            let limited = self.limits.as_ref().and_then(|limits| limits.revocation(&at, name));
+            let bad = own.into_iter().chain(listed).chain(limited).min_by_key(|revocation| revocation.since);
             if let Some(bad) = bad.filter(|bad| signed.is_none_or(|date| bad.since.includes(date))) {
                 return Some(bad);
             }
@@ -117,10 +126,18 @@ impl KeySet {
         found
     }
 
-    /// Whether the user let an installed package of a revoked key stay.
+    /// Whether the user let an installed package of a revoked key stay. Where there is a limiting set, each of the two that
+    /// says anything against the key must let it stay.
     #[must_use]
     pub fn keeps(&self, key: &Fingerprint, digest: &Digest) -> bool {
-        self.by_fingerprint(key).and_then(TrustedKey::revoked).is_some_and(|revoked| revoked.kept.contains(digest))
+        let says = |set: &Self| {
+            let revoked = set.by_fingerprint(key).and_then(TrustedKey::revoked);
+            revoked.map(|revoked| revoked.kept.contains(digest))
+        };
+        let Some(limits) = self.limits.as_deref() else { return says(self) == Some(true) };
+        let is_listed = |set: &Self| set.lists.iter().any(|list| list.keys.contains_key(key));
+        let silent_or_kept = |set: &Self| says(set).unwrap_or_else(|| !is_listed(set));
+        [self, limits].into_iter().all(silent_or_kept) && (says(self), says(limits)) != (None, None)
     }
 
     /// Whether the lists that count for a name are new enough for something new to be installed.

@@ -15,6 +15,9 @@ use crate::trust::{BadSince, Scope, Time, TrustError};
 /// Arguments of `migraine key`.
 #[derive(Debug, Args)]
 pub(super) struct KeyArgs {
+    /// Act on the keyring of the system store, which counts for the plugins there; only root may
+    #[arg(long, global = true)]
+    system: bool,
     #[command(subcommand)]
     verb: KeyVerb,
 }
@@ -147,6 +150,8 @@ struct RotateArgs {
 }
 
 pub(super) fn run(args: KeyArgs, session: &Session) -> Result<(), Failure> {
+    let of_system = args.system.then(|| session.of_system()).transpose()?;
+    let session = of_system.as_ref().unwrap_or(session);
     match args.verb {
         KeyVerb::Generate(args) => make::generate(&args, session),
         KeyVerb::Import(args) => make::import(&args, session),

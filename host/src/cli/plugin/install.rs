@@ -26,7 +26,9 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let [source] = args.path.as_slice() else {
         return Err(Failure::usage("one plugin is installed at a time; what it needs comes along".to_owned()));
     };
-    if !args.no_lock {
+    // The lock is of the user's project.
+    let is_locked = !args.no_lock && !home.is_system();
+    if is_locked {
         // Before anything is installed: a lock that cannot be read could not be kept up to date.
         Lock::of(&lock::project()?)?;
     }
@@ -51,7 +53,7 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     };
     let act = |consenting: &mut Consenting<'_>| install(&home, &request, consenting);
     let report = if args.dry_run { args.consent.alone(&home, act) } else { args.consent.with(&home, act) }?;
-    let keeps = !args.no_lock && !args.dry_run;
+    let keeps = is_locked && !args.dry_run;
     let locked = if keeps { relock(&home, &lock::project()?, &names_of(&report))? } else { None };
     session.out.report(&report, |report| {
         let changed = locked.filter(|locked| locked.changed);

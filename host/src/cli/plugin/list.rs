@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::ListArgs;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, ListReport, ListRequest, PluginInfo, RefreshReport, Signature, Warning};
-use crate::store::Status;
+use crate::store::{Status, StoreName};
 use crate::text::{LINE_CELLS, display_safe, safe_line};
 
 const HEADS: [&str; 4] = ["Name", "Version", "Status", "Description"];
@@ -73,6 +73,10 @@ fn pad(cell: &str, width: usize) -> String {
 fn row(plugin: &PluginInfo, out: &Out) -> [String; 4] {
     let description = match (plugin.status, &plugin.signature, &plugin.problem) {
         (Status::Discovered | Status::Error | Status::Quarantined, _, Some(problem)) => safe_line(problem),
+        _ if plugin.store == Some(StoreName::System) => {
+            let unsigned = if plugin.signature == Signature::Unsigned { ", unsigned" } else { "" };
+            format!("(system{unsigned}) {}", safe_line(&plugin.description))
+        }
         _ if plugin.link.is_some() => format!("(linked, unsigned) {}", safe_line(&plugin.description)),
         (_, Signature::Unsigned, _) => format!("(unsigned) {}", safe_line(&plugin.description)),
         _ => safe_line(&plugin.description),

@@ -39,6 +39,9 @@ use crate::store::{Home, Status};
 #[derive(Debug, Args)]
 #[command(after_help = "A plugin's command can be called by its name alone: migraine plugin PLUGIN COMMAND [ARGS...]")]
 pub struct PluginArgs {
+    /// Act on the system store, whose plugins all users have; only root may
+    #[arg(long, global = true)]
+    system: bool,
     #[command(subcommand)]
     verb: PluginVerb,
 }
@@ -183,6 +186,19 @@ enum PluginVerb {
     Run(CallArgs),
     #[command(external_subcommand)]
     Call(Vec<OsString>),
+}
+
+impl PluginVerb {
+    /// Whether it is about what a user does, not about what is in a store.
+    fn is_of_user(&self) -> bool {
+        match self {
+            Self::Link { .. } | Self::Unlink { .. } | Self::Lock { .. } | Self::Bundle { .. } => true,
+            Self::TrustProject { .. } | Self::UntrustProject { .. } | Self::Package(_) => true,
+            Self::Run(_) | Self::Call(_) => true,
+            Self::Install(args) => args.locked,
+            _ => false,
+        }
+    }
 }
 
 /// What is said of one plugin, not of all that a lock or a bundle names.
@@ -401,7 +417,18 @@ pub fn command(name: &'static str) -> clap::Command {
 /// # Errors
 /// The verb was refused or failed; [`Session::finish`] shows why and gives the exit code.
 pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
-    match args.verb {
+    if !args.system {
+        return act(args.verb, session);
+    }
+    if args.verb.is_of_user() {
+        let why = "--system is for verbs that change or show the system store; this one is about a user's own work";
+        return Err(Failure::usage(why.to_owned()));
+    }
+    act(args.verb, &session.of_system()?)
+}
+
+fn act(verb: PluginVerb, session: &Session) -> Result<(), Failure> {
+    match verb {
         PluginVerb::Install(args) => install::run(*args, session),
         PluginVerb::List(args) => list::run(&args, session),
         PluginVerb::Info { target } => show::info(&target, session),

@@ -9,8 +9,9 @@ use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::code::Code;
 use crate::manage::{self, Limit, PluginInfo, PluginKind, RebuildReport, Rules, Signature, VerifyReport};
+use crate::policy::SYSTEM_STORE;
 use crate::runtime::{Requirement, RequirementState, shown};
-use crate::store::Trust;
+use crate::store::{StoreName, Trust};
 use crate::text::{safe_line, safe_whole};
 
 pub(super) fn info(target: &Path, session: &Session) -> Result<(), Failure> {
@@ -105,6 +106,12 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     }
     if let Some(digest) = &plugin.digest {
         line("digest", &digest.to_string());
+    }
+    if plugin.store == Some(StoreName::System) {
+        line("store", &format!("the system's, {SYSTEM_STORE}"));
+    }
+    if let Some(version) = &plugin.hides {
+        line("hides", &format!("version {version} of the system store"));
     }
     receipt(plugin, &mut line);
     if !plugin.targets.is_empty() {

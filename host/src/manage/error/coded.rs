@@ -37,6 +37,8 @@ impl Coded for ManageError {
             Self::NoManifest { .. } => Code::FileNotFound,
             Self::TwoManifests { .. } => Code::ManifestInvalid,
             Self::NotFound { .. } => Code::PluginNotFound,
+            Self::OfSystem { .. } => Code::SystemStore,
+            Self::Withheld { .. } => Code::PluginDisabled,
             Self::Consent { .. } => Code::ConsentRequired,
             Self::Rollback { .. } => Code::VersionRollback,
             Self::Reused { .. } => Code::VersionReused,
@@ -118,6 +120,12 @@ impl Coded for ManageError {
                 "give a manifest, a .so file, a .mgp file or the name of an installed plugin".to_owned()
             }
             Self::TwoManifests { .. } => "name the one that is meant".to_owned(),
+            Self::OfSystem { name } => format!(
+                "for yourself, run `migraine plugin disable {name}`; for all users, run the command as root with --system"
+            ),
+            Self::Withheld { name } => {
+                format!("ask the administrator to run `migraine plugin enable {name} --system`")
+            }
             Self::NotFound { .. } | Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Consent { missing, command, .. } => {
                 format!("if you agree to all of it, run: {command}{}", flags(missing))

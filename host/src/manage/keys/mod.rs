@@ -15,7 +15,8 @@ use serde::Serialize;
 
 use super::ManageError;
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::store::{Entry, Home, State, Trust};
+use crate::runtime::keys_of;
+use crate::store::{Entry, Home, State, StoreName, Trust};
 use crate::trust::{
     BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustError, TrustedKey, Window,
     plausible, sorted,
@@ -60,6 +61,12 @@ pub struct KeyRevokeReport {
     pub staying: Vec<PluginName>,
 }
 
+/// The keyring of a home, to be changed. That of the system store is for everybody to read.
+pub(super) fn keyring(home: &Home) -> Result<Keyring, TrustError> {
+    let path = home.keys_path();
+    if home.is_system() { Keyring::open_public(&path) } else { Keyring::open(&path) }
+}
+
 /// The moment that something new is judged at.
 pub(super) fn judged_time(keys: &KeySet, state: &State, now: &str) -> Result<Time, TrustError> {
     let installed = state.plugins.iter().filter_map(|(name, entry)| {
@@ -84,7 +91,7 @@ pub fn key_list(home: &Home) -> Result<Vec<KeyReport>, ManageError> {
 pub fn key_show(home: &Home, key: &Fingerprint) -> Result<KeyDetails, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
     let entry = keys.by_fingerprint(key).ok_or(KeyError::Unknown { key: *key })?;
-    let plugins = signed_by(&home.read()?, key).map(|(name, _)| name.clone()).collect();
+    let plugins = signed_by(&home.read()?, *key).map(|(name, _)| name).collect();
     let list = keys.list_of(&entry.key).map(ListInfo::of);
     Ok(KeyDetails { key: KeyReport::of(entry), list, plugins })
 }
@@ -95,7 +102,7 @@ pub fn key_show(home: &Home, key: &Fingerprint) -> Result<KeyDetails, ManageErro
 /// The key was revoked, the label or the scopes are none, the clock cannot be right, or the keyring cannot be written.
 pub fn key_trust(home: &Home, request: &TrustRequest<'_>) -> Result<KeyReport, ManageError> {
     let writer = home.writer()?;
-    let keyring = Keyring::open(&home.keys_path())?;
+    let keyring = keyring(home)?;
     let keys = keyring.load()?;
     let now = judged_time(&keys, writer.state(), request.now)?;
     let known = keys.find(request.key);
@@ -135,7 +142,7 @@ fn short_label(key: &PublicKey) -> String {
 /// It is not there, it was revoked and that is not to be forgotten, or the keyring cannot be written.
 pub fn key_untrust(home: &Home, key: &Fingerprint, forget_revocation: bool) -> Result<KeyReport, ManageError> {
     let _lock = home.writer()?;
-    let keyring = Keyring::open(&home.keys_path())?;
+    let keyring = keyring(home)?;
     let keys = keyring.load()?;
     let known = keys.by_fingerprint(key).ok_or(KeyError::Unknown { key: *key })?;
     if known.revoked().is_some() && !forget_revocation {
@@ -178,30 +185,32 @@ pub fn key_revoke(
     now: &str,
 ) -> Result<KeyRevokeReport, ManageError> {
     let writer = home.writer()?;
-    let keyring = Keyring::open(&home.keys_path())?;
+    let keyring = keyring(home)?;
     let keys = keyring.load()?;
     let at = judged_time(&keys, writer.state(), now)?;
     let fingerprint = key.fingerprint();
     let mut entry = match (keys.by_fingerprint(&fingerprint), key) {
         (Some(known), _) => known.clone(),
         (None, KeyWord::Public(key)) => TrustedKey::new(key.clone(), &short_label(key), &["*".parse()?], now)?,
-        (None, KeyWord::Fingerprint(key)) => return Err(KeyError::Unknown { key: *key }.into()),
+        // Also one that only the administrator trusts: then nothing that it signed runs for this user.
+        (None, KeyWord::Fingerprint(key)) => match keys_of(home, StoreName::System)?.by_fingerprint(key) {
+            Some(known) => TrustedKey::new(known.key.clone(), &known.label, &["*".parse()?], now)?,
+            None => return Err(KeyError::Unknown { key: *key }.into()),
+        },
     };
     let is_older = |entry: &Entry| entry.installed_at.parse().is_ok_and(|installed| !since.includes(installed));
     let (staying, stopped): (Vec<_>, Vec<_>) =
-        signed_by(writer.state(), &fingerprint).partition(|(_, entry)| keep_older && is_older(entry));
+        signed_by(writer.state(), fingerprint).partition(|(_, entry)| keep_older && is_older(entry));
     let kept: BTreeSet<Digest> = staying.iter().map(|(_, entry)| entry.digest).collect();
     entry.level = Level::Revoked(Revoked { at, since, kept });
     let entry = entry.checked()?;
     keyring.add(&entry)?;
-    let names = |plugins: Vec<(&PluginName, &Entry)>| plugins.into_iter().map(|(name, _)| name.clone()).collect();
+    let names = |plugins: Vec<(PluginName, &Entry)>| plugins.into_iter().map(|(name, _)| name).collect();
     Ok(KeyRevokeReport { key: KeyReport::of(&entry), stopped: names(stopped), staying: names(staying) })
 }
 
 /// The installed plugins that a key signed.
-fn signed_by<'a>(state: &'a State, key: &'a Fingerprint) -> impl Iterator<Item = (&'a PluginName, &'a Entry)> {
-    state
-        .plugins
-        .iter()
-        .filter(move |(_, entry)| matches!(&entry.trust, Trust::Signed { key: signer, .. } if signer == key))
+fn signed_by(state: &State, key: Fingerprint) -> impl Iterator<Item = (PluginName, &Entry)> {
+    let plugins = state.usable().into_iter().map(|(name, (entry, _))| (name, entry));
+    plugins.filter(move |(_, entry)| matches!(&entry.trust, Trust::Signed { key: signer, .. } if *signer == key))
 }

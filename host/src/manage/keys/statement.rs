@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{KEY_DAYS, KeyError, KeyReport, ListInfo, judged_time};
+use super::{KEY_DAYS, KeyError, KeyReport, ListInfo, judged_time, keyring};
 use crate::manage::ManageError;
 use crate::store::Home;
-use crate::trust::{KeySet, Keyring, Level, Origin, RevocationList, Rotation, Scope, Time, TrustedKey, Window, sorted};
+use crate::trust::{KeySet, Level, Origin, RevocationList, Rotation, Scope, Time, TrustedKey, Window, sorted};
 
 /// How far a statement may be ahead of the clock, in days.
 const AHEAD_DAYS: i64 = 1;
@@ -27,7 +27,7 @@ pub struct RotationReport {
 pub fn rotation_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Result<RotationReport, ManageError> {
     let statement = Rotation::parse(bytes, object)?;
     let writer = home.writer()?;
-    let keyring = Keyring::open(&home.keys_path())?;
+    let keyring = keyring(home)?;
     let keys = keyring.load()?;
     let now = judged_time(&keys, writer.state(), now)?;
     let (mut old, new) = rotated(&keys, &statement, now)?;
@@ -86,7 +86,7 @@ pub fn list_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Result
     let what = "list of revoked keys";
     let list = RevocationList::parse(bytes, object)?;
     let writer = home.writer()?;
-    let keyring = Keyring::open(&home.keys_path())?;
+    let keyring = keyring(home)?;
     let keys = keyring.load()?;
     let now = judged_time(&keys, writer.state(), now)?;
     let signer = list.signer.fingerprint();

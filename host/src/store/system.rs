@@ -1,0 +1,235 @@
+//! The system store as a user sees it: the administrator says what is there, each user what it may do for them.
+//!
+//! A plugin of that store is offered once the administrator has agreed to everything that it asks for. What it holds for a
+//! user is what that user agreed to, of what it asks for and the administrator granted; so neither an upgrade by the
+//! administrator nor the administrator's own grants give it anything of the user's.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use migraine_plugin_api::{Permission, PermissionKind};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::state::{Entry, Problem, ProblemKind, State, Status, is_default};
+use crate::ids::{Digest, PluginName};
+use crate::policy::{Consent, Decisions, Item, Request, asks, covers, decide, resolve};
+
+/// Which store a plugin is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreName {
+    /// The user's own.
+    User,
+    /// The administrator's, which everybody reads.
+    System,
+}
+
+/// What a user decided about a plugin of the system store; kept in the user's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// The tree that it was decided about.
+    pub digest: Digest,
+    /// What was offered then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub asked: Vec<Permission>,
+    /// As [`Entry::enabled`].
+    pub enabled: bool,
+    /// As [`Entry::was_enabled`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub was_enabled: bool,
+    /// As [`Entry::grants`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grants: Vec<Permission>,
+    /// As [`Entry::consents`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub consents: Vec<Item>,
+    /// As [`Entry::directories`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub directories: BTreeMap<String, PathBuf>,
+    /// As [`Entry::overrides`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overrides: BTreeMap<String, Value>,
+    /// It failed too often, for this user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The plugins of the system store, as they stand for a user.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SystemView {
+    /// The plugins.
+    pub plugins: BTreeMap<PluginName, Entry>,
+    /// Those that the administrator offers to nobody now.
+    pub withheld: BTreeSet<PluginName>,
+    /// Packages without a signature that the administrator allowed there.
+    pub exceptions: BTreeSet<Digest>,
+    /// Counts the administrator's commits.
+    pub generation: u64,
+    /// Why the store cannot be used, if so. Then it is as if it were empty.
+    pub problem: Option<String>,
+}
+
+impl Overlay {
+    fn of(entry: &Entry) -> Self {
+        let problem = entry.problem.clone().filter(|problem| problem.kind == ProblemKind::Quarantined);
+        Self {
+            digest: entry.digest,
+            asked: entry.asked.clone(),
+            enabled: entry.enabled,
+            was_enabled: entry.was_enabled,
+            grants: entry.grants.clone(),
+            consents: entry.consents.clone(),
+            directories: entry.directories.clone(),
+            overrides: entry.overrides.clone(),
+            problem,
+        }
+    }
+}
+
+impl SystemView {
+    pub(super) fn of(shared: State, overlays: &BTreeMap<PluginName, Overlay>) -> Self {
+        let State { generation, plugins, exceptions, .. } = shared;
+        let withheld = plugins.iter().filter(|(_, entry)| entry.status() != Status::Enabled);
+        let withheld = withheld.map(|(name, _)| name.clone()).collect();
+        let seen = |(name, entry): (PluginName, Entry)| {
+            let entry = seen(&entry, overlays.get(&name));
+            (name, entry)
+        };
+        Self { plugins: plugins.into_iter().map(seen).collect(), withheld, exceptions, generation, problem: None }
+    }
+}
+
+impl State {
+    /// An installed plugin, and where it is: one of the user's own hides one of the system store.
+    #[must_use]
+    pub fn find(&self, name: &PluginName) -> Option<(&Entry, StoreName)> {
+        let own = self.plugins.get(name).map(|entry| (entry, StoreName::User));
+        own.or_else(|| Some((self.system.plugins.get(name)?, StoreName::System)))
+    }
+
+    /// Every plugin that can be used, by name.
+    #[must_use]
+    pub fn usable(&self) -> BTreeMap<PluginName, (&Entry, StoreName)> {
+        let shared = self.system.plugins.iter().map(|(name, entry)| (name.clone(), (entry, StoreName::System)));
+        shared.chain(self.plugins.iter().map(|(name, entry)| (name.clone(), (entry, StoreName::User)))).collect()
+    }
+
+    /// Their entries.
+    #[must_use]
+    pub fn all(&self) -> Cow<'_, BTreeMap<PluginName, Entry>> {
+        if self.system.plugins.is_empty() {
+            return Cow::Borrowed(&self.plugins);
+        }
+        let entries = self.usable().into_iter().map(|(name, (entry, _))| (name, entry.clone()));
+        Cow::Owned(entries.collect())
+    }
+
+    /// The packages without a signature that were allowed in a store.
+    #[must_use]
+    pub fn exceptions_of(&self, place: StoreName) -> Vec<Digest> {
+        let exceptions = match place {
+            StoreName::User => &self.exceptions,
+            StoreName::System => &self.system.exceptions,
+        };
+        exceptions.iter().copied().collect()
+    }
+
+    /// Puts an entry in the place of that of an installed plugin; of one of the system store, the user's part is kept.
+    pub fn put(&mut self, name: &PluginName, place: StoreName, entry: Entry) {
+        match place {
+            StoreName::User => drop(self.plugins.insert(name.clone(), entry)),
+            StoreName::System => {
+                self.overlays.insert(name.clone(), Overlay::of(&entry));
+                self.system.plugins.insert(name.clone(), entry);
+            }
+        }
+    }
+
+    /// How often either store was changed.
+    pub(super) fn generations(&self) -> (u64, u64) {
+        (self.generation, self.system.generation)
+    }
+}
+
+/// A plugin of the system store, as it stands for a user who decided so, or who decided nothing.
+fn seen(shared: &Entry, own: Option<&Overlay>) -> Entry {
+    let is_offered = shared.status() == Status::Enabled;
+    let mut entry = Entry {
+        enabled: false,
+        was_enabled: false,
+        asked: offered(shared),
+        grants: Vec::new(),
+        consents: Vec::new(),
+        directories: BTreeMap::new(),
+        // What the administrator set is where a user's own settings begin.
+        defaults: shared.config(),
+        overrides: BTreeMap::new(),
+        pinned: None,
+        previous: None,
+        ..shared.clone()
+    };
+    let Some(own) = own else {
+        entry.enabled = is_offered && agreed(&entry, &[]).is_some_and(|consent| consent.is_complete());
+        entry.was_enabled = entry.enabled;
+        return entry;
+    };
+    let fits = |key: &String, value: &Value| {
+        let default = entry.defaults.get(key);
+        default.is_some_and(|default| default.is_null() || same_kind(default, value))
+    };
+    let kept = own.overrides.iter().filter(|(key, value)| fits(key, value));
+    entry.overrides = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+    entry.directories.clone_from(&own.directories);
+    if (own.digest, &own.asked) == (entry.digest, &entry.asked) {
+        entry.grants.clone_from(&own.grants);
+        entry.consents.clone_from(&own.consents);
+        (entry.enabled, entry.was_enabled) = (is_offered && own.enabled, own.was_enabled);
+        entry.problem = entry.problem.or_else(|| own.problem.clone());
+        return entry;
+    }
+    // Another version, or offered otherwise: only what was agreed to before and is still asked for is held, and what is new
+    // waits for the user.
+    let consent = agreed(&entry, &own.consents).unwrap_or_default();
+    let is_complete = agreed(&entry, &own.consents).is_some_and(|consent| consent.is_complete());
+    (entry.grants, entry.consents) = (consent.granted, consent.accepted);
+    (entry.enabled, entry.was_enabled) = (is_offered && own.enabled && is_complete, own.was_enabled && is_complete);
+    entry
+}
+
+/// What of its questions was agreed to; `None` where they cannot be made out. Pairs that only a policy file names are left
+/// out: a new pair takes a new permission, which is missing by itself.
+fn agreed(entry: &Entry, held: &[Item]) -> Option<Consent> {
+    let permissions = resolve(&entry.asked, &entry.config()).ok()?;
+    let request = Request {
+        permissions: &permissions,
+        directories: &entry.directories,
+        hooks: &entry.hooks,
+        commands: &entry.commands,
+        combos: &BTreeSet::new(),
+    };
+    decide(&asks(&request), &Decisions { held, ..Decisions::default() }).ok()
+}
+
+/// What a plugin asks users for: where the administrator granted less than it asks for, that. Directories are each user's
+/// own, and what depends on the configuration is made out for each.
+fn offered(shared: &Entry) -> Vec<Permission> {
+    let narrowed = |asked: &Permission| {
+        let granted = |granted: &&Permission| granted.kind() == asked.kind() && covers(asked, granted);
+        let granted: Vec<Permission> = shared.grants.iter().filter(granted).cloned().collect();
+        let is_free = asked.kind() == PermissionKind::Filesystem || granted.is_empty();
+        if is_free { vec![asked.clone()] } else { granted }
+    };
+    let mut offered: Vec<Permission> = Vec::new();
+    for permission in shared.asked.iter().flat_map(narrowed) {
+        if !offered.contains(&permission) {
+            offered.push(permission);
+        }
+    }
+    offered
+}
+
+fn same_kind(one: &Value, other: &Value) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+}
