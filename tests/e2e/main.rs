@@ -92,6 +92,8 @@ mod store;
 mod stories;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
+/// Everybody has what is in the administrator's store, and only root changes it.
+mod system_store;
 /// What was changed after it was signed is refused.
 mod tamper;
 /// A package is for several machines, and is what its source makes.

@@ -90,7 +90,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         steps: steps.iter().map(StepReport::of).collect(),
         acts: acts.clone(),
         program_acts: program_acts.clone(),
-        store: health(session.place()),
+        store: health(session.place(), session.has_system()),
         failure: failure.as_ref().map(|failure| FailureReport::of(failure, steps)),
     };
     session.out.report(&report, |report| text(report, &session.out))?;
@@ -110,7 +110,8 @@ fn python() -> String {
 }
 
 fn scripts(session: &Session) -> Vec<ScriptReport> {
-    let changes = session.place().map(script_changes).unwrap_or_default();
+    let place = session.place().map(|place| script_changes(place, session.has_system()));
+    let changes = place.unwrap_or_default();
     changes.into_iter().map(|(plugin, change)| ScriptReport { plugin, change }).collect()
 }
 

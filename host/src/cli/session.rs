@@ -23,7 +23,7 @@ pub struct Session {
     home: Result<PathBuf, StoreError>,
     store: Which,
     /// Why the system store is not used, once that is known.
-    problem: RefCell<Arc<OnceLock<String>>>,
+    problem: RefCell<Arc<OnceLock<StoreError>>>,
 }
 
 /// What a session works on.
@@ -94,6 +94,11 @@ impl Session {
         let home = home.with_system();
         self.problem.replace(home.system_problem());
         Ok(home)
+    }
+
+    /// Whether the system store is behind its home.
+    pub(super) fn has_system(&self) -> bool {
+        self.store == Which::User
     }
 
     /// Where the home directory is; it is not opened.

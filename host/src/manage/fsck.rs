@@ -13,7 +13,9 @@ use super::source::{open_file, scan, to_trust, unpacked};
 use crate::code::{Code, Coded};
 use crate::ids::{Digest, PluginName};
 use crate::package::Package;
-use crate::store::{Entry, Flaw, FlawKind, Home, Inspection, InstalledTree, PluginData, State, StoreError};
+use crate::policy::SYSTEM_STORE;
+use crate::runtime::keys_of;
+use crate::store::{Entry, Flaw, FlawKind, Home, Inspection, InstalledTree, PluginData, State, StoreError, StoreName};
 use crate::trust::{KeySet, Keyring, judge};
 
 /// What was found, and what was put right.
@@ -86,6 +88,7 @@ pub fn fsck(home: &Home, repair: bool, now: &str) -> Result<FsckReport, ManageEr
         let new: Vec<FsckFinding> = left.into_iter().filter(is_new).collect();
         findings.extend(new.into_iter().chain(lost));
     }
+    findings.extend(of_system(home));
     let plugins = home.read().map_or(0, |state| state.plugins.len());
     Ok(FsckReport { plugins, trees: found.present.len(), files: found.files, findings })
 }
@@ -149,7 +152,7 @@ fn of_data(home: &Home, state: Option<&State>) -> Vec<FsckFinding> {
         return Vec::new();
     }
     let path = "data/plugins.db";
-    let known = |name: &str| state.is_none_or(|state| state.plugins.keys().any(|plugin| plugin.as_str() == name));
+    let known = |name: &str| state.is_none_or(|state| state.usable().keys().any(|plugin| plugin.as_str() == name));
     let looked_at = PluginData::open(home).and_then(|data| data.check().and_then(|()| data.plugins()));
     let names = match looked_at {
         Ok(names) => names,
@@ -164,6 +167,25 @@ fn of_data(home: &Home, state: Option<&State>) -> Vec<FsckFinding> {
         help: Some(format!("if it is not wanted any more, run: migraine plugin uninstall {name} --purge")),
     };
     names.into_iter().filter(|name| !known(name)).map(note).collect()
+}
+
+/// What is wrong with the system store behind the home, as far as it keeps its plugins from running for this user. Only root
+/// looks at the rest of it, and puts it right.
+fn of_system(home: &Home) -> Vec<FsckFinding> {
+    let state = home.read().unwrap_or_default();
+    if let Some(error) = home.system_problem().get() {
+        return vec![FsckFinding::of(SYSTEM_STORE, error)];
+    }
+    let loaded = |(name, entry): (&PluginName, &Entry)| {
+        let error = home.load_in(StoreName::System, &entry.digest).err()?;
+        let path = format!("{SYSTEM_STORE}/store/{}", entry.digest);
+        Some(FsckFinding { plugin: Some(name.clone()), ..FsckFinding::of(&path, &error) })
+    };
+    let mut findings: Vec<FsckFinding> = state.system.plugins.iter().filter_map(loaded).collect();
+    if let Some(Err(error)) = home.has_system().then(|| keys_of(home, StoreName::System)) {
+        findings.push(FsckFinding::of(&format!("{SYSTEM_STORE}/keys"), &error));
+    }
+    findings
 }
 
 /// Puts right what can be; the findings are of what is lost by it.

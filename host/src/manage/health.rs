@@ -11,8 +11,9 @@ use super::info::interpreter_changes;
 use crate::code::{Code, Coded};
 use crate::ids::PluginName;
 use crate::policy::Policy;
-use crate::runtime::{Around, RequirementState, requirements};
-use crate::store::{Entry, Home, State, Status, StoreError};
+use crate::policy::SYSTEM_STORE;
+use crate::runtime::{Around, RequirementState, keys_of, requirements};
+use crate::store::{Entry, Home, State, Status, StoreError, StoreName};
 use crate::text::{safe_line, safe_path};
 use crate::trust::{KeySet, Keyring};
 
@@ -54,9 +55,9 @@ impl HealthCheck {
 }
 
 /// Looks at the home directory and what it holds, one after the other, up to the first that keeps the others from being
-/// looked at.
+/// looked at; and at the system store, where it is behind that home.
 #[must_use]
-pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
+pub fn health(path: Result<&Path, &StoreError>, with_system: bool) -> Vec<HealthCheck> {
     let what = "home directory";
     let path = match path {
         Ok(path) => path,
@@ -69,10 +70,11 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
         return vec![HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} is made at its first use")))];
     }
     let home = match Home::open(path) {
+        Ok(home) if with_system => home.with_system(),
         Ok(home) => home,
         Err(error) => return vec![HealthCheck::of(what, Err(error))],
     };
-    let count = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
+    let count = |count: usize, thing: &str| format!("{count} {thing}{}", plural(count));
     let plugins = |state: State| count(state.plugins.len(), "plugin");
     let installed = |state: State| {
         for name in state.plugins.keys() {
@@ -88,23 +90,53 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
         let paths: Vec<String> = policy.paths().map(safe_path).collect();
         if paths.is_empty() { "there are none: the defaults hold".to_owned() } else { paths.join(" and ") }
     };
-    vec![
+    let mut checks = vec![
         HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} belongs to this user alone"))),
         HealthCheck::of("state", home.read().map(plugins)),
         HealthCheck::of("installed files", installed).advised("migraine plugin fsck --repair"),
         HealthCheck::of("keyring", keys),
         HealthCheck::of("policy files", home.policy().map(files)),
         needs,
-    ]
+    ];
+    checks.extend(with_system.then(|| system(&home)));
+    checks
+}
+
+/// The system store: one that cannot be used keeps nothing of the user's own from working.
+fn system(home: &Home) -> HealthCheck {
+    let what = "system store";
+    let state = home.read().unwrap_or_default();
+    if let Some(error) = home.system_problem().get() {
+        return HealthCheck { what, found: error.to_string(), code: Some(error.code()), help: error.help() };
+    }
+    if !home.has_system() {
+        return HealthCheck::of(what, Ok::<_, StoreError>("there is none".to_owned()));
+    }
+    let loaded = state
+        .system
+        .plugins
+        .values()
+        .try_for_each(|entry| home.load_in(StoreName::System, &entry.digest).map_err(ManageError::from).map(drop));
+    let keys = loaded.and_then(|()| Ok(keys_of(home, StoreName::System)?));
+    let found = keys.map(|keys| {
+        let (plugins, keys) = (state.system.plugins.len(), keys.len());
+        format!("{SYSTEM_STORE}: {plugins} plugin{}, {keys} trusted key{}", plural(plugins), plural(keys))
+    });
+    HealthCheck::of(what, found)
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// Which installed plugins have scripts that something else runs now, or nothing any more; their names and why. A home that
 /// cannot be read has none: [`health`] says why it cannot.
 #[must_use]
-pub fn script_changes(path: &Path) -> Vec<(PluginName, String)> {
+pub fn script_changes(path: &Path, with_system: bool) -> Vec<(PluginName, String)> {
     // Opening it would make it.
-    let state = path.exists().then(|| Home::open(path).and_then(|home| home.read()));
-    let plugins = state.and_then(Result::ok).map(|state| state.plugins).unwrap_or_default();
+    let home = path.exists().then(|| Home::open(path)).and_then(Result::ok);
+    let home = home.map(|home| if with_system { home.with_system() } else { home });
+    let plugins = home.and_then(|home| home.read().ok()).map(|state| state.all().into_owned()).unwrap_or_default();
     let lines = |(name, entry): (PluginName, Entry)| {
         interpreter_changes(&entry).into_iter().map(move |line| (name.clone(), line)).collect::<Vec<_>>()
     };
@@ -118,8 +150,9 @@ fn needs(home: &Home, keys: Option<&KeySet>) -> HealthCheck {
         let found = "not looked at, since the state or the keyring cannot be read".to_owned();
         return HealthCheck { what, found, code: None, help: None };
     };
-    let around = Around { others: &state.plugins, keys };
-    let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+    let plugins = state.all();
+    let around = Around { others: &plugins, keys };
+    let enabled = plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
     let missing = enabled.flat_map(|(name, entry)| {
         let missing = requirements(entry, around).into_iter().filter(|one| one.state == RequirementState::Missing);
         missing.map(move |one| (name, one))
@@ -139,7 +172,7 @@ mod tests {
     use super::*;
 
     fn codes(path: &Path) -> Vec<(&'static str, Option<Code>)> {
-        health(Ok(path)).into_iter().map(|check| (check.what, check.code)).collect()
+        health(Ok(path), false).into_iter().map(|check| (check.what, check.code)).collect()
     }
 
     #[test]
@@ -172,6 +205,6 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(codes(&path), [("home directory", Some(Code::InsecurePermissions))]);
         let error = StoreError::BadHome { why: "there is none".to_owned() };
-        assert!(health(Err(&error))[0].code.is_some());
+        assert!(health(Err(&error), true)[0].code.is_some());
     }
 }

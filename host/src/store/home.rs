@@ -50,7 +50,7 @@ pub struct Home {
     pub(super) system: Option<Dir>,
     is_system: bool,
     /// Why the system store cannot be used, once that is known.
-    unusable: Arc<OnceLock<String>>,
+    unusable: Arc<OnceLock<StoreError>>,
 }
 
 /// Where the home directory is, given the values of `MIGRAINE_HOME` and `HOME`.
@@ -116,12 +116,12 @@ impl Home {
 
     fn forgo(&self, error: StoreError) {
         // The first reason is as good as a later one.
-        let _ = self.unusable.set(system_error(error).to_string());
+        let _ = self.unusable.set(system_error(error));
     }
 
     /// Why the system store cannot be used, once that is known: when it was opened, or read for the first time.
     #[must_use]
-    pub fn system_problem(&self) -> Arc<OnceLock<String>> {
+    pub fn system_problem(&self) -> Arc<OnceLock<StoreError>> {
         Arc::clone(&self.unusable)
     }
 
@@ -129,6 +129,12 @@ impl Home {
     #[must_use]
     pub fn is_system(&self) -> bool {
         self.is_system
+    }
+
+    /// Whether the system store is behind this home.
+    #[must_use]
+    pub fn has_system(&self) -> bool {
+        self.system.is_some()
     }
 
     /// The folder of the keyring of the system store behind this home, if there is one.
@@ -169,16 +175,12 @@ impl Home {
     /// What the system store offers to a user who decided so.
     pub(super) fn read_system(&self, overlays: &BTreeMap<PluginName, Overlay>) -> SystemView {
         let read = self.system.as_ref().map(read_state).transpose();
-        match read {
-            Ok(shared) => SystemView {
-                problem: self.unusable.get().cloned(),
-                ..shared.map(|shared| SystemView::of(shared, overlays)).unwrap_or_default()
-            },
-            Err(error) => {
-                self.forgo(error);
-                SystemView { problem: self.unusable.get().cloned(), ..SystemView::default() }
-            }
-        }
+        let shared = read.unwrap_or_else(|error| {
+            self.forgo(error);
+            None
+        });
+        let problem = self.unusable.get().map(ToString::to_string);
+        SystemView { problem, ..shared.map(|shared| SystemView::of(shared, overlays)).unwrap_or_default() }
     }
 
     /// What the user's and the administrator's policy files say together. Where no file is, the defaults hold.
