@@ -131,8 +131,7 @@ fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
             syncs += 1;
             let Change::Sync { path, .. } = &call.change else { panic!("{call:?} is no sync") };
             let later = run.calls.iter().skip_while(|call| call.result != Some(-i64::from(nix::libc::EIO))).skip(1);
-            let again =
-                later.filter(|call| matches!(&call.change, Change::Sync { path: other, .. } if other == path));
+            let again = later.filter(|call| matches!(&call.change, Change::Sync { path: other, .. } if other == path));
             let what = format!("{} as {user}: {}", operation.name, call.shown());
             assert_eq!(again.count(), 0, "{what}: tried again");
             if !is_best_effort(path, run) {

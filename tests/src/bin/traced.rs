@@ -9,7 +9,9 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use anyhow::Context as _;
 use nix::libc;
-use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 
 /// Calls that change nothing that could be on a disk, among those that programs make often.
 const HARMLESS: &[i64] = &[

@@ -67,7 +67,9 @@ impl Oracle {
         let twice = Tree::read(place.path()).settled(place.path());
         let judged = Mutex::new(BTreeSet::new());
         let oracle = Self { operation, user: kit.user(), words, old, new, once, twice, second, judged };
-        oracle.works(&Tree::read(place.path()), &place).unwrap_or_else(|error| panic!("{}, undisturbed: {error}", operation.name));
+        oracle
+            .works(&Tree::read(place.path()), &place)
+            .unwrap_or_else(|error| panic!("{}, undisturbed: {error}", operation.name));
         oracle
     }
 
