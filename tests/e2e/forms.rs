@@ -85,7 +85,9 @@ fn nobody_guesses_which_of_several_is_meant() {
         }
         home.write("none/README.md", "# Nothing");
         let error = home.refused(&["plugin", "install", "none"], "file_not_found");
-        assert!(error["message"].as_str().unwrap().contains("no manifest of scripts, no package and no library"));
+        assert!(
+            error["message"].as_str().unwrap().contains("no plugin.yaml, no plugin.json, no package and no library")
+        );
         // A manifest alone holds no code.
         home.write("words/plugin.json", r#"{"name":"words","version":"1.0.0","api_version":"1.0"}"#);
         home.refused(&["plugin", "install", "words"], "not_a_plugin");

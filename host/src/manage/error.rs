@@ -193,7 +193,7 @@ pub enum ManageError {
         path: PathBuf,
     },
     /// A directory without anything that could be installed.
-    #[error("{} holds no plugin: no manifest of scripts, no package and no library", safe_line(&path.to_string_lossy()))]
+    #[error("{} holds no plugin: no plugin.yaml, no plugin.json, no package and no library", safe_line(&path.to_string_lossy()))]
     EmptyFolder {
         /// The directory.
         path: PathBuf,
