@@ -112,7 +112,7 @@ fn locate(home: &Home, word: &Path, folders: &[PathBuf]) -> Result<(PathBuf, Opt
         return Ok((word.to_owned(), None));
     }
     let Ok(name) = text.parse::<PluginName>() else {
-        return Err(lookalike::no_name(text, &home.read()?.plugins, home.plugins_path()));
+        return Err(lookalike::no_name(text, &home.read()?, home.plugins_path()));
     };
     for folder in folders {
         if let Some(path) = newest_in(folder, &name)? {
