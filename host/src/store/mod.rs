@@ -11,6 +11,7 @@ mod home;
 mod inspect;
 mod plugin_data;
 mod records;
+mod root;
 mod state;
 mod subscription;
 mod tree;
