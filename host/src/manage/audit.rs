@@ -103,7 +103,7 @@ pub fn audit(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
 /// The state, the keyring or a policy file cannot be read.
 pub fn audit_all(home: &Home) -> Result<Vec<AuditReport>, ManageError> {
     let state = home.read()?;
-    state.usable().keys().map(|name| audit_installed(home, &state, name)).collect()
+    state.usable()?.keys().map(|name| audit_installed(home, &state, name)).collect()
 }
 
 fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageError> {
@@ -118,7 +118,7 @@ fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageErro
 }
 
 fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<AuditReport, ManageError> {
-    let (entry, place) = state.find(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let (entry, place) = state.find(name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let (keys, policy) = (keys_of(home, place)?, home.policy()?);
     let mut trust = facts(Signature::from(&entry.trust), &keys, policy.allows_reduced());
     trust.status = Some(entry.status());

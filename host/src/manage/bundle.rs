@@ -45,7 +45,7 @@ pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleRep
     let mut files = vec![(LOCK_FILE.to_owned(), lock.render().into_bytes())];
     for locked in lock.plugins.values() {
         let (entry, place) =
-            state.find(&locked.name).ok_or_else(|| ManageError::NotFound { name: locked.name.clone() })?;
+            state.find(&locked.name)?.ok_or_else(|| ManageError::NotFound { name: locked.name.clone() })?;
         files.push((package_path(locked), package_of(home, locked, (entry, place))?));
     }
     let own = keys_of(&lock, &keys_of_store(home, StoreName::User)?);

@@ -79,7 +79,7 @@ fn check_needs(
 /// # Errors
 /// There is no such plugin, enabled ones need it, or the store failed.
 pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableReport, ManageError> {
-    let by = needed_by(&home.read()?, name, true);
+    let by = needed_by(&home.read()?, name, true)?;
     let before = entry(home, name)?;
     if before.enabled && !by.is_empty() && !force {
         return Err(ManageError::InUse { name: name.clone(), by });
@@ -94,14 +94,14 @@ pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableRepo
 /// The entry of a plugin that can be used.
 pub(super) fn entry(home: &Home, name: &PluginName) -> Result<Entry, ManageError> {
     let state = home.read()?;
-    let found = state.find(name).map(|(entry, _)| entry.clone());
+    let found = state.find(name)?.map(|(entry, _)| entry.clone());
     found.ok_or_else(|| ManageError::NotFound { name: name.clone() })
 }
 
 /// The entry of a plugin of the user's own, whose versions and files the user changes.
 pub(super) fn own_entry(home: &Home, name: &PluginName) -> Result<Entry, ManageError> {
     let mut state = home.read()?;
-    state.plugins.remove(name).ok_or_else(|| not_own(&state, name))
+    state.plugins.remove(name)?.ok_or_else(|| not_own(&state, name))
 }
 
 /// Why a plugin that is not the user's own cannot be changed.
@@ -121,7 +121,7 @@ pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Ent
     }
     let mut writer = home.writer()?;
     // What was judged must still be so: a person may have taken minutes to answer.
-    let place = writer.state().find(name).filter(|(entry, _)| *entry == before).map(|(_, place)| place);
+    let place = writer.state().find(name)?.filter(|(entry, _)| *entry == before).map(|(_, place)| place);
     let place = place.ok_or_else(|| ManageError::Changed { name: name.clone() })?;
     writer.state_mut().put(name, place, after);
     writer.commit()?;

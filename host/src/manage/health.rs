@@ -92,7 +92,7 @@ pub fn health(path: Result<&Path, &StoreError>, with_system: bool) -> Vec<Health
     };
     let mut checks = vec![
         HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} belongs to this user alone"))),
-        HealthCheck::of("state", home.read().map(plugins)),
+        HealthCheck::of("state", home.read_whole().map(plugins)),
         HealthCheck::of("installed files", installed).advised("migraine plugin fsck --repair"),
         HealthCheck::of("keyring", keys),
         HealthCheck::of("policy files", home.policy().map(files)),
@@ -136,23 +136,25 @@ pub fn script_changes(path: &Path, with_system: bool) -> Vec<(PluginName, String
     // Opening it would make it.
     let home = path.exists().then(|| Home::open(path)).and_then(Result::ok);
     let home = home.map(|home| if with_system { home.with_system() } else { home });
-    let plugins = home.and_then(|home| home.read().ok()).map(|state| state.all().into_owned()).unwrap_or_default();
-    let lines = |(name, entry): (PluginName, Entry)| {
-        interpreter_changes(&entry).into_iter().map(move |line| (name.clone(), line)).collect::<Vec<_>>()
+    let state = home.and_then(|home| home.read_whole().ok());
+    let plugins = state.as_ref().map(State::all).unwrap_or_default();
+    let lines = |(name, entry): (&PluginName, &Entry)| {
+        interpreter_changes(entry).into_iter().map(move |line| (name.clone(), line)).collect::<Vec<_>>()
     };
-    plugins.into_iter().flat_map(lines).collect()
+    plugins.iter().map(|plugins| plugins.flat_map(lines).collect()).unwrap_or_default()
 }
 
 /// Whether what enabled plugins need is there; the first thing that keeps one from running is named.
 fn needs(home: &Home, keys: Option<&KeySet>) -> HealthCheck {
     let what = "needs of plugins";
-    let (Ok(state), Some(keys)) = (home.read(), keys) else {
+    let all = home.read().map(|state| state.all().into_owned());
+    let plugins = all.as_ref().ok().and_then(|all| Some((all, all.iter().ok()?)));
+    let (Some((all, plugins)), Some(keys)) = (plugins, keys) else {
         let found = "not looked at, since the state or the keyring cannot be read".to_owned();
         return HealthCheck { what, found, code: None, help: None };
     };
-    let plugins = state.all();
-    let around = Around { others: &plugins, keys };
-    let enabled = plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+    let around = Around { others: all, keys };
+    let enabled = plugins.filter(|(_, entry)| entry.status() == Status::Enabled);
     let missing = enabled.flat_map(|(name, entry)| {
         let missing = requirements(entry, around).into_iter().filter(|one| one.state == RequirementState::Missing);
         missing.map(move |one| (name, one))
@@ -183,6 +185,7 @@ mod tests {
         assert_eq!(codes(&path), [("home directory", None)]);
         assert!(!path.exists(), "nothing is made");
         let home = Home::open(&path).unwrap();
+        home.make().unwrap();
         let all = |state, keys, policy| {
             [
                 ("home directory", None),

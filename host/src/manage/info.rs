@@ -346,7 +346,7 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
     match name {
         // A file of that name in the working directory must be written `./NAME`.
-        Some(name) if state.find(&name).is_some() || !target.exists() => of_installed(home, &state, &name),
+        Some(name) if state.has(&name) || !target.exists() => of_installed(home, &state, &name),
         _ => match meant(target) {
             Err(ManageError::NoLibrary { path }) => of_manifest(home, &state, path),
             Err(error) => Err(error),
@@ -362,7 +362,7 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 }
 
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
-    let (entry, place) = state.find(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let (entry, place) = state.find(name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let policy = home.policy()?;
     let described = |entry: &Entry, place: StoreName| {
         let mut shown = PluginInfo { store: Some(place), ..PluginInfo::installed(name, entry) };

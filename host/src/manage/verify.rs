@@ -41,7 +41,7 @@ pub fn verify(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, Man
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
     match name {
         // A file of that name in the working directory must be written `./NAME`.
-        Some(name) if state.find(&name).is_some() || !target.exists() => verify_installed(home, &state, &name),
+        Some(name) if state.has(&name) || !target.exists() => verify_installed(home, &state, &name),
         _ => verify_file(home, &state, target, now),
     }
 }

@@ -371,7 +371,7 @@ impl Host {
 
     fn quarantine(&self, plugin: &PluginName, reason: &str) -> Result<(), crate::store::StoreError> {
         let mut writer = self.home.writer()?;
-        if let Some((entry, place)) = writer.state().find(plugin) {
+        if let Some((entry, place)) = writer.state().find(plugin)? {
             let problem = Some(Problem { kind: ProblemKind::Quarantined, reason: reason.to_owned() });
             let stopped = Entry { problem, ..entry.clone() };
             writer.state_mut().put(plugin, place, stopped);

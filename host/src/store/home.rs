@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::dir::Dir;
 use super::error::StoreError;
 use super::plugin_data::{DATA, DATABASE};
+use super::records::{Records, Text};
+use super::root::Root;
 use super::state::{Entry, State};
 use super::system::{Overlay, StoreName, SystemView};
 use super::tree::{InstalledTree, load};
@@ -40,13 +42,15 @@ pub struct Installed {
     /// Which store it is in.
     pub place: StoreName,
     /// The entries of the plugins that it needs, of those that are installed.
-    pub needed: BTreeMap<PluginName, Entry>,
+    pub needed: Records<Entry>,
 }
 
 /// An open home directory that nobody else can write to; it can have the system store behind it.
 #[derive(Debug)]
 pub struct Home {
-    pub(super) root: Dir,
+    pub(super) root: Root,
+    /// The content of the state file whose checksum was compared last, for as long as somebody uses it.
+    compared: Mutex<Weak<Text>>,
     pub(super) system: Option<Dir>,
     is_system: bool,
     /// Why the system store cannot be used, once that is known.
@@ -76,19 +80,20 @@ pub fn home_path(migraine_home: Option<OsString>, home: Option<OsString>) -> Res
 }
 
 impl Home {
-    /// Opens the home directory; it is made (mode 0700) when its parent exists.
+    /// Opens the home directory. Where there is none it is an empty one, which is made (mode 0700) by the first change.
     ///
     /// # Errors
-    /// The path is not absolute, is a symbolic link, belongs to somebody else, or can be written to by others.
+    /// The path is not absolute, is a symbolic link, belongs to somebody else, or can be written to by others; or it is
+    /// not there and its parent is not either.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.is_absolute() {
             return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", safe_path(path)) });
         }
-        Ok(Self::new(Dir::open_root(path)?, false))
+        Ok(Self::new(Root::open_at(path)?, false))
     }
 
-    fn new(root: Dir, is_system: bool) -> Self {
-        Self { root, system: None, is_system, unusable: Arc::default() }
+    fn new(root: Root, is_system: bool) -> Self {
+        Self { root, compared: Mutex::default(), system: None, is_system, unusable: Arc::default() }
     }
 
     /// The system store, to be changed; it is made (mode 0755) when there is none.
@@ -100,7 +105,7 @@ impl Home {
             return Err(StoreError::NotRoot);
         }
         let opened = Dir::make_of_root(Path::new(SYSTEM_STORE)).map_err(system_error)?;
-        Ok(Self::new(opened, true))
+        Ok(Self::new(Root::of(opened), true))
     }
 
     /// The same, with the plugins of the system store behind the user's own. One that cannot be used is no error: nothing
@@ -143,6 +148,14 @@ impl Home {
         self.system.as_ref().map(|system| system.path().join(KEYS))
     }
 
+    /// Makes the home directory, where there is none yet.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make(&self) -> Result<(), StoreError> {
+        self.root.made().map(drop)
+    }
+
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -161,26 +174,51 @@ impl Home {
         self.path().join("plugins")
     }
 
-    /// The state as it is now: the old or the new one while somebody is changing it, never a mixture. The plugins of the
-    /// system store are read along.
+    /// The state as it is now: the old or the new one while somebody is changing it, never a mixture. What is held of a
+    /// plugin is read once it is asked for; the plugins of the system store are read along.
     ///
     /// # Errors
     /// The file is damaged or cannot be read. No file is an empty state.
     pub fn read(&self) -> Result<State, StoreError> {
-        let mut state = read_state(&self.root)?;
+        let mut state = self.read_own()?;
         state.system = self.read_system(&state.overlays);
         Ok(state)
+    }
+
+    fn read_own(&self) -> Result<State, StoreError> {
+        let Some(bytes) = self.root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
+        let path = self.path().join(STATE);
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        // A command reads it again before it changes anything, and mostly finds the same bytes.
+        let read = match compared.upgrade().filter(|known| known.bytes == bytes) {
+            Some(known) => State::read_checked(&known),
+            None => {
+                let text = Arc::new(Text { bytes, path: path.clone() });
+                State::read(&text).inspect(|_| *compared = Arc::downgrade(&text))
+            }
+        };
+        read.map_err(|why| StoreError::Corrupt { path, why })
     }
 
     /// What the system store offers to a user who decided so.
     pub(super) fn read_system(&self, overlays: &BTreeMap<PluginName, Overlay>) -> SystemView {
         let read = self.system.as_ref().map(read_state).transpose();
-        let shared = read.unwrap_or_else(|error| {
+        let view = read.and_then(|shared| shared.map(|shared| SystemView::of(shared, overlays)).transpose());
+        let view = view.unwrap_or_else(|error| {
             self.forgo(error);
             None
         });
-        let problem = self.unusable.get().map(ToString::to_string);
-        SystemView { problem, ..shared.map(|shared| SystemView::of(shared, overlays)).unwrap_or_default() }
+        SystemView { problem: self.unusable.get().map(ToString::to_string), ..view.unwrap_or_default() }
+    }
+
+    /// As [`Home::read`], with all that is held of every plugin.
+    ///
+    /// # Errors
+    /// As [`Home::read`].
+    pub fn read_whole(&self) -> Result<State, StoreError> {
+        let state = self.read()?;
+        state.check()?;
+        Ok(state)
     }
 
     /// What the user's and the administrator's policy files say together. Where no file is, the defaults hold.
@@ -193,9 +231,9 @@ impl Home {
 
     /// The place of the administrator's file is fixed: whoever could name another would be rid of it.
     pub(super) fn policy_with(&self, system: &Path) -> Result<Policy, StoreError> {
-        let own = read_policy(&self.root)?;
+        let own = self.root.there()?.map(read_policy).transpose()?;
         let system = Dir::open_system(system)?.map(|system| read_policy(&system)).transpose()?;
-        Ok(Policy::new(own.into_iter().chain(system.flatten()).collect()))
+        Ok(Policy::new(own.flatten().into_iter().chain(system.flatten()).collect()))
     }
 
     /// Takes the lock, so that the state can be changed.
@@ -236,7 +274,7 @@ impl Home {
     /// # Errors
     /// The tree is gone, or anything in it is not what its digest promises.
     pub fn load(&self, digest: &Digest) -> Result<InstalledTree, StoreError> {
-        load_from(&self.root, digest)
+        load_from(self.root.open(STORE)?, digest)
     }
 
     /// As [`Home::load`], from the store that a plugin is in.
@@ -246,7 +284,9 @@ impl Home {
     pub fn load_in(&self, place: StoreName, digest: &Digest) -> Result<InstalledTree, StoreError> {
         match (place, &self.system) {
             (StoreName::User, _) => self.load(digest),
-            (StoreName::System, Some(system)) => load_from(system, digest).map_err(system_error),
+            (StoreName::System, Some(system)) => {
+                system.open(STORE).and_then(|store| load_from(store, digest)).map_err(system_error)
+            }
             (StoreName::System, None) => Err(StoreError::Gone { digest: *digest }),
         }
     }
@@ -258,11 +298,12 @@ impl Home {
     pub fn read_with_gone(&self) -> Result<(State, BTreeSet<Digest>), StoreError> {
         loop {
             let state = self.read()?;
-            let mut gone = absent(&self.root, state.plugins.values())?;
+            let mut gone = absent(self.root.open(STORE)?.as_ref(), state.plugins.iter()?.map(|(_, entry)| entry))?;
             if let Some(system) = &self.system {
                 // One that cannot be listed has none.
                 let all = || state.system.plugins.values().map(|entry| entry.digest).collect();
-                gone.extend(absent(system, state.system.plugins.values()).unwrap_or_else(|_| all()));
+                let listed = system.open(STORE).and_then(|store| absent(store.as_ref(), state.system.plugins.values()));
+                gone.extend(listed.unwrap_or_else(|_| all()));
             }
             // An upgrade came between the state and the trees: then there is a newer state.
             if gone.is_empty() || self.read()?.generations() == state.generations() {
@@ -290,17 +331,18 @@ impl Home {
     ) -> Result<Option<Installed>, StoreError> {
         let mut state = self.read()?;
         loop {
-            let Some((entry, place)) = state.find(name).map(|(entry, place)| (entry.clone(), place)) else {
+            let Some((entry, place)) = state.find(name)?.map(|(entry, place)| (entry.clone(), place)) else {
                 return Ok(None);
             };
             known(&entry);
             match self.load_in(place, &entry.digest) {
                 Ok(tree) => {
                     let exceptions = state.exceptions_of(place);
-                    let others = needs(&entry.dependencies).into_iter().filter(|need| need.name != *name);
-                    let found =
-                        others.filter_map(|need| state.find(&need.name).map(|(other, _)| (need.name, other.clone())));
-                    let needed = found.collect();
+                    let others = needs(&entry.dependencies).into_iter().map(|need| need.name);
+                    let found = others.filter(|other| other != name).filter_map(|other| {
+                        Some(state.find(&other).transpose()?.map(|(entry, _)| (other, entry.clone())))
+                    });
+                    let needed = found.collect::<Result<Records<Entry>, StoreError>>()?;
                     return Ok(Some(Installed { entry, tree, exceptions, place, needed }));
                 }
                 // An upgrade came between the state and the tree, or between two files of it: then there is a newer state.
@@ -322,20 +364,22 @@ fn system_error(error: StoreError) -> StoreError {
 }
 
 fn read_state(root: &Dir) -> Result<State, StoreError> {
-    let Some(text) = root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
-    State::decode(&text).map_err(|why| StoreError::Corrupt { path: root.path().join(STATE), why })
+    let Some(bytes) = root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
+    let path = root.path().join(STATE);
+    let text = Arc::new(Text { bytes, path: path.clone() });
+    State::read(&text).map_err(|why| StoreError::Corrupt { path, why })
 }
 
-fn load_from(root: &Dir, digest: &Digest) -> Result<InstalledTree, StoreError> {
-    match root.open(STORE)? {
+fn load_from(store: Option<Dir>, digest: &Digest) -> Result<InstalledTree, StoreError> {
+    match store {
         Some(store) => load(&store, digest),
         None => Err(StoreError::Gone { digest: *digest }),
     }
 }
 
 /// The trees of some plugins that are not in a store.
-fn absent<'a>(root: &Dir, entries: impl Iterator<Item = &'a Entry>) -> Result<BTreeSet<Digest>, StoreError> {
-    let names = root.open(STORE)?.map(|store| store.names()).transpose()?.unwrap_or_default();
+fn absent<'a>(store: Option<&Dir>, entries: impl Iterator<Item = &'a Entry>) -> Result<BTreeSet<Digest>, StoreError> {
+    let names = store.map(Dir::names).transpose()?.unwrap_or_default();
     let present: BTreeSet<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
     Ok(entries.map(|entry| entry.digest).filter(|digest| !present.contains(digest)).collect())
 }
@@ -390,6 +434,7 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(&folder.path().join("home")).unwrap();
+        home.make().unwrap();
         let system = folder.path().join("etc");
         let wall = || home.policy_with(&system).map(|policy| policy.limits().command_wall);
         assert_eq!(wall().unwrap(), None);

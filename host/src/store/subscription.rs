@@ -100,8 +100,11 @@ mod tests {
             state.plugins.insert(format!("plugin-{number}").parse().unwrap(), entry);
         }
         let text = state.encode().unwrap();
-        let expected =
-            state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
+        let expected = state
+            .plugins
+            .iter()
+            .unwrap()
+            .filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
         let expected: Vec<_> = expected.map(|(name, entry)| (name, &entry.hooks, &entry.grants)).collect();
         let mut found = decode(&text).unwrap().plugins;
         keep_running(&mut found);

@@ -12,6 +12,8 @@ use migraine_plugin_api::{Permission, PermissionKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::error::StoreError;
+use super::records::Records;
 use super::state::{Entry, Problem, ProblemKind, State, Status, is_default};
 use crate::ids::{Digest, PluginName};
 use crate::policy::{Consent, Decisions, Item, Request, asks, covers, decide, resolve};
@@ -89,41 +91,64 @@ impl Overlay {
 }
 
 impl SystemView {
-    pub(super) fn of(shared: State, overlays: &BTreeMap<PluginName, Overlay>) -> Self {
-        let State { generation, plugins, exceptions, .. } = shared;
-        let withheld = plugins.iter().filter(|(_, entry)| entry.status() != Status::Enabled);
-        let withheld = withheld.map(|(name, _)| name.clone()).collect();
-        let seen = |(name, entry): (PluginName, Entry)| {
-            let entry = seen(&entry, overlays.get(&name));
-            (name, entry)
-        };
-        Self { plugins: plugins.into_iter().map(seen).collect(), withheld, exceptions, generation, problem: None }
+    /// What a state of that store is for a user who decided so.
+    ///
+    /// # Errors
+    /// What is held of a plugin cannot be read.
+    pub(super) fn of(shared: State, overlays: &BTreeMap<PluginName, Overlay>) -> Result<Self, StoreError> {
+        let mut view = Self { generation: shared.generation, ..Self::default() };
+        for (name, entry) in shared.plugins.iter()? {
+            if entry.status() != Status::Enabled {
+                view.withheld.insert(name.clone());
+            }
+            view.plugins.insert(name.clone(), seen(entry, overlays.get(name)));
+        }
+        Ok(Self { exceptions: shared.exceptions, ..view })
     }
 }
 
 impl State {
     /// An installed plugin, and where it is: one of the user's own hides one of the system store.
+    ///
+    /// # Errors
+    /// What is held of it cannot be read.
+    pub fn find(&self, name: &PluginName) -> Result<Option<(&Entry, StoreName)>, StoreError> {
+        let own = self.plugins.get(name)?.map(|entry| (entry, StoreName::User));
+        Ok(own.or_else(|| Some((self.system.plugins.get(name)?, StoreName::System))))
+    }
+
+    /// Whether a plugin of this name can be used.
     #[must_use]
-    pub fn find(&self, name: &PluginName) -> Option<(&Entry, StoreName)> {
-        let own = self.plugins.get(name).map(|entry| (entry, StoreName::User));
-        own.or_else(|| Some((self.system.plugins.get(name)?, StoreName::System)))
+    pub fn has(&self, name: &PluginName) -> bool {
+        self.plugins.contains_key(name) || self.system.plugins.contains_key(name)
+    }
+
+    /// The names of all that can be used, those of the user's own first.
+    pub fn names(&self) -> impl Iterator<Item = &PluginName> {
+        let shared = self.system.plugins.keys().filter(|name| !self.plugins.contains_key(name));
+        self.plugins.keys().chain(shared)
     }
 
     /// Every plugin that can be used, by name.
-    #[must_use]
-    pub fn usable(&self) -> BTreeMap<PluginName, (&Entry, StoreName)> {
+    ///
+    /// # Errors
+    /// What is held of one cannot be read.
+    pub fn usable(&self) -> Result<BTreeMap<PluginName, (&Entry, StoreName)>, StoreError> {
         let shared = self.system.plugins.iter().map(|(name, entry)| (name.clone(), (entry, StoreName::System)));
-        shared.chain(self.plugins.iter().map(|(name, entry)| (name.clone(), (entry, StoreName::User)))).collect()
+        let own = self.plugins.iter()?.map(|(name, entry)| (name.clone(), (entry, StoreName::User)));
+        Ok(shared.chain(own).collect())
     }
 
-    /// Their entries.
+    /// Their entries; those of the user's own are read once they are asked for.
     #[must_use]
-    pub fn all(&self) -> Cow<'_, BTreeMap<PluginName, Entry>> {
-        if self.system.plugins.is_empty() {
+    pub fn all(&self) -> Cow<'_, Records<Entry>> {
+        let mut shared = self.system.plugins.iter().filter(|(name, _)| !self.plugins.contains_key(name)).peekable();
+        if shared.peek().is_none() {
             return Cow::Borrowed(&self.plugins);
         }
-        let entries = self.usable().into_iter().map(|(name, (entry, _))| (name, entry.clone()));
-        Cow::Owned(entries.collect())
+        let mut all = self.plugins.clone();
+        all.extend(shared.map(|(name, entry)| (name.clone(), entry.clone())));
+        Cow::Owned(all)
     }
 
     /// The packages without a signature that were allowed in a store.

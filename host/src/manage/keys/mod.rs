@@ -16,10 +16,10 @@ use serde::Serialize;
 use super::ManageError;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::runtime::keys_of;
-use crate::store::{Entry, Home, State, StoreName, Trust};
+use crate::store::{Entry, Home, State, StoreError, StoreName, Trust};
 use crate::trust::{
-    BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustError, TrustedKey, Window,
-    plausible, sorted,
+    BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustedKey, Window, plausible,
+    sorted,
 };
 
 /// For how long a key is trusted where the user does not say, in days.
@@ -62,18 +62,19 @@ pub struct KeyRevokeReport {
 }
 
 /// The keyring of a home, to be changed. That of the system store is for everybody to read.
-pub(super) fn keyring(home: &Home) -> Result<Keyring, TrustError> {
+pub(super) fn keyring(home: &Home) -> Result<Keyring, ManageError> {
+    home.make()?;
     let path = home.keys_path();
-    if home.is_system() { Keyring::open_public(&path) } else { Keyring::open(&path) }
+    Ok(if home.is_system() { Keyring::open_public(&path)? } else { Keyring::open(&path)? })
 }
 
 /// The moment that something new is judged at.
-pub(super) fn judged_time(keys: &KeySet, state: &State, now: &str) -> Result<Time, TrustError> {
-    let installed = state.plugins.iter().filter_map(|(name, entry)| {
+pub(super) fn judged_time(keys: &KeySet, state: &State, now: &str) -> Result<Time, ManageError> {
+    let installed = state.installed_after(now)?.filter_map(|(name, entry)| {
         let time = entry.installed_at.parse().ok()?;
         Some(Seen { time, what: format!("plugin {name}") })
     });
-    plausible(now.parse()?, keys.seen().into_iter().chain(installed))
+    Ok(plausible(now.parse()?, keys.seen().into_iter().chain(installed))?)
 }
 
 /// Every key of the keyring.
@@ -91,7 +92,8 @@ pub fn key_list(home: &Home) -> Result<Vec<KeyReport>, ManageError> {
 pub fn key_show(home: &Home, key: &Fingerprint) -> Result<KeyDetails, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
     let entry = keys.by_fingerprint(key).ok_or(KeyError::Unknown { key: *key })?;
-    let plugins = signed_by(&home.read()?, *key).map(|(name, _)| name).collect();
+    let state = home.read()?;
+    let plugins = signed_by(&state, *key)?.map(|(name, _)| name).collect();
     let list = keys.list_of(&entry.key).map(ListInfo::of);
     Ok(KeyDetails { key: KeyReport::of(entry), list, plugins })
 }
@@ -200,7 +202,7 @@ pub fn key_revoke(
     };
     let is_older = |entry: &Entry| entry.installed_at.parse().is_ok_and(|installed| !since.includes(installed));
     let (staying, stopped): (Vec<_>, Vec<_>) =
-        signed_by(writer.state(), fingerprint).partition(|(_, entry)| keep_older && is_older(entry));
+        signed_by(writer.state(), fingerprint)?.partition(|(_, entry)| keep_older && is_older(entry));
     let kept: BTreeSet<Digest> = staying.iter().map(|(_, entry)| entry.digest).collect();
     entry.level = Level::Revoked(Revoked { at, since, kept });
     let entry = entry.checked()?;
@@ -210,7 +212,8 @@ pub fn key_revoke(
 }
 
 /// The installed plugins that a key signed.
-fn signed_by(state: &State, key: Fingerprint) -> impl Iterator<Item = (PluginName, &Entry)> {
-    let plugins = state.usable().into_iter().map(|(name, (entry, _))| (name, entry));
-    plugins.filter(move |(_, entry)| matches!(&entry.trust, Trust::Signed { key: signer, .. } if *signer == key))
+fn signed_by(state: &State, key: Fingerprint) -> Result<impl Iterator<Item = (PluginName, &Entry)>, StoreError> {
+    let is_signer = move |entry: &Entry| matches!(&entry.trust, Trust::Signed { key: signer, .. } if *signer == key);
+    let plugins = state.usable()?.into_iter().map(|(name, (entry, _))| (name, entry));
+    Ok(plugins.filter(move |(_, entry)| is_signer(entry)))
 }
