@@ -62,9 +62,12 @@ pub fn install_locked(
     let mut known = supplies(request.lock, from)?;
     // What is fetched may need more of what is locked.
     let missing = loop {
-        let wanted = wanted(request, &known)?;
-        let locked = wanted.iter().filter_map(|name| request.lock.plugins.get(name));
-        let missing: Vec<&Locked> = locked.filter(|locked| !is_as_locked(&state, locked)).collect();
+        let mut missing: Vec<&Locked> = Vec::new();
+        for locked in wanted(request, &known)?.iter().filter_map(|name| request.lock.plugins.get(name)) {
+            if !is_as_locked(&state, locked)? {
+                missing.push(locked);
+            }
+        }
         let absent: Vec<&Locked> = missing.iter().copied().filter(|one| !known.contains_key(&one.name)).collect();
         if absent.is_empty() {
             break missing.into_iter().map(|one| one.name.clone()).collect::<BTreeSet<_>>();
@@ -86,8 +89,8 @@ pub fn install_locked(
     install_all(home, &state, (mains, Some(&others)), &install, consenting, &key)
 }
 
-fn is_as_locked(state: &State, locked: &Locked) -> bool {
-    state.plugins.get(&locked.name).is_some_and(|entry| difference(locked, entry).is_none())
+fn is_as_locked(state: &State, locked: &Locked) -> Result<bool, ManageError> {
+    Ok(state.plugins.get(&locked.name)?.is_some_and(|entry| difference(locked, entry).is_none()))
 }
 
 /// What is on no server that the lock names, in words.
