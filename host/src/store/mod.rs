@@ -2,6 +2,7 @@
 //! database of plugin state. Readers take no lock; writers hold one.
 #![forbid(unsafe_code)]
 
+mod brief;
 mod dir;
 mod downloads;
 mod error;
@@ -21,6 +22,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use brief::Brief;
 pub use downloads::PartFile;
 pub use error::StoreError;
 pub use history::History;

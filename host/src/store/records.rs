@@ -243,6 +243,22 @@ fn made<'a, T: DeserializeOwned>(
 }
 
 impl<T: Serialize> Records<T> {
+    /// All of them, of each only what a smaller type takes of it.
+    ///
+    /// # Errors
+    /// One cannot be read as that.
+    pub fn views<V: DeserializeOwned>(&self) -> Result<Vec<(&PluginName, V)>, StoreError> {
+        let view = |name: &PluginName, slot: &Slot<T>| match slot {
+            Slot::Read(line, _) => line.read(name),
+            Slot::Made(value) => {
+                let value = serde_json::to_vec(&**value).and_then(|text| serde_json::from_slice(&text));
+                let why = |error: serde_json::Error| format!("what it holds of {name}: {error}");
+                value.map_err(|error| StoreError::Corrupt { path: PathBuf::new(), why: why(error) })
+            }
+        };
+        self.slots.iter().map(|(name, slot)| Ok((name, view(name, slot)?))).collect()
+    }
+
     /// Writes them as the members of a JSON object, each on a line of its own.
     pub(super) fn write(&self, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         text.push(b'{');
