@@ -176,6 +176,7 @@ fn installers_are_killed_at_any_moment() {
             let killed = storm_of_kills(user, installers, rounds());
             let (rounds, took) = (rounds(), start.elapsed().as_secs_f64());
             say!("{rounds} rounds of {installers} installers as {user}, {killed} killed in {took:.1} s");
+            assert!(killed > 0, "nobody was killed in time");
         }
     }
 }
