@@ -112,10 +112,19 @@ impl Place {
         Done::of(&mut command)
     }
 
+    /// Runs a line of the shell in the folder.
+    #[must_use]
+    pub(super) fn shell(&self, line: &str) -> Done {
+        let mut command = self.user.command(Path::new("/bin/sh"));
+        command.args(["-c", line]).current_dir(self.path());
+        Done::of(&mut command)
+    }
+
     fn settle(&self, command: &mut Command) {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C");
         command.env("MIGRAINE_HOME", self.home()).env("HOME", self.path().join("user"));
-        command.current_dir(self.path().join("work"));
+        // The time in what is packaged.
+        command.env("SOURCE_DATE_EPOCH", "1000000000").current_dir(self.path().join("work"));
     }
 }
 
