@@ -303,6 +303,28 @@ pub enum ManageError {
         /// What is missing.
         requirement: Box<Requirement>,
     },
+    /// The version before needs other plugins than there are.
+    #[error("{name} {version} needs `{}`: {}", safe_line(&requirement.needs), requirement.found)]
+    RollbackNeeds {
+        /// The plugin.
+        name: PluginName,
+        /// The version before.
+        version: semver::Version,
+        /// What is missing.
+        requirement: Box<Requirement>,
+    },
+    /// Another plugin needs a newer version than the one before.
+    #[error("{by} needs `{}`, which {name} {version} is not", safe_line(needs))]
+    RollbackBreaks {
+        /// The plugin.
+        name: PluginName,
+        /// The version before.
+        version: semver::Version,
+        /// The other plugin.
+        by: PluginName,
+        /// What that needs.
+        needs: String,
+    },
     /// Other plugins need the plugin.
     #[error("{name} is needed by {}", names_line(by))]
     InUse {

@@ -98,6 +98,9 @@ enum PluginVerb {
     Rollback {
         /// The plugin
         name: String,
+        /// Even if plugins that need each other do not go together then; they cannot run until they do
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         consent: ConsentArgs,
     },
@@ -414,7 +417,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Uninstall { name, purge, force } => change::uninstall(&name, purge, force, session),
         PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
         PluginVerb::Outdated(download) => versions::outdated(download, session),
-        PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
+        PluginVerb::Rollback { name, force, consent } => versions::rollback(&name, force, &consent, session),
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),

@@ -49,8 +49,8 @@ impl Coded for ManageError {
             Self::NoHistory { .. } => Code::PluginNotFound,
             Self::Resolve(error) => error.code(),
             Self::Companions { .. } => Code::ConsentRequired,
-            Self::Needs { .. } => Code::DependencyMissing,
-            Self::InUse { .. } => Code::DependencyInUse,
+            Self::Needs { .. } | Self::RollbackNeeds { .. } => Code::DependencyMissing,
+            Self::InUse { .. } | Self::RollbackBreaks { .. } => Code::DependencyInUse,
             Self::ProjectUnknown { .. } => Code::FileNotFound,
             Self::LinkTaken { .. } | Self::Linked { .. } => Code::LinkTaken,
             Self::LinkChanged { .. } => Code::LinkChanged,
@@ -141,7 +141,7 @@ impl Coded for ManageError {
                 "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
                     .to_owned()
             }
-            Self::Resolve(_) | Self::Companions { .. } | Self::Needs { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::NoPackage { .. } | Self::ProjectUnknown { .. } => return self.help_with_others(),
+            Self::Resolve(_) | Self::Companions { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::NoPackage { .. } | Self::ProjectUnknown { .. } => return self.help_with_others(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
@@ -162,6 +162,12 @@ impl ManageError {
             Self::Needs { name, .. } => {
                 format!("install and enable that first; `migraine plugin info {name}` shows all that it needs")
             }
+            Self::RollbackNeeds { name, .. } => format!(
+                "bring that to a version that fits; or go back all the same, until when {name} does not run, with --force"
+            ),
+            Self::RollbackBreaks { by, .. } => format!(
+                "if {by} is to go back too, roll both back with --force, one after the other; in between {by} does not run"
+            ),
             Self::InUse { .. } => "do the same with those first, or add --force: they will not run then".to_owned(),
             Self::LinkTaken { name } => {
                 format!("run `migraine plugin uninstall {name}`, or `migraine plugin unlink {name}`, first; its data is kept")
