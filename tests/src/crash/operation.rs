@@ -12,7 +12,7 @@ use serde_json::json;
 use super::place::Place;
 use super::tree::Tree;
 use crate::artifacts;
-use crate::package::{key, other_key, plugin, remade, typed};
+use crate::package::{key, manifest, other_key, plugin, remade, tiny, typed};
 use crate::run::User;
 
 /// An operation.
@@ -30,8 +30,10 @@ pub struct Operation {
     pub in_two_steps: bool,
     /// Command lines, each of which leads from the old state to one that may lie between the old and the new one.
     pub(super) between: &'static [&'static str],
+    /// It prints what became of each of several plugins, also where one failed.
+    pub reports: bool,
     /// What came before it left a home that readers refuse: they need not work before it was run again.
-    pub(super) mends: bool,
+    pub mends: bool,
 }
 
 const TRUST: &str = "key trust {key} --scope * --label tests";
@@ -47,11 +49,13 @@ const ROTATION: &str = "key rotate {secret} {third} --out rotation";
 /// A second version of each plugin lies where upgrades look.
 const NEWER: &str = "!cp {newer} {newer-bystander} home/plugins/";
 /// Changes a file of an installed plugin.
-const DAMAGE: &str = "!f=$(echo home/store/*/files/libhooks.so); cp $f work/kept; chmod 644 $f; echo >>$f; chmod 444 $f";
-const HEAL: &str = "!f=$(echo home/store/*/files/libhooks.so); chmod 644 $f; cat work/kept >$f; chmod 444 $f; rm work/kept";
+const DAMAGE: &str =
+    "!f=$(echo home/store/*/files/libhooks.so); cp $f work/kept; chmod 644 $f; echo >>$f; chmod 444 $f";
+const HEAL: &str =
+    "!f=$(echo home/store/*/files/libhooks.so); chmod 644 $f; cat work/kept >$f; chmod 444 $f; rm work/kept";
 
 const fn operation(name: &'static str, prepare: &'static [&'static str], line: &'static str) -> Operation {
-    Operation { name, prepare, line, in_two_steps: false, between: &[], mends: false }
+    Operation { name, prepare, line, in_two_steps: false, between: &[], reports: false, mends: false }
 }
 
 const fn in_two_steps(name: &'static str, prepare: &'static [&'static str], line: &'static str) -> Operation {
@@ -73,6 +77,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("upgrade", &[TRUST, BYSTANDER, INSTALL], "plugin install {newer} --yes"),
     Operation {
         between: &["plugin upgrade hooks", "plugin upgrade hello-world"],
+        reports: true,
         ..operation("upgrade-all", &[TRUST, BYSTANDER, INSTALL, NEWER], "plugin upgrade --all --yes")
     },
     operation("rollback", &[TRUST, BYSTANDER, INSTALL, "plugin install {newer} --yes"], "plugin rollback hooks"),
@@ -110,7 +115,12 @@ pub const OPERATIONS: &[Operation] = &[
     mending("repair-modes", &[TRUST, BYSTANDER, INSTALL, "!chmod 400 home/store/*/files/* home/store/*/index"]),
     mending("repair-file", &[TRUST, BYSTANDER, INSTALL, DAMAGE]),
     mending("repair-state", &[TRUST, BYSTANDER, INSTALL, "!printf x >>home/state"]),
-    operation("bundle", &[TRUST, BYSTANDER, INSTALL], "plugin bundle out.bundle"),
+    // Compressed as well as can be: of a small plugin.
+    operation(
+        "bundle",
+        &[TRUST, "plugin install {tiny} --yes", "plugin disable tiny"],
+        "plugin bundle out.bundle tiny",
+    ),
     operation("package", &[], "plugin package {scripts} --key {secret}"),
     operation("key-trust-first", &[], TRUST),
     operation("key-trust", &[TRUST, BYSTANDER], OTHER),
@@ -290,6 +300,7 @@ fn wares() -> &'static [Ware] {
         let command = json!({"name": "go", "handler": {"type": "bash", "script": "echo hello"}});
         let scripts = json!({"name": "scripts", "version": "1.0.0", "commands": [command]}).to_string();
         vec![
+            ware(Some("tiny"), "tiny", &tiny(&manifest("tiny", &json!({}))).package()),
             ware(Some("newer-bystander"), "newer", &newer_bystander.package()),
             ware(Some("linked"), "linked", &unsigned.library),
             ware(None, "project/plugins", &newer.package()),

@@ -116,7 +116,8 @@ impl Oracle {
         if !is_old && !is_new && !is_between {
             return Err(format!("neither the old nor the new state:\n{}", differences(&self.new, &view)));
         }
-        if (!ended.out.is_empty() || ended.code == Some(0)) && !is_new {
+        let says_nothing = ended.out.is_empty() || self.operation.reports && ended.code.is_some();
+        if (!says_nothing || ended.code == Some(0)) && !is_new {
             return Err(format!("success was reported, and the state is not the new one: {ended:?}"));
         }
         // The old state can also be the new one: disabling twice.

@@ -13,6 +13,9 @@ use crate::artifacts;
 use crate::home::Done;
 use crate::run::User;
 
+/// What the name of each folder begins with.
+pub(super) const PLACE: &str = "migraine-crash-";
+
 /// The folder.
 #[derive(Debug)]
 pub struct Place {
@@ -138,7 +141,7 @@ impl Drop for Place {
 /// A directory that costs no disk where the machine has such: thousands of fsyncs would take minutes.
 fn in_memory() -> TempDir {
     let mut builder = tempfile::Builder::new();
-    builder.prefix("migraine-crash-").permissions(fs::Permissions::from_mode(0o755));
+    builder.prefix(PLACE).permissions(fs::Permissions::from_mode(0o755));
     builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("make a directory")
 }
 
