@@ -433,6 +433,7 @@ fn what_may_be_asked_for_is_never_passed_over() {
         let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, state_checksum(7, body.as_bytes()));
         let pit = sandpit();
         let home = Home::open(&pit.path).unwrap();
+        home.make().unwrap();
         fs::write(pit.path.join("state"), format!("{header}\n{body}\n")).unwrap();
         home.read().unwrap()
     };
