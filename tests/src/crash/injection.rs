@@ -147,7 +147,10 @@ fn failed(subject: &Subject, at: usize, errno: Errno) -> Result<(), String> {
     if run.code != 0 {
         explained(subject.operation, &run, errno).map_err(|fault| format!("{at_point}: {fault}"))?;
     }
-    retried(&run, at).map_err(|fault| format!("{at_point}: {fault}"))?;
+    // Of several changes, each syncs the folders that it changed itself; the one that failed was reported.
+    if !subject.operation.reports {
+        retried(&run, at).map_err(|fault| format!("{at_point}: {fault}"))?;
+    }
     let ended = Ended { code: Some(run.code), out: &run.out };
     let judged = subject.oracle.judge(&place, &ended);
     judged.map_err(|fault| format!("{at_point}: {fault} (exit code {})", run.code))
