@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use migraine_tests::crash::injection::{self, Choice, Finding};
-use migraine_tests::crash::operation::{self, Kit};
+use migraine_tests::crash::injection::{self, Choice, Finding, Job};
+use migraine_tests::crash::operation::{self, Operation};
+use migraine_tests::crash::subject::Subject;
 use migraine_tests::crash::syscall::Change;
 use migraine_tests::crash::tracer::{Call, Traced};
-use migraine_tests::crash::{Ended, Oracle, ignored, interrupts, kills as storm_of_kills, points};
+use migraine_tests::crash::{Ended, ignored, interrupts, kills as storm_of_kills, points};
 use migraine_tests::kernel;
 use migraine_tests::run::User;
 
@@ -33,21 +34,36 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Prints what was found and fails where something does not hold.
-fn report(what: &str, user: User, start: Instant, findings: &BTreeMap<&'static str, Finding>) {
-    for (name, finding) in findings {
+fn report(what: &str, start: Instant, findings: &[(Job, Finding)]) {
+    for ((operation, user), finding) in findings {
         let Finding { kills, errors, losses, states, took, .. } = finding;
         say!(
-            "{name:20} as {user}: {kills:3} kills, {errors:4} errors, {losses:4} losses, {states:3} disks, {:5.1} s",
+            "{:20} as {user}: {kills:3} kills, {errors:4} errors, {losses:4} losses, {states:3} disks, {:5.1} s",
+            operation.name,
             took.as_secs_f64()
         );
     }
-    let total = |count: fn(&Finding) -> usize| findings.values().map(count).sum::<usize>();
+    let total = |count: fn(&Finding) -> usize| findings.iter().map(|(_, finding)| count(finding)).sum::<usize>();
     let (kills, errors) = (total(|finding| finding.kills), total(|finding| finding.errors));
     let losses = total(|finding| finding.losses);
-    say!("{what} as {user}: {kills} kills, {errors} errors, {losses} losses in {:.1} s", start.elapsed().as_secs_f64());
-    let faults: Vec<&String> = findings.values().flat_map(|finding| &finding.faults).collect();
-    let shown: Vec<&str> = faults.iter().take(20).map(|fault| fault.as_str()).collect();
-    assert!(faults.is_empty(), "{} faults as {user}:\n{}", faults.len(), shown.join("\n"));
+    say!("{what}: {kills} kills, {errors} errors, {losses} losses in {:.1} s", start.elapsed().as_secs_f64());
+    let of = |(job, finding): &(Job, Finding)| {
+        let user = job.1;
+        finding.faults.iter().map(move |fault| format!("as {user}: {fault}")).collect::<Vec<_>>()
+    };
+    let faults: Vec<String> = findings.iter().flat_map(of).collect();
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults[..faults.len().min(20)].join("\n"));
+}
+
+/// Each of some operations as each user.
+fn jobs(operations: &[&'static Operation]) -> Vec<Job> {
+    let users = kernel::users().iter();
+    users.flat_map(|&user| operations.iter().map(move |&operation| (operation, user))).collect()
+}
+
+/// The number of a user among those that there are.
+fn number(user: User) -> usize {
+    kernel::users().iter().position(|&other| other == user).unwrap()
 }
 
 /// Whether every user meets every error at every point, and not half of them each.
@@ -55,16 +71,15 @@ fn is_full() -> bool {
     std::env::var_os("MIGRAINE_CRASH_FULL").is_some()
 }
 
-fn take_apart(what: &str, is_meant: fn(&str) -> bool, choice: fn(usize) -> Choice) {
-    let _alone = alone();
+fn take_apart(what: &str, is_meant: fn(&str) -> bool, choice: fn(User) -> Choice) {
+    let (_alone, start) = (alone(), Instant::now());
     let chosen: Vec<_> = operation::chosen().into_iter().filter(|operation| is_meant(operation.name)).collect();
-    for (number, &user) in kernel::users().iter().enumerate() {
-        let start = Instant::now();
-        let choice = choice(number);
-        let findings = injection::all(&chosen, &Kit::new(user), choice);
-        report(what, user, start, &findings);
-        if choice == Choice::Kills {
-            points::check(&findings.iter().map(|(name, finding)| (*name, finding.kills)).collect());
+    let findings = injection::each(jobs(&chosen), |job| injection::one(job, choice(job.1)));
+    report(what, start, &findings);
+    for &user in kernel::users() {
+        if choice(user) == Choice::Kills {
+            let own = findings.iter().filter(|(job, _)| job.1 == user);
+            points::check(&own.map(|(job, finding)| (job.0.name, finding.kills)).collect());
         }
     }
 }
@@ -89,7 +104,7 @@ fn a145_any_other_change_is_killed_before_each_call() {
 #[test]
 fn a146_each_call_fails_with_each_error() {
     let shared = kernel::users().len() == 2 && !is_full();
-    let choice = if shared { Choice::HalfOfErrors } else { |_| Choice::Errors };
+    let choice = if shared { |user| Choice::HalfOfErrors(number(user)) } else { |_| Choice::Errors };
     take_apart("errors", |_| true, choice);
 }
 
@@ -108,49 +123,43 @@ fn is_best_effort(synced: &Path, run: &Traced) -> bool {
 // covers: A147
 #[test]
 fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
-    let _alone = alone();
-    for &user in kernel::users() {
-        let start = Instant::now();
-        let kit = Kit::new(user);
-        let found = injection::each(&operation::chosen(), |operation| injection::failing_syncs(operation, &kit));
-        let mut syncs = 0;
-        for (name, runs) in &found {
-            for (call, run) in runs {
-                syncs += 1;
-                let Change::Sync { path, .. } = &call.change else { panic!("{call:?} is no sync") };
-                let later = run.calls.iter().skip_while(|call| call.result != Some(-i64::from(nix::libc::EIO))).skip(1);
-                let again =
-                    later.filter(|call| matches!(&call.change, Change::Sync { path: other, .. } if other == path));
-                let what = format!("{name} as {user}: {}", call.shown());
-                assert_eq!(again.count(), 0, "{what}: tried again");
-                if !is_best_effort(path, run) {
-                    assert!(run.code != 0 && run.out.is_empty(), "{what}: {run:?}");
-                    assert!(run.err.contains("\"code\":\"io\""), "{what}: {}", run.err);
-                }
+    let (_alone, start) = (alone(), Instant::now());
+    let found = injection::each(jobs(&operation::chosen()), injection::failing_syncs);
+    let mut syncs = 0;
+    for ((operation, user), runs) in &found {
+        for (call, run) in runs {
+            syncs += 1;
+            let Change::Sync { path, .. } = &call.change else { panic!("{call:?} is no sync") };
+            let later = run.calls.iter().skip_while(|call| call.result != Some(-i64::from(nix::libc::EIO))).skip(1);
+            let again = later.filter(|call| matches!(&call.change, Change::Sync { path: other, .. } if other == path));
+            let what = format!("{} as {user}: {}", operation.name, call.shown());
+            assert_eq!(again.count(), 0, "{what}: tried again");
+            if !is_best_effort(path, run) {
+                assert!(run.code != 0 && run.out.is_empty(), "{what}: {run:?}");
+                assert!(run.err.contains("\"code\":\"io\""), "{what}: {}", run.err);
             }
         }
-        say!("{syncs} syncs that fail once as {user} in {:.1} s", start.elapsed().as_secs_f64());
-        assert!(syncs > 50 || operation::chosen().len() < operation::OPERATIONS.len(), "only {syncs} syncs");
     }
+    say!("{syncs} syncs that fail once in {:.1} s", start.elapsed().as_secs_f64());
+    let enough = 100 * kernel::users().len();
+    assert!(syncs > enough || operation::chosen().len() < operation::OPERATIONS.len(), "only {syncs} syncs");
 }
 
 // covers: A148
 #[test]
 fn a148_no_loss_of_power_leaves_another_state() {
-    let _alone = alone();
-    let chosen = operation::chosen();
-    let users = kernel::users();
-    for (number, &user) in users.iter().enumerate() {
-        let start = Instant::now();
-        // Each user does every second operation, where not everything is to be done.
-        let is_own = |at: &usize| is_full() || at % users.len() == number;
-        let own: Vec<_> = (0..chosen.len()).filter(is_own).map(|at| chosen[at]).collect();
-        let kit = Kit::new(user);
-        let findings = injection::each(&own, |operation| injection::power_losses(operation, &kit));
-        let losses: usize = findings.values().map(|finding| finding.losses).sum();
-        report("losses of power", user, start, &findings);
-        assert!(losses > 200 || chosen.len() < operation::OPERATIONS.len(), "only {losses} disks");
-    }
+    let (_alone, start) = (alone(), Instant::now());
+    let (chosen, users) = (operation::chosen(), kernel::users().len());
+    // Each user does every second operation, where not everything is to be done.
+    let is_own = |&(operation, user): &Job| {
+        let at = chosen.iter().position(|known| known.name == operation.name).unwrap();
+        is_full() || at % users == number(user)
+    };
+    let own = jobs(&chosen).into_iter().filter(is_own).collect();
+    let findings = injection::each(own, injection::power_losses);
+    let losses: usize = findings.iter().map(|(_, finding)| finding.losses).sum();
+    report("losses of power", start, &findings);
+    assert!(losses > 2000 || chosen.len() < operation::OPERATIONS.len(), "only {losses} disks");
 }
 
 /// How often something random is tried: few times by the test command.
@@ -178,25 +187,21 @@ fn a156_a_signal_at_any_moment_ends_the_run_and_nothing_else() {
     let operations = operation::OPERATIONS
         .iter()
         .filter(|operation| ["install-package", "upgrade", "uninstall", "grant"].contains(&operation.name));
-    let operations: Vec<_> = operations.collect();
-    for &user in kernel::users() {
-        let (start, kit) = (Instant::now(), Kit::new(user));
-        let found = injection::each(&operations, |operation| interrupts(operation, &kit, rounds()));
-        let ended: usize = found.values().map(|one| one.ended).sum();
-        let finished: usize = found.values().map(|one| one.finished).sum();
-        let took = start.elapsed().as_secs_f64();
-        say!("{} signals as {user}: {ended} ended the run, {finished} did not in {took:.1} s", ended + finished);
-        assert!(ended > 0 && finished > 0, "{found:?}");
-    }
+    let (operations, start): (Vec<_>, _) = (operations.collect(), Instant::now());
+    let found = injection::each(jobs(&operations), |job| interrupts(job, rounds()));
+    let ended: usize = found.iter().map(|(_, one)| one.ended).sum();
+    let finished: usize = found.iter().map(|(_, one)| one.finished).sum();
+    let took = start.elapsed().as_secs_f64();
+    say!("{} signals: {ended} ended the run, {finished} did not in {took:.1} s", ended + finished);
+    assert!(ended > 0 && finished > 0, "{found:?}");
 }
 
 // covers: A156
 #[test]
 fn a_signal_that_is_ignored_ends_nothing() {
     let _alone = alone();
-    let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "install-package").unwrap();
-    for &user in kernel::users() {
-        ignored(operation, &Kit::new(user));
+    for job in jobs(&[operation::named("install-package")]) {
+        ignored(job);
     }
 }
 
@@ -204,9 +209,7 @@ fn a_signal_that_is_ignored_ends_nothing() {
 #[test]
 fn a_forgotten_sync_is_found() {
     let _alone = alone();
-    let kit = Kit::new(User::Root);
-    let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "install-package").unwrap();
-    let found = injection::forgotten_syncs(operation, &kit);
+    let found = injection::forgotten_syncs((operation::named("install-package"), kernel::users()[0]));
     let mut needed =
         BTreeMap::from([("/state.", 0), ("/index", 0), (".so", 0), ("/files", 0), ("/store", 0), ("/home", 0)]);
     for (call, fault) in &found {
@@ -227,13 +230,11 @@ type Case<'a> = (&'a dyn Fn(&Path), &'a str);
 /// What the oracle is worth: each of these is a store that no crash may leave.
 #[test]
 fn the_oracle_finds_what_is_wrong() {
-    let kit = Kit::new(User::Root);
-    let operation = operation::OPERATIONS.iter().find(|operation| operation.name == "upgrade").unwrap();
-    let before = operation.place(&kit);
+    let subject = Subject::of(operation::named("upgrade"), kernel::users()[0]);
     let judge = |spoil: &dyn Fn(&Path), code: Option<i32>| {
-        let place = before.copy();
+        let place = subject.place();
         spoil(&place.home());
-        Oracle::new(operation, &kit, &before).judge(&place, &Ended { code, out: "" })
+        subject.oracle.judge(&place, &Ended { code, out: "" })
     };
     let edit = |home: &Path, name: &str, content: &[u8]| {
         let path = home.join(name);

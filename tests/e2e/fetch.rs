@@ -152,7 +152,7 @@ fn a_name_is_never_looked_up_on_the_network() {
     each_user(|site| {
         let done = site.run(&["plugin", "install", "nobody"]);
         done.ends(2).says(&[
-            "there is no plugin `nobody` in ",
+            "there is no file and no plugin `nobody`; looked in:",
             "never looked up on the network",
             "https://HOST/PATH/nobody.mgp",
         ]);

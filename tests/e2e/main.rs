@@ -40,6 +40,10 @@ mod exits;
 mod failures;
 /// Plugins are fetched from servers.
 mod fetch;
+/// A plugin is installed from each form that it comes in.
+mod forms;
+/// Who only looks leaves nothing behind.
+mod fresh;
 /// Plugins built when an API version was frozen still load and run.
 mod frozen;
 /// What is damaged is found, and put right where that is possible.

@@ -8,6 +8,8 @@ use migraine_tests::kernel::users;
 use migraine_tests::package::{Parcel, manifest, plugin, remade, tiny};
 use serde_json::{Value, json};
 
+use super::dependencies::{needing, put};
+
 /// A plugin of this version, which nobody can call.
 fn version(version: &str) -> Parcel {
     tiny(&manifest("demo", &json!({"version": version})))
@@ -292,4 +294,41 @@ fn a_pinned_plugin_stays_where_it_is() {
     home.ok(&["plugin", "pin", "demo", "--off"]).says(&["was not pinned"]);
     home.ok(&["plugin", "upgrade", "demo"]).says(&["version    1.2.0 (was 1.1.0)"]);
     home.refused(&["plugin", "pin", "nobody"], "plugin_not_found");
+}
+
+/// Plugins that need each other go back together, or the user says that they need not fit.
+#[test]
+fn going_back_breaks_nothing_that_is_needed() {
+    for &user in users() {
+        let home = Home::of(user);
+        for (version, range) in [("1.0.0", "^1"), ("2.0.0", "^2")] {
+            put(&home, "from", &needing("app", version, &[&format!("plugin:base {range}")]), version);
+            put(&home, "from", &needing("base", version, &[]), version);
+        }
+        home.ok(&["plugin", "install", "from/app-1.0.0.so", "--yes"]);
+        home.ok(&["plugin", "install", "from/app-2.0.0.so", "--yes"]);
+        let before = home.snapshot();
+        let error = home.refused(&["plugin", "rollback", "app"], "dependency_missing");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("app 1.0.0 needs `plugin:base ^1`: base is installed in version 2.0.0"), "{message}");
+        let error = home.refused(&["plugin", "rollback", "base"], "dependency_in_use");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("app needs `plugin:base ^2`, which base 1.0.0 is not"), "{message}");
+        assert!(error["help"].as_str().unwrap().contains("--force"), "{error}");
+        assert_eq!(home.snapshot(), before);
+        home.ok(&["plugin", "rollback", "base", "--force"]);
+        home.refused(&["plugin", "run", "app", "go"], "dependency_missing");
+        // Now it fits again, and so does the way back.
+        home.ok(&["plugin", "rollback", "app"]);
+        assert_eq!((version_of(&home, "app"), version_of(&home, "base")), ("1.0.0".to_owned(), "1.0.0".to_owned()));
+        // What is switched off is in nobody's way.
+        home.ok(&["plugin", "disable", "app"]);
+        home.ok(&["plugin", "rollback", "base"]);
+        home.ok(&["plugin", "rollback", "app"]);
+        home.ok(&["plugin", "enable", "app"]);
+    }
+}
+
+fn version_of(home: &Home, name: &str) -> String {
+    home.json(&["plugin", "info", name])["version"].as_str().unwrap().to_owned()
 }

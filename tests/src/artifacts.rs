@@ -165,15 +165,25 @@ fn reachable(path: &Path) -> PathBuf {
     }
     // Of programs with one name, each has a folder of its own, named after that of its build.
     let build = path.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
-    let directory = std::env::temp_dir().join(format!("migraine-tests-{}", std::process::id())).join(build);
-    clear_stale();
-    fs::create_dir_all(&directory).expect("make a directory for copies");
-    let copy = directory.join(path.file_name().expect("a file has a name"));
+    let copy = kept_folder(&build).join(path.file_name().expect("a file has a name"));
     fs::copy(path, &copy).expect("copy what was built");
-    for path in directory.ancestors().take(2).chain([&*copy]) {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("open the copies to everybody");
-    }
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("open the copy to everybody");
     copy
+}
+
+/// A directory of this name that every user can reach and that is there until this process has ended.
+///
+/// # Panics
+/// It cannot be made.
+#[must_use]
+pub fn kept_folder(name: &str) -> PathBuf {
+    let directory = std::env::temp_dir().join(format!("migraine-tests-{}", std::process::id())).join(name);
+    clear_stale();
+    fs::create_dir_all(&directory).expect("make a directory");
+    for path in directory.ancestors().take(2) {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("open it to everybody");
+    }
+    directory
 }
 
 /// Removes the copies of test processes that have ended: a static is never dropped.

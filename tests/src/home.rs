@@ -78,7 +78,7 @@ impl Home {
     pub fn bare() -> Self {
         let folder = tempfile::Builder::new().prefix("migraine-home-").tempdir().expect("make a directory");
         let home = Self { folder, user: None, left_out: "" };
-        drop(migraine_host::store::Home::open(&home.path()).expect("make a home"));
+        migraine_host::store::Home::open(&home.path()).and_then(|home| home.make()).expect("make a home");
         for folder in ["work", "user"] {
             fs::create_dir(home.folder.path().join(folder)).expect("make a directory");
         }

@@ -9,6 +9,7 @@ use super::keys::judged_time;
 use super::list::Warning;
 use super::origin::{Place, Source};
 use super::remote::{Online, download};
+use super::search::Folders;
 use super::source::{judged, open_file, scan};
 use super::{ManageError, source};
 use crate::code::Coded as _;
@@ -108,7 +109,7 @@ impl<'a> Candidates<'a> {
         let known = Some(version).filter(|version| **version != FileVersion::default());
         let Some(download) = download(self.home, url, known, true, online)? else { return Ok(None) };
         let source = Source::Remote(download);
-        let Place { path, opened, .. } = source.open(self.home, &[self.home.plugins_path()])?;
+        let Place { path, opened, .. } = source.open(self.state, &Folders::default())?;
         if opened.index.name != *name {
             let (asked, found) = (name.clone(), opened.index.name);
             return Err(ManageError::NameMismatch { asked, found, place: path });

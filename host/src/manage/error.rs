@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::companions::Companion;
 use super::keys::KeyError;
+use super::origin::NowhereFound;
 use super::resolve::ResolveError;
 use crate::fetch::FetchError;
 use crate::ids::{Digest, PluginName};
@@ -53,13 +54,8 @@ pub enum ManageError {
         name: PluginName,
     },
     /// A word is neither a file nor the name of a plugin that is there.
-    #[error("there is no plugin `{name}` in {}, and no file of that name", safe_line(&folder.to_string_lossy()))]
-    NameNotFound {
-        /// The name.
-        name: PluginName,
-        /// The plugins folder.
-        folder: PathBuf,
-    },
+    #[error("there is no file and no plugin `{}`; looked in:{}", _0.name, difference_lines(&_0.looked))]
+    NameNotFound(Box<NowhereFound>),
     /// A word is no file, and cannot be the name of a plugin.
     #[error(
         "there is no file `{}`, and it is no name of a plugin: names have small letters, digits and dashes",
@@ -196,6 +192,20 @@ pub enum ManageError {
         /// The directory.
         path: PathBuf,
     },
+    /// A directory without anything that could be installed.
+    #[error("{} holds no plugin: no plugin.yaml, no plugin.json, no package and no library", safe_line(&path.to_string_lossy()))]
+    EmptyFolder {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory with several things that could be installed.
+    #[error("{} holds several plugins, or one in several forms: {}", safe_line(&folder.to_string_lossy()), paths_line(paths))]
+    Ambiguous {
+        /// The directory.
+        folder: PathBuf,
+        /// What could be meant.
+        paths: Vec<PathBuf>,
+    },
     /// A directory with more than one manifest.
     #[error("one of these must go, since only one manifest can count: {}", paths_line(paths))]
     TwoManifests {
@@ -293,6 +303,28 @@ pub enum ManageError {
         /// What is missing.
         requirement: Box<Requirement>,
     },
+    /// The version before needs other plugins than there are.
+    #[error("{name} {version} needs `{}`: {}", safe_line(&requirement.needs), requirement.found)]
+    RollbackNeeds {
+        /// The plugin.
+        name: PluginName,
+        /// The version before.
+        version: semver::Version,
+        /// What is missing.
+        requirement: Box<Requirement>,
+    },
+    /// Another plugin needs a newer version than the one before.
+    #[error("{by} needs `{}`, which {name} {version} is not", safe_line(needs))]
+    RollbackBreaks {
+        /// The plugin.
+        name: PluginName,
+        /// The version before.
+        version: semver::Version,
+        /// The other plugin.
+        by: PluginName,
+        /// What that needs.
+        needs: String,
+    },
     /// Other plugins need the plugin.
     #[error("{name} is needed by {}", names_line(by))]
     InUse {
@@ -306,6 +338,14 @@ pub enum ManageError {
     LinkTaken {
         /// The plugin.
         name: PluginName,
+    },
+    /// What is asked for by its name is linked.
+    #[error("{name} is linked to {}, and runs from there", safe_line(&path.to_string_lossy()))]
+    Linked {
+        /// The plugin.
+        name: PluginName,
+        /// The files.
+        path: PathBuf,
     },
     /// The plugin is installed and not linked.
     #[error("{name} is not linked")]

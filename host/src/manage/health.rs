@@ -150,6 +150,7 @@ mod tests {
         assert_eq!(codes(&path), [("home directory", None)]);
         assert!(!path.exists(), "nothing is made");
         let home = Home::open(&path).unwrap();
+        home.make().unwrap();
         let all = |state, keys, policy| {
             [
                 ("home directory", None),

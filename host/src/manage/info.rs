@@ -8,6 +8,7 @@ use semver::Version;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::folder::meant;
 use super::rules::Rules;
 use super::source::{judged, open_file, unpacked};
 use super::usage::usage_line;
@@ -336,9 +337,16 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
     match name {
         // A file of that name in the working directory must be written `./NAME`.
         Some(name) if state.plugins.contains_key(&name) || !target.exists() => of_installed(home, &state, &name),
-        _ => match manifest_file::find(target)? {
-            Some(path) => of_manifest(home, &state, path),
-            None => Ok(look_inside(home, &state, target.to_owned(), open_file(target)?)),
+        _ => match meant(target) {
+            Err(ManageError::NoLibrary { path }) => of_manifest(home, &state, path),
+            Err(error) => Err(error),
+            Ok(path) => match manifest_file::find(&path)? {
+                Some(path) => of_manifest(home, &state, path),
+                None => {
+                    let opened = open_file(&path)?;
+                    Ok(look_inside(home, &state, path, opened))
+                }
+            },
         },
     }
 }

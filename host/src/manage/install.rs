@@ -25,9 +25,9 @@ use crate::trust::Keyring;
 /// What is to be installed.
 #[derive(Debug, Clone)]
 pub struct InstallRequest {
-    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), scripts, the name of a plugin in one of the folders
-    /// that are looked through, or
-    /// what was fetched from a server.
+    /// A `.mgp` file, a `.so` file (with its `.so.sig` beside it), scripts, a directory that holds one of these or an
+    /// unpacked package, the name of a plugin in one of the folders that are looked through, or what was fetched from a
+    /// server.
     pub source: Source,
     /// What must be so of it.
     pub expected: Expected,
@@ -128,7 +128,7 @@ fn attempt(
     consenting: &mut Consenting<'_>,
 ) -> Result<InstallReport, ManageError> {
     let state = home.read()?;
-    let place = request.source.open(home, &folders(home, &state, Some(consenting.directories.working())).paths)?;
+    let place = request.source.open(&state, &folders(home, &state, Some(consenting.directories.working())))?;
     request.expected.check(&place, &state, &Keyring::load_from(&home.keys_path())?)?;
     let Place { path, opened, .. } = place;
     let supply = match request.source.remote() {

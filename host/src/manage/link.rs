@@ -14,7 +14,7 @@ use super::info::MissingItem;
 use super::install::shown;
 use super::prepare::{Given, Prepared, settle};
 use super::source::{forget_exception, judged, read, unpacked};
-use super::{manifest_file, script_files};
+use super::{folder, manifest_file, script_files};
 use crate::ids::{Digest, PluginName};
 use crate::package::scan::Finding;
 use crate::package::{Opened, PackageError, UNPACKED_MAX, open_library};
@@ -57,6 +57,7 @@ pub struct LinkReport {
 /// is installed, or the store failed.
 pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>) -> Result<LinkReport, ManageError> {
     let path = path.canonicalize().map_err(|source| ManageError::File { path: path.to_owned(), source })?;
+    let path = folder::meant(&path)?;
     let opened = open(&path)?;
     check_owners(&path, &opened)?;
     let (state, policy) = (home.read()?, home.policy()?);
@@ -134,6 +135,13 @@ pub fn check_link(name: &PluginName, link: Option<&Path>, confirmed: &Digest) ->
 /// Opens a library or scripts as what nobody signed: a signature beside them would be of an earlier build.
 fn open(path: &Path) -> Result<Opened, ManageError> {
     let refused = |source| ManageError::Package { path: path.to_owned(), source };
+    let is_package = || {
+        let reason = "a link leads to a library or to scripts; a package is installed";
+        refused(PackageError::Format { reason })
+    };
+    if folder::is_unpacked(path) {
+        return Err(is_package());
+    }
     if let Some(manifest) = manifest_file::find(path)? {
         if !manifest_file::read(&manifest)?.is_script() {
             return Err(ManageError::NoLibrary { path: manifest });
@@ -144,8 +152,7 @@ fn open(path: &Path) -> Result<Opened, ManageError> {
     }
     let bytes = read(path, usize::try_from(UNPACKED_MAX).unwrap_or(usize::MAX))?;
     if !bytes.starts_with(b"\x7fELF") {
-        let reason = "a link leads to a library or to scripts; a package is installed";
-        return Err(refused(PackageError::Format { reason }));
+        return Err(is_package());
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     open_library(bytes, None, &name).map_err(refused)

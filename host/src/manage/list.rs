@@ -143,7 +143,7 @@ struct Looked {
 
 /// Looks through the folders; one that cannot be read does not keep the others from being listed.
 fn look(home: &Home, state: &State, working: Option<&Path>, more: &[PathBuf]) -> Looked {
-    let Folders { mut paths, mut warnings } = folders(home, state, working);
+    let Folders { mut paths, mut warnings, untrusted: _ } = folders(home, state, working);
     let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let known: Vec<PathBuf> = paths.iter().map(real).collect();
     paths.extend(more.iter().filter(|path| !known.contains(&real(path))).cloned());

@@ -11,6 +11,8 @@ use crate::trust::KeySet;
 
 /// The shortest name of which one letter more, less or otherwise is a slip: shorter ones are all alike.
 const SLIP_MIN: usize = 6;
+/// The shortest part of a name that says something.
+const PART_MIN: usize = 3;
 
 /// Refuses the name of something new that looks like one that is known: of an installed plugin, or one that a key is
 /// trusted for by name. `meant` is a name of which the user said that it is meant.
@@ -35,6 +37,21 @@ pub(super) fn check(
 pub(super) fn no_name(word: &str, installed: &BTreeMap<PluginName, Entry>, folder: PathBuf) -> ManageError {
     let similar = installed.keys().find(|known| is_alike(known.as_str(), word)).cloned();
     ManageError::NoName { word: word.to_owned(), similar, folder }
+}
+
+/// The most names that are offered.
+const SIMILAR_MAX: usize = 5;
+
+/// Which of these names a person may mean who wrote another one: slips, and names of which one is a part of the other.
+pub(super) fn similar(name: &PluginName, known: impl Iterator<Item = PluginName>) -> Vec<PluginName> {
+    let (wrote, known) =
+        (name.as_str(), known.filter(|known| known != name).collect::<std::collections::BTreeSet<_>>());
+    let has_part = |whole: &str, part: &str| part.len() >= PART_MIN && whole.contains(part);
+    let fits = |known: &PluginName| {
+        let known = known.as_str();
+        is_alike(known, wrote) || has_part(known, wrote) || has_part(wrote, known)
+    };
+    known.into_iter().filter(fits).take(SIMILAR_MAX).collect()
 }
 
 /// Whether a person could take two different names for the same.
@@ -99,6 +116,17 @@ mod tests {
             "ocker-manager",
         ] {
             assert!(is_alike("docker-manager", other) && is_alike(other, "docker-manager"), "{other}");
+        }
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<PluginName>>();
+        let known = names(&["docker-manager", "docker-logs", "web", "dm"]);
+        for (wrote, expected) in [
+            ("docker", &["docker-logs", "docker-manager"][..]),
+            ("docker-manger", &["docker-manager"]),
+            ("webserver", &["web"]),
+            ("docker-manager", &[]),
+            ("d", &[]),
+        ] {
+            assert_eq!(similar(&wrote.parse().unwrap(), known.iter().cloned()), names(expected), "{wrote}");
         }
         for (one, other) in [
             ("docker-manager", "docker-manager"),

@@ -6,16 +6,22 @@ use std::path::{Path, PathBuf};
 use migraine_plugin_api::Manifest;
 
 use super::ManageError;
+use super::folder::is_unpacked;
 use super::source::read as read_file;
 use crate::package::scripts::{self, MANIFEST_NAMES, read_manifest};
 use crate::package::{MANIFEST_MAX, PackageError};
 use crate::policy::scope_findings;
 
-/// The manifest that a path means: itself, by its extension, or the one in that directory.
+/// The manifest that a path means: itself, by its extension, or the one in that directory. An unpacked package has none
+/// that counts by itself.
 ///
 /// # Errors
 /// The directory holds none, or several: nobody could tell which one counts.
 pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, ManageError> {
+    // Inside of an unpacked package the index says what counts.
+    if is_unpacked(path) {
+        return Ok(None);
+    }
     if !path.is_dir() {
         return Ok(is_manifest(path).then(|| path.to_owned()));
     }

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::folder::meant;
 use super::remote::Download;
+use super::search::Folders;
 use super::source::{open_file, scan};
 use super::{ManageError, lookalike};
 use crate::ids::PluginName;
 use crate::package::{Opened, open};
-use crate::store::Home;
+use crate::store::State;
 use crate::url::Url;
 
 /// A word that says what is to be installed.
@@ -66,10 +68,10 @@ pub(super) struct Place {
 impl Source {
     /// Finds and opens it. Nothing but index and signature was looked at; scripts have neither, and were read.
     /// A name is looked up in the folders, in their order: the first that has it decides.
-    pub(super) fn open(&self, home: &Home, folders: &[PathBuf]) -> Result<Place, ManageError> {
+    pub(super) fn open(&self, state: &State, folders: &Folders) -> Result<Place, ManageError> {
         match self {
             Self::Local(word) => {
-                let (path, asked) = locate(home, word, folders)?;
+                let (path, asked) = locate(state, word, folders)?;
                 let opened = open_file(&path)?;
                 Ok(Place { path, asked, opened })
             }
@@ -105,21 +107,46 @@ impl Source {
 }
 
 /// The file that a word means: a path, or else the name of something in one of the folders; and that name.
-fn locate(home: &Home, word: &Path, folders: &[PathBuf]) -> Result<(PathBuf, Option<PluginName>), ManageError> {
+fn locate(state: &State, word: &Path, folders: &Folders) -> Result<(PathBuf, Option<PluginName>), ManageError> {
     let text = word.to_str().unwrap_or_default();
     let is_name = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
     if !is_name || word.symlink_metadata().is_ok() {
-        return Ok((word.to_owned(), None));
+        return Ok((meant(word)?, None));
     }
     let Ok(name) = text.parse::<PluginName>() else {
-        return Err(lookalike::no_name(text, &home.read()?.plugins, home.plugins_path()));
+        return Err(lookalike::no_name(text, &state.plugins, folders.own()));
     };
-    for folder in folders {
+    let entry = state.plugins.get(&name);
+    if let Some(path) = entry.and_then(|entry| entry.link.clone()) {
+        return Err(ManageError::Linked { name, path });
+    }
+    for folder in &folders.paths {
         if let Some(path) = newest_in(folder, &name)? {
             return Ok((path, Some(name)));
         }
     }
-    Err(ManageError::NameNotFound { name, folder: home.plugins_path() })
+    let similar = lookalike::similar(&name, state.plugins.keys().cloned().chain(names_in(&folders.paths)));
+    let installed = entry.map(|entry| entry.version.clone());
+    Err(ManageError::NameNotFound(Box::new(NowhereFound { name, looked: folders.words(), similar, installed })))
+}
+
+/// A name that is nowhere.
+#[derive(Debug)]
+pub struct NowhereFound {
+    /// The name.
+    pub name: PluginName,
+    /// Where it was looked for, and where it was not and why, one line each.
+    pub looked: Vec<String>,
+    /// Names that may be meant.
+    pub similar: Vec<PluginName>,
+    /// The version that is installed.
+    pub installed: Option<semver::Version>,
+}
+
+/// The names of everything in the folders that can be read.
+fn names_in(folders: &[PathBuf]) -> impl Iterator<Item = PluginName> {
+    let found = folders.iter().filter_map(|folder| scan(folder).ok()).flatten();
+    found.filter_map(|found| Some(found.opened.ok()?.index.name))
 }
 
 /// The newest version of a plugin in a folder, if it is there.

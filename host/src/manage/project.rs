@@ -88,6 +88,11 @@ pub(super) fn trusted(state: &State, working: &Path) -> Option<Result<PathBuf, W
     Some(Err(Warning { name: folder.display().to_string(), message }))
 }
 
+/// The folder of plugins of the project in this directory, whether it is trusted or not.
+pub(super) fn folder_of(working: &Path) -> Option<PathBuf> {
+    Some(working.join(FOLDER)).filter(|folder| folder.is_dir())
+}
+
 fn canonical(project: &Path) -> Result<PathBuf, ManageError> {
     project.canonicalize().map_err(|source| ManageError::File { path: project.to_owned(), source })
 }

@@ -1,5 +1,7 @@
 //! `rollback`: back to the version before, whose files were kept. Nothing is fetched, and everything is judged again.
 
+use std::collections::BTreeMap;
+
 use migraine_plugin_api::Permission;
 use semver::Version;
 use serde::Serialize;
@@ -11,7 +13,9 @@ use super::verify::judge_tree;
 use super::{ManageError, versions};
 use crate::ids::PluginName;
 use crate::policy::{Item, granted_words};
-use crate::store::{Entry, Home, Status};
+use crate::runtime::{Around, Requirement, needed_plugins};
+use crate::store::{Entry, Home, State, Status};
+use crate::trust::Keyring;
 
 /// What was gone back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,14 +34,17 @@ pub struct RollbackReport {
     pub dropped_config: Vec<String>,
 }
 
-/// Puts the version before in the place of the installed one.
+/// Puts the version before in the place of the installed one. With `force`, also where plugins that need each other do not
+/// go together then.
 ///
 /// # Errors
 /// There is no such plugin, no version before is kept, the plugin is pinned, the older version is damaged or not trusted
-/// any more, it asks for what was taken back since, or the store failed. Nothing has changed then.
+/// any more, it asks for what was taken back since, it needs other versions than there are, others need the newer one, or
+/// the store failed. Nothing has changed then.
 pub fn rollback(
     home: &Home,
     name: &PluginName,
+    force: bool,
     consenting: &mut Consenting<'_>,
 ) -> Result<RollbackReport, ManageError> {
     let before = entry(home, name)?;
@@ -45,8 +52,8 @@ pub fn rollback(
         return Err(ManageError::NoPrevious { name: name.clone(), version: before.version });
     };
     versions::check_pin(name, &before, &previous.version)?;
-    let tree = home.load(&previous.digest)?;
-    let trust = judge_tree(home, &home.read()?, &tree)?;
+    let (tree, state) = (home.load(&previous.digest)?, home.read()?);
+    let trust = judge_tree(home, &state, &tree)?;
     let (overrides, dropped_config) = kept_overrides(&previous.defaults, Some(&before));
     let mut after = Entry { trust, overrides, ..previous.clone() };
     let held = Entry { consents: held(&before, previous), ..before.clone() };
@@ -58,6 +65,9 @@ pub fn rollback(
     }
     settled.keep_in(&mut after);
     after.enabled = before.enabled && complete;
+    if after.enabled && !force {
+        check_around(home, state, name, &after)?;
+    }
     after.was_enabled = before.was_enabled;
     after.problem = None;
     after.pinned.clone_from(&before.pinned);
@@ -72,6 +82,29 @@ pub fn rollback(
     };
     replace(home, name, &before, after)?;
     Ok(report)
+}
+
+/// What it needs is there for the older version as well, and what needs it can go on with that.
+fn check_around(home: &Home, state: State, name: &PluginName, after: &Entry) -> Result<(), ManageError> {
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let now = state.plugins;
+    let mut then = now.clone();
+    then.insert(name.clone(), after.clone());
+    let missing = |entry: &Entry, others: &BTreeMap<PluginName, Entry>| {
+        needed_plugins(entry, Around { others, keys: &keys }).into_iter().find(Requirement::is_in_the_way)
+    };
+    if let Some(requirement) = missing(after, &then) {
+        let (name, requirement) = (name.clone(), Box::new(requirement));
+        return Err(ManageError::RollbackNeeds { name, version: after.version.clone(), requirement });
+    }
+    for (by, entry) in now.iter().filter(|(by, entry)| entry.enabled && *by != name) {
+        // What does not run now loses nothing.
+        if let (None, Some(requirement)) = (missing(entry, &now), missing(entry, &then)) {
+            let (name, version, needs) = (name.clone(), after.version.clone(), requirement.needs);
+            return Err(ManageError::RollbackBreaks { name, version, by: by.clone(), needs });
+        }
+    }
+    Ok(())
 }
 
 /// What counts as consented to: what it holds now, and of what it held then only that which the newer version does not ask

@@ -11,20 +11,46 @@ use std::path::{Path, PathBuf};
 use super::list::Warning;
 use super::project;
 use crate::store::{Home, State};
+use crate::text::{safe_line, safe_path};
 
 /// The administrator's folder. Fixed: whoever could name another one would be the administrator.
 const SYSTEM: &str = "/usr/local/share/migraine/plugins";
 
 /// The folders that are looked through, in their order, and why another one is not.
+#[derive(Default)]
 pub(super) struct Folders {
     pub(super) paths: Vec<PathBuf>,
     pub(super) warnings: Vec<Warning>,
+    /// The folder of a project that nobody trusted.
+    pub(super) untrusted: Option<PathBuf>,
+}
+
+impl Folders {
+    /// The user's own.
+    pub(super) fn own(&self) -> PathBuf {
+        self.paths.first().cloned().unwrap_or_default()
+    }
+
+    /// Each folder in one line, also those that are not looked through, and why.
+    pub(super) fn words(&self) -> Vec<String> {
+        let missing = |path: &PathBuf| if path.is_dir() { "" } else { " (there is no such folder)" };
+        let paths = self.paths.iter().map(|path| format!("{}{}", safe_path(path), missing(path)));
+        let passed =
+            self.warnings.iter().map(|Warning { name, message }| format!("not in {}: {message}", safe_line(name)));
+        let untrusted = self.untrusted.iter().map(|path| {
+            format!("not in {}: it is not trusted; `migraine plugin trust-project` trusts it", safe_path(path))
+        });
+        paths.chain(passed).chain(untrusted).collect()
+    }
 }
 
 /// The folders for a user who stands in this directory.
 pub(super) fn folders(home: &Home, state: &State, working: Option<&Path>) -> Folders {
-    let mut folders = Folders { paths: vec![home.plugins_path()], warnings: Vec::new() };
+    let mut folders = Folders { paths: vec![home.plugins_path()], warnings: Vec::new(), untrusted: None };
     let project = working.and_then(|working| project::trusted(state, working));
+    if project.is_none() {
+        folders.untrusted = working.and_then(project::folder_of);
+    }
     for folder in project.into_iter().chain(system(Path::new(SYSTEM))) {
         match folder {
             Ok(path) => folders.paths.push(path),

@@ -5,8 +5,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::folder::{is_plugin_file, is_unpacked};
 use super::resolve::ResolveError;
-use super::{ManageError, manifest_file, script_files};
+use super::{ManageError, folder, manifest_file, script_files};
 use crate::ids::Digest;
 use crate::package::{
     FileEntry, INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
@@ -16,9 +17,13 @@ use crate::store::{State, Trust};
 use crate::text::safe_line;
 use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
-/// Opens a package, a library with the signature beside it, or scripts by their manifest or its directory. Nothing but
-/// index and signature was looked at; scripts have neither, and were read.
+/// Opens a package, a library with the signature beside it, scripts by their manifest, or the one of these that lies in
+/// a directory. Nothing but index and signature was looked at, but of what lies open in a directory, which was read.
 pub(super) fn open_file(path: &Path) -> Result<Opened, ManageError> {
+    let path = &folder::meant(path)?;
+    if is_unpacked(path) {
+        return folder::open(path);
+    }
     if let Some(manifest) = manifest_file::find(path)? {
         if !manifest_file::read(&manifest)?.is_script() {
             return Err(ManageError::NoLibrary { path: manifest });
@@ -53,12 +58,8 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ManageError> {
 /// As [`read`], with further flags for open(2).
 pub(super) fn read_flagged(path: &Path, limit: usize, flags: i32) -> Result<Vec<u8>, ManageError> {
     let failed = |source| ManageError::File { path: path.to_owned(), source };
-    // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | flags).open(path).map_err(failed)?;
+    let file = regular_file(path, flags)?;
     let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
     let over = || {
         let source = PackageError::Limit { what: "the file".to_owned(), limit: format!("{limit} bytes") };
         Err(ManageError::Package { path: path.to_owned(), source })
@@ -74,6 +75,17 @@ pub(super) fn read_flagged(path: &Path, limit: usize, flags: i32) -> Result<Vec<
         return over();
     }
     Ok(bytes)
+}
+
+/// Opens a regular file, with further flags for open(2).
+pub(super) fn regular_file(path: &Path, flags: i32) -> Result<File, ManageError> {
+    let failed = |source| ManageError::File { path: path.to_owned(), source };
+    // Without O_NONBLOCK a FIFO would hang the command before it can be refused.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | flags).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_file() {
+        return Ok(file);
+    }
+    Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")))
 }
 
 /// The verdict over an index, with an exception for this one digest if the user asked for it. The policy has its say
@@ -139,10 +151,9 @@ pub(super) struct Found {
     pub(super) opened: Result<Opened, ManageError>,
 }
 
-/// Every package and library in a folder and in the folders directly below it, by path, and scripts in both of their
-/// forms. No folder is an empty one.
+/// Every package and library in a folder and in the folders directly below it, by path, unpacked packages there, and scripts
+/// in both of their forms. No folder is an empty one.
 pub(super) fn scan(folder: &Path) -> Result<Vec<Found>, ManageError> {
-    let is_plugin = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "so" || extension == "mgp");
     let mut paths = Vec::new();
     let entries_of_folder = entries(folder)?;
     if entries_of_folder.len() > FOUND_MAX {
@@ -151,12 +162,16 @@ pub(super) fn scan(folder: &Path) -> Result<Vec<Found>, ManageError> {
     }
     for path in entries_of_folder {
         if !path.is_dir() {
-            if is_plugin(&path) || may_be_script(&path) {
+            if is_plugin_file(&path) || may_be_script(&path) {
                 paths.push(path);
             }
             continue;
         }
-        paths.extend(entries(&path)?.into_iter().filter(is_plugin));
+        if is_unpacked(&path) {
+            paths.push(path);
+            continue;
+        }
+        paths.extend(entries(&path)?.into_iter().filter(|path| is_plugin_file(path)));
         if may_be_script(&path) {
             paths.push(path);
         }

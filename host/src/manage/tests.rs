@@ -25,6 +25,7 @@ struct Bench {
 fn bench() -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::open(&folder.path().join("home")).unwrap();
+    home.make().unwrap();
     let key = TrustedKey::new(secret(1).public(), "me", &["*".parse().unwrap()], CREATED).unwrap();
     Keyring::open(&home.keys_path()).unwrap().add(&key).unwrap();
     Bench { folder, home }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ManageError;
+use super::folder::meant;
 use super::keys::judged_time;
 use super::source::{judged, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
@@ -45,6 +46,7 @@ pub fn verify(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, Man
 }
 
 fn verify_file(home: &Home, state: &State, path: &Path, now: &str) -> Result<VerifyReport, ManageError> {
+    let path = &meant(path)?;
     let opened = open_file(path)?;
     let keys = Keyring::load_from(&home.keys_path())?;
     let now = judged_time(&keys, state, now)?;

@@ -17,8 +17,10 @@ const WINDOW_LOG_MAX: u32 = 23;
 /// Fixed, so that the same files give the same bytes.
 const LEVEL: i32 = 19;
 pub(super) const BLOCK: usize = 512;
-const INDEX_NAME: &str = "index";
-const SIGNATURE_NAME: &str = "index.sig";
+/// The name of the index in a package.
+pub const INDEX_NAME: &str = "index";
+/// The name of its signature there.
+pub const SIGNATURE_NAME: &str = "index.sig";
 
 /// Builds a package. The same arguments give the same bytes.
 ///

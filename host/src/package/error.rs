@@ -177,7 +177,7 @@ impl Coded for PackageError {
         let text = match self {
             Self::Limit { .. } => "ship large data outside the package, or make the plugin smaller",
             Self::Format { .. } => {
-                "give a .mgp file, a .so file with its .so.sig beside it, or the manifest of scripts or its directory"
+                "give a .mgp file, a .so file with its .so.sig beside it, the manifest of scripts, or a directory that holds one of these"
             }
             Self::Compression { .. }
             | Self::Entry { .. }

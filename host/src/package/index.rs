@@ -27,7 +27,8 @@ use super::scripts::{ANY_TARGET, is_manifest};
 use super::{FILES_MAX, INDEX_MAX, PackageError, TARGET, UNPACKED_MAX, limit, path};
 use crate::ids::{Digest, PluginName};
 
-const FIRST_LINE: &str = "migraine-index 1";
+/// What every index begins with.
+pub const FIRST_LINE: &str = "migraine-index 1";
 /// The longest version number in bytes.
 pub const VERSION_MAX: usize = 64;
 /// The most machines that one package is for.

@@ -24,10 +24,11 @@ mod signature;
 pub mod target;
 mod yaml;
 
+pub use archive::{INDEX_NAME, SIGNATURE_NAME};
 pub use elf::ElfFacts;
 pub use error::PackageError;
-pub use index::{Build, FileEntry, Index};
-pub use opened::{Files, Opened, Package, open, open_library};
+pub use index::{Build, FIRST_LINE, FileEntry, Index};
+pub use opened::{Files, Opened, Package, open, open_library, open_unpacked};
 pub use scripts::open_scripts;
 pub use signature::{SIGNATURE_LEN, Signature};
 

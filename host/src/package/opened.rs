@@ -30,8 +30,8 @@ pub(super) enum Content {
     Archive(Vec<u8>),
     /// A bare library.
     Library(Vec<u8>),
-    /// The manifest of scripts and what lies beside it, in index order.
-    Scripts(Vec<Vec<u8>>),
+    /// Files that lie open, in index order.
+    Files(Vec<Vec<u8>>),
 }
 
 /// A package whose every byte agrees with its index.
@@ -106,6 +106,20 @@ pub fn open_library(library: Vec<u8>, sidecar: Option<&[u8]>, file_name: &str) -
     Ok(Opened { index_text, index, signature, content: Content::Library(library) })
 }
 
+/// Opens a package that was unpacked: the contents are those of the files of its index, in its order.
+///
+/// # Errors
+/// The index or the signature is not of the accepted form.
+pub fn open_unpacked(
+    index_text: Vec<u8>,
+    signature: Option<&[u8]>,
+    contents: Vec<Vec<u8>>,
+) -> Result<Opened, PackageError> {
+    let index = Index::parse(&index_text)?;
+    let signature = signature.map(Signature::parse).transpose()?;
+    Ok(Opened { index_text, index, signature, content: Content::Files(contents) })
+}
+
 fn derive_index(library: &[u8]) -> Result<Index, PackageError> {
     let facts = elf::inspect(library)?;
     let manifest = library_manifest(&facts)?;
@@ -125,7 +139,7 @@ impl Opened {
     pub fn file_digest(&self) -> Option<Digest> {
         match &self.content {
             Content::Archive(bytes) | Content::Library(bytes) => Some(Digest::of(bytes)),
-            Content::Scripts(_) => None,
+            Content::Files(_) => None,
         }
     }
 
@@ -134,7 +148,7 @@ impl Opened {
     pub fn size(&self) -> u64 {
         let size = match &self.content {
             Content::Archive(bytes) | Content::Library(bytes) => bytes.len(),
-            Content::Scripts(files) => files.iter().map(Vec::len).sum(),
+            Content::Files(files) => files.iter().map(Vec::len).sum(),
         };
         u64::try_from(size).unwrap_or(u64::MAX)
     }
@@ -148,7 +162,7 @@ impl Opened {
         let contents = match content {
             Content::Archive(bytes) => archive::read_files(&bytes, &index_text, signature.as_ref(), &index)?,
             Content::Library(library) => vec![library],
-            Content::Scripts(contents) => contents,
+            Content::Files(contents) => contents,
         };
         if contents.len() != index.files.len() {
             let reason = "the number of files differs".to_owned();

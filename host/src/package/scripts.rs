@@ -62,7 +62,7 @@ pub fn open_scripts(entry: &str, files: Vec<(String, Vec<u8>)>) -> Result<Opened
     let ScriptPackage { index, files, .. } = assemble(entry, files, UNKNOWN_TIME)?;
     let contents = files.into_iter().map(|(_, content)| content).collect();
     let index_text = index.render().into_bytes();
-    Ok(Opened { index_text, index, signature: None, content: Content::Scripts(contents) })
+    Ok(Opened { index_text, index, signature: None, content: Content::Files(contents) })
 }
 
 /// Reads a manifest that stands in a file of its own.

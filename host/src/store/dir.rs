@@ -66,11 +66,30 @@ enum Owner {
 impl Dir {
     /// Opens the root of everything, making it when its parent exists.
     pub(super) fn open_root(path: &Path) -> Result<Self, StoreError> {
-        match openat(AT_FDCWD, path, OPEN_DIR, Mode::empty()) {
-            Ok(fd) => return Self { fd, path: path.to_owned(), owner: Owner::User }.checked(),
-            Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(failed("open the directory", path.to_owned(), errno)),
+        if let Some(found) = Self::find_root(path)? {
+            return Ok(found);
         }
+        let (parent, name) = Self::parent_of(path)?;
+        let made = parent.open_or_make(name)?;
+        parent.sync()?;
+        Ok(made)
+    }
+
+    /// The same where it exists; nothing is made.
+    pub(super) fn find_root(path: &Path) -> Result<Option<Self>, StoreError> {
+        match openat(AT_FDCWD, path, OPEN_DIR, Mode::empty()) {
+            Ok(fd) => Self { fd, path: path.to_owned(), owner: Owner::User }.checked().map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(failed("open the directory", path.to_owned(), errno)),
+        }
+    }
+
+    /// Whether it could be made: it has a name, in a directory that is there.
+    pub(super) fn check_parent(path: &Path) -> Result<(), StoreError> {
+        Self::parent_of(path).map(drop)
+    }
+
+    fn parent_of(path: &Path) -> Result<(Self, &str), StoreError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             return Err(StoreError::BadHome { why: format!("`{}` has no name that can be made", safe_path(path)) });
         };
@@ -78,10 +97,7 @@ impl Dir {
         let flags = OPEN_DIR.difference(OFlag::O_NOFOLLOW);
         let fd = openat(AT_FDCWD, parent, flags, Mode::empty())
             .map_err(|errno| StoreError::BadHome { why: format!("{}: {}", safe_path(parent), errno.desc()) })?;
-        let parent = Self { fd, path: parent.to_owned(), owner: Owner::User };
-        let made = parent.open_or_make(name)?;
-        parent.sync()?;
-        Ok(made)
+        Ok((Self { fd, path: parent.to_owned(), owner: Owner::User }, name))
     }
 
     /// Opens a directory that the administrator keeps; `None` when there is none.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::dir::Dir;
 use super::error::StoreError;
 use super::plugin_data::{DATA, DATABASE};
+use super::root::Root;
 use super::state::{Entry, State};
 use super::tree::{InstalledTree, load};
 use super::writer::{LOCK_DEADLINE, Writer};
@@ -41,7 +42,7 @@ pub struct Installed {
 /// An open home directory that nobody else can write to.
 #[derive(Debug)]
 pub struct Home {
-    pub(super) root: Dir,
+    pub(super) root: Root,
 }
 
 /// Where the home directory is, given the values of `MIGRAINE_HOME` and `HOME`.
@@ -67,15 +68,24 @@ pub fn home_path(migraine_home: Option<OsString>, home: Option<OsString>) -> Res
 }
 
 impl Home {
-    /// Opens the home directory; it is made (mode 0700) when its parent exists.
+    /// Opens the home directory. Where there is none it is an empty one, which is made (mode 0700) by the first change.
     ///
     /// # Errors
-    /// The path is not absolute, is a symbolic link, belongs to somebody else, or can be written to by others.
+    /// The path is not absolute, is a symbolic link, belongs to somebody else, or can be written to by others; or it is
+    /// not there and its parent is not either.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.is_absolute() {
             return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", safe_path(path)) });
         }
-        Ok(Self { root: Dir::open_root(path)? })
+        Ok(Self { root: Root::open_at(path)? })
+    }
+
+    /// Makes the home directory, where there is none yet.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make(&self) -> Result<(), StoreError> {
+        self.root.made().map(drop)
     }
 
     /// Its path.
@@ -115,9 +125,9 @@ impl Home {
 
     /// The place of the administrator's file is fixed: whoever could name another would be rid of it.
     pub(super) fn policy_with(&self, system: &Path) -> Result<Policy, StoreError> {
-        let own = read_policy(&self.root)?;
+        let own = self.root.there()?.map(read_policy).transpose()?;
         let system = Dir::open_system(system)?.map(|system| read_policy(&system)).transpose()?;
-        Ok(Policy::new(own.into_iter().chain(system.flatten()).collect()))
+        Ok(Policy::new(own.flatten().into_iter().chain(system.flatten()).collect()))
     }
 
     /// Takes the lock, so that the state can be changed.
@@ -274,6 +284,7 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let home = Home::open(&folder.path().join("home")).unwrap();
+        home.make().unwrap();
         let system = folder.path().join("etc");
         let wall = || home.policy_with(&system).map(|policy| policy.limits().command_wall);
         assert_eq!(wall().unwrap(), None);

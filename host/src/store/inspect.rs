@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::dir::{Dir, FROZEN_DIR, FROZEN_FILE, Facts, Kind, PRIVATE_DIR};
 use super::error::StoreError;
 use super::home::{Home, STORE};
+use super::root::Root;
 use super::state::State;
 use super::tree::{FILES, INDEX, SIGNATURE, inner_directories, read_file};
 use super::writer::{LEFTOVERS, LOCK_DEADLINE, lock};
@@ -69,6 +70,9 @@ impl Home {
     /// # Errors
     /// Another process holds the lock for too long, or a directory of the store cannot be listed.
     pub fn inspect(&self) -> Result<Inspection, StoreError> {
+        if self.root.there()?.is_none() {
+            return Ok(Inspection { state: Ok(State::default()), present: Vec::new(), files: 0, flaws: Vec::new() });
+        }
         let _lock = lock(self, LOCK_DEADLINE)?;
         let state = self.read();
         let mut found = Inspection { state, present: Vec::new(), files: 0, flaws: Vec::new() };
@@ -84,7 +88,7 @@ impl Inspection {
         self.flaws.push(Flaw { path, tree: tree.copied(), kind });
     }
 
-    fn look_at_leftovers(&mut self, root: &Dir) -> Result<(), StoreError> {
+    fn look_at_leftovers(&mut self, root: &Root) -> Result<(), StoreError> {
         for folder in LEFTOVERS {
             let Some(inside) = root.open(folder)? else { continue };
             for name in inside.names()? {
@@ -100,7 +104,7 @@ impl Inspection {
         Ok(())
     }
 
-    fn look_at_trees(&mut self, root: &Dir) -> Result<(), StoreError> {
+    fn look_at_trees(&mut self, root: &Root) -> Result<(), StoreError> {
         // Without a state every tree may be one that is needed.
         let needed = self.state.as_ref().ok().map(State::trees);
         let mut missing = needed.clone().unwrap_or_default();

@@ -10,6 +10,7 @@ mod hold;
 mod home;
 mod inspect;
 mod plugin_data;
+mod root;
 mod state;
 mod subscription;
 mod tree;

@@ -1,6 +1,6 @@
 //! A kill and every error at every point of an operation.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -8,19 +8,25 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use serde_json::Value;
 
-use super::operation::{Kit, Operation};
-use super::oracle::{Ended, Oracle};
+use super::operation::Operation;
+use super::oracle::Ended;
 use super::place::Place;
+use super::points;
 use super::power::{Loss, losses};
+use super::subject::Subject;
 use super::syscall::Change;
-use super::tracer::{Call, Inject, Traced, run};
-use super::tree::Tree;
+use super::tracer::{Call, Inject, Traced};
+use crate::run::User;
 
 /// What a system call that changes something can answer, besides that it worked.
 pub const ERRORS: [Errno; 6] = [Errno::ENOSPC, Errno::EDQUOT, Errno::EIO, Errno::EROFS, Errno::EACCES, Errno::EINTR];
 
-/// The number of workers; each traces one program at a time.
-const WORKERS: usize = 2;
+/// The number of workers; each traces one program at a time. One more than most machines of a CI have processors: a worker
+/// waits now and then.
+const WORKERS: usize = 3;
+
+/// An operation and who does it.
+pub type Job = (&'static Operation, User);
 
 /// What was found about one operation.
 #[derive(Debug, Default)]
@@ -60,61 +66,52 @@ impl Choice {
     }
 }
 
-/// Takes each operation apart, by some workers at once.
+/// Takes an operation apart.
 #[must_use]
-pub fn all(operations: &[&'static Operation], kit: &Kit, choice: Choice) -> BTreeMap<&'static str, Finding> {
-    each(operations, |operation| one(operation, kit, choice))
-}
-
-/// Applies something to each operation, by some workers at once.
-pub fn each<T: Send>(
-    operations: &[&'static Operation],
-    act: impl Fn(&'static Operation) -> T + Sync,
-) -> BTreeMap<&'static str, T> {
-    let (todo, found) = (Mutex::new(operations.iter()), Mutex::new(BTreeMap::new()));
-    let next = || todo.lock().expect("no worker panics").next().copied();
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                while let Some(operation) = next() {
-                    let one = act(operation);
-                    found.lock().expect("no worker panics").insert(operation.name, one);
-                }
-            });
-        }
-    });
-    found.into_inner().expect("no worker panics")
-}
-
-fn one(operation: &Operation, kit: &Kit, choice: Choice) -> Finding {
+pub fn one((operation, user): Job, choice: Choice) -> Finding {
     let start = Instant::now();
-    let before = operation.place(kit);
-    let mut oracle = Oracle::new(operation, kit, &before);
+    let subject = Subject::of(operation, user);
     let mut finding = Finding::default();
-    let watched = traced(&before.copy(), &oracle, Inject::Nothing);
-    if let Some(fault) = stray(&watched) {
+    let (_, watched) = subject.watched();
+    if let Some(fault) = stray(watched) {
         finding.faults.push(format!("{}: {fault}", operation.name));
     }
-    let points = watched.points();
-    for at in 0..points {
+    for at in 0..watched.points() {
         if choice == Choice::Kills {
             finding.kills += 1;
-            let fault = killed(&before, &mut oracle, at);
+            let fault = killed(subject, at);
             finding.faults.extend(fault.err().map(|fault| format!("{}: {fault}", operation.name)));
         }
         for errno in ERRORS.into_iter().filter(|_| choice.fails(at)) {
             finding.errors += 1;
-            let fault = failed(&before, &mut oracle, at, errno);
+            let fault = failed(subject, at, errno);
             finding.faults.extend(fault.err().map(|fault| format!("{}: {fault}", operation.name)));
         }
     }
-    finding.states = oracle.states();
+    finding.states = subject.oracle.states();
     finding.took = start.elapsed();
     finding
 }
 
-fn traced(place: &Place, oracle: &Oracle<'_>, inject: Inject) -> Traced {
-    run(place.traced(oracle.words()), place.path(), inject)
+/// Applies something to each job, by some workers at once, in the order of the jobs' names and users. Jobs with many points
+/// come first, so that no worker is left alone with a long one.
+pub fn each<T: Send>(mut jobs: Vec<Job>, act: impl Fn(Job) -> T + Sync) -> Vec<(Job, T)> {
+    jobs.sort_by_key(|(operation, _)| Reverse(points::of(operation.name)));
+    let (todo, found) = (Mutex::new(jobs.into_iter()), Mutex::new(Vec::new()));
+    let next = || todo.lock().expect("no worker panics").next();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(job) = next() {
+                    let one = act(job);
+                    found.lock().expect("no worker panics").push((job, one));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().expect("no worker panics");
+    found.sort_by_key(|((operation, user), _)| (*user, operation.name));
+    found
 }
 
 /// A change that has no business in this run, or that nobody could judge.
@@ -125,21 +122,21 @@ fn stray(run: &Traced) -> Option<String> {
     unknown.or_else(outside)
 }
 
-fn killed(before: &Place, oracle: &mut Oracle<'_>, at: usize) -> Result<(), String> {
-    let place = before.copy();
-    let run = traced(&place, oracle, Inject::Kill(at));
+fn killed(subject: &Subject, at: usize) -> Result<(), String> {
+    let place = subject.place();
+    let run = subject.traced(&place, Inject::Kill(at));
     // The numbers of points of two runs can differ by chance, above all in a database.
     if run.points() <= at {
         return Err(format!("there is no point {at} in this run"));
     }
     let shown = run.point(at).shown();
     let ended = Ended { code: None, out: &run.out };
-    oracle.judge(&place, &ended).map_err(|fault| format!("killed before {at}, {shown}: {fault}"))
+    subject.oracle.judge(&place, &ended).map_err(|fault| format!("killed before {at}, {shown}: {fault}"))
 }
 
-fn failed(before: &Place, oracle: &mut Oracle<'_>, at: usize, errno: Errno) -> Result<(), String> {
-    let place = before.copy();
-    let run = traced(&place, oracle, Inject::Fail(at, errno));
+fn failed(subject: &Subject, at: usize, errno: Errno) -> Result<(), String> {
+    let place = subject.place();
+    let run = subject.traced(&place, Inject::Fail(at, errno));
     if run.points() <= at {
         return Err(format!("there is no point {at} in this run"));
     }
@@ -152,7 +149,8 @@ fn failed(before: &Place, oracle: &mut Oracle<'_>, at: usize, errno: Errno) -> R
     }
     retried(&run, at).map_err(|fault| format!("{at_point}: {fault}"))?;
     let ended = Ended { code: Some(run.code), out: &run.out };
-    oracle.judge(&place, &ended).map_err(|fault| format!("{at_point}: {fault} (exit code {})", run.code))
+    let judged = subject.oracle.judge(&place, &ended);
+    judged.map_err(|fault| format!("{at_point}: {fault} (exit code {})", run.code))
 }
 
 /// One error, which says what failed, on what and why.
@@ -190,59 +188,49 @@ fn retried(run: &Traced, at: usize) -> Result<(), String> {
 
 /// Judges every disk that an operation can leave when the power goes.
 #[must_use]
-pub fn power_losses(operation: &Operation, kit: &Kit) -> Finding {
+pub fn power_losses((operation, user): Job) -> Finding {
     let start = Instant::now();
-    let before = operation.place(kit);
-    let mut oracle = Oracle::new(operation, kit, &before);
-    let place = before.copy();
-    let run = traced(&place, &oracle, Inject::Nothing);
+    let subject = Subject::of(operation, user);
+    let (folder, run) = subject.watched();
     let mut finding = Finding::default();
-    finding.faults.extend(stray(&run));
-    for loss in losses(&Tree::read(before.path()), place.path(), &run.calls) {
+    finding.faults.extend(stray(run));
+    for loss in losses(subject.before(), folder, &run.calls) {
         finding.losses += 1;
-        let fault = survived(&before, &mut oracle, &loss).err();
+        let fault = survived(subject, &loss).err();
         finding.faults.extend(fault.map(|fault| format!("{}: {}: {fault}", operation.name, loss.shown)));
     }
-    finding.states = oracle.states();
+    finding.states = subject.oracle.states();
     finding.took = start.elapsed();
     finding
 }
 
-fn survived(before: &Place, oracle: &mut Oracle<'_>, loss: &Loss) -> Result<(), String> {
-    let out = if loss.said { "success" } else { "" };
-    oracle.judge(&before.holding(&loss.tree), &Ended { code: None, out })
+fn survived(subject: &Subject, loss: &Loss) -> Result<(), String> {
+    let ended = Ended { code: None, out: if loss.said { "success" } else { "" } };
+    subject.oracle.judge_disk(&loss.tree, &ended, || Place::holding(&loss.tree, subject.user))
 }
 
 /// As [`power_losses`], with each sync taken out of the record, one at a time, as if the program had forgotten it: what was to be
 /// synced, and the first fault that the oracle finds.
 #[must_use]
-pub fn forgotten_syncs(operation: &Operation, kit: &Kit) -> Vec<(Call, Option<String>)> {
-    let before = operation.place(kit);
-    let mut oracle = Oracle::new(operation, kit, &before);
-    let place = before.copy();
-    let run = traced(&place, &oracle, Inject::Nothing);
-    let tree = Tree::read(before.path());
+pub fn forgotten_syncs((operation, user): Job) -> Vec<(Call, Option<String>)> {
+    let subject = Subject::of(operation, user);
+    let (folder, run) = subject.watched();
     let mut found = Vec::new();
     for (at, call) in run.calls.iter().enumerate().filter(|(_, call)| call.change.is_sync()) {
         let mut calls = run.calls.clone();
         calls.remove(at);
-        let losses = losses(&tree, place.path(), &calls);
-        found.push((call.clone(), losses.iter().find_map(|loss| survived(&before, &mut oracle, loss).err())));
+        let losses = losses(subject.before(), folder, &calls);
+        found.push((call.clone(), losses.iter().find_map(|loss| survived(subject, loss).err())));
     }
     found
 }
 
 /// Lets each sync fail once, one in each run; gives what was to be synced, and how the run ended.
 #[must_use]
-pub fn failing_syncs(operation: &Operation, kit: &Kit) -> Vec<(Call, Traced)> {
-    let before = operation.place(kit);
-    let words = operation.words(kit);
-    let go = |inject| {
-        let place = before.copy();
-        run(place.traced(&words), place.path(), inject)
-    };
-    let watched = go(Inject::Nothing);
-    let points = watched.calls.into_iter().filter(Call::is_point).enumerate();
+pub fn failing_syncs((operation, user): Job) -> Vec<(Call, Traced)> {
+    let subject = Subject::of(operation, user);
+    let (_, watched) = subject.watched();
+    let points = watched.calls.iter().filter(|call| call.is_point()).enumerate();
     let syncs = points.filter(|(_, call)| call.change.is_sync());
-    syncs.map(|(at, call)| (call, go(Inject::Fail(at, Errno::EIO)))).collect()
+    syncs.map(|(at, call)| (call.clone(), subject.traced(&subject.place(), Inject::Fail(at, Errno::EIO)))).collect()
 }

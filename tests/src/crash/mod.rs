@@ -17,8 +17,8 @@
 //! process is left.
 //!
 //! What a run does next depends on what lies on disk and on nothing else. So a state of the disk that was judged once is not
-//! judged again, and plugins are not called again for a change of what only writers look at. That makes thousands of points
-//! affordable. [`power`] says what is lost with the power.
+//! judged again, by none of the tests, and plugins are not called again for a change of what only writers look at, whatever
+//! operation made it. That makes thousands of points affordable. [`power`] says what is lost with the power.
 
 mod dice;
 pub mod injection;
@@ -28,6 +28,7 @@ pub mod place;
 pub mod points;
 pub mod power;
 mod storm;
+pub mod subject;
 pub mod syscall;
 pub mod tracer;
 mod tree;

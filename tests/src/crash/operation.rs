@@ -1,14 +1,18 @@
 //! The operations that change something on disk, and what they act on.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use migraine_host::trust::SecretKey;
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::place::Place;
-use crate::package::{Parcel, key, other_key, plugin, remade, typed};
+use super::tree::Tree;
+use crate::artifacts;
+use crate::package::{key, other_key, plugin, remade, typed};
 use crate::run::User;
 
 /// An operation.
@@ -105,20 +109,47 @@ pub fn chosen() -> Vec<&'static Operation> {
     chosen
 }
 
+/// That of this name.
+///
+/// # Panics
+/// There is none.
+#[must_use]
+pub fn named(name: &str) -> &'static Operation {
+    OPERATIONS.iter().find(|operation| operation.name == name).expect("an operation of the table")
+}
+
+/// A disk that lines of commands left, by whose it is and by the lines.
+type Disks = Mutex<BTreeMap<(User, &'static [&'static str]), Arc<Tree>>>;
+
+/// Runs each line once on what the lines before it left, however many operations begin with them.
+fn prepared(lines: &'static [&'static str], kit: &Kit) -> Arc<Tree> {
+    static DISKS: Disks = Mutex::new(BTreeMap::new());
+    let known = || DISKS.lock().expect("nobody panics with it").get(&(kit.user, lines)).cloned();
+    if let Some(disk) = known() {
+        return disk;
+    }
+    let disk = match lines.split_last() {
+        None => Tree::read(Place::new(kit.user).path()),
+        Some((line, earlier)) => {
+            let place = Place::holding(&prepared(earlier, kit), kit.user);
+            let (line, may_wait) = line.strip_prefix('?').map_or((*line, false), |line| (line, true));
+            let done = place.run(&kit.words(line));
+            assert!(done.code == 0 || may_wait, "{line}: {done:?}");
+            Tree::read(place.path())
+        }
+    };
+    let disk = Arc::new(disk);
+    DISKS.lock().expect("nobody panics with it").insert((kit.user, lines), Arc::clone(&disk));
+    disk
+}
+
 impl Operation {
-    /// A home that it can act on.
+    /// The disk that it acts on.
     ///
     /// # Panics
     /// What comes before it fails.
-    #[must_use]
-    pub fn place(&self, kit: &Kit) -> Place {
-        let place = Place::new(kit.user);
-        for line in self.prepare {
-            let (line, may_wait) = line.strip_prefix('?').map_or((*line, false), |line| (line, true));
-            let done = place.run(&kit.words(line));
-            assert!(done.code == 0 || may_wait, "{}: {line}: {done:?}", self.name);
-        }
-        place
+    pub(super) fn before(&self, kit: &Kit) -> Arc<Tree> {
+        prepared(self.prepare, kit)
     }
 
     /// Its words.
@@ -134,39 +165,28 @@ impl Operation {
 pub struct Kit {
     user: User,
     words: Vec<(&'static str, String)>,
-    _folder: TempDir,
-    _parcels: Vec<Parcel>,
 }
 
 impl Kit {
-    /// What a user needs for every operation.
+    /// What a user needs for every operation: one for all tests, since what is packaged is compressed for longer than most of
+    /// them run.
     ///
     /// # Panics
     /// Something cannot be built or written.
     #[must_use]
-    pub fn new(user: User) -> Self {
-        let open = fs::Permissions::from_mode(0o755);
-        let folder = tempfile::Builder::new().prefix("migraine-kit-").permissions(open).tempdir();
-        let folder = folder.expect("make a directory");
-        let hooks = |changes: serde_json::Value| remade("hooks", &changes);
-        let package = hooks(json!({"hooks": [], "permissions": []}));
-        let newer = hooks(json!({"hooks": [], "permissions": [], "version": "1.1.0"}));
-        let asking = hooks(json!({"hooks": [], "permissions": ["network=localhost:80"]}));
-        let unsigned = hooks(json!({"hooks": [], "permissions": [], "description": "unsigned"})).unsigned();
-        let bystander = plugin("hello-world");
+    pub fn of(user: User) -> &'static Self {
+        static KITS: [OnceLock<Kit>; 2] = [OnceLock::new(), OnceLock::new()];
+        KITS[usize::from(user == User::Plain)].get_or_init(|| Self::new(user))
+    }
+
+    fn new(user: User) -> Self {
+        let folder = artifacts::kept_folder(&format!("kit-{user}"));
         let (own, other) = (key(), other_key());
-        let secret = folder.path().join("secret");
+        let secret = folder.join("secret");
         fs::write(&secret, other.render_plain().expect("a secret key").as_bytes()).expect("write a file");
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("set a mode");
         user.give(&secret);
-        let file = |parcel: &Parcel| typed(&parcel.package()).to_owned();
-        let words = vec![
-            ("package", file(&package)),
-            ("newer", file(&newer)),
-            ("asking", file(&asking)),
-            ("bystander", file(&bystander)),
-            ("library", package.typed().to_owned()),
-            ("unsigned", unsigned.typed().to_owned()),
+        let mut words = vec![
             ("key", own.public().to_string()),
             ("fingerprint", own.public().fingerprint().to_string()),
             ("other", other.public().to_string()),
@@ -174,7 +194,19 @@ impl Kit {
             ("third", SecretKey::from_seed(&[9; 32]).public().to_string()),
             ("secret", typed(&secret).to_owned()),
         ];
-        Self { user, words, _folder: folder, _parcels: vec![package, newer, asking, unsigned, bystander] }
+        for (word, name, bytes) in wares() {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().expect("a ware lies in a folder")).expect("make a directory");
+            fs::write(&path, bytes).expect("write a file");
+            words.extend(word.map(|word| (word, typed(&path).to_owned())));
+        }
+        Self { user, words }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user(&self) -> User {
+        self.user
     }
 
     /// A line's words, with those in braces filled in.
@@ -192,4 +224,33 @@ impl Kit {
         };
         line.split(' ').map(word).collect()
     }
+}
+
+/// The word that stands for a file, its place in the kit, and what it holds. One without a word lies beside another.
+type Ware = (Option<&'static str>, String, Vec<u8>);
+
+/// What both users' kits hold.
+fn wares() -> &'static [Ware] {
+    static WARES: OnceLock<Vec<Ware>> = OnceLock::new();
+    WARES.get_or_init(|| {
+        let hooks = |changes: serde_json::Value| remade("hooks", &changes);
+        let package = hooks(json!({"hooks": [], "permissions": []}));
+        let newer = hooks(json!({"hooks": [], "permissions": [], "version": "1.1.0"}));
+        let asking = hooks(json!({"hooks": [], "permissions": ["network=localhost:80"]}));
+        let unsigned = hooks(json!({"hooks": [], "permissions": [], "description": "unsigned"})).unsigned();
+        let bystander = plugin("hello-world");
+        let ware = |word: Option<&'static str>, folder: &str, path: &Path| {
+            let name = path.file_name().expect("a file has a name").to_string_lossy();
+            (word, format!("{folder}/{name}"), fs::read(path).expect("read what was packaged"))
+        };
+        vec![
+            ware(Some("package"), "package", &package.package()),
+            ware(Some("newer"), "newer", &newer.package()),
+            ware(Some("asking"), "asking", &asking.package()),
+            ware(Some("bystander"), "bystander", &bystander.package()),
+            ware(Some("library"), "library", &package.library),
+            ware(None, "library", &package.sidecar()),
+            ware(Some("unsigned"), "unsigned", &unsigned.library),
+        ]
+    })
 }

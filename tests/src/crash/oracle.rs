@@ -1,7 +1,9 @@
 //! Judges what a run left behind.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::sync::{Mutex, MutexGuard};
 
 use migraine_host::ids::Digest;
 use nix::fcntl::{Flock, FlockArg};
@@ -11,6 +13,7 @@ use super::operation::{Kit, Operation};
 use super::place::Place;
 use super::tree::Tree;
 use crate::home::Done;
+use crate::run::User;
 
 /// Plugins and a command of each that needs nothing.
 const HELLO: &[(&str, &str)] = &[("hello-world", "hello"), ("hooks", "settings")];
@@ -28,8 +31,9 @@ type View = BTreeMap<String, String>;
 
 /// What undisturbed runs do.
 #[derive(Debug)]
-pub struct Oracle<'a> {
-    operation: &'a Operation,
+pub struct Oracle {
+    operation: &'static Operation,
+    user: User,
     words: Vec<String>,
     old: View,
     new: View,
@@ -38,46 +42,62 @@ pub struct Oracle<'a> {
     twice: Vec<String>,
     second: String,
     /// States of the disk that were judged already, with the words of the second run.
-    judged: BTreeSet<(Digest, bool)>,
-    /// What readers were shown already, and could work with.
-    worked: BTreeSet<Digest>,
+    judged: Mutex<BTreeSet<(Digest, bool)>>,
 }
 
-impl<'a> Oracle<'a> {
+/// What readers were shown already, and could work with: by whom, whatever was done to it before.
+static WORKED: Mutex<BTreeSet<(User, Digest)>> = Mutex::new(BTreeSet::new());
+
+impl Oracle {
     /// Runs the operation undisturbed, twice.
     ///
     /// # Panics
     /// It fails, or does not do what is expected of it.
     #[must_use]
-    pub fn new(operation: &'a Operation, kit: &Kit, before: &Place) -> Self {
+    pub(super) fn new(operation: &'static Operation, kit: &Kit, before: &Tree) -> Self {
         let words = operation.words(kit);
-        let place = before.copy();
+        let place = Place::holding(before, kit.user());
         let first = place.run(&words);
         assert_eq!(first.code, 0, "{}: {first:?}", operation.name);
         let tree = Tree::read(place.path());
-        let (old, new) = (Tree::read(before.path()).view(), tree.view());
+        let (old, new) = (before.view(), tree.view());
         let once = tree.settled(place.path());
         assert!(tree.left_over().is_empty(), "{}: {:?}", operation.name, tree.left_over());
         let second = ending(&place.run(&words));
         let twice = Tree::read(place.path()).settled(place.path());
-        let judged = BTreeSet::new();
-        let oracle = Self { operation, words, old, new, once, twice, second, judged, worked: BTreeSet::new() };
-        oracle.works(&place).unwrap_or_else(|error| panic!("{}, undisturbed: {error}", operation.name));
+        let judged = Mutex::new(BTreeSet::new());
+        let oracle = Self { operation, user: kit.user(), words, old, new, once, twice, second, judged };
+        oracle
+            .works(&Tree::read(place.path()), &place)
+            .unwrap_or_else(|error| panic!("{}, undisturbed: {error}", operation.name));
         oracle
     }
 
     /// How many different states of the disk were judged.
     #[must_use]
     pub fn states(&self) -> usize {
-        self.judged.len()
+        self.judged().len()
+    }
+
+    fn judged(&self) -> MutexGuard<'_, BTreeSet<(Digest, bool)>> {
+        self.judged.lock().expect("nobody panics with it")
     }
 
     /// Judges what a run left, and changes it: the same command runs again.
     ///
     /// # Errors
     /// What does not hold.
-    pub fn judge(&mut self, place: &Place, ended: &Ended<'_>) -> Result<(), String> {
-        let tree = Tree::read(place.path());
+    pub fn judge(&self, place: &Place, ended: &Ended<'_>) -> Result<(), String> {
+        self.judge_disk(&Tree::read(place.path()), ended, || place)
+    }
+
+    /// As [`Oracle::judge`], of a disk that is not made before a run needs it.
+    pub(super) fn judge_disk<P: Borrow<Place>>(
+        &self,
+        tree: &Tree,
+        ended: &Ended<'_>,
+        place: impl FnOnce() -> P,
+    ) -> Result<(), String> {
         let view = tree.view();
         let (is_old, is_new) = (view == self.old, view == self.new);
         let is_between = self.operation.in_two_steps
@@ -92,21 +112,23 @@ impl<'a> Oracle<'a> {
         }
         // The old state can also be the new one: disabling twice.
         let identity = (tree.identity(), is_new);
-        if self.judged.contains(&identity) {
+        if self.judged().contains(&identity) {
             return Ok(());
         }
-        let readable = tree.readable();
-        if !self.worked.contains(&readable) {
-            self.works(place)?;
-            self.worked.insert(readable);
-        }
-        self.runs_again(place, is_old, is_new)?;
-        self.judged.insert(identity);
+        let place = place();
+        self.works(tree, place.borrow())?;
+        self.runs_again(place.borrow(), is_old, is_new)?;
+        self.judged().insert(identity);
         Ok(())
     }
 
     /// `list` works, and so does what it lists.
-    fn works(&self, place: &Place) -> Result<(), String> {
+    fn works(&self, tree: &Tree, place: &Place) -> Result<(), String> {
+        let worked = || WORKED.lock().expect("nobody panics with it");
+        let readable = (self.user, tree.readable());
+        if worked().contains(&readable) {
+            return Ok(());
+        }
         let list = place.run(&words("--format json plugin list"));
         if list.code != 0 {
             return Err(format!("`list` fails: {list:?}"));
@@ -128,7 +150,11 @@ impl<'a> Oracle<'a> {
             }
         }
         let keys = place.run(&words("--format json key list"));
-        if keys.code == 0 { Ok(()) } else { Err(format!("`key list` fails: {keys:?}")) }
+        if keys.code != 0 {
+            return Err(format!("`key list` fails: {keys:?}"));
+        }
+        worked().insert(readable);
+        Ok(())
     }
 
     /// The same command again ends as it would have, and leaves what an undisturbed run leaves.

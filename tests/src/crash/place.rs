@@ -1,8 +1,8 @@
-//! A folder with a home, a working directory and the user's own directory, which can be copied: each point starts from the same
-//! disk.
+//! A folder with a home, a working directory and the user's own directory, with the content of a disk that is kept in memory:
+//! each point starts from the same one.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,36 +37,24 @@ impl Place {
         Self { folder, user }
     }
 
-    /// Another one with the same content.
-    ///
-    /// # Panics
-    /// It cannot be made.
-    #[must_use]
-    pub fn copy(&self) -> Self {
+    /// One with this content.
+    pub(super) fn holding(tree: &Tree, user: User) -> Self {
         let folder = in_memory();
-        self.user.give(folder.path());
-        copy_all(self.path(), folder.path(), self.user);
-        Self { folder, user: self.user }
-    }
-
-    /// A place of the same user with this content.
-    pub(super) fn holding(&self, tree: &Tree) -> Self {
-        let folder = in_memory();
-        self.user.give(folder.path());
+        user.give(folder.path());
         for (name, node) in tree.nodes() {
             let path = folder.path().join(name);
             match &node.content {
-                Some(content) => fs::write(&path, content).expect("write a file"),
+                Some(content) => fs::write(&path, &content.bytes).expect("write a file"),
                 None => fs::create_dir(&path).expect("make a directory"),
             }
-            self.user.give(&path);
+            user.give(&path);
         }
         // Last what is in a directory, then the directory.
         for (name, node) in tree.nodes().iter().rev() {
             let mode = fs::Permissions::from_mode(node.mode);
             fs::set_permissions(folder.path().join(name), mode).expect("set a mode");
         }
-        Self { folder, user: self.user }
+        Self { folder, user }
     }
 
     /// The folder itself.
@@ -143,21 +131,6 @@ fn in_memory() -> TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("migraine-crash-").permissions(fs::Permissions::from_mode(0o755));
     builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("make a directory")
-}
-
-fn copy_all(from: &Path, to: &Path, user: User) {
-    for entry in fs::read_dir(from).expect("list a directory") {
-        let entry = entry.expect("an entry");
-        let (metadata, target) = (entry.metadata().expect("look at a file"), to.join(entry.file_name()));
-        if metadata.is_dir() {
-            fs::create_dir(&target).expect("make a directory");
-            copy_all(&entry.path(), &target, user);
-        } else {
-            fs::copy(entry.path(), &target).expect("copy a file");
-        }
-        user.give(&target);
-        fs::set_permissions(&target, fs::Permissions::from_mode(metadata.mode() & 0o7777)).expect("set a mode");
-    }
 }
 
 fn open_all(folder: &Path) {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// One operation a line: name and number of calls that change something.
 const POINTS: &str = "crash/points.txt";
@@ -12,8 +13,8 @@ const POINTS: &str = "crash/points.txt";
 /// # Panics
 /// An operation has fewer points than listed, or is not listed.
 pub fn check(counted: &BTreeMap<&'static str, usize>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(POINTS);
-    let mut listed = listed(&fs::read_to_string(&path).expect("read the list of points"));
+    let path = path();
+    let mut listed = read();
     if std::env::var_os("MIGRAINE_CRASH_BLESS").is_some() {
         listed.extend(counted.iter().map(|(name, points)| ((*name).to_owned(), *points)));
         let text: String = listed.iter().map(|(name, points)| format!("{name} {points}\n")).collect();
@@ -23,6 +24,20 @@ pub fn check(counted: &BTreeMap<&'static str, usize>) {
     let faults = faults(&listed, counted);
     let advice = "if calls went for a good reason, write the list anew: cargo xtask crash-test --bless";
     assert!(faults.is_empty(), "{}\n{advice}", faults.join("\n"));
+}
+
+/// How many points an operation has by that list; 0 where it is not listed.
+pub(super) fn of(name: &str) -> usize {
+    static LISTED: LazyLock<BTreeMap<String, usize>> = LazyLock::new(read);
+    LISTED.get(name).copied().unwrap_or_default()
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(POINTS)
+}
+
+fn read() -> BTreeMap<String, usize> {
+    listed(&fs::read_to_string(path()).expect("read the list of points"))
 }
 
 fn listed(text: &str) -> BTreeMap<String, usize> {

@@ -17,10 +17,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::syscall::Change;
 use super::tracer::Call;
-use super::tree::{Node as Kept, Tree};
+use super::tree::{Content as Bytes, Node as Kept, Tree};
 
 /// Of more pending changes of names than this, not each subset is built.
 const SUBSETS_MAX: usize = 4;
@@ -28,6 +29,9 @@ const SUBSETS_MAX: usize = 4;
 const ROOT: usize = 0;
 /// Bits that the umask of the tests takes.
 const UMASK: u32 = 0o022;
+
+/// The disks that were built, each with whether success was printed before.
+type Seen = BTreeSet<(bool, Vec<(String, Held)>)>;
 
 /// A disk that the power left.
 #[derive(Debug)]
@@ -56,11 +60,11 @@ pub(super) fn losses(before: &Tree, folder: &Path, calls: &[Call]) -> Vec<Loss> 
 }
 
 /// A file or folder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Node {
     is_folder: bool,
     mode: u32,
-    data: Vec<u8>,
+    data: Arc<Bytes>,
     pending: Vec<Content>,
     /// How often pending changes became durable.
     version: usize,
@@ -86,7 +90,7 @@ struct Naming {
 }
 
 /// What becomes of the pending changes of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Lost,
     Kept,
@@ -103,17 +107,23 @@ struct Disk {
     /// What is durable.
     durable: BTreeMap<Name, usize>,
     pending: Vec<Naming>,
+    /// Files that were built already: most disks share most of theirs.
+    built: BTreeMap<Held, Kept>,
 }
+
+/// Tells what a file holds, without building it: which one, how often and how much of it was changed, and what became of that.
+type Held = (usize, usize, usize, Fate);
 
 impl Disk {
     fn new(before: &Tree) -> Self {
-        let root = Node { is_folder: true, mode: 0o755, ..Node::default() };
-        let mut disk =
-            Self { nodes: vec![root], names: BTreeMap::new(), durable: BTreeMap::new(), pending: Vec::new() };
+        let root = Node::new(true, 0o755, Bytes::new(Vec::new()));
+        let (nodes, pending) = (vec![root], Vec::new());
+        let (names, durable) = (BTreeMap::new(), BTreeMap::new());
+        let mut disk = Self { nodes, names, durable, pending, built: BTreeMap::new() };
         for (path, kept) in before.nodes() {
             let (folder, name) = disk.place(Path::new(path)).expect("a folder comes before what is in it");
-            let data = kept.content.clone().unwrap_or_default();
-            disk.nodes.push(Node { is_folder: kept.content.is_none(), mode: kept.mode, data, ..Node::default() });
+            let data = kept.content.clone().unwrap_or_else(|| Bytes::new(Vec::new()));
+            disk.nodes.push(Node::new(kept.content.is_none(), kept.mode, data));
             disk.names.insert((folder, name), disk.nodes.len() - 1);
         }
         disk.durable.clone_from(&disk.names);
@@ -169,7 +179,7 @@ impl Disk {
     }
 
     fn make(&mut self, path: &Path, is_folder: bool, mode: u32) {
-        self.nodes.push(Node { is_folder, mode: mode & !UMASK, ..Node::default() });
+        self.nodes.push(Node::new(is_folder, mode & !UMASK, Bytes::new(Vec::new())));
         self.name(path, None, Some(self.nodes.len() - 1));
     }
 
@@ -191,8 +201,12 @@ impl Disk {
         let Some(at) = self.find(path) else { return };
         let node = &mut self.nodes[at];
         node.version += usize::from(!node.pending.is_empty());
-        for content in std::mem::take(&mut node.pending) {
-            content.apply(&mut node.data, &mut node.mode);
+        if !node.pending.is_empty() {
+            let mut data = node.data.bytes.clone();
+            for content in std::mem::take(&mut node.pending) {
+                content.apply(&mut data, &mut node.mode);
+            }
+            node.data = Bytes::new(data);
         }
         let (durable, pending) = std::mem::take(&mut self.pending).into_iter().partition(|naming| naming.folder == at);
         self.pending = pending;
@@ -201,7 +215,7 @@ impl Disk {
     }
 
     /// Every disk that is possible now and was not before.
-    fn collect(&self, when: &str, said: bool, seen: &mut BTreeSet<(bool, Vec<String>)>, losses: &mut Vec<Loss>) {
+    fn collect(&mut self, when: &str, said: bool, seen: &mut Seen, losses: &mut Vec<Loss>) {
         let changed: Vec<usize> = (0..self.nodes.len()).filter(|at| !self.nodes[*at].pending.is_empty()).collect();
         let mut fates = vec![Fate::Lost, Fate::Kept, Fate::Zeros, Fate::Half];
         if changed.len() > 1 {
@@ -213,7 +227,7 @@ impl Disk {
             chosen.for_each(|(naming, _)| naming.apply(&mut names));
             let reached = reached(&names);
             for fate in &fates {
-                let key = reached.iter().map(|(path, node)| self.key(path, *node, *fate)).collect();
+                let key = reached.iter().map(|(path, node)| (path.clone(), self.held(*node, *fate))).collect();
                 if seen.insert((said, key)) {
                     let tree = reached.iter().map(|(path, node)| (path.clone(), self.kept(*node, *fate)));
                     let shown = format!("{when}, names {kept:?}, contents {fate:?}");
@@ -223,23 +237,36 @@ impl Disk {
         }
     }
 
-    /// Tells what a file would hold, without building it.
-    fn key(&self, path: &str, at: usize, fate: Fate) -> String {
+    fn held(&self, at: usize, fate: Fate) -> Held {
         let node = &self.nodes[at];
         let fate = if node.pending.is_empty() { Fate::Lost } else { fate.of(at) };
-        format!("{path} {at} {} {} {fate:?}", node.version, node.pending.len())
+        (at, node.version, node.pending.len(), fate)
     }
 
-    fn kept(&self, at: usize, fate: Fate) -> Kept {
+    fn kept(&mut self, at: usize, fate: Fate) -> Kept {
+        let held = self.held(at, fate);
         let node = &self.nodes[at];
-        let (mut data, mut mode) = (node.data.clone(), node.mode);
-        let changes = match fate.of(at) {
+        self.built.entry(held).or_insert_with(|| node.kept(held.3)).clone()
+    }
+}
+
+impl Node {
+    fn new(is_folder: bool, mode: u32, data: Arc<Bytes>) -> Self {
+        Self { is_folder, mode, data, pending: Vec::new(), version: 0 }
+    }
+
+    fn kept(&self, fate: Fate) -> Kept {
+        let changes = match fate {
             Fate::Lost | Fate::LostAlone(_) => &[],
-            Fate::Kept | Fate::Zeros => &node.pending[..],
-            Fate::Half => &node.pending[..node.pending.len().div_ceil(2)],
+            Fate::Kept | Fate::Zeros => &self.pending[..],
+            Fate::Half => &self.pending[..self.pending.len().div_ceil(2)],
         };
+        if changes.is_empty() {
+            return Kept { mode: self.mode, content: (!self.is_folder).then(|| Arc::clone(&self.data)) };
+        }
+        let (mut data, mut mode) = (self.data.bytes.clone(), self.mode);
         for (number, change) in changes.iter().enumerate() {
-            match (change, fate.of(at)) {
+            match (change, fate) {
                 (Content::Write(offset, bytes), Fate::Zeros) => write(&mut data, *offset, &vec![0; bytes.len()]),
                 (Content::Write(offset, bytes), Fate::Half) if number + 1 == changes.len() => {
                     write(&mut data, *offset, &bytes[..bytes.len() / 2]);
@@ -247,7 +274,7 @@ impl Disk {
                 (change, _) => change.apply(&mut data, &mut mode),
             }
         }
-        Kept { mode, content: (!node.is_folder).then_some(data) }
+        Kept { mode, content: (!self.is_folder).then(|| Bytes::new(data)) }
     }
 }
 
@@ -337,9 +364,9 @@ mod tests {
     }
 
     fn states(calls: &[Call]) -> BTreeSet<(bool, Vec<u8>)> {
-        let old = Kept { mode: 0o600, content: Some(b"old".to_vec()) };
+        let old = Kept { mode: 0o600, content: Some(Bytes::new(b"old".to_vec())) };
         let before = Tree::of(BTreeMap::from([("state".to_owned(), old)]));
-        let state = |tree: &Tree| tree.nodes()["state"].content.clone().unwrap();
+        let state = |tree: &Tree| tree.nodes()["state"].content.as_ref().unwrap().bytes.clone();
         losses(&before, Path::new("/f"), calls).iter().map(|loss| (loss.said, state(&loss.tree))).collect()
     }
 

@@ -11,9 +11,11 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::dice::Dice;
-use super::operation::{Kit, Operation};
-use super::oracle::{Ended, Oracle};
+use super::injection::Job;
+use super::operation::Kit;
+use super::oracle::Ended;
 use super::place::Place;
+use super::subject::Subject;
 use super::tree::Tree;
 use crate::package::{Parcel, manifest, tiny, typed};
 use crate::run::User;
@@ -30,17 +32,16 @@ const SAMPLES: u32 = 5;
 pub fn kills(user: User, installers: usize, rounds: u32) -> usize {
     let (mut dice, seed) = Dice::new();
     let plugins: Vec<(Parcel, Vec<String>)> = (0..installers).map(plugin).collect();
-    let before = Place::new(user);
-    let kit = Kit::new(user);
-    assert_eq!(before.run(&kit.words("key trust {key} --scope * --label tests")).code, 0);
-    let place = before.copy();
+    let place = Place::new(user);
+    assert_eq!(place.run(&Kit::of(user).words("key trust {key} --scope * --label tests")).code, 0);
+    let before = Tree::read(place.path());
     let start = Instant::now();
     plugins.iter().for_each(|(_, words)| assert_eq!(place.run(words).code, 0));
     let span = start.elapsed() * 11 / 10;
     let expected = Tree::read(place.path()).settled(place.path());
     let (mut killed, mut judged) = (0, BTreeSet::new());
     for round in 0..rounds {
-        let place = before.copy();
+        let place = Place::holding(&before, user);
         let mut running: Vec<(Duration, Child)> =
             plugins.iter().map(|(_, words)| (dice.within(span), start_quietly(&place, words))).collect();
         running.sort_by_key(|(moment, _)| *moment);
@@ -93,10 +94,10 @@ fn start_quietly(place: &Place, words: &[String]) -> Child {
 }
 
 /// How long an undisturbed run takes, and a little more.
-fn span(before: &Place, words: &[String]) -> Duration {
+fn span(subject: &Subject) -> Duration {
     let start = Instant::now();
     for _ in 0..SAMPLES {
-        let status = start_quietly(&before.copy(), words).wait().expect("wait for the own child");
+        let status = start_quietly(&subject.place(), subject.oracle.words()).wait().expect("wait for the own child");
         assert!(status.success(), "{status:?}");
     }
     start.elapsed() * 11 / 10 / SAMPLES
@@ -115,12 +116,11 @@ fn start_with_signals(place: &Place, option: &str, words: &[String]) -> Child {
 ///
 /// # Panics
 /// A run ends in another way than as if there had been none.
-pub fn ignored(operation: &Operation, kit: &Kit) {
-    let before = operation.place(kit);
-    let oracle = Oracle::new(operation, kit, &before);
+pub fn ignored((operation, user): Job) {
+    let subject = Subject::of(operation, user);
     for round in 0..SAMPLES {
-        let place = before.copy();
-        let mut child = start_with_signals(&place, "--ignore-signal=HUP", oracle.words());
+        let place = subject.place();
+        let mut child = start_with_signals(&place, "--ignore-signal=HUP", subject.oracle.words());
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         let status = loop {
             kill(pid, Signal::SIGHUP).expect("send a signal");
@@ -147,18 +147,17 @@ pub struct Interrupts {
 /// # Panics
 /// A run ends in another way than by the signal or as if there had been none, or leaves a store that it should not.
 #[must_use]
-pub fn interrupts(operation: &Operation, kit: &Kit, rounds: u32) -> Interrupts {
+pub fn interrupts((operation, user): Job, rounds: u32) -> Interrupts {
     let (mut dice, seed) = Dice::new();
-    let before = operation.place(kit);
-    let mut oracle = Oracle::new(operation, kit, &before);
-    let span = span(&before, oracle.words());
+    let subject = Subject::of(operation, user);
+    let span = span(subject);
     let mut found = Interrupts::default();
     for round in 0..rounds {
-        let place = before.copy();
+        let place = subject.place();
         let signal = dice.one_of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGPIPE]);
         let moment = dice.within(span);
         // Whoever runs the tests may ignore some, as nohup(1) does.
-        let mut child = start_with_signals(&place, "--default-signal=INT,TERM,HUP,PIPE", oracle.words());
+        let mut child = start_with_signals(&place, "--default-signal=INT,TERM,HUP,PIPE", subject.oracle.words());
         std::thread::sleep(moment);
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         // One that has ended is not reaped yet: the pid is nobody else's.
@@ -169,7 +168,7 @@ pub fn interrupts(operation: &Operation, kit: &Kit, rounds: u32) -> Interrupts {
         let left = Tree::read(place.path()).left_over().into_iter().cloned().collect::<Vec<_>>();
         assert!(left.is_empty(), "{what}: left in staging: {left:?}");
         let ended = Ended { code: status.code(), out: "" };
-        oracle.judge(&place, &ended).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+        subject.oracle.judge(&place, &ended).unwrap_or_else(|fault| panic!("{what}: {fault}"));
     }
     found
 }

@@ -1,4 +1,4 @@
-//! Runs a program and stops it at every system call. Calls that change something below a folder are counted; one of them can
+//! Runs a program and stops it at every system call that could change something. Calls that change something below a folder are counted; one of them can
 //! be the last thing that the program does, or fail.
 
 use std::collections::BTreeMap;
@@ -121,10 +121,8 @@ struct Tracer {
 /// Where a thread is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inside {
-    /// The program.
+    /// The program, or a call that nobody looks at.
     Program,
-    /// A call that nobody looks at.
-    Unseen,
     /// The call of this number.
     Seen(usize),
     /// The call of this number, which is to fail.
@@ -174,18 +172,28 @@ impl Tracer {
             | Options::PTRACE_O_TRACECLONE
             | Options::PTRACE_O_TRACEFORK
             | Options::PTRACE_O_TRACEVFORK
-            | Options::PTRACE_O_TRACEEXEC;
+            | Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_TRACESECCOMP;
         ptrace::setoptions(self.main, options)?;
-        ptrace::syscall(self.main, None)
+        ptrace::cont(self.main, None)
     }
 
     fn stopped(&mut self, status: WaitStatus) -> nix::Result<()> {
         let Some(pid) = status.pid() else { return Ok(()) };
         let signal = match status {
+            WaitStatus::PtraceEvent(_, _, nix::libc::PTRACE_EVENT_SECCOMP) => {
+                return match self.entered(pid)? {
+                    Some(Inside::Program) => go_on(ptrace::cont(pid, None)),
+                    Some(inside) => {
+                        self.running.insert(pid, inside);
+                        // The next stop is the one after the call.
+                        go_on(ptrace::syscall(pid, None))
+                    }
+                    None => Ok(()),
+                };
+            }
             WaitStatus::PtraceSyscall(_) => {
-                if self.at_call(pid)? {
-                    return Ok(());
-                }
+                self.left(pid)?;
                 None
             }
             // What was started stops once before it begins.
@@ -196,55 +204,56 @@ impl Tracer {
             WaitStatus::Stopped(_, signal) => Some(signal),
             _ => None,
         };
-        match ptrace::syscall(pid, signal) {
-            // Killed meanwhile: its end is the next thing that is heard of it.
-            Err(Errno::ESRCH) => Ok(()),
-            done => done,
-        }
+        go_on(ptrace::cont(pid, signal))
     }
 
-    /// Before or after a call; `true` when the program does not go on.
-    fn at_call(&mut self, pid: Pid) -> nix::Result<bool> {
-        match self.running.insert(pid, Inside::Unseen).unwrap_or(Inside::Program) {
-            Inside::Program => return self.entered(pid),
-            Inside::Unseen => {}
+    /// After a call.
+    fn left(&mut self, pid: Pid) -> nix::Result<()> {
+        match self.running.insert(pid, Inside::Program).unwrap_or(Inside::Program) {
+            Inside::Program => {}
             Inside::Seen(number) => self.calls[number].result = Some(syscall::result(pid)?),
             Inside::Failing(number, errno) => {
                 syscall::answer(pid, errno)?;
                 self.calls[number].result = Some(-i64::from(errno as i32));
             }
         }
-        self.running.insert(pid, Inside::Program);
-        Ok(false)
+        Ok(())
     }
 
-    fn entered(&mut self, pid: Pid) -> nix::Result<bool> {
+    /// Before a call; `None` when the program does not go on.
+    fn entered(&mut self, pid: Pid) -> nix::Result<Option<Inside>> {
         let registers = ptrace::getregs(pid)?;
-        let Some((name, change)) = Entry::read(pid, &registers) else { return Ok(false) };
+        let Some((name, change)) = Entry::read(pid, &registers) else { return Ok(Some(Inside::Program)) };
         if change.path().is_some_and(|path| !path.starts_with(&self.folder)) {
             // Devices and what the kernel shows as files hold nothing.
             let is_kept = !change.path().is_some_and(|path| path.starts_with("/dev") && !path.starts_with("/dev/shm"));
             if is_kept && !change.path().is_some_and(|path| path.starts_with("/proc") || path.starts_with("/sys")) {
                 self.outside.push(format!("{name} {:?}", change.path()));
             }
-            return Ok(false);
+            return Ok(Some(Inside::Program));
         }
         let call = Call { name, change, result: None };
         let (number, is_point, point) = (self.calls.len(), call.is_point(), self.points);
         self.points += usize::from(is_point);
         self.calls.push(call);
-        let inside = match self.inject {
+        match self.inject {
             Inject::Kill(at) if is_point && at == point => {
                 kill(pid, Signal::SIGKILL)?;
-                return Ok(true);
+                Ok(None)
             }
             Inject::Fail(at, errno) if is_point && at == point => {
                 syscall::skip(pid, &registers)?;
-                Inside::Failing(number, errno)
+                Ok(Some(Inside::Failing(number, errno)))
             }
-            _ => Inside::Seen(number),
-        };
-        self.running.insert(pid, inside);
-        Ok(false)
+            _ => Ok(Some(Inside::Seen(number))),
+        }
+    }
+}
+
+/// One that was killed meanwhile does not go on; its end is the next thing that is heard of it.
+fn go_on(done: nix::Result<()>) -> nix::Result<()> {
+    match done {
+        Err(Errno::ESRCH) => Ok(()),
+        done => done,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use migraine_host::ids::Digest;
 use migraine_host::trust::SecretFile;
@@ -12,15 +13,32 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 /// Everything below a folder, by path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Tree(BTreeMap<String, Node>);
 
 /// A file or a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) mode: u32,
     /// `None` for a directory.
-    pub(super) content: Option<Vec<u8>>,
+    pub(super) content: Option<Arc<Content>>,
+}
+
+/// What a file holds. Most are looked at by many trees, and several times by each.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    digest: OnceLock<Digest>,
+}
+
+impl Content {
+    pub(super) fn new(bytes: Vec<u8>) -> Arc<Self> {
+        Arc::new(Self { bytes, digest: OnceLock::new() })
+    }
+
+    fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| Digest::of(&self.bytes))
+    }
 }
 
 impl Tree {
@@ -96,7 +114,7 @@ impl Tree {
         Self(read.collect()).identity()
     }
 
-    fn lines(&self, shown: &dyn Fn(&str, &[u8]) -> String) -> Vec<String> {
+    fn lines(&self, shown: &dyn Fn(&str, &Content) -> String) -> Vec<String> {
         let line = |(path, node): (&String, &Node)| {
             let path_shown = path.split('/').map(name).collect::<Vec<_>>().join("/");
             let content = node.content.as_ref().map_or("directory".to_owned(), |content| {
@@ -130,7 +148,7 @@ fn collect(root: &Path, folder: &Path, tree: &mut BTreeMap<String, Node>) {
             tree.insert(name, Node { mode, content: None });
             collect(root, &path, tree);
         } else {
-            tree.insert(name, Node { mode, content: Some(fs::read(&path).expect("read a file")) });
+            tree.insert(name, Node { mode, content: Some(Content::new(fs::read(&path).expect("read a file"))) });
         }
     }
 }
@@ -142,17 +160,22 @@ fn name(name: &str) -> String {
 }
 
 /// A content without what differs between any two runs. What is torn stays as it is.
-fn masked(path: &str, content: &[u8]) -> String {
+fn masked(path: &str, content: &Content) -> String {
+    // Whoever hashed it before knows that there is nothing to be masked.
+    if let Some(digest) = content.digest.get() {
+        return digest.to_string();
+    }
+    let bytes = &content.bytes[..];
     let is_state = path == "home/state" || path.starts_with("home/state.");
-    if is_state && let Some(body) = state_body(content) {
+    if is_state && let Some(body) = state_body(bytes) {
         return masked_text(&body, false);
     }
-    if SecretFile::parse(content).is_ok() {
+    if SecretFile::parse(bytes).is_ok() {
         return "a secret key".to_owned();
     }
-    match std::str::from_utf8(content) {
+    match std::str::from_utf8(bytes) {
         Ok(text) => masked_text(text, path.starts_with("work/")),
-        Err(_) => Digest::of(content).to_string(),
+        Err(_) => content.digest().to_string(),
     }
 }
 
@@ -176,7 +199,10 @@ fn masked_text(text: &str, signatures: bool) -> String {
     let (mut shown, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
         let rest = &bytes[at..];
-        if rest.len() >= TIME.len() && is_time(&rest[..TIME.len()]) {
+        if !rest[0].is_ascii_hexdigit() {
+            shown.push(rest[0]);
+            at += 1;
+        } else if rest.len() >= TIME.len() && is_time(&rest[..TIME.len()]) {
             shown.extend_from_slice(b"TIME");
             at += TIME.len();
         } else if signatures && rest.len() >= SIGNATURE && rest[..SIGNATURE].iter().all(u8::is_ascii_hexdigit) {
@@ -220,10 +246,11 @@ mod tests {
         assert_eq!(name("state.0836f44624ff38414dcd280e1d41ff22"), "state.RANDOM");
         assert_eq!(name(".0836f44624ff3841.tmp"), ".RANDOM.tmp");
         assert_eq!(name("deadbeef"), "deadbeef");
-        assert_eq!(masked("home/x", b"a 2026-01-02T03:04:05Z b"), "a TIME b");
-        assert_eq!(masked("home/x", b"a 2026-01-02T03:04:5Z b"), "a 2026-01-02T03:04:5Z b");
+        let masked = |path: &str, text: &str| masked(path, &Content::new(text.as_bytes().to_vec()));
+        assert_eq!(masked("home/x", "a 2026-01-02T03:04:05Z b"), "a TIME b");
+        assert_eq!(masked("home/x", "a 2026-01-02T03:04:5Z b"), "a 2026-01-02T03:04:5Z b");
         let state = |generation: u32, body: &str| format!("{{\"generation\":{generation}}}\n{body}\n");
-        let read = |text: &str| masked("home/state", text.as_bytes());
+        let read = |text: &str| masked("home/state", text);
         assert_eq!(read(&state(1, r#"{"a":1}"#)), read(&state(2, r#"{"a":1}"#)));
         assert_ne!(read(&state(1, r#"{"a":1}"#)), read(&state(1, r#"{"a":2}"#)));
         let torn = state(1, r#"{"a":1}"#);

@@ -65,6 +65,9 @@ fn target(args: &SecretArgs, session: &Session) -> Result<PathBuf, Failure> {
         Some(path) => path.clone(),
         None => session.home()?.path().join("developer.key"),
     };
+    if args.out.is_none() {
+        session.home()?.make()?;
+    }
     if path.symlink_metadata().is_ok() {
         let source = io::Error::from(io::ErrorKind::AlreadyExists);
         return Err(TrustError::Io { action: "make", path, source }.into());

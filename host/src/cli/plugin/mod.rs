@@ -51,7 +51,8 @@ enum PluginVerb {
     List(ListArgs),
     /// Show everything known of a plugin
     Info {
-        /// The name of an installed plugin, a `.mgp` file, a `.so` file, a manifest, or a directory that holds one
+        /// The name of an installed plugin, a `.mgp` file, a `.so` file, a manifest, or a directory that holds one of these
+        /// or an unpacked package
         target: PathBuf,
     },
     /// Let a plugin run
@@ -97,6 +98,9 @@ enum PluginVerb {
     Rollback {
         /// The plugin
         name: String,
+        /// Even if plugins that need each other do not go together then; they cannot run until they do
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         consent: ConsentArgs,
     },
@@ -120,7 +124,7 @@ enum PluginVerb {
     },
     /// Link a plugin under development to your own files, or confirm what became of them
     Link {
-        /// A library, or the manifest of scripts or its directory
+        /// A library, the manifest of scripts, or a directory that holds one of these
         path: PathBuf,
         #[command(flatten)]
         consent: ConsentArgs,
@@ -159,7 +163,8 @@ enum PluginVerb {
     },
     /// Check a file, or an installed plugin, without acting on it
     Verify {
-        /// A `.mgp` file, a `.so` file, scripts or the name of an installed plugin
+        /// A `.mgp` file, a `.so` file, scripts, a directory that holds one of these or an unpacked package, or the name of
+        /// an installed plugin
         target: PathBuf,
         /// Also say whether it is what this source makes: the folder of a crate, which is built, or of scripts. Building
         /// runs the source's own build scripts and macros
@@ -169,7 +174,8 @@ enum PluginVerb {
     /// Say who vouches for a plugin, what it may do, and what a careful reader would stop at; nothing is run. Ends with exit
     /// code 3 where there is something for which an installation would refuse it
     Audit {
-        /// The name of an installed plugin, a `.mgp` file, a `.so` file, a directory or manifest of scripts, or one script
+        /// The name of an installed plugin, a `.mgp` file, a `.so` file, scripts, a directory that holds one of these or an
+        /// unpacked package, or one script
         /// [default: all that is installed]
         target: Option<PathBuf>,
     },
@@ -191,10 +197,10 @@ const ONE_ALONE: [&str; 7] =
 
 #[derive(Debug, Args)]
 struct InstallArgs {
-    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts or its directory, the name of
-    /// a plugin in one of the folders that are looked through, or an https:// address, where one that does not end in `.mgp`
-    /// is tried with `/plugin.mgp`; with --bundle or --locked the names of plugins, of which all are installed where none
-    /// is named
+    /// A `.mgp` file, a `.so` file with its `.so.sig` beside it, the manifest of scripts, a directory that holds one of
+    /// these or an unpacked package, the name of a plugin in one of the folders that are looked through, or an https://
+    /// address, where one that does not end in `.mgp` is tried with `/plugin.mgp`; with --bundle or --locked the names of
+    /// plugins, of which all are installed where none is named
     #[arg(required_unless_present_any = ["bundle", "locked"], value_name = "PATH|NAME|URL")]
     path: Vec<PathBuf>,
     /// Install from this bundle, and from nowhere else
@@ -411,7 +417,7 @@ pub fn run(args: PluginArgs, session: &Session) -> Result<(), Failure> {
         PluginVerb::Uninstall { name, purge, force } => change::uninstall(&name, purge, force, session),
         PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
         PluginVerb::Outdated(download) => versions::outdated(download, session),
-        PluginVerb::Rollback { name, consent } => versions::rollback(&name, &consent, session),
+        PluginVerb::Rollback { name, force, consent } => versions::rollback(&name, force, &consent, session),
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),

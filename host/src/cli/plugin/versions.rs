@@ -65,9 +65,9 @@ fn warn(warnings: &[Warning], session: &Session) {
     }
 }
 
-pub(super) fn rollback(name: &str, consent: &ConsentArgs, session: &Session) -> Result<(), Failure> {
+pub(super) fn rollback(name: &str, force: bool, consent: &ConsentArgs, session: &Session) -> Result<(), Failure> {
     let (name, home) = (plugin_name(name)?, session.home()?);
-    let report = consent.with(&home, |consenting| manage::rollback(&home, &name, consenting))?;
+    let report = consent.with(&home, |consenting| manage::rollback(&home, &name, force, consenting))?;
     session.out.report(&report, |report| {
         let mut text = session.out.done(&format!("Plugin '{name}' rolled back successfully\n"));
         text.push_str(&format!("  version    {} (was {})\n", report.version, report.replaced));

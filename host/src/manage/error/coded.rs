@@ -4,6 +4,8 @@ use std::io;
 
 use super::ManageError;
 use crate::code::{Code, Coded};
+use crate::manage::install::shown;
+use crate::manage::origin::NowhereFound;
 use crate::policy::Ask;
 use crate::store::Status;
 use crate::text::safe_line;
@@ -16,7 +18,7 @@ impl Coded for ManageError {
             Self::Key(error) => error.code(),
             Self::Url(error) => error.code(),
             Self::Fetch(error) => error.code(),
-            Self::NothingThere { .. } | Self::NameNotFound { .. } => Code::FileNotFound,
+            Self::NothingThere { .. } | Self::NameNotFound(_) => Code::FileNotFound,
             Self::RemoteUnsigned { .. } => Code::SignatureMissing,
             Self::NoName { word, .. } if !word.is_ascii() => Code::NameLookalike,
             Self::NoName { .. } => Code::FileNotFound,
@@ -34,8 +36,9 @@ impl Coded for ManageError {
             Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
             Self::NoLibrary { .. } => Code::NotAPlugin,
             Self::Build { .. } => Code::BuildFailed,
-            Self::NoManifest { .. } => Code::FileNotFound,
+            Self::NoManifest { .. } | Self::EmptyFolder { .. } => Code::FileNotFound,
             Self::TwoManifests { .. } => Code::ManifestInvalid,
+            Self::Ambiguous { .. } => Code::ValueInvalid,
             Self::NotFound { .. } => Code::PluginNotFound,
             Self::Consent { .. } => Code::ConsentRequired,
             Self::Rollback { .. } => Code::VersionRollback,
@@ -46,10 +49,10 @@ impl Coded for ManageError {
             Self::NoHistory { .. } => Code::PluginNotFound,
             Self::Resolve(error) => error.code(),
             Self::Companions { .. } => Code::ConsentRequired,
-            Self::Needs { .. } => Code::DependencyMissing,
-            Self::InUse { .. } => Code::DependencyInUse,
+            Self::Needs { .. } | Self::RollbackNeeds { .. } => Code::DependencyMissing,
+            Self::InUse { .. } | Self::RollbackBreaks { .. } => Code::DependencyInUse,
             Self::ProjectUnknown { .. } => Code::FileNotFound,
-            Self::LinkTaken { .. } => Code::LinkTaken,
+            Self::LinkTaken { .. } | Self::Linked { .. } => Code::LinkTaken,
             Self::LinkChanged { .. } => Code::LinkChanged,
             Self::NotOwn { .. } => Code::InsecurePermissions,
             Self::NotLinked { .. } | Self::NotLockable { .. } => Code::ValueInvalid,
@@ -77,7 +80,7 @@ impl Coded for ManageError {
             Self::Fetch(error) => return error.help(),
             Self::NothingThere { .. }
             | Self::RemoteUnsigned { .. }
-            | Self::NameNotFound { .. }
+            | Self::NameNotFound(_)
             | Self::NoName { .. }
             | Self::NameMismatch { .. }
             | Self::Lookalike { .. }
@@ -114,10 +117,10 @@ impl Coded for ManageError {
             Self::Build { .. } => {
                 "name the folder of a plugin's crate; building it takes a Rust toolchain, and its locked dependencies".to_owned()
             }
-            Self::NoManifest { .. } => {
+            Self::NoManifest { .. } | Self::EmptyFolder { .. } => {
                 "give a manifest, a .so file, a .mgp file or the name of an installed plugin".to_owned()
             }
-            Self::TwoManifests { .. } => "name the one that is meant".to_owned(),
+            Self::TwoManifests { .. } | Self::Ambiguous { .. } => "name the one that is meant".to_owned(),
             Self::NotFound { .. } | Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Consent { missing, command, .. } => {
                 format!("if you agree to all of it, run: {command}{}", flags(missing))
@@ -138,7 +141,7 @@ impl Coded for ManageError {
                 "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
                     .to_owned()
             }
-            Self::Resolve(_) | Self::Companions { .. } | Self::Needs { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::NoPackage { .. } | Self::ProjectUnknown { .. } => return self.help_with_others(),
+            Self::Resolve(_) | Self::Companions { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::NoPackage { .. } | Self::ProjectUnknown { .. } => return self.help_with_others(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
@@ -159,10 +162,20 @@ impl ManageError {
             Self::Needs { name, .. } => {
                 format!("install and enable that first; `migraine plugin info {name}` shows all that it needs")
             }
+            Self::RollbackNeeds { name, .. } => format!(
+                "bring that to a version that fits; or go back all the same, until when {name} does not run, with --force"
+            ),
+            Self::RollbackBreaks { by, .. } => format!(
+                "if {by} is to go back too, roll both back with --force, one after the other; in between {by} does not run"
+            ),
             Self::InUse { .. } => "do the same with those first, or add --force: they will not run then".to_owned(),
             Self::LinkTaken { name } => {
                 format!("run `migraine plugin uninstall {name}`, or `migraine plugin unlink {name}`, first; its data is kept")
             }
+            Self::Linked { name, path } => format!(
+                "to install it in place of the link, run `migraine plugin unlink {name}` and then `migraine plugin install {}`",
+                shown(path)
+            ),
             Self::NotLinked { name } => format!("run `migraine plugin uninstall {name}`"),
             Self::LinkChanged { path, .. } => {
                 let path = safe_line(&path.to_string_lossy());
@@ -193,10 +206,23 @@ impl ManageError {
             Self::RemoteUnsigned { .. } => {
                 "ask its author to sign it; no flag and no policy allows this from a server".to_owned()
             }
-            Self::NameNotFound { name, .. } => format!(
-                "names are never looked up on the network; give a file, or an address: migraine plugin install \
-                 https://HOST/PATH/{name}.mgp"
-            ),
+            Self::NameNotFound(nowhere) => {
+                let NowhereFound { name, similar, installed, .. } = &**nowhere;
+                let similar = match similar.as_slice() {
+                    [] => String::new(),
+                    names => {
+                        format!("there is {}; ", names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+                    }
+                };
+                let installed = installed.as_ref().map(|version| {
+                    format!("{name} {version} is installed: `migraine plugin upgrade {name}` looks for a newer one; ")
+                });
+                format!(
+                    "{}{similar}names are never looked up on the network: give a file, a directory, or an address such \
+                     as https://HOST/PATH/{name}.mgp",
+                    installed.unwrap_or_default()
+                )
+            }
             Self::NoName { similar: Some(similar), .. } => format!("if you mean `{similar}`, write it so"),
             Self::NoName { folder, .. } => format!(
                 "give a file, an address such as https://HOST/PATH.mgp, or the name of a plugin in {}",

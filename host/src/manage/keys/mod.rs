@@ -95,6 +95,7 @@ pub fn key_show(home: &Home, key: &Fingerprint) -> Result<KeyDetails, ManageErro
 /// The key was revoked, the label or the scopes are none, the clock cannot be right, or the keyring cannot be written.
 pub fn key_trust(home: &Home, request: &TrustRequest<'_>) -> Result<KeyReport, ManageError> {
     let writer = home.writer()?;
+    home.make()?;
     let keyring = Keyring::open(&home.keys_path())?;
     let keys = keyring.load()?;
     let now = judged_time(&keys, writer.state(), request.now)?;
@@ -135,6 +136,7 @@ fn short_label(key: &PublicKey) -> String {
 /// It is not there, it was revoked and that is not to be forgotten, or the keyring cannot be written.
 pub fn key_untrust(home: &Home, key: &Fingerprint, forget_revocation: bool) -> Result<KeyReport, ManageError> {
     let _lock = home.writer()?;
+    home.make()?;
     let keyring = Keyring::open(&home.keys_path())?;
     let keys = keyring.load()?;
     let known = keys.by_fingerprint(key).ok_or(KeyError::Unknown { key: *key })?;
@@ -178,6 +180,7 @@ pub fn key_revoke(
     now: &str,
 ) -> Result<KeyRevokeReport, ManageError> {
     let writer = home.writer()?;
+    home.make()?;
     let keyring = Keyring::open(&home.keys_path())?;
     let keys = keyring.load()?;
     let at = judged_time(&keys, writer.state(), now)?;

@@ -27,6 +27,7 @@ pub struct RotationReport {
 pub fn rotation_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Result<RotationReport, ManageError> {
     let statement = Rotation::parse(bytes, object)?;
     let writer = home.writer()?;
+    home.make()?;
     let keyring = Keyring::open(&home.keys_path())?;
     let keys = keyring.load()?;
     let now = judged_time(&keys, writer.state(), now)?;
@@ -86,6 +87,7 @@ pub fn list_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Result
     let what = "list of revoked keys";
     let list = RevocationList::parse(bytes, object)?;
     let writer = home.writer()?;
+    home.make()?;
     let keyring = Keyring::open(&home.keys_path())?;
     let keys = keyring.load()?;
     let now = judged_time(&keys, writer.state(), now)?;
