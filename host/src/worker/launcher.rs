@@ -83,12 +83,6 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
     // The caller's could leave directories of the new root that nobody may enter.
     let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
-    // Before the root goes away, since a native worker's holds no libraries, and before any plugin is near: their constructors
-    // are the system's own.
-    let loads_libraries = !spec.programs.are_run() && spec.interpreter.is_none();
-    for library in OWN.libraries.iter().filter(|_| loads_libraries) {
-        at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
-    }
     let (mut listener, mut entered) = (None, None);
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
     if spec.layers().namespaces {
@@ -112,6 +106,7 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
         }
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
+        preload(spec)?;
         load_by = jail::root::enter(spec, &trees)?;
         jail::spaces::rename_host()?;
         // What most workers need is ready before the first is asked for, and while this one would wait anyway.
@@ -120,8 +115,11 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
         if spec.listens {
             listener = Some(jail::network::listen()?);
         }
-    } else if spec.level == Level::Reduced {
-        jail::spaces::leave_root()?;
+    } else {
+        preload(spec)?;
+        if spec.level == Level::Reduced {
+            jail::spaces::leave_root()?;
+        }
     }
     // What a plugin makes in the caller's directories is as private as what the caller makes.
     nix::sys::stat::umask(callers);
@@ -130,6 +128,16 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
     at("report to the host", say(control, &FromLauncher::Ready { load_by }, &fds))?;
     drop(entered);
     Ok(load_by)
+}
+
+/// Loads what plugins may need: before the root goes away, since a native worker's holds no libraries, and before any plugin
+/// is near, since their constructors are the system's own.
+fn preload(spec: &LauncherSpec) -> Result<(), StepError> {
+    let loads_libraries = !spec.programs.are_run() && spec.interpreter.is_none();
+    for library in OWN.libraries.iter().filter(|_| loads_libraries) {
+        at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
+    }
+    Ok(())
 }
 
 fn say(control: &OwnedFd, message: &FromLauncher, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
