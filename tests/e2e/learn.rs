@@ -221,7 +221,7 @@ fn only_what_came_from_this_machine_is_learned() {
     install(&home, &[]);
     let store = migraine_host::store::Home::open(&home.path()).unwrap();
     let mut writer = store.writer().unwrap();
-    writer.state_mut().plugins.values_mut().for_each(|entry| entry.installed_from = None);
+    writer.state_mut().plugins.iter_mut().unwrap().for_each(|(_, entry)| entry.installed_from = None);
     writer.commit().unwrap();
     drop(writer);
     let done = converse(&home, &["plugin", "run", "--learn", "reach", "tour", "exec=true"], &[], &[]);

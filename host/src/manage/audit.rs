@@ -117,7 +117,7 @@ fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageErro
 }
 
 fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<AuditReport, ManageError> {
-    let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let entry = state.plugins.get(name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let (keys, policy) = (Keyring::load_from(&home.keys_path())?, home.policy()?);
     let mut trust = facts(Signature::from(&entry.trust), &keys, policy.allows_reduced());
     trust.status = Some(entry.status());

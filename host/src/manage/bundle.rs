@@ -44,7 +44,7 @@ pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleRep
     let keyring = Keyring::load_from(&home.keys_path())?;
     let mut files = vec![(LOCK_FILE.to_owned(), lock.render().into_bytes())];
     for locked in lock.plugins.values() {
-        let entry = state.plugins.get(&locked.name);
+        let entry = state.plugins.get(&locked.name)?;
         let entry = entry.ok_or_else(|| ManageError::NotFound { name: locked.name.clone() })?;
         files.push((package_path(locked), package_of(home, locked, entry)?));
     }

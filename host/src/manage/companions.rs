@@ -64,7 +64,7 @@ pub(super) struct Sources<'a> {
 /// Something that is needed is not there, is another maker's, or does not go together with the rest.
 pub(super) fn companions(main: &Opened, from: &Sources<'_>) -> Result<Companions, ManageError> {
     let (index, state) = (&main.index, from.state);
-    let kept = in_order(state, from.keys);
+    let kept = in_order(state, from.keys)?;
     let is_needed = kept.values().flatten().any(|need| need.name == index.name);
     if index.dependencies.is_empty() && !is_needed {
         return Ok(Vec::new());
@@ -72,7 +72,7 @@ pub(super) fn companions(main: &Opened, from: &Sources<'_>) -> Result<Companions
     let mut universe = Universe::default();
     let signed_by = main.signature.as_ref().map(crate::package::Signature::fingerprint);
     universe.add(&index.name, candidate(main, signed_by, from.keys, Place::Found(0)));
-    for (name, entry) in &state.plugins {
+    for (name, entry) in state.plugins.iter()? {
         universe.add(name, installed(entry, from.keys));
     }
     let found = if index.dependencies.is_empty() { Vec::new() } else { found(from)? };
@@ -80,7 +80,7 @@ pub(super) fn companions(main: &Opened, from: &Sources<'_>) -> Result<Companions
         let signed_by = opened.signature.as_ref().map(crate::package::Signature::fingerprint);
         // Its files are looked at when it is installed; a claim that nobody signed is not even a candidate, and neither is
         // another version of what the user keeps at one.
-        let pinned = state.plugins.get(&opened.index.name).and_then(|entry| entry.pinned.as_ref());
+        let pinned = state.plugins.get(&opened.index.name)?.and_then(|entry| entry.pinned.as_ref());
         if is_signed(opened) && pinned.is_none_or(|pinned| *pinned == opened.index.version) {
             universe.add(&opened.index.name, candidate(opened, signed_by, from.keys, Place::Found(at + 1)));
         }
@@ -90,32 +90,33 @@ pub(super) fn companions(main: &Opened, from: &Sources<'_>) -> Result<Companions
     let others = kept.into_keys().filter(|name| *name != index.name);
     wanted.extend(others.map(|name| Wanted { name, version: None }));
     let chosen = resolve(&universe, &wanted)?;
-    Ok(taken(chosen, found, state))
+    taken(chosen, found, state)
 }
 
-fn taken(chosen: Vec<Chosen>, found: Vec<(Supply, Opened)>, state: &State) -> Companions {
+fn taken(chosen: Vec<Chosen>, found: Vec<(Supply, Opened)>, state: &State) -> Result<Companions, ManageError> {
     let mut found: Vec<Option<(Supply, Opened)>> = found.into_iter().map(Some).collect();
-    let take = |one: Chosen| {
-        let Place::Found(at) = one.place else { return None };
-        let (supply, opened) = found.get_mut(at.checked_sub(1)?)?.take()?;
-        let replaces = state.plugins.get(&one.name).map(|entry| entry.version.clone());
+    let mut take = |one: Chosen| {
+        let Place::Found(at) = one.place else { return Ok(None) };
+        let one_found = at.checked_sub(1).and_then(|at| found.get_mut(at)).and_then(Option::take);
+        let Some((supply, opened)) = one_found else { return Ok(None) };
+        let replaces = state.plugins.get(&one.name)?.map(|entry| entry.version.clone());
         let key = opened.signature.as_ref().map(crate::package::Signature::fingerprint);
         let path = supply.path().to_owned();
-        Some((Companion { name: one.name, version: one.version, replaces, key, path }, supply))
+        Ok(Some((Companion { name: one.name, version: one.version, replaces, key, path }, supply)))
     };
-    chosen.into_iter().filter_map(take).collect()
+    chosen.into_iter().filter_map(|one| take(one).transpose()).collect()
 }
 
 /// The plugins that run now and need others, with what they need: an installation must not break them.
-fn in_order(state: &State, keys: &KeySet) -> BTreeMap<PluginName, Vec<Need>> {
+fn in_order(state: &State, keys: &KeySet) -> Result<BTreeMap<PluginName, Vec<Need>>, ManageError> {
     let around = Around { others: &state.plugins, keys };
-    let enabled = state.plugins.iter().filter(|(_, entry)| entry.enabled);
+    let enabled = state.plugins.mentioning("dependencies")?.filter(|(_, entry)| entry.enabled);
     let with_needs = enabled.map(|(name, entry)| (name.clone(), entry, needs(&entry.dependencies)));
     let in_order = with_needs.filter(|(_, entry, needs)| {
         let met = needed_plugins(entry, around).iter().all(|one| !one.is_in_the_way());
         !needs.is_empty() && met
     });
-    in_order.map(|(name, _, needs)| (name, needs)).collect()
+    Ok(in_order.map(|(name, _, needs)| (name, needs)).collect())
 }
 
 fn installed(entry: &Entry, keys: &KeySet) -> Candidate {
@@ -160,13 +161,13 @@ fn found(from: &Sources<'_>) -> Result<Vec<(Supply, Opened)>, ManageError> {
 }
 
 /// The plugins that need this one, by name; of those that run alone, or of all.
-pub(super) fn needed_by(state: &State, name: &PluginName, enabled_alone: bool) -> Vec<PluginName> {
-    let needing = state.plugins.iter().filter(|(other, entry)| {
+pub(super) fn needed_by(state: &State, name: &PluginName, enabled_alone: bool) -> Result<Vec<PluginName>, ManageError> {
+    let needing = state.plugins.mentioning("dependencies")?.filter(|(other, entry)| {
         *other != name
             && (entry.enabled || !enabled_alone)
             && needs(&entry.dependencies).iter().any(|need| need.name == *name)
     });
-    needing.map(|(other, _)| other.clone()).collect()
+    Ok(needing.map(|(other, _)| other.clone()).collect())
 }
 
 /// The folder that a file lies in.

@@ -73,8 +73,8 @@ fn check_needs(home: &Home, state: &State, name: &PluginName, entry: &Entry) -> 
 /// There is no such plugin, enabled ones need it, or the store failed.
 pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableReport, ManageError> {
     let mut state = home.read()?;
-    let by = needed_by(&state, name, true);
-    let before = state.plugins.remove(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let by = needed_by(&state, name, true)?;
+    let before = state.plugins.remove(name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     if before.enabled && !by.is_empty() && !force {
         return Err(ManageError::InUse { name: name.clone(), by });
     }
@@ -87,7 +87,7 @@ pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableRepo
 
 /// The entry of an installed plugin.
 pub(super) fn entry(home: &Home, name: &PluginName) -> Result<Entry, ManageError> {
-    home.read()?.plugins.remove(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })
+    home.read()?.plugins.remove(name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })
 }
 
 /// Commits a changed entry; `false` when there was nothing to change.
@@ -97,7 +97,7 @@ pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Ent
     }
     let mut writer = home.writer()?;
     // What was judged must still be so: a person may have taken minutes to answer.
-    if writer.state().plugins.get(name) != Some(before) {
+    if writer.state().plugins.get(name)? != Some(before) {
         return Err(ManageError::Changed { name: name.clone() });
     }
     writer.state_mut().plugins.insert(name.clone(), after);

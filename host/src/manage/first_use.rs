@@ -7,7 +7,7 @@ use super::{ManageError, source};
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::Opened;
 use crate::policy::Policy;
-use crate::store::{Home, State, Trust};
+use crate::store::{Home, State, StoreError, Trust};
 use crate::trust::{KeySet, Keyring, Level, Origin, PublicKey, Scope, Time, TrustError, TrustedKey, Window};
 
 /// What a person needs to know to decide on a key. Its signature was verified, and nothing else is known of it.
@@ -45,7 +45,7 @@ pub(super) fn judged(
         Err(ManageError::Trust(TrustError::UntrustedKey { key, .. })) => key,
         trust => return Ok(Judged { trust: trust?, pin: None, warnings }),
     };
-    if let Some(pinned) = pinned(&keys, state, name) {
+    if let Some(pinned) = pinned(&keys, state, name)? {
         return Err(TrustError::KeyChanged { name: name.clone(), pinned, key }.into());
     }
     // What a list covers stays refused: a pin is no way around it.
@@ -63,13 +63,13 @@ pub(super) fn judged(
 }
 
 /// The key that signed the plugin before: nobody is asked whether another one may take its place.
-fn pinned(keys: &KeySet, state: &State, name: &PluginName) -> Option<Fingerprint> {
+fn pinned(keys: &KeySet, state: &State, name: &PluginName) -> Result<Option<Fingerprint>, StoreError> {
     let pinned = keys.iter().find(|key| key.level == Level::FirstUse && key.covers(name));
-    let installed = state.plugins.get(name).and_then(|entry| match &entry.trust {
+    let installed = state.plugins.get(name)?.and_then(|entry| match &entry.trust {
         Trust::Signed { key, .. } => Some(*key),
         Trust::Unsigned => None,
     });
-    pinned.map(TrustedKey::fingerprint).or(installed)
+    Ok(pinned.map(TrustedKey::fingerprint).or(installed))
 }
 
 fn pin(name: &PluginName, key: &PublicKey, level: Level, now: Time) -> Result<TrustedKey, TrustError> {

@@ -26,8 +26,8 @@ pub struct ForgetReport {
 pub fn forget(home: &Home, name: &PluginName) -> Result<ForgetReport, ManageError> {
     let mut writer = home.writer()?;
     let state = writer.state_mut();
-    let installed = state.plugins.get(name).map(|entry| entry.version.clone());
-    let mut history = state.history.remove(name).unwrap_or_default();
+    let installed = state.plugins.get(name)?.map(|entry| entry.version.clone());
+    let mut history = state.history.remove(name)?.unwrap_or_default();
     let Some(newest) = history.newest().cloned() else { return Err(ManageError::NoHistory { name: name.clone() }) };
     let known = history.len();
     history.keep_only(installed.as_ref());

@@ -86,7 +86,7 @@ pub fn fsck(home: &Home, repair: bool, now: &str) -> Result<FsckReport, ManageEr
         let new: Vec<FsckFinding> = left.into_iter().filter(is_new).collect();
         findings.extend(new.into_iter().chain(lost));
     }
-    let plugins = home.read().map_or(0, |state| state.plugins.len());
+    let plugins = home.read_whole().map_or(0, |state| state.plugins.len());
     Ok(FsckReport { plugins, trees: found.present.len(), files: found.files, findings })
 }
 
@@ -112,7 +112,7 @@ fn findings(home: &Home, found: &Inspection) -> Vec<FsckFinding> {
 }
 
 fn described(flaw: &Flaw, state: Option<&State>) -> FsckFinding {
-    let plugin = flaw.tree.and_then(|tree| state.and_then(|state| owner(state, &tree)));
+    let plugin = flaw.tree.and_then(|tree| state.and_then(|state| owner(state, &tree).ok().flatten()));
     let again = |name: &PluginName, entry: &Entry| match &entry.installed_from {
         Some(path) => format!("install it again: migraine plugin install {}", shown(path)),
         None => format!("install {name} again from where it came from"),
@@ -137,11 +137,11 @@ fn described(flaw: &Flaw, state: Option<&State>) -> FsckFinding {
 }
 
 /// The plugin that a tree is of, or is the version before of, with the entry of that version.
-fn owner<'a>(state: &'a State, tree: &Digest) -> Option<(&'a PluginName, &'a Entry)> {
-    let mut entries = state.plugins.iter().flat_map(|(name, entry)| {
+fn owner<'a>(state: &'a State, tree: &Digest) -> Result<Option<(&'a PluginName, &'a Entry)>, StoreError> {
+    let mut entries = state.plugins.iter()?.flat_map(|(name, entry)| {
         std::iter::once(entry).chain(entry.previous.as_deref()).map(move |entry| (name, entry))
     });
-    entries.find(|(_, entry)| entry.digest == *tree)
+    Ok(entries.find(|(_, entry)| entry.digest == *tree))
 }
 
 fn of_data(home: &Home, state: Option<&State>) -> Vec<FsckFinding> {
@@ -179,7 +179,8 @@ fn mend(home: &Home, found: &Inspection, now: &str) -> Result<Vec<FsckFinding>, 
     let mut writer = home.writer()?;
     let flawed: BTreeSet<Digest> = found.flaws.iter().filter_map(|flaw| flaw.tree).collect();
     let state = writer.state().clone();
-    for tree in flawed.iter().filter(|tree| state.refers_to(tree)) {
+    let kept = state.trees()?;
+    for tree in flawed.intersection(&kept) {
         // Where even this fails, the tree as a whole is put in its place anew.
         let is_mended = writer.mend_tree(tree).is_ok();
         let is_linked = found.flaws.iter().any(|flaw| flaw.tree == Some(*tree) && flaw.is_linked());
@@ -189,7 +190,7 @@ fn mend(home: &Home, found: &Inspection, now: &str) -> Result<Vec<FsckFinding>, 
             writer.replace_tree(&package)?;
         }
     }
-    lost.extend(drop_previous(home, writer.state_mut()));
+    lost.extend(drop_previous(home, writer.state_mut())?);
     if *writer.state() != state {
         writer.commit()?;
     }
@@ -197,9 +198,9 @@ fn mend(home: &Home, found: &Inspection, now: &str) -> Result<Vec<FsckFinding>, 
 }
 
 /// A version before whose files are lost cannot be gone back to.
-fn drop_previous(home: &Home, state: &mut State) -> Vec<FsckFinding> {
+fn drop_previous(home: &Home, state: &mut State) -> Result<Vec<FsckFinding>, ManageError> {
     let mut lost = Vec::new();
-    for (name, entry) in &mut state.plugins {
+    for (name, entry) in state.plugins.iter_mut()? {
         let Some(previous) = entry.previous.take_if(|previous| home.load(&previous.digest).is_err()) else { continue };
         lost.push(FsckFinding {
             path: format!("store/{}", previous.digest),
@@ -210,12 +211,12 @@ fn drop_previous(home: &Home, state: &mut State) -> Vec<FsckFinding> {
             help: None,
         });
     }
-    lost
+    Ok(lost)
 }
 
 /// The package that a tree was made of, if the place where it came from, or the plugins folder, still has it.
 fn original(home: &Home, state: &State, tree: &Digest) -> Option<Package> {
-    let recorded = owner(state, tree).and_then(|(_, entry)| entry.installed_from.clone());
+    let recorded = owner(state, tree).ok().flatten().and_then(|(_, entry)| entry.installed_from.clone());
     let recorded = recorded.and_then(|path| Some((open_file(&path).ok()?, path)));
     let folder = scan(&home.plugins_path()).unwrap_or_default();
     let mut found =
@@ -232,8 +233,8 @@ fn rebuild(home: &Home, found: &Inspection, now: &str) -> Result<Vec<FsckFinding
         match registered(home, &keys, digest, now) {
             Ok((tree, entry)) => {
                 let name = tree.index.name.clone();
-                state.history.entry(name.clone()).or_default().record(&tree.index, *digest);
-                let newest = state.plugins.get(&name).is_none_or(|other| other.version < entry.version);
+                state.history.get_or_default(&name)?.record(&tree.index, *digest);
+                let newest = state.plugins.get(&name)?.is_none_or(|other| other.version < entry.version);
                 if newest {
                     state.plugins.insert(name, entry);
                 }

@@ -90,7 +90,7 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
     };
     vec![
         HealthCheck::of(what, Ok::<_, StoreError>(format!("{shown} belongs to this user alone"))),
-        HealthCheck::of("state", home.read().map(plugins)),
+        HealthCheck::of("state", home.read_whole().map(plugins)),
         HealthCheck::of("installed files", installed).advised("migraine plugin fsck --repair"),
         HealthCheck::of("keyring", keys),
         HealthCheck::of("policy files", home.policy().map(files)),
@@ -103,23 +103,25 @@ pub fn health(path: Result<&Path, &StoreError>) -> Vec<HealthCheck> {
 #[must_use]
 pub fn script_changes(path: &Path) -> Vec<(PluginName, String)> {
     // Opening it would make it.
-    let state = path.exists().then(|| Home::open(path).and_then(|home| home.read()));
+    let state = path.exists().then(|| Home::open(path).and_then(|home| home.read_whole()));
     let plugins = state.and_then(Result::ok).map(|state| state.plugins).unwrap_or_default();
-    let lines = |(name, entry): (PluginName, Entry)| {
-        interpreter_changes(&entry).into_iter().map(move |line| (name.clone(), line)).collect::<Vec<_>>()
+    let lines = |(name, entry): (&PluginName, &Entry)| {
+        interpreter_changes(entry).into_iter().map(move |line| (name.clone(), line)).collect::<Vec<_>>()
     };
-    plugins.into_iter().flat_map(lines).collect()
+    plugins.iter().map(|plugins| plugins.flat_map(lines).collect()).unwrap_or_default()
 }
 
 /// Whether what enabled plugins need is there; the first thing that keeps one from running is named.
 fn needs(home: &Home, keys: Option<&KeySet>) -> HealthCheck {
     let what = "needs of plugins";
-    let (Ok(state), Some(keys)) = (home.read(), keys) else {
+    let state = home.read();
+    let plugins = state.as_ref().ok().and_then(|state| Some((state, state.plugins.iter().ok()?)));
+    let (Some((state, plugins)), Some(keys)) = (plugins, keys) else {
         let found = "not looked at, since the state or the keyring cannot be read".to_owned();
         return HealthCheck { what, found, code: None, help: None };
     };
     let around = Around { others: &state.plugins, keys };
-    let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+    let enabled = plugins.filter(|(_, entry)| entry.status() == Status::Enabled);
     let missing = enabled.flat_map(|(name, entry)| {
         let missing = requirements(entry, around).into_iter().filter(|one| one.state == RequirementState::Missing);
         missing.map(move |one| (name, one))

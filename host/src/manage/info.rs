@@ -352,7 +352,7 @@ pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
 }
 
 fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginInfo, ManageError> {
-    let entry = state.plugins.get(name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let entry = state.plugins.get(name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let policy = home.policy()?;
     let keys = Keyring::load_from(&home.keys_path()).ok();
     let described = |entry: &Entry| {

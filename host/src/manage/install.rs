@@ -1,6 +1,6 @@
 //! `install`: open, judge, look inside, ask, and only then write; one commit at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::package::Opened;
 use crate::package::scan::Finding;
 use crate::policy::{Ask, granted_words};
 use crate::runtime::{Around, Requirement, needed_plugins};
-use crate::store::{Entry, Home, State, Status, Trust};
+use crate::store::{Entry, Home, Records, State, Status, Trust};
 use crate::trust::Keyring;
 
 /// What is to be installed.
@@ -227,7 +227,7 @@ fn agree(steps: &[Step], along: &[Companion], consenting: &mut Consenting<'_>) -
 }
 
 /// The plugins as they are after the commit.
-fn after<'a>(state: &State, prepared: impl Iterator<Item = &'a Prepared>) -> BTreeMap<PluginName, Entry> {
+fn after<'a>(state: &State, prepared: impl Iterator<Item = &'a Prepared>) -> Records<Entry> {
     let mut plugins = state.plugins.clone();
     plugins.extend(prepared.map(|one| (one.package.index.name.clone(), one.entry.clone())));
     plugins
@@ -261,10 +261,12 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 fn report(main: Prepared, state: &State, along: Vec<Companion>, dry_run: bool) -> InstallReport {
+    // It was judged against it.
+    let before = state.plugins.get(&main.package.index.name).ok().flatten();
     let Prepared { package, entry, settled, dropped_config, warnings, scan, pin: _ } = main;
     InstallReport {
         version: entry.version.clone(),
-        replaced: state.plugins.get(&package.index.name).map(|before| before.version.clone()),
+        replaced: before.map(|before| before.version.clone()),
         name: package.index.name,
         status: entry.status(),
         digest: entry.digest,

@@ -65,7 +65,7 @@ pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>
     let trust = judged(&keys, &state, &opened, &policy, true, None)?;
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
-    let before = state.plugins.get(&name);
+    let before = state.plugins.get(&name)?;
     if before.is_some_and(|before| before.link.is_none()) {
         return Err(ManageError::LinkTaken { name });
     }
@@ -94,15 +94,15 @@ pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>
 fn commit(home: &Home, judged: &State, linked: &Prepared) -> Result<(), ManageError> {
     let name = &linked.package.index.name;
     let mut writer = home.writer()?;
-    if writer.state().plugins.get(name) != judged.plugins.get(name) {
+    if writer.state().plugins.get(name)? != judged.plugins.get(name)? {
         return Err(ManageError::Changed { name: name.clone() });
     }
     writer.add_tree(&linked.package)?;
     let state = writer.state_mut();
     state.exceptions.insert(linked.package.digest);
-    if let Some(before) = state.plugins.insert(name.clone(), linked.entry.clone()) {
-        forget_exception(state, &before.digest);
-    }
+    let before = state.plugins.get(name)?.map(|before| before.digest);
+    state.plugins.insert(name.clone(), linked.entry.clone());
+    before.map_or(Ok(()), |before| forget_exception(state, &before))?;
     Ok(writer.commit()?)
 }
 
@@ -111,7 +111,7 @@ fn commit(home: &Home, judged: &State, linked: &Prepared) -> Result<(), ManageEr
 /// # Errors
 /// There is no such plugin, it is not linked, others need it, or the store failed.
 pub fn unlink(home: &Home, name: &PluginName, force: bool) -> Result<super::UninstallReport, ManageError> {
-    match home.read()?.plugins.get(name) {
+    match home.read()?.plugins.get(name)? {
         None => Err(ManageError::NotFound { name: name.clone() }),
         Some(entry) if entry.link.is_none() => Err(ManageError::NotLinked { name: name.clone() }),
         Some(_) => super::uninstall(home, name, false, force),

@@ -112,12 +112,12 @@ pub struct StatusChange {
 pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageError> {
     let (state, gone) = home.read_with_gone()?;
     let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len());
-    for (name, entry) in &state.plugins {
+    for (name, entry) in state.plugins.iter()? {
         let shown = PluginInfo::installed(name, entry);
         let why = || "its files are gone; uninstall it and install it again".to_owned();
         plugins.push(if gone.contains(&entry.digest) { shown.with_problem(why()) } else { shown });
     }
-    let found = look(home, &state, request.working.as_deref(), &request.folders);
+    let found = look(home, &state, request.working.as_deref(), &request.folders)?;
     let (more, mut warnings) = (found.plugins, found.warnings);
     plugins.extend(more);
     warnings.extend(plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
@@ -142,7 +142,7 @@ struct Looked {
 }
 
 /// Looks through the folders; one that cannot be read does not keep the others from being listed.
-fn look(home: &Home, state: &State, working: Option<&Path>, more: &[PathBuf]) -> Looked {
+fn look(home: &Home, state: &State, working: Option<&Path>, more: &[PathBuf]) -> Result<Looked, ManageError> {
     let Folders { mut paths, mut warnings, untrusted: _ } = folders(home, state, working);
     let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let known: Vec<PathBuf> = paths.iter().map(real).collect();
@@ -150,11 +150,11 @@ fn look(home: &Home, state: &State, working: Option<&Path>, more: &[PathBuf]) ->
     let (mut plugins, mut seen) = (Vec::new(), BTreeSet::new());
     for folder in paths {
         match scan(&folder) {
-            Ok(found) => plugins.extend(discovered(home, state, found, &mut seen)),
+            Ok(found) => plugins.extend(discovered(home, state, found, &mut seen)?),
             Err(error) => warnings.push(Warning { name: folder.display().to_string(), message: error.to_string() }),
         }
     }
-    Looked { plugins, warnings }
+    Ok(Looked { plugins, warnings })
 }
 
 fn warning(plugin: &PluginInfo) -> Warning {
@@ -162,19 +162,23 @@ fn warning(plugin: &PluginInfo) -> Warning {
 }
 
 /// What lies in a folder and is not installed; the same package twice counts once.
-fn discovered(home: &Home, state: &State, found: Vec<Found>, seen: &mut BTreeSet<Digest>) -> Vec<PluginInfo> {
-    let installed = |digest: &Digest| state.refers_to(digest);
+fn discovered(
+    home: &Home,
+    state: &State,
+    found: Vec<Found>,
+    seen: &mut BTreeSet<Digest>,
+) -> Result<Vec<PluginInfo>, ManageError> {
     let mut shown = Vec::new();
     for Found { path, opened } in found {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match opened {
             Err(problem) => shown.push(PluginInfo::broken(file, path, problem.to_string())),
-            Ok(opened) if installed(&opened.digest()) || !seen.insert(opened.digest()) => {}
+            Ok(opened) if state.refers_to(&opened.digest())? || !seen.insert(opened.digest()) => {}
             Ok(opened) => shown.push(look_inside(home, state, path, opened)),
         }
     }
     shown.sort_by(|one, other| one.name.cmp(&other.name));
-    shown
+    Ok(shown)
 }
 
 /// Checks every installed plugin's files and signature, records what is wrong or right again, and looks through
@@ -187,7 +191,7 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
     let state = writer.state().clone();
     let mut changed = Vec::new();
     let mut warnings = Vec::new();
-    for (name, entry) in &state.plugins {
+    for (name, entry) in state.plugins.iter()? {
         let checked = home.load(&entry.digest).map_err(ManageError::from);
         let problem = checked.and_then(|tree| judge_tree(home, &state, &tree)).err();
         // What runs is what was confirmed, so that this is no problem of the plugin's.
@@ -206,7 +210,7 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
     if !changed.is_empty() {
         writer.commit()?;
     }
-    let found = look(home, &state, working, &[]);
+    let found = look(home, &state, working, &[])?;
     warnings.extend(found.warnings);
     warnings.extend(found.plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
     Ok(RefreshReport { checked: state.plugins.len(), changed, discovered: found.plugins, warnings })

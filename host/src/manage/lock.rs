@@ -155,19 +155,21 @@ impl Lock {
     }
 
     /// Compares what is installed with it. Whatever is enabled has a part in a run, so it must be locked.
-    #[must_use]
-    pub fn differences(&self, state: &State) -> Differences {
+    ///
+    /// # Errors
+    /// What is held of an installed plugin cannot be read.
+    pub fn differences(&self, state: &State) -> Result<Differences, ManageError> {
         let mut found = Vec::new();
         for locked in self.plugins.values() {
-            match state.plugins.get(&locked.name) {
+            match state.plugins.get(&locked.name)? {
                 None => found.push(format!("{} {} is not installed", locked.name, locked.version)),
                 Some(entry) => found.extend(difference(locked, entry)),
             }
         }
-        let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+        let enabled = state.plugins.iter()?.filter(|(_, entry)| entry.status() == Status::Enabled);
         let extra = enabled.filter(|(name, _)| !self.plugins.contains_key(*name));
         found.extend(extra.map(|(name, entry)| format!("{name} {} is enabled and not in the lock", entry.version)));
-        found
+        Ok(found)
     }
 }
 
@@ -212,7 +214,7 @@ pub fn lock(home: &Home, project: &Path, names: &[PluginName]) -> Result<LockRep
 pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Vec<Warning>), ManageError> {
     let mut wanted: Vec<PluginName> = names.to_vec();
     if names.is_empty() {
-        let enabled = state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled);
+        let enabled = state.plugins.iter()?.filter(|(_, entry)| entry.status() == Status::Enabled);
         wanted = enabled.map(|(name, _)| name.clone()).collect();
     }
     let (mut lock, mut warnings) = (Lock::default(), Vec::new());
@@ -220,7 +222,7 @@ pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Ve
         if lock.plugins.contains_key(&name) {
             continue;
         }
-        let entry = state.plugins.get(&name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+        let entry = state.plugins.get(&name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
         match locked(&name, entry) {
             Some(locked) => {
                 let installed = needs(&entry.dependencies).into_iter().map(|need| need.name);
@@ -245,7 +247,7 @@ pub fn relock(home: &Home, project: &Path, names: &[PluginName]) -> Result<Optio
     let Some(mut lock) = Lock::of(project)? else { return Ok(None) };
     let state = home.read()?;
     for name in names {
-        match state.plugins.get(name).and_then(|entry| locked(name, entry)) {
+        match state.plugins.get(name)?.and_then(|entry| locked(name, entry)) {
             Some(locked) => drop(lock.plugins.insert(name.clone(), locked)),
             None => drop(lock.plugins.remove(name)),
         }
@@ -268,7 +270,7 @@ fn written(project: &Path, lock: Lock, warnings: Vec<Warning>) -> Result<LockRep
 /// # Errors
 /// As [`Lock::needed`], or something differs.
 pub fn check_lock(home: &Home, project: &Path) -> Result<(), ManageError> {
-    let differences = Lock::needed(project)?.differences(&home.read()?);
+    let differences = Lock::needed(project)?.differences(&home.read()?)?;
     if differences.is_empty() { Ok(()) } else { Err(ManageError::LockDiffers { differences }) }
 }
 

@@ -53,13 +53,12 @@ pub fn install_locked(
     let state = home.read()?;
     let known = supplies(request.lock, from)?;
     let wanted = wanted(request, &known)?;
-    let missing = |locked: &&Locked| !is_as_locked(&state, locked);
-    let missing: BTreeSet<PluginName> = wanted
-        .iter()
-        .filter_map(|name| request.lock.plugins.get(name))
-        .filter(missing)
-        .map(|one| one.name.clone())
-        .collect();
+    let mut missing = BTreeSet::new();
+    for locked in wanted.iter().filter_map(|name| request.lock.plugins.get(name)) {
+        if !is_as_locked(&state, locked)? {
+            missing.insert(locked.name.clone());
+        }
+    }
     let absent: Vec<String> =
         missing.iter().filter(|name| !known.contains_key(*name)).map(|name| nowhere(request, name)).collect();
     if !absent.is_empty() {
@@ -80,8 +79,8 @@ pub fn install_locked(
     install_all(home, &state, (mains, Some(&others)), &install, consenting, &key)
 }
 
-fn is_as_locked(state: &State, locked: &Locked) -> bool {
-    state.plugins.get(&locked.name).is_some_and(|entry| difference(locked, entry).is_none())
+fn is_as_locked(state: &State, locked: &Locked) -> Result<bool, ManageError> {
+    Ok(state.plugins.get(&locked.name)?.is_some_and(|entry| difference(locked, entry).is_none()))
 }
 
 fn nowhere(request: &LockedRequest<'_>, name: &PluginName) -> String {

@@ -1,12 +1,11 @@
 //! Names that a person could take for another one: whoever types `dockermanager` or copies it from somewhere may mean the
 //! `docker-manager` that is installed.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::ManageError;
 use crate::ids::PluginName;
-use crate::store::{Entry, State};
+use crate::store::State;
 use crate::trust::KeySet;
 
 /// The shortest name of which one letter more, less or otherwise is a slip: shorter ones are all alike.
@@ -34,8 +33,8 @@ pub(super) fn check(
 }
 
 /// What to say of a word that is no file, and cannot be a name either.
-pub(super) fn no_name(word: &str, installed: &BTreeMap<PluginName, Entry>, folder: PathBuf) -> ManageError {
-    let similar = installed.keys().find(|known| is_alike(known.as_str(), word)).cloned();
+pub(super) fn no_name(word: &str, state: &State, folder: PathBuf) -> ManageError {
+    let similar = state.plugins.keys().find(|known| is_alike(known.as_str(), word)).cloned();
     ManageError::NoName { word: word.to_owned(), similar, folder }
 }
 

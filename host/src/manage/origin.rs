@@ -114,9 +114,9 @@ fn locate(state: &State, word: &Path, folders: &Folders) -> Result<(PathBuf, Opt
         return Ok((meant(word)?, None));
     }
     let Ok(name) = text.parse::<PluginName>() else {
-        return Err(lookalike::no_name(text, &state.plugins, folders.own()));
+        return Err(lookalike::no_name(text, state, folders.own()));
     };
-    let entry = state.plugins.get(&name);
+    let entry = state.plugins.get(&name)?;
     if let Some(path) = entry.and_then(|entry| entry.link.clone()) {
         return Err(ManageError::Linked { name, path });
     }

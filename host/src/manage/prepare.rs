@@ -16,7 +16,7 @@ use crate::package::scan::Scan;
 use crate::package::{Opened, Package};
 use crate::policy::Policy;
 use crate::runtime::{InterpreterError, interpreters};
-use crate::store::{Entry, Home, KnownInterpreter, Remote, State, Trust};
+use crate::store::{Entry, Home, KnownInterpreter, Remote, State, StoreError, Trust};
 use crate::trust::TrustedKey;
 
 /// What everything is judged by.
@@ -53,7 +53,7 @@ pub(super) fn prepare(
     let Judged { trust, pin, warnings } = first_use::judged(home, state, &opened, request, (policy, consenting))?;
     let package = unpacked(opened, supply.path())?;
     let name = &package.index.name;
-    if state.plugins.get(name).is_some_and(|before| before.link.is_some()) {
+    if state.plugins.get(name)?.is_some_and(|before| before.link.is_some()) {
         return Err(ManageError::LinkTaken { name: name.clone() });
     }
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
@@ -76,7 +76,7 @@ pub(super) fn settle(
     comes_along: bool,
 ) -> Result<Prepared, ManageError> {
     let Given { state, policy, command, .. } = given;
-    let before = state.plugins.get(&package.index.name);
+    let before = state.plugins.get(&package.index.name)?;
     let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
     let scan = audit::of_package(&package);
     let settled = judge_consent(&package, &scan, &trust, before, &overrides, (policy, consenting))?;
@@ -210,8 +210,11 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
     for one in prepared {
         let name = &one.package.index.name;
         // A person may have taken minutes to answer: what was judged must still be so.
-        let known = |state: &State| (state.plugins.get(name).cloned(), state.history.get(name).cloned());
-        if known(writer.state()) != known(judged) {
+        let is_same = |now: &State| -> Result<bool, StoreError> {
+            Ok(now.plugins.get(name)? == judged.plugins.get(name)?
+                && now.history.get(name)? == judged.history.get(name)?)
+        };
+        if !is_same(writer.state())? {
             return Err(ManageError::Changed { name: name.clone() });
         }
         writer.add_tree(&one.package)?;
@@ -221,19 +224,18 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
         if entry.trust == Trust::Unsigned {
             state.exceptions.insert(package.digest);
         }
-        versions::record(state, &package.index, package.digest, &entry.trust);
-        let before = state.plugins.insert(name.clone(), entry.clone());
+        versions::record(state, &package.index, package.digest, &entry.trust)?;
+        let before = state.plugins.remove(name)?;
+        state.plugins.insert(name.clone(), entry.clone());
         for entry in before.iter().flat_map(|before| std::iter::once(before).chain(before.previous.as_deref())) {
-            source::forget_exception(state, &entry.digest);
+            source::forget_exception(state, &entry.digest)?;
         }
     }
     // Before the commit: what is installed must be able to run.
     let pinned = pins(prepared).iter().map(|pin| Pinned::new(home, pin)).collect::<Result<Vec<_>, _>>()?;
     let done = writer.commit();
     // The last step can fail once the new state is in place: then the plugins are installed, and their keys stay.
-    let is_installed = |state: &State, one: &Prepared| {
-        state.plugins.get(&one.package.index.name).is_some_and(|entry| entry.digest == one.package.digest)
-    };
+    let is_installed = |state: &State, one: &Prepared| matches!(state.plugins.get(&one.package.index.name), Ok(Some(entry)) if entry.digest == one.package.digest);
     if done.is_ok() || home.read().is_ok_and(|state| prepared.iter().all(|one| is_installed(&state, one))) {
         pinned.into_iter().for_each(Pinned::keep);
     }

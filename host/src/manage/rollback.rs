@@ -1,7 +1,5 @@
 //! `rollback`: back to the version before, whose files were kept. Nothing is fetched, and everything is judged again.
 
-use std::collections::BTreeMap;
-
 use migraine_plugin_api::Permission;
 use semver::Version;
 use serde::Serialize;
@@ -14,7 +12,7 @@ use super::{ManageError, versions};
 use crate::ids::PluginName;
 use crate::policy::{Item, granted_words};
 use crate::runtime::{Around, Requirement, needed_plugins};
-use crate::store::{Entry, Home, State, Status};
+use crate::store::{Entry, Home, Records, State, Status};
 use crate::trust::Keyring;
 
 /// What was gone back to.
@@ -90,14 +88,14 @@ fn check_around(home: &Home, state: State, name: &PluginName, after: &Entry) -> 
     let now = state.plugins;
     let mut then = now.clone();
     then.insert(name.clone(), after.clone());
-    let missing = |entry: &Entry, others: &BTreeMap<PluginName, Entry>| {
+    let missing = |entry: &Entry, others: &Records<Entry>| {
         needed_plugins(entry, Around { others, keys: &keys }).into_iter().find(Requirement::is_in_the_way)
     };
     if let Some(requirement) = missing(after, &then) {
         let (name, requirement) = (name.clone(), Box::new(requirement));
         return Err(ManageError::RollbackNeeds { name, version: after.version.clone(), requirement });
     }
-    for (by, entry) in now.iter().filter(|(by, entry)| entry.enabled && *by != name) {
+    for (by, entry) in now.mentioning("dependencies")?.filter(|(by, entry)| entry.enabled && *by != name) {
         // What does not run now loses nothing.
         if let (None, Some(requirement)) = (missing(entry, &now), missing(entry, &then)) {
             let (name, version, needs) = (name.clone(), after.version.clone(), requirement.needs);

@@ -13,7 +13,7 @@ use crate::package::{
     FileEntry, INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
 };
 use crate::policy::{Policy, scope_findings};
-use crate::store::{State, Trust};
+use crate::store::{State, StoreError, Trust};
 use crate::text::safe_line;
 use crate::trust::{KeySet, Time, Trusted, judge, judge_new};
 
@@ -112,11 +112,9 @@ pub(super) fn judged(
         .map_err(|refusal| ManageError::Refused { what: index.name.to_string(), source: Box::new(refusal) })?;
     let mut exceptions: Vec<Digest> = state.exceptions.iter().copied().collect();
     // What spares the flag must not put an unsigned version in the place of a signed one.
-    let replaces_signed = || {
-        let before = state.plugins.get(&index.name);
-        before.is_some_and(|before| matches!(before.trust, Trust::Signed { .. }))
-    };
-    if allow_unsigned || (policy.allows_unsigned_dev() && !replaces_signed()) {
+    let before = state.plugins.get(&index.name)?;
+    let replaces_signed = before.is_some_and(|before| matches!(before.trust, Trust::Signed { .. }));
+    if allow_unsigned || (policy.allows_unsigned_dev() && !replaces_signed) {
         exceptions.push(opened.digest());
     }
     let (text, signature) = (&opened.index_text, opened.signature.as_ref());
@@ -201,8 +199,9 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ManageError> {
 }
 
 /// An exception ends with the plugin it was made for.
-pub(super) fn forget_exception(state: &mut State, digest: &Digest) {
-    if !state.refers_to(digest) {
+pub(super) fn forget_exception(state: &mut State, digest: &Digest) -> Result<(), StoreError> {
+    if !state.refers_to(digest)? {
         state.exceptions.remove(digest);
     }
+    Ok(())
 }

@@ -371,7 +371,7 @@ fn another_socket_needs_consent_and_replaces_the_first() {
     assert_eq!((bench.grants(), bench.status()), (vec![socket.to_owned()], Status::Enabled));
     bench.set("docker_socket", "/srv/docker/other.sock", &[other]).unwrap();
     assert_eq!(bench.grants(), [other]);
-    let consents = bench.home.read().unwrap().plugins[&demo()].consents.clone();
+    let consents = bench.home.read().unwrap().plugins.get(&demo()).unwrap().unwrap().consents.clone();
     assert_eq!(consents, [Item::Permission(other.parse().unwrap())], "nothing is left of the first");
     assert_eq!(code(bench.set("docker_socket", "/var/run/docker.sock", &[])), Code::ConsentRequired);
 }
@@ -380,7 +380,7 @@ fn another_socket_needs_consent_and_replaces_the_first() {
 fn time_for_a_command_is_granted_and_kept() {
     let bench = bench();
     let commands = |timeout: &str| format!(r#","commands":[{{"name":"logs","timeout":{timeout}}},"go"]"#);
-    let timeout = |command: &str| bench.home.read().unwrap().plugins[&demo()].timeout(command);
+    let timeout = |command: &str| bench.home.read().unwrap().plugins.get(&demo()).unwrap().unwrap().timeout(command);
     let report = bench.install(&bench.built("1.0.0", &commands("60")), &[]).unwrap();
     assert_eq!((report.status, report.missing[0].grant.as_str()), (Status::Installed, "timeout=logs"));
     assert_eq!(timeout("logs"), None, "what is asked for is not granted");
@@ -400,7 +400,7 @@ fn commands_are_found_before_anything_is_started() {
     let bench = bench();
     let more = r#","commands":[{"name":"go","description":"Goes \u001b[2J"},"stop"],"permissions":["task_read"]"#;
     bench.install(&bench.built("1.0.0", more), &[]).unwrap();
-    let entry = || bench.home.read().unwrap().plugins[&demo()].clone();
+    let entry = || bench.home.read().unwrap().plugins.get(&demo()).unwrap().unwrap().clone();
     assert_eq!(code(command_of(&demo(), &entry(), "fly").cloned()), Code::CommandNotFound);
     assert_eq!(code(command_of(&demo(), &entry(), "go").cloned()), Code::ConsentRequired);
     bench.enable(&["--yes"]).unwrap();

@@ -26,19 +26,19 @@ pub struct UninstallReport {
 /// There is no such plugin, others need it, or the store failed.
 pub fn uninstall(home: &Home, name: &PluginName, purge: bool, force: bool) -> Result<UninstallReport, ManageError> {
     let mut writer = home.writer()?;
-    let by = needed_by(writer.state(), name, false);
+    let by = needed_by(writer.state(), name, false)?;
     if writer.state().plugins.contains_key(name) && !by.is_empty() && !force {
         return Err(ManageError::InUse { name: name.clone(), by });
     }
-    let removed = writer.state_mut().plugins.remove(name);
+    let removed = writer.state_mut().plugins.remove(name)?;
     if removed.is_none() && !(purge && has_data(home, name)?) {
         return Err(ManageError::NotFound { name: name.clone() });
     }
     if let Some(entry) = &removed {
         let state = writer.state_mut();
-        versions::record_removed(state, name, entry);
+        versions::record_removed(state, name, entry)?;
         for entry in std::iter::once(entry).chain(entry.previous.as_deref()) {
-            forget_exception(state, &entry.digest);
+            forget_exception(state, &entry.digest)?;
         }
     }
     if purge {

@@ -91,7 +91,7 @@ pub fn outdated(home: &Home, now: &str, online: &mut Online<'_>) -> Result<Outda
     let state = home.read()?;
     let mut candidates = Candidates::new(home, &state, now)?;
     let mut plugins = Vec::new();
-    for (name, entry) in state.plugins.iter().filter(|(_, entry)| !is_held(entry)) {
+    for (name, entry) in state.plugins.iter()?.filter(|(_, entry)| !is_held(entry)) {
         match candidates.newest((name, entry), online) {
             Ok(Some(found)) => {
                 let (name, installed) = (name.clone(), entry.version.clone());
@@ -124,7 +124,11 @@ pub fn upgrade(
     }
     let mut candidates = Candidates::new(home, &state, now)?;
     let mut plugins = Vec::new();
-    for (name, entry) in state.plugins.iter().filter(|(each, _)| name.is_none_or(|name| name == *each)) {
+    let named = match name {
+        Some(name) => state.plugins.get(name)?.into_iter().map(|entry| (name, entry)).collect(),
+        None => state.plugins.iter()?.collect::<Vec<_>>(),
+    };
+    for (name, entry) in named {
         plugins.push(one(home, (name, entry), now, &mut candidates, (consenting, online)));
     }
     Ok(UpgradeReport { plugins, warnings: candidates.warnings })

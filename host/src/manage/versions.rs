@@ -7,7 +7,7 @@ use super::ManageError;
 use crate::controls::{Check, makes};
 use crate::ids::{Digest, PluginName};
 use crate::package::Index;
-use crate::store::{Entry, State, Trust};
+use crate::store::{Entry, State, StoreError, Trust};
 
 /// What a user allows beyond that, each time by naming the version.
 #[derive(Debug, Clone, Default)]
@@ -30,19 +30,19 @@ pub(super) fn check(
     allowed: &Allowed,
 ) -> Result<(), ManageError> {
     let (name, offered) = (&index.name, &index.version);
-    let before = state.plugins.get(name);
+    let before = state.plugins.get(name)?;
     if before.is_some_and(|before| before.digest == digest) {
         return Ok(());
     }
     before.map_or(Ok(()), |before| check_pin(name, before, offered))?;
-    let newest = newest_seen(state, name).filter(|newest| *newest > offered && makes(Check::Rollback));
+    let newest = newest_seen(state, name)?.filter(|newest| *newest > offered && makes(Check::Rollback));
     if let Some(newest) = newest.filter(|_| allowed.downgrade.as_ref() != Some(offered)) {
         let installed = before.is_some_and(|before| before.version == *newest);
         let (name, newest, offered) = (name.clone(), newest.clone(), offered.clone());
         return Err(ManageError::Rollback { name, newest, offered, installed });
     }
     // An exception without a signature names its bytes already.
-    let changed = state.history.get(name).is_some_and(|history| history.contradicts(index, digest));
+    let changed = state.history.get(name)?.is_some_and(|history| history.contradicts(index, digest));
     let refused = changed && *trust != Trust::Unsigned && allowed.reuse.as_ref() != Some(offered);
     if refused && makes(Check::Reuse) {
         return Err(ManageError::Reused { name: name.clone(), version: offered.clone() });
@@ -65,21 +65,23 @@ pub(super) fn check_pin(name: &PluginName, before: &Entry, offered: &Version) ->
 }
 
 /// The newest version of a plugin that was ever installed.
-pub(super) fn newest_seen<'a>(state: &'a State, name: &PluginName) -> Option<&'a Version> {
-    let seen = state.history.get(name).and_then(|history| history.newest());
-    seen.max(state.plugins.get(name).map(|entry| &entry.version))
+pub(super) fn newest_seen<'a>(state: &'a State, name: &PluginName) -> Result<Option<&'a Version>, StoreError> {
+    let seen = state.history.get(name)?.and_then(|history| history.newest());
+    Ok(seen.max(state.plugins.get(name)?.map(|entry| &entry.version)))
 }
 
 /// Records what is installed now. Without a signature nobody vouches for a version number.
-pub(super) fn record(state: &mut State, index: &Index, digest: Digest, trust: &Trust) {
+pub(super) fn record(state: &mut State, index: &Index, digest: Digest, trust: &Trust) -> Result<(), StoreError> {
     if *trust != Trust::Unsigned {
-        state.history.entry(index.name.clone()).or_default().record(index, digest);
+        state.history.get_or_default(&index.name)?.record(index, digest);
     }
+    Ok(())
 }
 
 /// Records what is installed no more: a state of before there was a history has nothing of it.
-pub(super) fn record_removed(state: &mut State, name: &PluginName, entry: &Entry) {
+pub(super) fn record_removed(state: &mut State, name: &PluginName, entry: &Entry) -> Result<(), StoreError> {
     if entry.trust != Trust::Unsigned {
-        state.history.entry(name.clone()).or_default().record_version(&entry.version);
+        state.history.get_or_default(name)?.record_version(&entry.version);
     }
+    Ok(())
 }

@@ -371,7 +371,7 @@ impl Host {
 
     fn quarantine(&self, plugin: &PluginName, reason: &str) -> Result<(), crate::store::StoreError> {
         let mut writer = self.home.writer()?;
-        if let Some(entry) = writer.state_mut().plugins.get_mut(plugin) {
+        if let Some(entry) = writer.state_mut().plugins.get_mut(plugin)? {
             entry.problem = Some(Problem { kind: ProblemKind::Quarantined, reason: reason.to_owned() });
         }
         writer.commit()

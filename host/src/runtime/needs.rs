@@ -1,6 +1,5 @@
 //! What a plugin needs besides itself, looked for before it runs: other plugins, programs and sockets.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
@@ -8,10 +7,10 @@ use migraine_plugin_api::{Permission, PermissionKind};
 use serde::Serialize;
 
 use super::programs::{real, search_path};
-use crate::ids::{Fingerprint, PluginName};
+use crate::ids::Fingerprint;
 use crate::package::dependency::{Dependency, Need};
 use crate::policy::EndpointScope;
-use crate::store::{Entry, Status, Trust};
+use crate::store::{Entry, Records, Status, Trust};
 use crate::text::safe_line;
 use crate::trust::KeySet;
 
@@ -52,7 +51,7 @@ impl Requirement {
 #[derive(Debug, Clone, Copy)]
 pub struct Around<'a> {
     /// The entries of other plugins, those that it needs at least.
-    pub others: &'a BTreeMap<PluginName, Entry>,
+    pub others: &'a Records<Entry>,
     /// The keyring.
     pub keys: &'a KeySet,
 }
@@ -90,7 +89,8 @@ fn requirement(text: &str, entry: &Entry, around: Around<'_>) -> Requirement {
 
 fn plugin(need: &Need, by: &Entry, around: Around<'_>) -> Result<String, String> {
     let name = &need.name;
-    let Some(found) = around.others.get(name) else { return Err(format!("there is no plugin {name}")) };
+    let found = around.others.get(name).map_err(|error| error.to_string())?;
+    let Some(found) = found else { return Err(format!("there is no plugin {name}")) };
     if !need.range.matches(&found.version) {
         return Err(format!("{name} is installed in version {}, which is not {}", found.version, need.range));
     }

@@ -215,6 +215,13 @@ impl Dir {
         Ok(Some(bytes))
     }
 
+    /// How many directories it holds, where its file system counts them.
+    pub(super) fn count_directories(&self) -> Option<usize> {
+        let links = fstat(&self.fd).ok()?.st_nlink;
+        // Its name in its parent and its own `.`; then each `..` below. Some file systems give 1 for every directory.
+        usize::try_from(links).ok()?.checked_sub(2)
+    }
+
     /// Every name but `.` and `..`, sorted.
     pub(super) fn names(&self) -> Result<Vec<OsString>, StoreError> {
         let wrap = |errno| failed("list", self.path.clone(), errno);

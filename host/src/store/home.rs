@@ -1,13 +1,15 @@
 //! The home directory: where it is, who may change it, and what readers see of it without a lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::dir::Dir;
 use super::error::StoreError;
 use super::plugin_data::{DATA, DATABASE};
+use super::records::{Records, Text};
 use super::root::Root;
 use super::state::{Entry, State};
 use super::tree::{InstalledTree, load};
@@ -36,13 +38,15 @@ pub struct Installed {
     /// Packages without a signature that the user allowed, as the same state has them.
     pub exceptions: Vec<Digest>,
     /// The entries of the plugins that it needs, of those that are installed.
-    pub needed: BTreeMap<PluginName, Entry>,
+    pub needed: Records<Entry>,
 }
 
 /// An open home directory that nobody else can write to.
 #[derive(Debug)]
 pub struct Home {
     pub(super) root: Root,
+    /// The content of the state file whose checksum was compared last, for as long as somebody uses it.
+    compared: Mutex<Weak<Text>>,
 }
 
 /// Where the home directory is, given the values of `MIGRAINE_HOME` and `HOME`.
@@ -77,7 +81,7 @@ impl Home {
         if !path.is_absolute() {
             return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", safe_path(path)) });
         }
-        Ok(Self { root: Root::open_at(path)? })
+        Ok(Self { root: Root::open_at(path)?, compared: Mutex::default() })
     }
 
     /// Makes the home directory, where there is none yet.
@@ -106,13 +110,34 @@ impl Home {
         self.path().join("plugins")
     }
 
-    /// The state as it is now: the old or the new one while somebody is changing it, never a mixture.
+    /// The state as it is now: the old or the new one while somebody is changing it, never a mixture. What is held of a
+    /// plugin is read once it is asked for.
     ///
     /// # Errors
     /// The file is damaged or cannot be read. No file is an empty state.
     pub fn read(&self) -> Result<State, StoreError> {
-        let Some(text) = self.root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
-        State::decode(&text).map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })
+        let Some(bytes) = self.root.read(STATE, STATE_MAX)? else { return Ok(State::default()) };
+        let path = self.path().join(STATE);
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        // A command reads it again before it changes anything, and mostly finds the same bytes.
+        let read = match compared.upgrade().filter(|known| known.bytes == bytes) {
+            Some(known) => State::read_checked(&known),
+            None => {
+                let text = Arc::new(Text { bytes, path: path.clone() });
+                State::read(&text).inspect(|_| *compared = Arc::downgrade(&text))
+            }
+        };
+        read.map_err(|why| StoreError::Corrupt { path, why })
+    }
+
+    /// As [`Home::read`], with all that is held of every plugin.
+    ///
+    /// # Errors
+    /// As [`Home::read`].
+    pub fn read_whole(&self) -> Result<State, StoreError> {
+        let state = self.read()?;
+        state.check()?;
+        Ok(state)
     }
 
     /// What the user's and the administrator's policy files say together. Where no file is, the defaults hold.
@@ -183,7 +208,7 @@ impl Home {
             let state = self.read()?;
             let names = self.root.open(STORE)?.map(|store| store.names()).transpose()?.unwrap_or_default();
             let present: BTreeSet<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
-            let installed = state.plugins.values().map(|entry| entry.digest);
+            let installed = state.plugins.iter()?.map(|(_, entry)| entry.digest);
             let gone: BTreeSet<Digest> = installed.filter(|digest| !present.contains(digest)).collect();
             // An upgrade came between the state and the trees: then there is a newer state.
             if gone.is_empty() || self.read()?.generation == state.generation {
@@ -211,13 +236,15 @@ impl Home {
     ) -> Result<Option<Installed>, StoreError> {
         let mut state = self.read()?;
         loop {
-            let Some(entry) = state.plugins.remove(name) else { return Ok(None) };
+            let Some(entry) = state.plugins.remove(name)? else { return Ok(None) };
             known(&entry);
             match self.load(&entry.digest) {
                 Ok(tree) => {
                     let exceptions = state.exceptions.into_iter().collect();
-                    let needed = needs(&entry.dependencies).into_iter();
-                    let needed = needed.filter_map(|need| state.plugins.remove_entry(&need.name)).collect();
+                    let needed = needs(&entry.dependencies).into_iter().map(|need| need.name);
+                    let needed = needed
+                        .filter_map(|name| Some(state.plugins.remove(&name).transpose()?.map(|entry| (name, entry))));
+                    let needed = needed.collect::<Result<Records<Entry>, StoreError>>()?;
                     return Ok(Some(Installed { entry, tree, exceptions, needed }));
                 }
                 // An upgrade came between the state and the tree: then there is a newer state.

@@ -74,7 +74,7 @@ impl Home {
             return Ok(Inspection { state: Ok(State::default()), present: Vec::new(), files: 0, flaws: Vec::new() });
         }
         let _lock = lock(self, LOCK_DEADLINE)?;
-        let state = self.read();
+        let state = self.read_whole();
         let mut found = Inspection { state, present: Vec::new(), files: 0, flaws: Vec::new() };
         found.look_at_leftovers(&self.root)?;
         found.look_at_trees(&self.root)?;
@@ -106,7 +106,7 @@ impl Inspection {
 
     fn look_at_trees(&mut self, root: &Root) -> Result<(), StoreError> {
         // Without a state every tree may be one that is needed.
-        let needed = self.state.as_ref().ok().map(State::trees);
+        let needed = self.state.as_ref().ok().map(State::trees).transpose()?;
         let mut missing = needed.clone().unwrap_or_default();
         if let Some(store) = root.open(STORE)? {
             for name in store.names()? {

@@ -10,6 +10,7 @@ mod hold;
 mod home;
 mod inspect;
 mod plugin_data;
+mod records;
 mod root;
 mod state;
 mod subscription;
@@ -26,6 +27,7 @@ pub use history::History;
 pub use home::{Home, Installed, home_path};
 pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
+pub use records::{Chosen, Records};
 pub use state::{
     Entry, KnownInterpreter, Problem, ProblemKind, Remote, State, Status, Trust, checksum as state_checksum,
 };

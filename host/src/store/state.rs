@@ -1,40 +1,50 @@
-//! The state file: which plugins are installed, what each was granted. One read, one checksum, one parse.
+//! The state file: which plugins are installed, what each was granted. One read, one checksum; of what is held of each
+//! plugin, what is asked for.
 //!
-//! Two lines: a header `{"format":1,"generation":N,"checksum":"HEX"}`, then the body. The checksum is the SHA-256 digest
-//! of the generation in decimal, a line feed and the body.
+//! The first line is a header `{"format":1,"generation":N,"checksum":"HEX"}`, the rest is the body, a JSON object. The
+//! checksum is the SHA-256 digest of the generation in decimal, a line feed and the body. What the body holds of each
+//! plugin is a line of its own; older programs wrote all of it as one line, which is read whole.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use memchr::memmem;
 use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::error::StoreError;
 use super::history::History;
+use super::records::{Chosen, Records, Text};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::policy::Item;
 use crate::url::{FileVersion, Url};
 
 const FORMAT: u32 = 1;
+/// The form of times in seconds, which are in the order of their texts.
+const TIME: &str = "0000-00-00T00:00:00Z";
 
 /// Everything the store knows besides the trees themselves.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone)]
 pub struct State {
     /// Counts the commits.
     pub generation: u64,
     /// The installed plugins.
-    pub plugins: BTreeMap<PluginName, Entry>,
+    pub plugins: Records<Entry>,
     /// Packages without a signature that the user allowed, by digest.
     pub exceptions: BTreeSet<Digest>,
     /// Plugins whose data is to be removed; an interrupted removal goes on with the next change.
     pub purges: BTreeSet<PluginName>,
     /// What was seen of each plugin, of those that are gone as well.
-    pub history: BTreeMap<PluginName, History>,
+    pub history: Records<History>,
     /// Projects whose folder of plugins the user trusts, with the digest that the folder's content had then.
     pub projects: BTreeMap<PathBuf, Digest>,
+    /// How many trees the records of plugins named as they were read, if the file tells.
+    pub(super) trees_read: Option<usize>,
 }
 
 /// One installed plugin.
@@ -270,17 +280,60 @@ struct Header {
     checksum: Digest,
 }
 
-/// Borrowed while it is written, owned once it was read.
+/// What the body holds behind the lines of plugins.
 #[derive(Serialize, Deserialize)]
-struct Body<'a> {
-    plugins: Cow<'a, BTreeMap<PluginName, Entry>>,
-    exceptions: Cow<'a, BTreeSet<Digest>>,
+struct Rest {
+    exceptions: BTreeSet<Digest>,
     #[serde(default)]
-    purges: Cow<'a, BTreeSet<PluginName>>,
+    purges: BTreeSet<PluginName>,
     #[serde(default)]
-    history: Cow<'a, BTreeMap<PluginName, History>>,
+    projects: BTreeMap<PathBuf, Digest>,
+    /// How many trees the plugins name: with as many in the store, no command left one behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trees: Option<usize>,
+}
+
+/// The whole body, in whatever order and on however many lines.
+#[derive(Deserialize)]
+struct Body {
+    plugins: BTreeMap<PluginName, Entry>,
     #[serde(default)]
-    projects: Cow<'a, BTreeMap<PathBuf, Digest>>,
+    history: BTreeMap<PluginName, History>,
+    exceptions: BTreeSet<Digest>,
+    #[serde(default)]
+    purges: BTreeSet<PluginName>,
+    #[serde(default)]
+    projects: BTreeMap<PathBuf, Digest>,
+}
+
+const PLUGINS: &[u8] = br#"{"plugins":"#;
+const HISTORY: &[u8] = br#","history":"#;
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            plugins: Records::default(),
+            exceptions: BTreeSet::new(),
+            purges: BTreeSet::new(),
+            history: Records::default(),
+            projects: BTreeMap::new(),
+            trees_read: Some(0),
+        }
+    }
+}
+
+/// How it was read makes no difference.
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { generation, plugins, exceptions, purges, history, projects, trees_read: _ } = self;
+        *generation == other.generation
+            && *plugins == other.plugins
+            && *exceptions == other.exceptions
+            && *purges == other.purges
+            && *history == other.history
+            && *projects == other.projects
+    }
 }
 
 impl State {
@@ -289,39 +342,84 @@ impl State {
     /// # Errors
     /// Something in it cannot be written as JSON.
     pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let Self { generation: _, plugins, exceptions, purges, history, projects } = self;
-        let body = Body {
-            plugins: Cow::Borrowed(plugins),
-            exceptions: Cow::Borrowed(exceptions),
-            purges: Cow::Borrowed(purges),
-            history: Cow::Borrowed(history),
-            projects: Cow::Borrowed(projects),
-        };
-        let body = serde_json::to_vec(&body)?;
-        let header = Header { format: FORMAT, generation: self.generation, checksum: checksum(self.generation, &body) };
-        let mut text = serde_json::to_vec(&header)?;
+        let Self { generation, plugins, exceptions, purges, history, projects, trees_read: _ } = self;
+        let header = |checksum| serde_json::to_vec(&Header { format: FORMAT, generation: *generation, checksum });
+        // Every checksum is of the same length.
+        let mut text = header(Digest::from_bytes([0; 32]))?;
         text.push(b'\n');
-        text.extend_from_slice(&body);
+        let start = text.len();
+        text.extend_from_slice(PLUGINS);
+        plugins.write(&mut text)?;
+        text.extend_from_slice(HISTORY);
+        history.write(&mut text)?;
+        let rest = Rest {
+            exceptions: exceptions.clone(),
+            purges: purges.clone(),
+            projects: projects.clone(),
+            trees: self.count_trees(),
+        };
+        text.push(b',');
+        text.extend_from_slice(serde_json::to_vec(&rest)?.strip_prefix(b"{").unwrap_or_default());
+        let header = header(checksum(*generation, &text[start..]))?;
+        text[..header.len()].copy_from_slice(&header);
         text.push(b'\n');
         Ok(text)
     }
 
-    /// Reads the content of the state file.
+    /// Reads the content of the state file, all of it.
     ///
     /// # Errors
     /// It is not of the accepted form, or its checksum is another; in words.
     pub fn decode(text: &[u8]) -> Result<Self, String> {
-        let (generation, body) = checked(text)?;
-        let body: Body<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let Body { plugins, exceptions, purges, history, projects } = body;
-        Ok(Self {
-            generation,
-            plugins: plugins.into_owned(),
-            exceptions: exceptions.into_owned(),
-            purges: purges.into_owned(),
-            history: history.into_owned(),
-            projects: projects.into_owned(),
-        })
+        let state = Self::read(&Arc::new(Text { bytes: text.to_vec(), path: PathBuf::new() }))?;
+        state.check().map_err(|error| error.to_string())?;
+        Ok(state)
+    }
+
+    /// As [`State::decode`]; what is held of plugins is read once it is asked for.
+    pub(super) fn read(text: &Arc<Text>) -> Result<Self, String> {
+        checked(&text.bytes)?;
+        Self::read_checked(text)
+    }
+
+    /// As [`State::read`], for a text whose checksum was compared.
+    pub(super) fn read_checked(text: &Arc<Text>) -> Result<Self, String> {
+        let (Header { generation, .. }, body) = parts(&text.bytes)?;
+        if let Some(state) = Self::by_line(text, generation, body.clone()) {
+            return Ok(state);
+        }
+        let body = text.bytes.get(body).unwrap_or_default();
+        let body: Body = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let Body { plugins, history, exceptions, purges, projects } = body;
+        let (plugins, history) = (plugins.into(), history.into());
+        Ok(Self { generation, plugins, exceptions, purges, history, projects, ..Self::default() })
+    }
+
+    fn by_line(text: &Arc<Text>, generation: u64, body: Range<usize>) -> Option<Self> {
+        let behind = |at: usize, part: &[u8]| {
+            let end = at.checked_add(part.len())?;
+            (text.bytes.get(at..end)? == part).then_some(end)
+        };
+        let (plugins, at) = Records::read(text, behind(body.start, PLUGINS)?)?;
+        let (history, at) = Records::read(text, behind(at, HISTORY)?)?;
+        let rest = text.bytes.get(behind(at, b",")?..body.end)?;
+        let rest = serde_json::from_slice(&[b"{", rest].concat()).ok()?;
+        Some(Self::of(generation, plugins, history, rest))
+    }
+
+    fn of(generation: u64, plugins: Records<Entry>, history: Records<History>, rest: Rest) -> Self {
+        let Rest { exceptions, purges, projects, trees: trees_read } = rest;
+        Self { generation, plugins, exceptions, purges, history, projects, trees_read }
+    }
+
+    /// Reads what was not asked for yet.
+    ///
+    /// # Errors
+    /// Something cannot be read.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.plugins.iter()?;
+        self.history.iter()?;
+        Ok(())
     }
 
     /// Why a state file must be left as it is: it can be read, or will be by the program that wrote it.
@@ -337,20 +435,59 @@ impl State {
     }
 
     /// Whether a tree belongs to an installed plugin, or to the version before.
-    #[must_use]
-    pub fn refers_to(&self, digest: &Digest) -> bool {
-        self.plugins.values().flat_map(Entry::trees).any(|tree| tree == *digest)
+    ///
+    /// # Errors
+    /// What may name it cannot be read.
+    pub fn refers_to(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let named = self.plugins.mentioning(&digest.to_string())?;
+        Ok(named.flat_map(|(_, entry)| entry.trees()).any(|tree| tree == *digest))
+    }
+
+    /// The plugins that were installed after a moment (RFC 3339, UTC), and possibly others.
+    ///
+    /// # Errors
+    /// What is held of one of them cannot be read.
+    pub fn installed_after(&self, time: &str) -> Result<Chosen<'_, Entry>, StoreError> {
+        self.plugins.those(|line| !is_of_before(line, time))
     }
 
     /// Every tree that is kept: of each installed plugin, and of the version before it.
-    #[must_use]
-    pub fn trees(&self) -> BTreeSet<Digest> {
-        self.plugins.values().flat_map(Entry::trees).collect()
+    ///
+    /// # Errors
+    /// What is held of a plugin cannot be read.
+    pub fn trees(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        Ok(self.plugins.iter()?.flat_map(|(_, entry)| entry.trees()).collect())
+    }
+
+    /// How many trees the plugins name; `None` when what was read does not tell.
+    pub(super) fn count_trees(&self) -> Option<usize> {
+        let count = |entry: &Entry| entry.trees().count();
+        let made: usize = self.plugins.made().map(count).sum();
+        let replaced: usize = self.plugins.replaced().ok()?.iter().map(count).sum();
+        self.trees_read?.checked_add(made)?.checked_sub(replaced)
+    }
+
+    /// The trees that plugins named when the state was read, of those that were changed or removed since.
+    ///
+    /// # Errors
+    /// What was held of one cannot be read.
+    pub(super) fn replaced_trees(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        Ok(self.plugins.replaced()?.iter().flat_map(Entry::trees).collect())
     }
 }
 
 /// The generation and the body of a state file, whose checksum fits; the error is the reason.
 pub(super) fn checked(text: &[u8]) -> Result<(u64, &[u8]), String> {
+    let (header, body) = parts(text)?;
+    let body = text.get(body).unwrap_or_default();
+    if checksum(header.generation, body) != header.checksum {
+        return Err("its checksum does not match its content".to_owned());
+    }
+    Ok((header.generation, body))
+}
+
+/// The header of a state file, and where its body is.
+fn parts(text: &[u8]) -> Result<(Header, Range<usize>), String> {
     let at = text.iter().position(|&byte| byte == b'\n').ok_or("it has no header line")?;
     let (header, rest) = text.split_at(at);
     let body = rest.strip_prefix(b"\n").and_then(|rest| rest.strip_suffix(b"\n")).ok_or("its end is missing")?;
@@ -359,10 +496,7 @@ pub(super) fn checked(text: &[u8]) -> Result<(u64, &[u8]), String> {
         let format = header.format;
         return Err(format!("it has format {format}, this program knows {FORMAT}; a newer program wrote it"));
     }
-    if checksum(header.generation, body) != header.checksum {
-        return Err("its checksum does not match its content".to_owned());
-    }
-    Ok((header.generation, body))
+    Ok((header, at + 1..at + 1 + body.len()))
 }
 
 /// The checksum that stands before a body.
@@ -373,6 +507,23 @@ pub fn checksum(generation: u64, body: &[u8]) -> Digest {
     hasher.update(format!("{generation}\n"));
     hasher.update(body);
     Digest::from_bytes(hasher.finalize().into())
+}
+
+/// Whether the text of an entry tells that it was installed before a moment, or at that moment.
+fn is_of_before(line: &[u8], time: &str) -> bool {
+    const KEY: &str = r#""installed_at":""#;
+    let is_time = |text: &[u8]| {
+        let fits = |(byte, form): (&u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { *byte == form };
+        text.len() == TIME.len() && text.iter().zip(TIME.bytes()).all(fits)
+    };
+    // The version before has a time as well, and settings may have such a key: all of them must be of before.
+    let mut times = memmem::find_iter(line, KEY).map(|at| line.get(at + KEY.len()..).unwrap_or_default()).peekable();
+    let is_told = times.peek().is_some() && memmem::find(line, br"\u").is_none() && is_time(time.as_bytes());
+    is_told
+        && times.all(|text| {
+            let (found, end) = text.split_at(text.len().min(TIME.len()));
+            is_time(found) && end.starts_with(b"\"") && found <= time.as_bytes()
+        })
 }
 
 #[cfg(test)]
@@ -391,7 +542,7 @@ mod tests {
         let body = body.replace("DIGEST", &Digest::of(b"").to_string());
         let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, checksum(7, body.as_bytes()));
         let state = State::decode(format!("{header}\n{body}\n").as_bytes()).unwrap();
-        let entry = &state.plugins[&"demo".parse::<PluginName>().unwrap()];
+        let entry = state.plugins.get(&"demo".parse().unwrap()).unwrap().unwrap();
         assert_eq!((entry.consents.len(), entry.timeout("go")), (4, None));
         let hook = |event: &str, pattern: Option<&str>| Item::Hook {
             event: event.to_owned(),

@@ -78,8 +78,11 @@ mod tests {
             state.plugins.insert(format!("plugin-{number}").parse().unwrap(), entry);
         }
         let text = state.encode().unwrap();
-        let expected =
-            state.plugins.iter().filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
+        let expected = state
+            .plugins
+            .iter()
+            .unwrap()
+            .filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
         let expected: Vec<_> = expected.map(|(name, entry)| (name, &entry.hooks, &entry.grants)).collect();
         let found = decode(&text).unwrap();
         let found: Vec<_> = found.iter().map(|(name, found)| (name, &found.hooks, &found.grants)).collect();

@@ -174,7 +174,7 @@ fn kill_everywhere(prepare: &dyn Fn(&Path), action: &dyn Fn(&Path) -> Result<(),
         let steps = trace::stop();
         let found = plugins(&pit.path);
         assert!(found == old || found == new, "killed before step {point}, after {:?}", steps.last());
-        for entry in found.values() {
+        for (_, entry) in found.iter().unwrap() {
             Home::open(&pit.path).unwrap().load(&entry.digest).unwrap();
         }
         if done.is_ok() {
@@ -342,4 +342,152 @@ fn a_thousand_plugins_are_read_fast() {
     assert_eq!(State::decode(&text).unwrap(), state);
     // Milliseconds in an optimised build; here only a bound that a quadratic reader would break.
     assert!(start.elapsed() < Duration::from_secs(2), "{:?} for {} bytes", start.elapsed(), text.len());
+}
+
+fn name(text: &str) -> PluginName {
+    text.parse().unwrap()
+}
+
+/// A state file of these lines of plugins, whose checksum fits.
+fn written(lines: &[&str]) -> Vec<u8> {
+    let plugins = lines.iter().map(|line| format!("\n{line}")).collect::<Vec<_>>().join(",");
+    let body = format!(
+        "{{\"plugins\":{{{plugins}\n}},\"history\":{{\n}},\"exceptions\":[],\"purges\":[],\"projects\":{{}},\"trees\":1}}"
+    );
+    let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, state_checksum(7, body.as_bytes()));
+    format!("{header}\n{body}\n").into_bytes()
+}
+
+#[test]
+fn what_is_damaged_of_one_plugin_is_refused_where_it_counts_and_kept_as_it_is() {
+    let pit = sandpit();
+    install(&pit.path, &one("1.0.0")).unwrap();
+    let home = Home::open(&pit.path).unwrap();
+    let good = serde_json::to_string(home.read().unwrap().plugins.get(&name("one")).unwrap().unwrap()).unwrap();
+    for bad in ["{}", "{", "7", "", r#"{"version":1}"#, &format!("{good},\"two\":{good}"), &format!("{good} ")[1..]] {
+        let text = written(&[&format!(r#""bad":{bad}"#), &format!(r#""one":{good}"#)]);
+        fs::write(pit.path.join("state"), &text).unwrap();
+        let is_damage = |error: StoreError| {
+            let words = error.to_string();
+            assert!(
+                error.code() == Code::StateCorrupt && words.contains("/state: ") && words.contains("bad"),
+                "{words}"
+            );
+        };
+        let state = home.read().unwrap();
+        is_damage(state.plugins.get(&name("bad")).unwrap_err());
+        is_damage(state.plugins.iter().unwrap_err());
+        is_damage(home.load_plugin(&name("bad")).unwrap_err());
+        is_damage(home.read_whole().unwrap_err());
+        is_damage(home.read_with_gone().unwrap_err());
+        assert!(State::decode(&text).is_err() && home.inspect().unwrap().state.is_err(), "{bad}");
+        assert_eq!(home.load_plugin(&name("one")).unwrap().unwrap().entry.version.to_string(), "1.0.0");
+        let mut writer = home.writer_within(Duration::ZERO).unwrap();
+        is_damage(writer.state_mut().plugins.remove(&name("bad")).unwrap_err());
+        is_damage(writer.state_mut().plugins.get_mut(&name("bad")).unwrap_err());
+        writer.state_mut().plugins.get_mut(&name("one")).unwrap().unwrap().enabled = false;
+        writer.commit().unwrap();
+        drop(writer);
+        let after = fs::read_to_string(pit.path.join("state")).unwrap();
+        assert!(after.contains(&format!("\n\"bad\":{bad},\n")) && after.contains(r#""enabled":false"#), "{after}");
+        is_damage(home.read().unwrap().plugins.get(&name("bad")).unwrap_err());
+    }
+}
+
+#[test]
+fn lines_of_another_form_are_read_as_json_or_not_at_all() {
+    let good = serde_json::to_string(&entry(&one("1.0.0"))).unwrap();
+    let line = |name: &str| format!(r#""{name}":{good}"#);
+    let read = |lines: &[&str]| State::decode(&written(lines)).map(|state| state.plugins.len());
+    assert_eq!(read(&[]), Ok(0));
+    assert_eq!(read(&[&line("a"), &line("b")]), Ok(2));
+    // Another order, a name with an escape, a space, two on a line: what JSON makes of it.
+    assert_eq!(read(&[&line("b"), &line("a")]), Ok(2));
+    assert_eq!(read(&[&line(r"\u0061"), &line("b")]), Ok(2));
+    assert_eq!(read(&[&format!(r#" "a" : {good}"#)]), Ok(1));
+    for bad in [line("A"), line(""), good.clone(), "\"a\"".to_owned(), "\"a\":".to_owned(), line("a") + ","] {
+        assert!(read(&[&bad]).is_err() && read(&[&bad, &line("b")]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn what_may_be_asked_for_is_never_passed_over() {
+    let at = |time: &str| Entry { installed_at: time.to_owned(), ..entry(&one("1.0.0")) };
+    let (now, later) = ("2026-03-01T00:00:00Z", "2026-03-01T00:00:01Z");
+    let entries = [
+        ("before", at("2026-02-28T23:59:59Z")),
+        ("now", at(now)),
+        ("later", at(later)),
+        ("offset", at("2026-03-01T00:00:01+00:00")),
+        ("none", at("")),
+        ("needs", Entry { dependencies: vec!["plugin:other".to_owned()], ..at(now) }),
+        ("went-back", Entry { previous: Some(Box::new(at(later))), ..at(now) }),
+    ];
+    let state = State {
+        plugins: entries.into_iter().map(|(name, entry)| (self::name(name), entry)).collect(),
+        ..State::default()
+    };
+    let text = String::from_utf8(state.encode().unwrap()).unwrap();
+    let read = |text: &str| {
+        let body = text.split_once('\n').unwrap().1.strip_suffix('\n').unwrap();
+        let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, state_checksum(7, body.as_bytes()));
+        let pit = sandpit();
+        let home = Home::open(&pit.path).unwrap();
+        home.make().unwrap();
+        fs::write(pit.path.join("state"), format!("{header}\n{body}\n")).unwrap();
+        home.read().unwrap()
+    };
+    let names = |chosen: Chosen<'_, Entry>| chosen.map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+    let state = read(&text);
+    assert_eq!(names(state.plugins.mentioning("dependencies").unwrap()), ["needs"]);
+    assert_eq!(names(state.installed_after(now).unwrap()), ["later", "none", "offset", "went-back"]);
+    assert_eq!(state.installed_after("2026-03-01").unwrap().len(), 7, "a moment of another form");
+    // The same words, as another program may write them.
+    let state = read(&text.replace("dependencies", r"depend\u0065ncies").replace("installed_at", r"installed\u005fat"));
+    assert!(names(state.plugins.mentioning("dependencies").unwrap()).contains(&"needs".to_owned()));
+    assert!(names(state.installed_after(now).unwrap()).contains(&"later".to_owned()));
+    let digest = one("1.0.0").digest;
+    let hex = digest.to_string();
+    let state = read(&text.replace(&hex, &format!(r"\u{:04x}{}", hex.as_bytes()[0], &hex[1..])));
+    assert!(state.refers_to(&digest).unwrap() && !state.refers_to(&Digest::of(b"")).unwrap());
+}
+
+#[test]
+fn trees_that_nobody_needs_are_removed_when_they_are_there() {
+    let pit = sandpit();
+    let trees = || fs::read_dir(pit.path.join("store")).unwrap().count();
+    for (version, kept) in [("1.0.0", 1), ("2.0.0", 1)] {
+        install(&pit.path, &one(version)).unwrap();
+        assert_eq!(trees(), kept, "{version}");
+    }
+    install(&pit.path, &package("two", "1.0.0", &[("libtwo.so", b"2")])).unwrap();
+    let home = Home::open(&pit.path).unwrap();
+    let count = || home.read().unwrap().count_trees();
+    assert_eq!((trees(), count()), (2, Some(2)));
+    // Put there and never named by a commit.
+    let mut writer = home.writer().unwrap();
+    writer.add_tree(&one("3.0.0")).unwrap();
+    drop(writer);
+    assert_eq!(trees(), 3);
+    drop(home.writer().unwrap());
+    assert_eq!(trees(), 2);
+    // The version before is kept, and goes with the plugin.
+    let mut writer = home.writer().unwrap();
+    writer.add_tree(&one("3.0.0")).unwrap();
+    let entry = writer.state_mut().plugins.get_mut(&name("one")).unwrap().unwrap();
+    let before = std::mem::replace(entry, self::entry(&one("3.0.0")));
+    entry.previous = Some(Box::new(before));
+    writer.commit().unwrap();
+    drop(writer);
+    assert_eq!((trees(), count()), (3, Some(3)));
+    let mut writer = home.writer().unwrap();
+    writer.state_mut().plugins.remove(&name("one")).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    assert_eq!((trees(), count()), (1, Some(1)));
+    // One is gone and another takes its place in the count: it is not what was installed, and fsck tells of both.
+    let kept = home.read().unwrap().trees().unwrap().first().unwrap().to_string();
+    fs::rename(pit.path.join("store").join(&kept), pit.path.join("store").join(Digest::of(b"other").to_string()))
+        .unwrap();
+    assert!(home.inspect().unwrap().flaws.len() >= 2);
 }

@@ -1,5 +1,7 @@
 //! Changing the store: the lock, the tidying, and the one rename that commits.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -39,6 +41,10 @@ pub struct Writer<'a> {
     staging: Dir,
     trash: Dir,
     state: State,
+    /// Trees that were put into the store.
+    added: BTreeSet<Digest>,
+    /// Whether trees of others may be there that no plugin needs.
+    sweeps: bool,
     /// Held to the end of the change.
     _lock: Flock<File>,
     /// Let go last: a signal that waited must find nothing staged and no lock held.
@@ -65,7 +71,7 @@ impl<'a> Writer<'a> {
         }
         let kept = format!("damaged-{STATE}-{}", random_name()?);
         home.root.write_new(&kept, &text, PRIVATE_FILE)?;
-        Ok((Self::with(home, lock, state)?, kept))
+        Ok((Self { sweeps: true, ..Self::with(home, lock, state)? }, kept))
     }
 
     fn with(home: &'a Home, lock: Flock<File>, state: State) -> Result<Self, StoreError> {
@@ -79,7 +85,8 @@ impl<'a> Writer<'a> {
         let staging = home.root.open_or_make(STAGING)?;
         let trash = home.root.open_or_make(TRASH)?;
         home.root.open_or_make("plugins")?;
-        Ok(Self { home, store, staging, trash, state, _lock: lock, hold })
+        let (added, sweeps) = (BTreeSet::new(), false);
+        Ok(Self { home, store, staging, trash, state, added, sweeps, _lock: lock, hold })
     }
 
     /// The state as it will be committed.
@@ -98,6 +105,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// A step failed, or a damaged tree is in its place.
     pub fn add_tree(&mut self, package: &Package) -> Result<(), StoreError> {
+        self.added.insert(package.digest);
         add(&self.staging, &self.store, package, &|| self.go_on())
     }
 
@@ -147,7 +155,7 @@ impl<'a> Writer<'a> {
             self.write_state()?;
         }
         // It is committed: what cannot be removed now, the next writer removes.
-        let _ = self.remove_unreferenced();
+        let _ = if self.sweeps { self.remove_unreferenced() } else { self.remove_replaced() };
         Ok(())
     }
 
@@ -190,7 +198,12 @@ impl<'a> Writer<'a> {
         for name in self.staging.names()? {
             self.staging.remove_all(&name)?;
         }
-        self.remove_unreferenced()?;
+        // Listing thousands of trees takes longer than to count them, and whoever was interrupted left one more.
+        if self.state.count_trees().is_some_and(|count| self.store.count_directories() == Some(count)) {
+            self.empty_trash()?;
+        } else {
+            self.remove_unreferenced()?;
+        }
         for name in self.home.root.names()? {
             if name.to_str().is_some_and(|name| name.starts_with("state.")) {
                 self.home.root.remove_file(&name)?;
@@ -204,17 +217,36 @@ impl<'a> Writer<'a> {
     }
 
     fn remove_unreferenced(&self) -> Result<(), StoreError> {
-        let kept = self.state.trees();
+        let kept = self.state.trees()?;
         for name in self.store.names()? {
             let digest = name.to_str().and_then(|name| name.parse::<Digest>().ok());
-            if digest.is_some_and(|digest| kept.contains(&digest)) {
-                continue;
+            if digest.is_none_or(|digest| !kept.contains(&digest)) {
+                self.discard(&name)?;
             }
-            // Out of the store first, in one step: half a tree must never stand under a digest.
-            let target = random_name()?;
-            self.store.make_movable(&name)?;
-            self.store.move_new(&name, &self.trash, &target)?;
         }
+        self.empty_trash()
+    }
+
+    /// Of the trees that this change is about, removes those that no plugin refers to any more.
+    fn remove_replaced(&self) -> Result<(), StoreError> {
+        for digest in self.state.replaced_trees()?.union(&self.added) {
+            let name = digest.to_string();
+            if !self.state.refers_to(digest)? && self.store.facts(&name)?.is_some() {
+                self.discard(name.as_ref())?;
+            }
+        }
+        self.empty_trash()
+    }
+
+    /// Out of the store first, in one step: half a tree must never stand under a digest.
+    fn discard(&self, name: &OsStr) -> Result<(), StoreError> {
+        let target = random_name()?;
+        self.store.make_movable(name)?;
+        self.store.move_new(name, &self.trash, &target)?;
+        Ok(())
+    }
+
+    fn empty_trash(&self) -> Result<(), StoreError> {
         for name in self.trash.names()? {
             self.trash.remove_all(&name)?;
         }

@@ -142,7 +142,7 @@ impl Bench {
         place.run(&["plugin", "install", library])?;
         let home = Home::open(&place.home)?;
         let mut writer = home.writer()?;
-        let (_, entry) = writer.state().plugins.first_key_value().context("nothing is installed")?;
+        let (_, entry) = writer.state().plugins.iter()?.next().context("nothing is installed")?;
         let entry = entry.clone();
         for number in 0..INSTALLED {
             let package = stub(&format!("plugin-{number}"))?;

@@ -32,7 +32,7 @@ pub(super) fn run(
     let command = words.next().transpose()?;
     let args = words.collect::<Result<Vec<String>, Failure>>()?;
     let home = session.home()?;
-    let entry = home.read()?.plugins.remove(&name).ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
+    let entry = home.read()?.plugins.remove(&name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     check_link(&name, entry.link.as_deref(), &entry.digest)?;
     match command.as_deref() {
         None => Err(with_usage(Code::Usage, &format!("{name}: a command is missing"), &name, &entry)),

@@ -66,11 +66,12 @@ fn by_policy(subject: &Subject<'_>, policy: &Policy) -> Vec<Finding> {
 /// Other plugins. Programs and sockets are what its grants and `info` tell of.
 fn dependencies(index: &Index, state: &State) -> Vec<Finding> {
     let message = |need: &crate::package::dependency::Need| match state.plugins.get(&need.name) {
-        None => Some(format!("it needs the plugin {} {}, which is not installed", need.name, need.range)),
-        Some(entry) if !need.range.matches(&entry.version) => {
+        Err(error) => Some(format!("it needs the plugin {} {}: {error}", need.name, need.range)),
+        Ok(None) => Some(format!("it needs the plugin {} {}, which is not installed", need.name, need.range)),
+        Ok(Some(entry)) if !need.range.matches(&entry.version) => {
             Some(format!("it needs the plugin {} {}, and {} is installed", need.name, need.range, entry.version))
         }
-        Some(_) => None,
+        Ok(Some(_)) => None,
     };
     let messages = index.dependencies.iter().filter_map(message);
     messages.map(|message| finding("dependencies", Rule::Dependency, Severity::Warning, message)).collect()

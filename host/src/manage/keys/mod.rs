@@ -15,10 +15,10 @@ use serde::Serialize;
 
 use super::ManageError;
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::store::{Entry, Home, State, Trust};
+use crate::store::{Entry, Home, State, StoreError, Trust};
 use crate::trust::{
-    BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustError, TrustedKey, Window,
-    plausible, sorted,
+    BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustedKey, Window, plausible,
+    sorted,
 };
 
 /// For how long a key is trusted where the user does not say, in days.
@@ -61,12 +61,12 @@ pub struct KeyRevokeReport {
 }
 
 /// The moment that something new is judged at.
-pub(super) fn judged_time(keys: &KeySet, state: &State, now: &str) -> Result<Time, TrustError> {
-    let installed = state.plugins.iter().filter_map(|(name, entry)| {
+pub(super) fn judged_time(keys: &KeySet, state: &State, now: &str) -> Result<Time, ManageError> {
+    let installed = state.installed_after(now)?.filter_map(|(name, entry)| {
         let time = entry.installed_at.parse().ok()?;
         Some(Seen { time, what: format!("plugin {name}") })
     });
-    plausible(now.parse()?, keys.seen().into_iter().chain(installed))
+    Ok(plausible(now.parse()?, keys.seen().into_iter().chain(installed))?)
 }
 
 /// Every key of the keyring.
@@ -84,7 +84,7 @@ pub fn key_list(home: &Home) -> Result<Vec<KeyReport>, ManageError> {
 pub fn key_show(home: &Home, key: &Fingerprint) -> Result<KeyDetails, ManageError> {
     let keys = Keyring::load_from(&home.keys_path())?;
     let entry = keys.by_fingerprint(key).ok_or(KeyError::Unknown { key: *key })?;
-    let plugins = signed_by(&home.read()?, key).map(|(name, _)| name.clone()).collect();
+    let plugins = signed_by(&home.read()?, key)?.map(|(name, _)| name.clone()).collect();
     let list = keys.list_of(&entry.key).map(ListInfo::of);
     Ok(KeyDetails { key: KeyReport::of(entry), list, plugins })
 }
@@ -192,7 +192,7 @@ pub fn key_revoke(
     };
     let is_older = |entry: &Entry| entry.installed_at.parse().is_ok_and(|installed| !since.includes(installed));
     let (staying, stopped): (Vec<_>, Vec<_>) =
-        signed_by(writer.state(), &fingerprint).partition(|(_, entry)| keep_older && is_older(entry));
+        signed_by(writer.state(), &fingerprint)?.partition(|(_, entry)| keep_older && is_older(entry));
     let kept: BTreeSet<Digest> = staying.iter().map(|(_, entry)| entry.digest).collect();
     entry.level = Level::Revoked(Revoked { at, since, kept });
     let entry = entry.checked()?;
@@ -202,9 +202,10 @@ pub fn key_revoke(
 }
 
 /// The installed plugins that a key signed.
-fn signed_by<'a>(state: &'a State, key: &'a Fingerprint) -> impl Iterator<Item = (&'a PluginName, &'a Entry)> {
-    state
-        .plugins
-        .iter()
-        .filter(move |(_, entry)| matches!(&entry.trust, Trust::Signed { key: signer, .. } if signer == key))
+fn signed_by<'a>(
+    state: &'a State,
+    key: &'a Fingerprint,
+) -> Result<impl Iterator<Item = (&'a PluginName, &'a Entry)>, StoreError> {
+    let is_signer = move |entry: &Entry| matches!(&entry.trust, Trust::Signed { key: signer, .. } if signer == key);
+    Ok(state.plugins.iter()?.filter(move |(_, entry)| is_signer(entry)))
 }
