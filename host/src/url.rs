@@ -100,6 +100,12 @@ impl Url {
         format!("{}://{}{path}", self.scheme(), self.host_and_port())
     }
 
+    /// Whether nothing in it can be secret: it has no name, no password and no query.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.authority().contains('@') && self.0.query().is_none()
+    }
+
     /// Whether the connection is encrypted.
     #[must_use]
     pub fn is_secure(&self) -> bool {

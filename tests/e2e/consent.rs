@@ -1,8 +1,10 @@
 //! Nothing is granted without somebody's consent: a flag that names it, or a person at a terminal.
 
+use std::fs;
 use std::io::Write as _;
 
 use migraine_tests::home::{Done, Home};
+use migraine_tests::kernel::users;
 use migraine_tests::package::{Parcel, plugin, remade};
 use migraine_tests::terminal::converse;
 use serde_json::{Value, json};
@@ -86,7 +88,6 @@ fn with_json_the_report_and_the_error_are_both_there() {
     assert_eq!((&error["code"], &error["exit"], done.code), (&json!("consent_required"), &json!(6), 6));
 }
 
-// covers: A200
 #[test]
 fn every_way_to_grant() {
     let check = |permissions: &Value, flags: &[&str], granted: &Value, enabled: bool| {
@@ -120,6 +121,58 @@ fn every_way_to_grant() {
     check(&pair, &["--yes"], &held, false);
     check(&pair, &["--yes", "--grant", "env_vars+network"], &held, true);
     check(&pair, &["--yes", "--grant", "network+env_vars"], &held, true);
+}
+
+/// The permissions of the pairs that make a way out, each harmless by itself.
+const WAYS: [(&str, &str); 6] = [
+    ("user_auth", "network=localhost:80"),
+    ("user_auth", "exec=git"),
+    ("env_vars=TOKEN", "network=localhost:80"),
+    ("env_vars=TOKEN", "exec=git"),
+    ("filesystem=write:/srv/data", "network=localhost:80"),
+    ("filesystem=write:/srv/data", "exec=git"),
+];
+
+// covers: A200
+#[test]
+fn a200_have_two_permissions_that_make_a_way_out_together() {
+    let kind = |permission: &str| permission.split('=').next().unwrap().to_owned();
+    for &user in users() {
+        for (one, other) in WAYS {
+            let home = Home::of(user);
+            let parcel = asking(&json!([one, other]));
+            let pair = format!("{}+{}", kind(one), kind(other));
+            let each: Vec<&str> = [one, other].iter().flat_map(|grant| ["--grant", grant]).collect();
+            let install = [&["plugin", "install", parcel.typed(), "--yes"], &each[..]].concat();
+            // Both are granted by name, and it does not run: what they make together was agreed to by nobody.
+            let done = home.run(&install);
+            done.ends(6).says(&[
+                "DANGEROUS",
+                &format!("--grant {pair}"),
+                &format!("{} and {}", kind(one), kind(other)),
+            ]);
+            assert_eq!(home.status("hooks"), "installed", "{pair}");
+            home.refused(&["plugin", "run", "hooks", "typed"], "consent_required");
+            home.refused(&["plugin", "enable", "hooks", "--yes"], "consent_required");
+            home.ok(&["plugin", "enable", "hooks", "--grant", &pair]);
+            assert_eq!(home.status("hooks"), "enabled", "{pair}");
+            // Either of them alone needs no more than its own word.
+            for alone in [one, other] {
+                let home = Home::of(user);
+                let parcel = asking(&json!([alone]));
+                home.ok(&["plugin", "install", parcel.typed(), "--yes", "--grant", alone]);
+                assert_eq!(home.status("hooks"), "enabled", "{alone}");
+            }
+        }
+        // A policy calls others dangerous as well.
+        let home = Home::of(user);
+        let policy = home.path().join("policy.yaml");
+        fs::write(&policy, "dangerous_permission_combos: [[task_read, network]]\n").unwrap();
+        home.own(&policy);
+        let parcel = asking(&json!(["task_read", "network=localhost:80"]));
+        home.run(["plugin", "install", parcel.typed(), "--yes"]).ends(6).says(&["--grant task_read+network"]);
+        home.ok(&["plugin", "enable", "hooks", "--grant", "task_read+network"]);
+    }
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::fs;
 
-use migraine_tests::home::Home;
+use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel::users;
 use migraine_tests::package::{Parcel, key, manifest, remade, tiny};
+use migraine_tests::run::User;
 use serde_json::{Value, json};
 
 use super::dependencies::{needing, put};
+use super::fetch::{Site, run};
 use super::signed::bare;
 
 fn lock(home: &Home) -> Value {
@@ -36,7 +38,7 @@ fn a_lock_is_written_kept_and_held_to() {
         let locked = lock(&home);
         let digest = home.json(&["plugin", "info", "base"])["digest"].as_str().unwrap().to_owned();
         let expected = json!({"name": "base", "version": "1.0.0", "digest": format!("sha256:{digest}"),
-            "key": key().public().fingerprint().to_string()});
+            "key": key().public().fingerprint().to_string(), "source": "from/base-1.0.0.so"});
         assert_eq!(locked["plugins"][1], expected);
         home.ok(&["plugin", "lock"]).says(&["is up to date"]);
         home.ok(&["run", "w.yaml", "--locked"]).says(&["RAN"]);
@@ -96,7 +98,7 @@ fn a_lock_trusts_nobody_by_itself() {
     let author = Home::new();
     with_two(&author);
     author.ok(&["plugin", "lock"]);
-    let home = bare(migraine_tests::run::User::Root);
+    let home = bare(User::Root);
     home.write("migraine.lock", &fs::read_to_string(author.work().join("migraine.lock")).unwrap());
     let vendor = author.work().join("from");
     let locked = ["plugin", "install", "--locked", "--yes", "--from", vendor.to_str().unwrap()];
@@ -162,4 +164,129 @@ fn a_damaged_bundle_installs_nothing() {
     assert_eq!(home.word(["plugin", "install", "nobody", "--bundle", "good.bundle"]), "lock_mismatch");
     assert_eq!(home.snapshot(), before);
     home.ok(&["plugin", "install", "--bundle", "good.bundle"]);
+}
+
+const LOCKED: [&str; 3] = ["plugin", "install", "--locked"];
+
+/// A site whose server hands out two plugins, of which one needs the other; installed from there and locked.
+fn locked_from_server(user: User) -> (Site, String) {
+    let author = Site::of(user);
+    let urls = [("app", &["plugin:base ^1"][..]), ("base", &[])].map(|(name, needs)| {
+        let url = author.put(&format!("/{name}.mgp"), &needing(name, "1.0.0", needs));
+        url.replacen("https://", "https://ann:secret@", 1)
+    });
+    for url in urls.iter().rev() {
+        author.run(&["plugin", "install", url, "--yes"]).ends(0);
+    }
+    author.home.ok(&["plugin", "lock"]);
+    let lock = fs::read_to_string(author.home.work().join("migraine.lock")).unwrap();
+    author.asked();
+    (author, lock)
+}
+
+// covers: A170
+#[test]
+fn a_lock_says_where_its_packages_are_and_the_user_whether_they_are_fetched() {
+    for &user in users() {
+        let (author, lock) = locked_from_server(user);
+        assert!(!lock.contains("secret") && !lock.contains("ann"), "{lock}");
+        let sources: Value = serde_json::from_str(&lock).unwrap();
+        let source = |at: usize| sources["plugins"][at]["source"].as_str().unwrap().to_owned();
+        assert_eq!([source(0), source(1)], ["/app.mgp", "/base.mgp"].map(|path| author.server.url(path)));
+        // A fresh home with the project alone: nothing is asked before somebody agrees.
+        let home = Home::of(user);
+        home.write("migraine.lock", &lock);
+        let before = home.snapshot();
+        let word = |more: &[&str]| run(&home, &[&["--format", "json"], &LOCKED[..], more].concat()).word();
+        let done = run(&home, &LOCKED);
+        done.ends(6).says(&["consent_required", &format!("base 1.0.0 from {}", source(1)), "install --locked --yes"]);
+        // Whoever names a folder means that one.
+        assert_eq!(word(&["--from", ".", "--yes"]), "lock_mismatch");
+        assert_eq!((home.snapshot(), author.asked()), (before.clone(), Vec::<String>::new()));
+        run(&home, &[&LOCKED[..], &["--yes"]].concat()).ends(0);
+        assert_eq!(author.asked(), ["/app.mgp", "/base.mgp"]);
+        home.write("w.yaml", "name: w\nsteps: [{command: 'true'}]");
+        home.ok(&["run", "w.yaml", "--locked"]);
+        // An upgrade asks the same server.
+        author.put("/base.mgp", &needing("base", "1.1.0", &[]));
+        run(&home, &["plugin", "outdated"]).ends(0).says(&["base", "1.1.0"]);
+    }
+}
+
+#[test]
+fn what_a_server_hands_out_is_what_is_locked_or_nothing() {
+    for &user in users() {
+        let (author, lock) = locked_from_server(user);
+        let fresh = |lock: &str| {
+            let home = Home::of(user);
+            home.write("migraine.lock", lock);
+            let before = home.snapshot();
+            let word = run(&home, &[&["--format", "json"], &LOCKED[..], &["--yes"]].concat()).word();
+            let mut after = home.snapshot();
+            after.retain(|path, _| !path.to_string_lossy().contains("/downloads"));
+            assert_eq!(after, before, "{word}");
+            word
+        };
+        let good = author.files.file("/base.mgp").unwrap();
+        for (what, bytes, code) in [
+            ("another version", fs::read(needing("base", "1.0.1", &[]).package()).unwrap(), "lock_mismatch"),
+            ("another content", fs::read(other("1.0.0", "another").package()).unwrap(), "lock_mismatch"),
+            (
+                "another plugin",
+                fs::read(needing("app", "1.0.0", &["plugin:base ^1"]).package()).unwrap(),
+                "lock_mismatch",
+            ),
+            ("half of it", good[..good.len() / 2].to_vec(), "package_invalid"),
+        ] {
+            author.files.put("/base.mgp", bytes);
+            assert_eq!(fresh(&lock), code, "{what}");
+        }
+        author.files.put("/base.mgp", good);
+        assert_eq!(fresh(&lock.replace("/base.mgp", "/gone.mgp")), "file_not_found");
+        // No address with a secret, and none without encryption.
+        author.asked();
+        let host = format!("localhost:{}", author.server.port());
+        for (from, to) in [(&*host, format!("ann@{host}")), ("base.mgp", "base.mgp?token=1".into())] {
+            assert_eq!(fresh(&lock.replace(from, &to)), "lock_invalid");
+        }
+        assert_eq!(fresh(&lock.replace(&format!("https://{host}"), "http://example.com")), "lock_invalid");
+        assert!(author.asked().is_empty());
+        // The key decides as for any other file.
+        let stranger = bare(user);
+        stranger.write("migraine.lock", &lock);
+        let word =
+            |more: &[&str]| run(&stranger, &[&["--format", "json"], &LOCKED[..], &["--yes"], more].concat()).word();
+        assert_eq!(word(&[]), "untrusted_key");
+        assert_eq!(word(&["--trust-locked-keys"]), "works");
+    }
+}
+
+/// Files of the project are found from wherever it lies; what lies elsewhere is named as it is.
+#[test]
+fn a_locked_file_is_found_again() {
+    for &user in users() {
+        let home = Home::of(user);
+        with_two(&home);
+        home.ok(&["plugin", "lock"]);
+        let text = fs::read_to_string(home.work().join("migraine.lock")).unwrap();
+        assert!(text.contains(r#""source": "from/app-1.0.0.so""#), "{text}");
+        let clone = Home::of(user);
+        clone.write("migraine.lock", &text);
+        let nothing = clone.refused(&[&LOCKED[..], &["--yes"]].concat(), "lock_mismatch");
+        assert!(nothing["message"].as_str().unwrap().contains("it came from from/app-1.0.0.so"), "{nothing}");
+        for name in ["app", "base"] {
+            let needs: &[&str] = if name == "app" { &["plugin:base ^1"] } else { &[] };
+            put(&clone, "from", &needing(name, "1.0.0", needs), "1.0.0");
+        }
+        clone.ok(&[&LOCKED[..], &["--yes"]].concat());
+        // Another place of the same bytes does not change what is written.
+        clone.ok(&["plugin", "lock"]).says(&["is up to date"]);
+        fs::remove_file(clone.work().join("migraine.lock")).unwrap();
+        clone.write("sub/README.md", "");
+        let done = Done::of(clone.command(["plugin", "lock"]).current_dir(clone.work().join("sub")));
+        done.ends(0);
+        let elsewhere = fs::read_to_string(clone.work().join("sub/migraine.lock")).unwrap();
+        let file = clone.work().canonicalize().unwrap().join("from/base-1.0.0.so");
+        assert!(elsewhere.contains(&format!(r#""source": "{}""#, file.display())), "{elsewhere}");
+    }
 }

@@ -10,6 +10,7 @@ use migraine_tests::artifacts;
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel::{skip, users};
 use migraine_tests::package::{Parcel, manifest, plugin, remade, tiny};
+use migraine_tests::run::User;
 use serde_json::json;
 
 fn begin(home: &Home, line: &[&str]) -> Child {
@@ -159,9 +160,9 @@ fn a154_leave_no_byte_and_no_inode() {
     }
 }
 
-/// Runs a command under a umask.
-fn masked(umask: u32, inner: &Command) -> Done {
-    let mut command = Command::new("/bin/sh");
+/// Runs a command as a user, under a umask.
+fn masked(user: User, umask: u32, inner: &Command) -> Done {
+    let mut command = user.command(Path::new("/bin/sh"));
     command
         .args(["-c", &format!("umask {umask:03o}; exec \"$@\""), "sh"])
         .arg(inner.get_program())
@@ -174,23 +175,31 @@ fn masked(umask: u32, inner: &Command) -> Done {
 // covers: A155
 #[test]
 fn a155_give_away_modes_and_homes() {
+    users().iter().for_each(|&user| give_away_modes(user));
+    users().iter().for_each(|&user| give_away_homes(user));
+}
+
+fn give_away_modes(user: User) {
     let parcel = plugin("hello-world");
     for umask in [0o000, 0o777, 0o022] {
-        let home = Home::bare();
+        let home = Home::of(user);
         fs::remove_dir_all(home.path()).unwrap();
         let trust = ["key", "trust", &migraine_tests::package::key().public().to_string(), "--scope", "*"];
         for line in [&trust[..], &["plugin", "install", parcel.typed()], &["plugin", "hello-world", "hello"]] {
-            masked(umask, &home.product(line)).ends(0);
+            masked(user, umask, &home.product(line)).ends(0);
         }
-        masked(umask, &home.product(["plugin", "fsck"])).ends(0);
+        masked(user, umask, &home.product(["plugin", "fsck"])).ends(0);
         private(&home.path(), false);
         // What leaves the mode to the umask has another one each time.
         let naive = home.work().join("naive");
-        masked(umask, Command::new("mkdir").arg(&naive).current_dir(home.work())).ends(0);
+        masked(user, umask, Command::new("mkdir").arg(&naive).current_dir(home.work())).ends(0);
         assert_eq!(fs::metadata(&naive).unwrap().mode() & 0o777, 0o777 & !umask);
     }
-    let home = Home::new();
-    for (own, user) in [
+}
+
+fn give_away_homes(user: User) {
+    let home = Home::of(user);
+    for (own, place) in [
         (None, None),
         (None, Some("relative")),
         (None, Some("/")),
@@ -202,10 +211,10 @@ fn a155_give_away_modes_and_homes() {
     ] {
         let mut command = home.product(["plugin", "list"]);
         command.env_remove("MIGRAINE_HOME").env_remove("HOME");
-        command.envs(own.map(|own| ("MIGRAINE_HOME", own))).envs(user.map(|user| ("HOME", user)));
-        let done = ended(&command.output().unwrap());
+        command.envs(own.map(|own| ("MIGRAINE_HOME", own))).envs(place.map(|place| ("HOME", place)));
+        let done = masked(user, 0o022, &command);
         done.ends(3).says(&["value_invalid", "set MIGRAINE_HOME to an absolute path"]);
-        assert_eq!(fs::read_dir(home.work()).unwrap().count(), 0, "{own:?} {user:?}");
+        assert_eq!(fs::read_dir(home.work()).unwrap().count(), 0, "{own:?} {place:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use migraine_host::manage::{Crate, texts};
 use migraine_host::package::build::{Assembled, add_target, assemble_with};
 use migraine_host::package::target::{OWN, Target, known};
-use migraine_host::package::{Files, Opened, open};
+use migraine_host::package::{Files, Index, Opened, archive, bundle, open};
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
 use migraine_tests::package::{Parcel, key, plugin, typed};
@@ -77,6 +77,83 @@ fn one_package_serves_several_machines() {
         home.ok(&["plugin", "verify", "hello-world"]).says(&["targets    ", "compared   3 files"]);
         home.ok(&["plugin", "uninstall", "hello-world"]);
     }
+}
+
+/// A bundle holds all of a package while what it was installed from is there, and then what this machine has of it.
+#[test]
+fn a_bundle_says_for_which_machines_it_is() {
+    let parcel = plugin("hello-world");
+    let package = for_both(&parcel);
+    let mut triples = [OWN.triple, other().0.triple];
+    triples.sort_unstable();
+    for &user in kernel::users() {
+        let author = Home::of(user);
+        let file = author.write_bytes("hello.mgp", &package);
+        author.ok(&["plugin", "install", typed(&file), "--yes"]);
+        let whole = author.json(&["plugin", "bundle", "whole.bundle"]);
+        assert_eq!(whole["plugins"][0]["targets"], json!(triples), "{whole}");
+        fs::remove_file(&file).unwrap();
+        let left_out = format!("for {} alone: the libraries for {}", OWN.triple, other().0.triple);
+        author.ok(&["plugin", "bundle", "part.bundle"]).says(&[&left_out, &format!("for {}\n", OWN.triple)]);
+        let part = author.json(&["plugin", "bundle", "again.bundle"]);
+        assert_eq!(part["plugins"][0]["targets"], json!([OWN.triple]), "{part}");
+        assert_eq!(part["plugins"][0]["left_out"], json!([other().0.triple]), "{part}");
+        assert_eq!(part["plugins"][0]["digest"], whole["plugins"][0]["digest"]);
+
+        // The index is the same, and so are its digest and its signature.
+        for name in ["whole.bundle", "part.bundle"] {
+            let home = Home::of(user);
+            home.write_bytes(name, &fs::read(author.work().join(name)).unwrap());
+            home.ok(&["plugin", "install", "--bundle", name, "--yes"]);
+            assert_eq!(home.ok(&["plugin", "hello-world", "hello"]).out, "Hello, World!\n");
+            home.ok(&["plugin", "verify", "hello-world"]).says(&[&triples.join(", ")]);
+            home.ok(&["plugin", "bundle", "third.bundle"]).says(&[&left_out]);
+        }
+        // On the other machine: what is for that alone is refused here as this one's is there.
+        let home = Home::of(user);
+        let before = home.snapshot();
+        home.write_bytes("other.bundle", &part_of(&package, other().0.triple));
+        let error = home.refused(&["plugin", "install", "--bundle", "other.bundle", "--yes"], "target_missing");
+        let said = format!("bundled for {} alone, and this machine is {}", other().0.triple, OWN.triple);
+        assert!(error["message"].as_str().unwrap().contains(&said), "{error}");
+        // Nothing else is taken for a part.
+        for (name, bytes) in
+            [("none", part_of(&package, "riscv64gc-unknown-linux-gnu")), ("whole", whole_as_part(&package))]
+        {
+            home.write_bytes(name, &bytes);
+            let done = home.run(["plugin", "install", "--bundle", name, "--yes"]);
+            assert!([3, 6].contains(&done.code), "{name}: {done:?}");
+        }
+        assert_eq!(home.snapshot(), before);
+    }
+}
+
+/// A bundle of one package, with the files of it that a kind of machine takes.
+fn part_of(package: &[u8], target: &str) -> Vec<u8> {
+    let Files { index_text, index, signature, files } = open(package.to_vec()).and_then(Opened::into_files).unwrap();
+    let taken: Vec<&str> = index.files_for(target).map(|file| file.path.as_str()).collect();
+    let files = files.into_iter().filter(|(file, _)| taken.contains(&file.path.as_str()));
+    let files: Vec<_> = files.map(|(file, content)| (file.path, content)).collect();
+    let text = String::from_utf8(index_text).unwrap();
+    let part = archive::pack_for(target, &text, signature.as_ref().unwrap(), &files).unwrap();
+    bundled(&index, target, part)
+}
+
+/// A bundle with a whole package where a part would be.
+fn whole_as_part(package: &[u8]) -> Vec<u8> {
+    let Files { index, .. } = open(package.to_vec()).and_then(Opened::into_files).unwrap();
+    bundled(&index, OWN.triple, package.to_vec())
+}
+
+fn bundled(index: &Index, target: &str, package: Vec<u8>) -> Vec<u8> {
+    let (name, version, digest) = (&index.name, &index.version, index.digest());
+    let lock = json!({"format": 1, "plugins": [{"name": name, "version": version,
+        "digest": format!("sha256:{digest}"), "key": key().public().fingerprint()}]});
+    let files = vec![
+        ("migraine.lock".to_owned(), lock.to_string().into_bytes()),
+        (format!("packages/{target}/{digest}.mgp"), package),
+    ];
+    bundle::pack(files).unwrap()
 }
 
 #[test]

@@ -26,8 +26,8 @@ const DOWNLOADS: [u16; 6] = [162, 163, 165, 168, 169, 172];
 /// Cases of packages: what stops them is the one form that a package has, of which nothing can be left out.
 const PACKAGES: [u16; 15] = [125, 126, 127, 128, 129, 130, 132, 133, 134, 135, 136, 138, 139, 140, 141];
 
-/// Cases of the store, of versions and of what plugins need, which have no layers either.
-const STORE: [u16; 9] = [149, 153, 154, 155, 157, 158, 170, 171, 199];
+/// Cases of the store, of versions, of what plugins need and of consent, which have no layers either.
+const STORE: [u16; 10] = [149, 153, 154, 155, 157, 158, 170, 171, 199, 200];
 
 /// All cases that are not in the matrix.
 const WITHOUT_LAYERS: [&[u16]; 6] = [&SCRIPTS, &DISPLAY, &CRASHES, &DOWNLOADS, &PACKAGES, &STORE];

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use nix::sys::termios::{FlushArg, tcflush};
 
 use super::plugin::audit::words;
-use crate::manage::{CompanionsQuestion, KeyQuestion, Prompt, Question};
+use crate::manage::{CompanionsQuestion, FetchQuestion, KeyQuestion, Prompt, Question};
 use crate::policy::{Access, Ask, Item};
 use crate::store::Trust;
 use crate::text::safe_line;
@@ -36,6 +36,15 @@ impl Prompt for Terminal {
         companions.iter().for_each(|companion| text.push_str(&format!("  - {}\n", companion.words())));
         let mut writer = &terminal;
         writer.write_all(text.as_bytes()).is_ok() && yes(&terminal, "Install them as well?").unwrap_or(false)
+    }
+
+    fn fetch(&mut self, question: &FetchQuestion<'_>) -> bool {
+        let Some(terminal) = open() else { return false };
+        let mut text =
+            "\nThese packages are not on this machine. The lock says where they are handed out:\n".to_owned();
+        question.places.iter().for_each(|place| text.push_str(&format!("  - {}\n", safe_line(place))));
+        let mut writer = &terminal;
+        writer.write_all(text.as_bytes()).is_ok() && yes(&terminal, "Fetch them from there?").unwrap_or(false)
     }
 
     fn pin(&mut self, question: &KeyQuestion<'_>) -> bool {

@@ -10,14 +10,18 @@ use serde::Serialize;
 use super::ManageError;
 use super::list::Warning;
 use super::lock::{LOCK_FILE, Lock, Locked, collected};
+use super::lock_source::LockedSource;
 use super::source::{open_file, read};
 use super::supply::Supply;
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::bundle::{BUNDLE_MAX, BundleFile, pack, unpack};
-use crate::package::{PACKAGE_MAX, archive, open};
+use crate::package::{FileEntry, archive};
 use crate::store::{Entry, Home};
 use crate::trust::keyring::save_public;
 use crate::trust::{KeySet, Keyring, PublicKey};
+
+/// Where packages lie in a bundle.
+const PACKAGES: &str = "packages/";
 
 /// What was bundled.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,11 +31,24 @@ pub struct BundleReport {
     /// Its bytes.
     pub size: usize,
     /// The plugins in it.
-    pub plugins: Vec<Locked>,
+    pub plugins: Vec<Bundled>,
     /// The keys that signed them, which go along.
     pub keys: Vec<Fingerprint>,
     /// What cannot go along.
     pub warnings: Vec<Warning>,
+}
+
+/// A plugin in a bundle.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bundled {
+    /// As its lock names it.
+    #[serde(flatten)]
+    pub locked: Locked,
+    /// The machines that it can be installed on from there.
+    pub targets: Vec<String>,
+    /// Those that its package was for as well, and whose libraries are not at hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// Writes the named plugins and what they need into one file, or all that are enabled.
@@ -40,39 +57,74 @@ pub struct BundleReport {
 /// One that is named is not installed or not signed, its package cannot be put together, or the file cannot be written.
 pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleReport, ManageError> {
     let state = home.read()?;
-    let (lock, warnings) = collected(&state, names)?;
+    let (lock, mut warnings) = collected(&state, names, &|_, entry| LockedSource::server(entry))?;
+    let mut plugins = Vec::new();
     let keyring = Keyring::load_from(&home.keys_path())?;
     let mut files = vec![(LOCK_FILE.to_owned(), lock.render().into_bytes())];
     for locked in lock.plugins.values() {
         let entry = state.plugins.get(&locked.name)?;
         let entry = entry.ok_or_else(|| ManageError::NotFound { name: locked.name.clone() })?;
-        files.push((package_path(locked), package_of(home, locked, entry)?));
+        let Carried { bytes, part, targets, left_out } = carried(home, locked, entry)?;
+        files.push((package_path(locked, part.as_deref()), bytes));
+        if !left_out.is_empty() {
+            let message = format!(
+                "goes along for {} alone: the libraries for {} are in its package, which is not at hand",
+                targets.join(", "),
+                left_out.join(", ")
+            );
+            warnings.push(Warning { name: locked.name.to_string(), message });
+        }
+        plugins.push(Bundled { locked: locked.clone(), targets, left_out });
     }
     let keys = keys_of(&lock, &keyring);
     files.extend(keys.iter().map(|(key, text)| (key_path(key), text.clone().into_bytes())));
     let refused = |source| ManageError::Package { path: out.to_owned(), source };
     let bytes = pack(files).map_err(refused)?;
     save_public(out, &bytes, true)?;
-    let (plugins, keys) = (lock.plugins.into_values().collect(), keys.into_keys().collect());
+    let keys = keys.into_keys().collect();
     Ok(BundleReport { path: out.to_owned(), size: bytes.len(), plugins, keys, warnings })
 }
 
-/// The package of an installed plugin: made again from its tree, or where that holds less than the package did, the file
-/// that it was installed from.
-fn package_of(home: &Home, locked: &Locked, entry: &Entry) -> Result<Vec<u8>, ManageError> {
+/// What goes along of a plugin.
+struct Carried {
+    bytes: Vec<u8>,
+    /// The kind of machine, where it is only what that takes.
+    part: Option<String>,
+    targets: Vec<String>,
+    left_out: Vec<String>,
+}
+
+/// The package of an installed plugin: made again from its tree; where that holds less than the package did, from what it
+/// was installed from; and where that is gone, the part of it that is installed.
+fn carried(home: &Home, locked: &Locked, entry: &Entry) -> Result<Carried, ManageError> {
     let tree = home.load(&entry.digest)?;
     let refused = |source| ManageError::Package { path: tree.index.entry.clone().into(), source };
-    if let (Some(signature), true) = (&tree.signature, tree.files.len() == tree.index.files.len()) {
-        let text = String::from_utf8_lossy(&tree.index_text).into_owned();
-        let files: Vec<_> = tree.files.iter().map(|(file, content)| (file.path.clone(), content.clone())).collect();
-        return archive::pack(&text, signature, &files).map_err(refused);
+    let Some(signature) = &tree.signature else { return Err(ManageError::NotLockable { name: locked.name.clone() }) };
+    let text = String::from_utf8_lossy(&tree.index_text).into_owned();
+    let targets = tree.index.targets();
+    let is_whole = tree.files.len() == tree.index.files.len();
+    let whole = if is_whole { Some(tree.files.clone()) } else { from_source(locked, entry) };
+    if let Some(files) = whole {
+        let bytes = archive::pack(&text, signature, &contents(files)).map_err(refused)?;
+        return Ok(Carried { bytes, part: None, targets, left_out: Vec::new() });
     }
-    let from = entry.installed_from.as_deref();
-    let same = from.filter(|path| open_file(path).is_ok_and(|opened| opened.digest() == locked.digest.0));
-    match same {
-        Some(path) => read(path, PACKAGE_MAX),
-        None => Err(ManageError::NoPackage { name: locked.name.clone() }),
+    let target = tree.index.target.clone();
+    let bytes = archive::pack_for(&target, &text, signature, &contents(tree.files.clone())).map_err(refused)?;
+    let left_out = targets.into_iter().filter(|other| *other != target).collect();
+    Ok(Carried { bytes, part: Some(target.clone()), targets: vec![target], left_out })
+}
+
+/// All files of the package, where what it was installed from is still the same.
+fn from_source(locked: &Locked, entry: &Entry) -> Option<Vec<(FileEntry, Vec<u8>)>> {
+    let opened = open_file(entry.installed_from.as_deref()?).ok()?;
+    if opened.digest() != locked.digest.0 {
+        return None;
     }
+    opened.into_files().ok().map(|files| files.files)
+}
+
+fn contents(files: Vec<(FileEntry, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
+    files.into_iter().map(|(file, content)| (file.path, content)).collect()
 }
 
 fn keys_of(lock: &Lock, keyring: &KeySet) -> BTreeMap<Fingerprint, String> {
@@ -80,8 +132,23 @@ fn keys_of(lock: &Lock, keyring: &KeySet) -> BTreeMap<Fingerprint, String> {
     used.map(|trusted| (trusted.fingerprint(), format!("{}\n", trusted.key))).collect()
 }
 
-fn package_path(locked: &Locked) -> String {
-    format!("packages/{}.mgp", locked.digest.0)
+/// Where a package lies in a bundle; a part of one, below the name of its kind of machine.
+fn package_path(locked: &Locked, part: Option<&str>) -> String {
+    let folder = part.map(|target| format!("{target}/")).unwrap_or_default();
+    format!("{PACKAGES}{folder}{}.mgp", locked.digest.0)
+}
+
+/// The package of a plugin in a bundle, taken out of it, by its path there; and the kind of machine that it is for alone.
+fn take(files: &mut BTreeMap<String, Vec<u8>>, locked: &Locked) -> Option<(String, Vec<u8>, Option<String>)> {
+    let name = package_path(locked, None);
+    if let Some(bytes) = files.remove(&name) {
+        return Some((name, bytes, None));
+    }
+    let end = format!("/{}.mgp", locked.digest.0);
+    let part = |path: &String| Some(path.strip_prefix(PACKAGES)?.strip_suffix(&end)?.to_owned());
+    let (path, target) = files.keys().find_map(|path| Some((path.clone(), part(path)?)))?;
+    let bytes = files.remove(&path)?;
+    Some((path, bytes, Some(target)))
 }
 
 fn key_path(key: &Fingerprint) -> String {
@@ -112,16 +179,18 @@ impl Bundle {
         let lock = Lock::parse(&text).map_err(damaged)?;
         let mut packages = BTreeMap::new();
         for locked in lock.plugins.values() {
-            let (name, inside) = (&locked.name, package_path(locked));
-            let bytes = files.remove(&inside).ok_or_else(|| damaged(format!("the package of {name} is missing")))?;
-            let opened = open(bytes.clone()).map_err(refused)?;
+            let name = &locked.name;
+            let taken = take(&mut files, locked);
+            let (inside, bytes, part) = taken.ok_or_else(|| damaged(format!("the package of {name} is missing")))?;
+            let supply = Supply::Package(path.join(&inside), Arc::new(bytes), part);
+            let opened = supply.open()?;
             let signer = opened.signature.as_ref().map(crate::package::Signature::fingerprint);
             let index = &opened.index;
             let is_locked = opened.digest() == locked.digest.0 && signer == Some(locked.key);
             if !is_locked || index.name != *name || index.version != locked.version {
                 return Err(damaged(format!("{inside} is not the package of {name} that its lock names")));
             }
-            packages.insert(name.clone(), Supply::Package(path.join(inside), Arc::new(bytes)));
+            packages.insert(name.clone(), supply);
         }
         let keys = files.into_iter().map(|file| key(&lock, file).map_err(damaged)).collect::<Result<_, _>>()?;
         Ok(Self { lock, keys, packages })

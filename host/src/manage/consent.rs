@@ -30,6 +30,12 @@ pub trait Prompt {
         false
     }
 
+    /// Whether packages are to be fetched from where a lock says that they are; no, when there is nobody to ask.
+    fn fetch(&mut self, question: &FetchQuestion<'_>) -> bool {
+        let _ = question;
+        false
+    }
+
     /// Whether an unknown key is to be trusted for this one plugin; no, when there is nobody to ask.
     fn pin(&mut self, question: &KeyQuestion<'_>) -> bool {
         let _ = question;
@@ -46,6 +52,13 @@ pub struct CompanionsQuestion<'a> {
     pub version: &'a semver::Version,
     /// What it needs, in the order of loading.
     pub companions: &'a [Companion],
+}
+
+/// What a person needs to know to decide on downloads.
+#[derive(Debug)]
+pub struct FetchQuestion<'a> {
+    /// Each package and its address, in one line.
+    pub places: &'a [String],
 }
 
 /// What a person needs to know to decide.

@@ -295,6 +295,17 @@ pub enum ManageError {
         /// The command line that agrees.
         command: String,
     },
+    /// Packages would be fetched from where a lock says, and nobody agreed to that.
+    #[error(
+        "these packages are not on this machine; the lock says where they are handed out:{}",
+        difference_lines(places)
+    )]
+    FetchConsent {
+        /// Each package and its address.
+        places: Vec<String>,
+        /// The command line that agrees.
+        command: String,
+    },
     /// Something that the plugin needs is missing, or not enabled.
     #[error("{name} needs `{}`: {}", safe_line(&requirement.needs), requirement.found)]
     Needs {
@@ -398,12 +409,6 @@ pub enum ManageError {
         path: PathBuf,
         /// Why.
         why: String,
-    },
-    /// The package of an installed plugin cannot be put together.
-    #[error("the package of {name} cannot be bundled: what is installed are its files for this machine alone")]
-    NoPackage {
-        /// The plugin.
-        name: PluginName,
     },
     /// The plugins of a directory were never trusted.
     #[error("the plugins of {} are not trusted", safe_line(&path.to_string_lossy()))]

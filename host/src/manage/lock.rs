@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ManageError;
 use super::list::Warning;
+use super::lock_source::LockedSource;
 use super::source::read;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::dependency::needs;
@@ -45,6 +46,9 @@ pub struct Locked {
     pub digest: TypedDigest,
     /// The key that signed it.
     pub key: Fingerprint,
+    /// Where it can be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<LockedSource>,
 }
 
 /// A digest with its kind, `sha256:` and 64 lower-case hexadecimal digits: no other kind is taken, and none without one.
@@ -196,9 +200,26 @@ pub(super) fn difference(locked: &Locked, entry: &Entry) -> Option<String> {
 }
 
 /// An installed plugin as it is locked; what nobody signed cannot be.
-fn locked(name: &PluginName, entry: &Entry) -> Option<Locked> {
-    let key = signer(entry)?;
-    Some(Locked { name: name.clone(), version: entry.version.clone(), digest: TypedDigest(entry.digest), key })
+fn locked(name: &PluginName, entry: &Entry, source: Option<LockedSource>) -> Option<Locked> {
+    let (name, version, digest) = (name.clone(), entry.version.clone(), TypedDigest(entry.digest));
+    Some(Locked { name, version, digest, key: signer(entry)?, source })
+}
+
+/// What a lock says of where packages are: a server that one came from; else what the lock said before of the same package,
+/// which may be of another machine; else the file that it came from.
+struct Places<'a> {
+    home: &'a Home,
+    project: &'a Path,
+    before: &'a Lock,
+}
+
+impl Places<'_> {
+    fn of(&self, name: &PluginName, entry: &Entry) -> Option<LockedSource> {
+        let before = self.before.plugins.get(name).filter(|before| before.digest.0 == entry.digest);
+        let before = || before.and_then(|before| before.source.clone());
+        let file = || LockedSource::file(self.home, self.project, entry);
+        LockedSource::server(entry).or_else(before).or_else(file)
+    }
 }
 
 /// Writes the lock of a project: of the named plugins and what they need, or of all that are enabled.
@@ -206,12 +227,21 @@ fn locked(name: &PluginName, entry: &Entry) -> Option<Locked> {
 /// # Errors
 /// One that is named is not installed or not signed, or the file cannot be written.
 pub fn lock(home: &Home, project: &Path, names: &[PluginName]) -> Result<LockReport, ManageError> {
-    let (lock, warnings) = collected(&home.read()?, names)?;
+    let before = Lock::of(project).ok().flatten().unwrap_or_default();
+    let places = Places { home, project, before: &before };
+    let (lock, warnings) = collected(&home.read()?, names, &|name, entry| places.of(name, entry))?;
     written(project, lock, warnings)
 }
 
+/// Where a plugin can be had.
+pub(super) type SourceOf<'a> = &'a dyn Fn(&PluginName, &Entry) -> Option<LockedSource>;
+
 /// The lock of the named plugins and what they need, or of all that are enabled, and what cannot be locked.
-pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Vec<Warning>), ManageError> {
+pub(super) fn collected(
+    state: &State,
+    names: &[PluginName],
+    source: SourceOf<'_>,
+) -> Result<(Lock, Vec<Warning>), ManageError> {
     let mut wanted: Vec<PluginName> = names.to_vec();
     if names.is_empty() {
         let enabled = state.plugins.iter()?.filter(|(_, entry)| entry.status() == Status::Enabled);
@@ -223,8 +253,9 @@ pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Ve
             continue;
         }
         let entry = state.plugins.get(&name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
-        match locked(&name, entry) {
+        match locked(&name, entry, source(&name, entry)) {
             Some(locked) => {
+                warnings.extend(secret_address(&name, entry));
                 let installed = needs(&entry.dependencies).into_iter().map(|need| need.name);
                 wanted.extend(installed.filter(|needed| state.plugins.contains_key(needed)));
                 lock.plugins.insert(name, locked);
@@ -239,15 +270,23 @@ pub(super) fn collected(state: &State, names: &[PluginName]) -> Result<(Lock, Ve
     Ok((lock, warnings))
 }
 
+/// A query can hold a token, and a lock is for everybody.
+fn secret_address(name: &PluginName, entry: &Entry) -> Option<Warning> {
+    let remote = entry.remote.as_ref().filter(|remote| !remote.url.is_plain())?;
+    let message = format!("is locked without the address that it came from, whose query may be secret: {}", remote.url);
+    Some(Warning { name: name.to_string(), message })
+}
+
 /// Takes what was installed just now into the lock of the project, if there is one; what cannot be locked goes out of it.
 ///
 /// # Errors
 /// As [`Lock::of`], or the file cannot be written.
 pub fn relock(home: &Home, project: &Path, names: &[PluginName]) -> Result<Option<LockReport>, ManageError> {
     let Some(mut lock) = Lock::of(project)? else { return Ok(None) };
-    let state = home.read()?;
+    let (state, before) = (home.read()?, lock.clone());
+    let places = Places { home, project, before: &before };
     for name in names {
-        match state.plugins.get(name)?.and_then(|entry| locked(name, entry)) {
+        match state.plugins.get(name)?.and_then(|entry| locked(name, entry, places.of(name, entry))) {
             Some(locked) => drop(lock.plugins.insert(name.clone(), locked)),
             None => drop(lock.plugins.remove(name)),
         }
@@ -314,7 +353,10 @@ mod tests {
         ] {
             assert!(Lock::parse(good.replacen(from, to, 1).as_bytes()).is_err(), "{from} -> {to}");
         }
-        assert!(Lock::parse(text(&format!("sha256:{DIGITS}"), r#","source":"x""#).as_bytes()).is_err());
+        let with = |more: &str| Lock::parse(text(&format!("sha256:{DIGITS}"), more).as_bytes());
+        assert!(with(r#","origin":"x""#).is_err() && with(r#","source":"https://a@h/x.mgp""#).is_err());
+        let lock = with(r#","source":"https://h/x.mgp""#).unwrap();
+        assert!(lock.render().contains(r#""source": "https://h/x.mgp""#));
         let twice = good.replacen("[{", "[{\"name\":\"a\",\"version\":\"1.0.0\",\"digest\":\"sha256:", 1);
         assert!(Lock::parse(twice.as_bytes()).is_err());
     }

@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 
 use super::ManageError;
 use super::bundle::Bundle;
-use super::consent::Consenting;
+use super::consent::{Consenting, FetchQuestion};
+use super::folder::meant;
 use super::install::{InstallReport, InstallRequest, install_all};
 use super::lock::{Lock, Locked, difference};
+use super::lock_source::LockedSource;
+use super::remote::{Online, download};
 use super::resolve::{Cycle, ResolveError, load_order};
-use super::source::{Found, scan};
+use super::source::{Found, open_file, scan};
 use super::supply::Supply;
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::Opened;
 use crate::store::{Home, State};
+use crate::url::Url;
 
 /// Where the packages that a lock names are looked for, by their digests.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +26,9 @@ pub struct LockedFrom<'a> {
     pub folders: &'a [PathBuf],
     /// A bundle.
     pub bundle: Option<&'a Bundle>,
+    /// The project of the lock. With it, the sources in the lock count as well: files of this machine, and what the user
+    /// agrees to fetch.
+    pub project: Option<&'a Path>,
 }
 
 /// What is asked for of a lock.
@@ -42,28 +49,31 @@ pub struct LockedRequest<'a> {
 /// Installs plugins as a lock names them, and what they need, by one commit. What is installed so already stays as it is.
 ///
 /// # Errors
-/// A plugin is not in the lock, or its package is nowhere, or anything that an installation is refused for. Nothing has
+/// A plugin is not in the lock, or its package is nowhere, or nobody agrees to fetch it, or anything that an installation is refused for. Nothing has
 /// changed then.
 pub fn install_locked(
     home: &Home,
     request: &LockedRequest<'_>,
     from: &LockedFrom<'_>,
     consenting: &mut Consenting<'_>,
+    online: &mut Online<'_>,
 ) -> Result<Vec<InstallReport>, ManageError> {
     let state = home.read()?;
-    let known = supplies(request.lock, from)?;
-    let wanted = wanted(request, &known)?;
-    let mut missing = BTreeSet::new();
-    for locked in wanted.iter().filter_map(|name| request.lock.plugins.get(name)) {
-        if !is_as_locked(&state, locked)? {
-            missing.insert(locked.name.clone());
+    let mut known = supplies(request.lock, from)?;
+    // What is fetched may need more of what is locked.
+    let missing = loop {
+        let mut missing: Vec<&Locked> = Vec::new();
+        for locked in wanted(request, &known)?.iter().filter_map(|name| request.lock.plugins.get(name)) {
+            if !is_as_locked(&state, locked)? {
+                missing.push(locked);
+            }
         }
-    }
-    let absent: Vec<String> =
-        missing.iter().filter(|name| !known.contains_key(*name)).map(|name| nowhere(request, name)).collect();
-    if !absent.is_empty() {
-        return Err(ManageError::LockDiffers { differences: absent });
-    }
+        let absent: Vec<&Locked> = missing.iter().copied().filter(|one| !known.contains_key(&one.name)).collect();
+        if absent.is_empty() {
+            break missing.into_iter().map(|one| one.name.clone()).collect::<BTreeSet<_>>();
+        }
+        known.extend(fetched(home, &absent, from, consenting, online)?);
+    };
     let needs = missing.iter().filter_map(|name| Some((name.clone(), needs_of(&known.get(name)?.1))));
     let order = load_order(&needs.collect()).map_err(|Cycle(names)| ResolveError::Cycle { names })?;
     let mains =
@@ -83,9 +93,50 @@ fn is_as_locked(state: &State, locked: &Locked) -> Result<bool, ManageError> {
     Ok(state.plugins.get(&locked.name)?.is_some_and(|entry| difference(locked, entry).is_none()))
 }
 
-fn nowhere(request: &LockedRequest<'_>, name: &PluginName) -> String {
-    let locked = request.lock.plugins.get(name).map(|locked| format!("{name} {} ({})", locked.version, locked.digest));
-    format!("the package of {} was not found", locked.unwrap_or_else(|| name.to_string()))
+/// What is on no server that the lock names, in words.
+fn nowhere(locked: &Locked) -> String {
+    let source = locked.source.as_ref().map(|source| format!("; it came from {source}")).unwrap_or_default();
+    format!("the package of {} {} ({}) was not found{source}", locked.name, locked.version, locked.digest)
+}
+
+/// Fetches packages from where the lock says that they are, once the user agrees: a lock comes with a project, and whoever
+/// wrote it must not decide what this machine connects to.
+fn fetched(
+    home: &Home,
+    absent: &[&Locked],
+    from: &LockedFrom<'_>,
+    consenting: &mut Consenting<'_>,
+    online: &mut Online<'_>,
+) -> Result<Vec<(PluginName, (Supply, Opened))>, ManageError> {
+    let url =
+        |one: &&Locked| one.source.as_ref().and_then(LockedSource::url).filter(|_| from.project.is_some()).cloned();
+    let (there, gone): (Vec<&Locked>, Vec<&Locked>) = absent.iter().partition(|one| url(one).is_some());
+    if !gone.is_empty() {
+        return Err(ManageError::LockDiffers { differences: gone.into_iter().map(nowhere).collect() });
+    }
+    let there: Vec<(&Locked, Url)> = there.iter().filter_map(|one| Some((*one, url(one)?))).collect();
+    let places: Vec<String> =
+        there.iter().map(|(one, url)| format!("{} {} from {url}", one.name, one.version)).collect();
+    if !consenting.yes && !consenting.prompt.fetch(&FetchQuestion { places: &places }) {
+        let command = format!("migraine plugin install --locked{} --yes", consenting.flags());
+        return Err(ManageError::FetchConsent { places, command });
+    }
+    let fetch = |(locked, url): (&Locked, Url)| {
+        let differs = |what: &str| {
+            let differences = vec![format!("{url} {what} {} {} ({})", locked.name, locked.version, locked.digest)];
+            ManageError::LockDiffers { differences }
+        };
+        let download = download(home, &url, None, true, online)?.ok_or_else(|| differs("does not hand out"))?;
+        let supply = Supply::Remote(url.to_string().into(), download);
+        let opened = supply.open()?;
+        let is_locked = opened.digest() == locked.digest.0 && opened.index.name == locked.name;
+        if is_locked {
+            Ok((locked.name.clone(), (supply, opened)))
+        } else {
+            Err(differs("hands out something else than"))
+        }
+    };
+    there.into_iter().map(fetch).collect()
 }
 
 fn needs_of(opened: &Opened) -> BTreeSet<PluginName> {
@@ -128,6 +179,13 @@ fn supplies(lock: &Lock, from: &LockedFrom<'_>) -> Result<BTreeMap<PluginName, (
             if let Ok(opened) = opened {
                 take(Supply::File(path), opened);
             }
+        }
+    }
+    let sources = lock.plugins.values().filter_map(|locked| locked.source.as_ref()?.path_in(from.project?));
+    for path in sources {
+        // Whatever cannot be read there is not what was locked.
+        if let Ok((path, opened)) = meant(&path).and_then(|path| Ok((path.clone(), open_file(&path)?))) {
+            take(Supply::File(path), opened);
         }
     }
     Ok(found)

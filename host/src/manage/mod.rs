@@ -24,6 +24,7 @@ mod keys;
 mod link;
 mod list;
 mod lock;
+mod lock_source;
 mod locked;
 mod lookalike;
 mod manifest_file;
@@ -53,10 +54,10 @@ mod tests;
 
 pub use audit::{AuditReport, TrustFacts, audit, audit_all};
 pub use build::{BuiltLibrary, Crate, cargo_home, texts};
-pub use bundle::{Bundle, BundleReport, bundle};
+pub use bundle::{Bundle, BundleReport, Bundled, bundle};
 pub use companions::Companion;
 pub use config::{ConfigChange, ConfigReport, ConfigValue, config_change, config_show};
-pub use consent::{CompanionsQuestion, Consenting, NoPrompt, Prompt, Question};
+pub use consent::{CompanionsQuestion, Consenting, FetchQuestion, NoPrompt, Prompt, Question};
 pub use directories::Directories;
 pub use enable::{EnableReport, disable, enable};
 pub use error::ManageError;
@@ -74,6 +75,7 @@ pub use keys::{
 pub use link::{LinkReport, check_link, link, unlink};
 pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
 pub use lock::{Differences, LOCK_FILE, Lock, LockReport, Locked, TypedDigest, check_lock, lock, relock};
+pub use lock_source::LockedSource;
 pub use locked::{LockedFrom, LockedRequest, install_locked, locked_folders};
 pub use origin::{NowhereFound, Source, Word};
 pub use package::{PackageReport, PackageRequest, package};

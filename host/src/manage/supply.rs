@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::ManageError;
 use super::remote::Download;
 use super::source::open_file;
-use crate::package::{Opened, open};
+use crate::package::{Opened, open, open_for};
 
 /// Where the bytes come from.
 #[derive(Debug, Clone)]
@@ -16,15 +16,16 @@ pub(super) enum Supply {
     File(PathBuf),
     /// What a server handed out, called by its address.
     Remote(PathBuf, Download),
-    /// A package inside of a bundle, called by the bundle's path and its own name there.
-    Package(PathBuf, Arc<Vec<u8>>),
+    /// A package inside of a bundle, called by the bundle's path and its own name there; and for which kind of machine it
+    /// is, where it holds what that takes and no more.
+    Package(PathBuf, Arc<Vec<u8>>, Option<String>),
 }
 
 impl Supply {
     /// How it is called in messages.
     pub(super) fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Remote(path, _) | Self::Package(path, _) => path,
+            Self::File(path) | Self::Remote(path, _) | Self::Package(path, ..) => path,
         }
     }
 
@@ -40,8 +41,11 @@ impl Supply {
     pub(super) fn open(&self) -> Result<Opened, ManageError> {
         match self {
             Self::File(path) => open_file(path),
-            Self::Remote(path, Download { bytes, .. }) | Self::Package(path, bytes) => {
+            Self::Remote(path, Download { bytes, .. }) | Self::Package(path, bytes, None) => {
                 open(bytes.to_vec()).map_err(|source| ManageError::Package { path: path.clone(), source })
+            }
+            Self::Package(path, bytes, Some(target)) => {
+                open_for(target, bytes.to_vec()).map_err(|source| ManageError::Package { path: path.clone(), source })
             }
         }
     }

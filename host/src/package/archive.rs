@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, Read as _, Write as _};
 
 use super::signature::{SIGNATURE_LEN, Signature};
-use super::{INDEX_MAX, Index, PACKAGE_MAX, PackageError, limit};
+use super::{FileEntry, INDEX_MAX, Index, PACKAGE_MAX, PackageError, limit};
 
 /// The first bytes of a zstd frame (RFC 8878, 3.1.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -27,17 +27,33 @@ pub const SIGNATURE_NAME: &str = "index.sig";
 /// # Errors
 /// The index is not valid, the files are not the listed ones, or the package is over a cap.
 pub fn pack(index_text: &str, signature: &Signature, files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, PackageError> {
-    pack_parts(index_text, Some(signature), files)
+    pack_parts(index_text, Some(signature), None, files)
+}
+
+/// Builds what a machine of one kind takes of a package: the libraries for others stay out of it. It is no package by
+/// itself.
+///
+/// # Errors
+/// As [`pack`], of the files for that machine.
+pub fn pack_for(
+    target: &str,
+    index_text: &str,
+    signature: &Signature,
+    files: &[(String, Vec<u8>)],
+) -> Result<Vec<u8>, PackageError> {
+    pack_parts(index_text, Some(signature), Some(target), files)
 }
 
 pub(super) fn pack_parts(
     index_text: &str,
     signature: Option<&Signature>,
+    target: Option<&str>,
     files: &[(String, Vec<u8>)],
 ) -> Result<Vec<u8>, PackageError> {
     let index = Index::parse(index_text.as_bytes())?;
-    let listed: Vec<_> = index.files.iter().map(|file| file.path.as_str()).collect();
-    if !listed.iter().eq(files.iter().map(|(path, _)| path).collect::<Vec<_>>().iter()) {
+    let listed: Vec<&FileEntry> =
+        target.map_or_else(|| index.files.iter().collect(), |target| index.files_for(target).collect());
+    if !listed.iter().map(|file| &file.path).eq(files.iter().map(|(path, _)| path)) {
         let reason = "the files are not those of the index, in its order".to_owned();
         return Err(PackageError::ContentMismatch { what: index.name.to_string(), reason });
     }
@@ -46,7 +62,7 @@ pub(super) fn pack_parts(
     if let Some(signature) = signature {
         append(&mut archive, SIGNATURE_NAME, 0o644, signature.render().as_bytes())?;
     }
-    for (entry, (_, content)) in index.files.iter().zip(files) {
+    for (entry, (_, content)) in listed.into_iter().zip(files) {
         append(&mut archive, &entry.path, entry.mode, content)?;
     }
     archive.extend_from_slice(&[0; 2 * BLOCK]);
@@ -118,7 +134,7 @@ pub(super) fn read_head(package: &[u8]) -> Result<(Vec<u8>, Option<Signature>), 
     Ok((index_text, Some(Signature::parse(&block)?)))
 }
 
-/// The content of every file of the index, which must be all that there is.
+/// The content of these files of the index, which must be all that there is.
 ///
 /// # Errors
 /// Any entry that is not the canonical one of its place, or anything after the last.
@@ -126,7 +142,7 @@ pub(super) fn read_files(
     package: &[u8],
     index_text: &[u8],
     signature: Option<&Signature>,
-    index: &Index,
+    files: &[FileEntry],
 ) -> Result<Vec<Vec<u8>>, PackageError> {
     let mut reader = Reader::new(package)?;
     let mut head = vec![(INDEX_NAME, index_text.to_vec())];
@@ -137,8 +153,8 @@ pub(super) fn read_files(
             return Err(PackageError::Entry { entry: name.to_owned(), reason: "it is not what was judged" });
         }
     }
-    let mut contents = Vec::with_capacity(index.files.len());
-    for file in &index.files {
+    let mut contents = Vec::with_capacity(files.len());
+    for file in files {
         let size = usize::try_from(file.size).map_err(|_| limit(&file.path, "64 MiB"))?;
         contents.push(reader.entry(&file.path, file.mode, size)?);
     }

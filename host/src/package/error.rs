@@ -51,6 +51,14 @@ pub enum PackageError {
         /// What is equal.
         reason: &'static str,
     },
+    /// Only the part for other machines was bundled.
+    #[error("it was bundled for {target} alone, and this machine is {machine}")]
+    Part {
+        /// The machines that it was bundled for.
+        target: String,
+        /// The kind of this machine.
+        machine: &'static str,
+    },
     /// It holds nothing for this kind of machine.
     #[error("the package is for {targets}, this machine is {machine}")]
     Target {
@@ -160,7 +168,7 @@ impl Coded for PackageError {
             Self::Path { .. } => Code::EntryPath,
             Self::EntryType { .. } => Code::EntryType,
             Self::Duplicate { .. } => Code::Duplicate,
-            Self::Target { .. } => Code::TargetMissing,
+            Self::Target { .. } | Self::Part { .. } => Code::TargetMissing,
             Self::Signature { .. } => Code::SignatureMalformed,
             Self::Algorithm { .. } => Code::Algorithm,
             Self::ContentMismatch { .. } => Code::ContentMismatch,
@@ -187,6 +195,7 @@ impl Coded for PackageError {
             | Self::Path { .. } => {
                 "get the package again from its author; `cargo xtask package-plugin` writes the accepted form"
             }
+            Self::Part { .. } => "bundle it on a machine of this kind, or where the file of its package still is",
             Self::Target { .. } => {
                 "ask its author for a package that holds this target; `cargo xtask package-plugin --add-to FILE` adds one"
             }

@@ -196,6 +196,12 @@ impl Index {
         self.files.iter().filter(|file| self.is_own(&file.path))
     }
 
+    /// The files that a machine of this kind takes: all but the libraries for others.
+    pub fn files_for(&self, target: &str) -> impl Iterator<Item = &FileEntry> {
+        let others: Vec<Build> = self.builds().into_iter().filter(|build| build.target != target).collect();
+        self.files.iter().filter(move |file| others.iter().all(|other| other.entry != file.path))
+    }
+
     pub(super) fn is_own(&self, path: &str) -> bool {
         self.others.iter().all(|other| other.entry != path)
     }

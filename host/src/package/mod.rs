@@ -28,7 +28,7 @@ pub use archive::{INDEX_NAME, SIGNATURE_NAME};
 pub use elf::ElfFacts;
 pub use error::PackageError;
 pub use index::{Build, FIRST_LINE, FileEntry, Index};
-pub use opened::{Files, Opened, Package, open, open_library, open_unpacked};
+pub use opened::{Files, Opened, Package, open, open_for, open_library, open_unpacked};
 pub use scripts::open_scripts;
 pub use signature::{SIGNATURE_LEN, Signature};
 

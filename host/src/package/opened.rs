@@ -28,6 +28,8 @@ pub struct Opened {
 pub(super) enum Content {
     /// A compressed archive.
     Archive(Vec<u8>),
+    /// A compressed archive that holds what a machine of one kind takes.
+    Part { bytes: Vec<u8>, target: String },
     /// A bare library.
     Library(Vec<u8>),
     /// Files that lie open, in index order.
@@ -76,6 +78,20 @@ pub fn open(bytes: Vec<u8>) -> Result<Opened, PackageError> {
     let (index_text, signature) = archive::read_head(&bytes)?;
     let index = Index::parse(&index_text)?;
     Ok(Opened { index_text, index, signature, content: Content::Archive(bytes) })
+}
+
+/// Opens what a machine of one kind takes of a package: [`archive::pack_for`] made it.
+///
+/// # Errors
+/// As [`open`], or the package was never for such a machine.
+pub fn open_for(target: &str, bytes: Vec<u8>) -> Result<Opened, PackageError> {
+    let (index_text, signature) = archive::read_head(&bytes)?;
+    let index = Index::parse(&index_text)?;
+    if index.others.is_empty() || !index.targets().iter().any(|known| known == target) {
+        let reason = format!("it is not one of several parts of this package: {}", index.targets().join(", "));
+        return Err(PackageError::ContentMismatch { what: target.to_owned(), reason });
+    }
+    Ok(Opened { index_text, index, signature, content: Content::Part { bytes, target: target.to_owned() } })
 }
 
 /// Opens a bare library. With a sidecar, the index is the sidecar's. Without one, an index is derived from the manifest
@@ -139,7 +155,7 @@ impl Opened {
     pub fn file_digest(&self) -> Option<Digest> {
         match &self.content {
             Content::Archive(bytes) | Content::Library(bytes) => Some(Digest::of(bytes)),
-            Content::Files(_) => None,
+            Content::Part { .. } | Content::Files(_) => None,
         }
     }
 
@@ -147,10 +163,19 @@ impl Opened {
     #[must_use]
     pub fn size(&self) -> u64 {
         let size = match &self.content {
-            Content::Archive(bytes) | Content::Library(bytes) => bytes.len(),
+            Content::Archive(bytes) | Content::Part { bytes, .. } | Content::Library(bytes) => bytes.len(),
             Content::Files(files) => files.iter().map(Vec::len).sum(),
         };
         u64::try_from(size).unwrap_or(u64::MAX)
+    }
+
+    /// The kind of machine that it was packed for alone, if it holds less than its index lists.
+    #[must_use]
+    pub fn part_for(&self) -> Option<&str> {
+        match &self.content {
+            Content::Part { target, .. } => Some(target),
+            _ => None,
+        }
     }
 
     /// Reads every file, for whatever machine it is. To be called only once the signature was judged.
@@ -159,16 +184,22 @@ impl Opened {
     /// Any file that is not exactly what the index lists.
     pub fn into_files(self) -> Result<Files, PackageError> {
         let Self { index_text, index, signature, content } = self;
+        let listed: Vec<FileEntry> = match &content {
+            Content::Part { target, .. } => index.files_for(target).cloned().collect(),
+            _ => index.files.clone(),
+        };
         let contents = match content {
-            Content::Archive(bytes) => archive::read_files(&bytes, &index_text, signature.as_ref(), &index)?,
+            Content::Archive(bytes) | Content::Part { bytes, .. } => {
+                archive::read_files(&bytes, &index_text, signature.as_ref(), &listed)?
+            }
             Content::Library(library) => vec![library],
             Content::Files(contents) => contents,
         };
-        if contents.len() != index.files.len() {
+        if contents.len() != listed.len() {
             let reason = "the number of files differs".to_owned();
             return Err(PackageError::ContentMismatch { what: index.entry, reason });
         }
-        let files: Vec<_> = index.files.iter().cloned().zip(contents).collect();
+        let files: Vec<_> = listed.into_iter().zip(contents).collect();
         for (entry, content) in &files {
             check_file(entry, content)?;
         }
@@ -185,6 +216,9 @@ impl Opened {
         let index = &self.index;
         if !index.is_for_this_machine() {
             return Err(PackageError::Target { targets: index.targets().join(", "), machine: TARGET });
+        }
+        if let Some(target) = self.part_for().filter(|target| *target != TARGET) {
+            return Err(PackageError::Part { target: target.to_owned(), machine: TARGET });
         }
         let Files { index_text, index, signature, files } = self.into_files()?;
         let (files, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|(entry, _)| index.is_own(&entry.path));
@@ -279,8 +313,10 @@ fn check_manifest(manifest: &Manifest, index: &Index) -> Result<(), PackageError
 fn check_others(index: &Index, others: &[(FileEntry, Vec<u8>)], own: &ElfFacts) -> Result<(), PackageError> {
     for build in &index.others {
         let Some(target) = target::known(&build.target) else { continue };
-        let content = others.iter().find(|(entry, _)| entry.path == build.entry).map(|(_, content)| content.as_slice());
-        let facts = elf::inspect_for(content.unwrap_or_default(), target).map_err(|error| match error {
+        // Of a part, nothing is there to be compared.
+        let found = others.iter().find(|(entry, _)| entry.path == build.entry);
+        let Some((_, content)) = found else { continue };
+        let facts = elf::inspect_for(content, target).map_err(|error| match error {
             PackageError::Elf { reason } => PackageError::Elf { reason: format!("`{}`: {reason}", build.entry) },
             error => error,
         })?;

@@ -11,8 +11,8 @@ use crate::cli::{Failure, Session};
 use crate::code::Code;
 use crate::ids::PluginName;
 use crate::manage::{
-    self, Bundle, BundleReport, InstallReport, Lock, LockReport, LockedFrom, LockedRequest, ManageError, Warning,
-    install_locked, locked_folders,
+    self, Bundle, BundleReport, Bundled, Consenting, InstallReport, Lock, LockReport, Locked, LockedFrom,
+    LockedRequest, ManageError, Online, Warning, install_locked, locked_folders,
 };
 use crate::store::Status;
 use crate::text::safe_line;
@@ -52,7 +52,9 @@ pub(super) fn bundle(out: &Path, words: &[PathBuf], session: &Session) -> Result
     session.out.report(&report, |BundleReport { path, size, plugins, keys, .. }| {
         let shown = safe_line(&path.to_string_lossy());
         let mut text = session.out.done(&format!("{shown} written ({size} bytes)\n"));
-        plugins.iter().for_each(|one| text.push_str(&format!("  {} {} {}\n", one.name, one.version, one.digest)));
+        for Bundled { locked: Locked { name, version, digest, .. }, targets, .. } in plugins {
+            text.push_str(&format!("  {name} {version} {digest} for {}\n", targets.join(", ")));
+        }
         keys.iter().for_each(|key| text.push_str(&format!("  key {key}\n")));
         text
     })
@@ -81,8 +83,13 @@ pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failu
     let now = now();
     let request =
         LockedRequest { lock, names: &names, trust_keys: args.trust_locked_keys, trust_key: args.trust_key, now: &now };
-    let from = LockedFrom { folders: &folders, bundle: bundle.as_ref() };
-    let plugins = args.consent.with(&home, |consenting| install_locked(&home, &request, &from, consenting))?;
+    // Whoever names a folder or a bundle means that, and nothing else.
+    let is_open = bundle.is_none() && args.from.is_empty();
+    let from = LockedFrom { folders: &folders, bundle: bundle.as_ref(), project: is_open.then_some(&*project) };
+    let (settings, mut bar) = (args.download.settings(), args.download.bar(&session.out));
+    let mut online = Online { settings: &settings, watch: &mut bar };
+    let act = |consenting: &mut Consenting<'_>| install_locked(&home, &request, &from, consenting, &mut online);
+    let plugins = args.consent.with(&home, act)?;
     let report = Installed { plugins };
     session.out.report(&report, |report| {
         let nothing = session.out.done("Everything is installed as it is locked\n");

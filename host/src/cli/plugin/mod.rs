@@ -206,10 +206,11 @@ struct InstallArgs {
     /// Install from this bundle, and from nowhere else
     #[arg(long, value_name = "FILE", conflicts_with_all = ONE_ALONE)]
     bundle: Option<PathBuf>,
-    /// Install exactly what `migraine.lock` of this directory names
+    /// Install exactly what `migraine.lock` of this directory names. Packages that are not on this machine are fetched from
+    /// the addresses in it, once you agree
     #[arg(long, conflicts_with_all = ONE_ALONE)]
     locked: bool,
-    /// With --locked, look for the packages in this folder; may be given several times
+    /// With --locked, look for the packages in this folder and nowhere else; may be given several times
     #[arg(long, value_name = "DIR", requires = "locked")]
     from: Vec<PathBuf>,
     /// With --locked, trust the keys that the lock names, each for the plugins that it is named with: only for a lock that

@@ -48,7 +48,7 @@ impl Coded for ManageError {
             Self::NoPrevious { .. } => Code::VersionMissing,
             Self::NoHistory { .. } => Code::PluginNotFound,
             Self::Resolve(error) => error.code(),
-            Self::Companions { .. } => Code::ConsentRequired,
+            Self::Companions { .. } | Self::FetchConsent { .. } => Code::ConsentRequired,
             Self::Needs { .. } | Self::RollbackNeeds { .. } => Code::DependencyMissing,
             Self::InUse { .. } | Self::RollbackBreaks { .. } => Code::DependencyInUse,
             Self::ProjectUnknown { .. } => Code::FileNotFound,
@@ -59,7 +59,6 @@ impl Coded for ManageError {
             Self::Lock { .. } => Code::LockInvalid,
             Self::LockDiffers { .. } => Code::LockMismatch,
             Self::Bundle { .. } => Code::PackageInvalid,
-            Self::NoPackage { .. } => Code::FileNotFound,
             Self::Changed { .. } => Code::StateBusy,
             Self::NoKey { .. } => Code::KeyNotFound,
             Self::Value { .. } => Code::ValueInvalid,
@@ -141,7 +140,7 @@ impl Coded for ManageError {
                 "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
                     .to_owned()
             }
-            Self::Resolve(_) | Self::Companions { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::NoPackage { .. } | Self::ProjectUnknown { .. } => return self.help_with_others(),
+            Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } => return self.help_with_others(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
@@ -159,6 +158,9 @@ impl ManageError {
         let text = match self {
             Self::Resolve(error) => return error.help(),
             Self::Companions { command, .. } => format!("if you agree to all of it, run: {command}"),
+            Self::FetchConsent { command, .. } => {
+                format!("if you agree to connect there, run: {command}; or name a folder that holds them, with --from DIR")
+            }
             Self::Needs { name, .. } => {
                 format!("install and enable that first; `migraine plugin info {name}` shows all that it needs")
             }
@@ -190,9 +192,6 @@ impl ManageError {
             }
             Self::NotLockable { .. } => "install a version of it that its author signed".to_owned(),
             Self::Bundle { .. } => "make it again with `migraine plugin bundle`".to_owned(),
-            Self::NoPackage { name } => {
-                format!("install {name} from its package file again, and keep that file where it is")
-            }
             Self::ProjectUnknown { .. } => "name the directory that holds the folder `plugins`".to_owned(),
             _ => return None,
         };

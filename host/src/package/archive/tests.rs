@@ -189,7 +189,7 @@ fn other_entries_are_refused() {
 #[test]
 fn an_unsigned_package_opens_without_a_signature() {
     let assembled = fixture::assembled();
-    let package = pack_parts(&assembled.package_index.render(), None, &assembled.files).unwrap();
+    let package = pack_parts(&assembled.package_index.render(), None, None, &assembled.files).unwrap();
     let opened = open(package).unwrap();
     assert_eq!(opened.signature, None);
     assert_eq!(opened.into_package().unwrap().index, assembled.package_index);
