@@ -12,7 +12,7 @@ use super::search::{Folders, folders};
 use super::source::{Found, scan};
 use super::verify::judge_tree;
 use crate::ids::{Digest, PluginName};
-use crate::store::{Brief, Entry, Home, Problem, ProblemKind, State, Status, Trust};
+use crate::store::{Brief, Briefs, Entry, Home, Problem, ProblemKind, State, Status, Trust};
 
 /// What is to be listed.
 #[derive(Debug, Clone, Default)]
@@ -206,9 +206,9 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
 /// # Errors
 /// As [`list`].
 pub fn list_table(home: &Home, request: &ListRequest) -> Result<ListTable, ManageError> {
-    let (state, briefs, gone) = home.read_briefs()?;
+    let Briefs { state, plugins, gone } = home.read_briefs()?;
     let found = look(home, &state, request.working.as_deref(), &request.folders)?;
-    let installed = briefs.into_iter().map(|(name, brief)| {
+    let installed = plugins.into_iter().map(|(name, brief)| {
         let is_gone = gone.contains(&brief.digest);
         ListRow::installed(&name, brief, is_gone)
     });

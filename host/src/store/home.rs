@@ -42,6 +42,17 @@ pub struct Installed {
     pub needed: Records<Entry>,
 }
 
+/// What a list shows of a home.
+#[derive(Debug)]
+pub struct Briefs {
+    /// The state that it is of.
+    pub state: State,
+    /// The installed plugins, by name.
+    pub plugins: Vec<(PluginName, Brief)>,
+    /// Which of their trees are gone.
+    pub gone: BTreeSet<Digest>,
+}
+
 /// An open home directory that nobody else can write to.
 #[derive(Debug)]
 pub struct Home {
@@ -219,14 +230,14 @@ impl Home {
     ///
     /// # Errors
     /// As [`Home::read_with_gone`].
-    pub fn read_briefs(&self) -> Result<(State, Vec<(PluginName, Brief)>, BTreeSet<Digest>), StoreError> {
+    pub fn read_briefs(&self) -> Result<Briefs, StoreError> {
         loop {
             let state = self.read()?;
             let briefs = state.plugins.views::<Brief>()?;
             let gone = self.gone(briefs.iter().map(|(_, brief)| brief.digest))?;
             if gone.is_empty() || self.read()?.generation == state.generation {
-                let briefs = briefs.into_iter().map(|(name, brief)| (name.clone(), brief)).collect();
-                return Ok((state, briefs, gone));
+                let plugins = briefs.into_iter().map(|(name, brief)| (name.clone(), brief)).collect();
+                return Ok(Briefs { state, plugins, gone });
             }
         }
     }

@@ -26,7 +26,7 @@ pub use brief::Brief;
 pub use downloads::PartFile;
 pub use error::StoreError;
 pub use history::History;
-pub use home::{Home, Installed, home_path};
+pub use home::{Briefs, Home, Installed, home_path};
 pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
 pub use records::{Chosen, Records};

@@ -341,12 +341,12 @@ impl<T> Extend<(PluginName, T)> for Records<T> {
 /// What cannot be read is equal to its own text alone.
 impl<T: DeserializeOwned + PartialEq> PartialEq for Records<T> {
     fn eq(&self, other: &Self) -> bool {
-        let same = |((name, one), (other_name, other)): ((&PluginName, &Slot<T>), (&PluginName, &Slot<T>))| {
-            let same_text =
-                matches!((one, other), (Slot::Read(one, _), Slot::Read(other, _)) if one.bytes() == other.bytes());
-            let same_value = || matches!((one.get(name), other.get(name)), (Ok(one), Ok(other)) if one == other);
-            name == other_name && (same_text || same_value())
+        let same_text = |one: &Slot<T>, other: &Slot<T>| matches!((one, other), (Slot::Read(one, _), Slot::Read(other, _)) if one.bytes() == other.bytes());
+        let same = |name: &PluginName, one: &Slot<T>, other: &Slot<T>| {
+            same_text(one, other) || matches!((one.get(name), other.get(name)), (Ok(one), Ok(other)) if one == other)
         };
-        self.len() == other.len() && self.slots.iter().zip(&other.slots).all(same)
+        let mut pairs = self.slots.iter().zip(&other.slots);
+        self.len() == other.len()
+            && pairs.all(|((name, one), (other_name, other))| name == other_name && same(name, one, other))
     }
 }
