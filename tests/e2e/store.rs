@@ -55,13 +55,18 @@ fn fifty_at_once_leave_a_store_in_order() {
     in_order(&home);
 }
 
+/// How often everything happens at once: `cargo xtask crash-test` has time for more.
+fn rounds() -> u32 {
+    std::env::var("MIGRAINE_TOGETHER_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(10)
+}
+
 // covers: A149
 #[test]
 fn a149_change_one_plugin_from_everywhere_at_once() {
     let versions = ["1.0.0", "1.1.0"].map(|version| remade("hello-world", &json!({"version": version})));
     for user in users() {
         let home = Home::of(*user);
-        for round in 0..6 {
+        for round in 0..rounds() {
             let mut children = vec![
                 begin(&home, &["plugin", "install", versions[0].typed(), "--yes"]),
                 begin(&home, &["plugin", "install", versions[1].typed(), "--yes"]),

@@ -19,6 +19,19 @@ fn a008_only_agreed_descriptors_are_open() {
     rows.settle();
 }
 
+// Two starts in a row, one after the worker that was made ahead was killed, and two of another kind.
+#[test]
+fn a008_workers_that_are_made_ahead_are_like_others() {
+    let plain = "0: device 1:3\n1: pipe\n2: pipe\n3: pipe\n4: pipe\n";
+    let receives = format!("{plain}7: socket\n");
+    for &user in kernel::users() {
+        let outcome = Arena::new(On::All, user).with(&["--orders"]).run("fds", &[]);
+        let starts = [plain, plain, plain, &receives, &receives].concat();
+        let told = "made ahead: [true, false, true, false, true]\none seal: true\ngrouped: true\n";
+        assert_eq!(outcome.out, starts + told, "{outcome:?}");
+    }
+}
+
 // What a pipe's mode refuses, only root without a sandbox may.
 #[test]
 fn a010_pipes_cannot_be_turned_round() {

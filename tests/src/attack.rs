@@ -175,6 +175,9 @@ impl Attack {
         };
         let all = Arena::new(On::All, user);
         judge(On::All, ", loaded from a copy", true, self.answer, &all.clone().with(&["--copy"]));
+        if self.options.is_empty() && !self.reads && !self.writes && !self.on_stream {
+            judge(On::All, ", made ahead", true, self.answer, &all.with(&["--made-ahead"]));
+        }
         // It grants nothing that reaches beyond the plugin's own process.
         if self.stops != Stops::Spaces && !self.reads && !self.on_stream {
             judge(On::Reduced, "", true, &[], &Arena::new(On::Reduced, user));
@@ -209,10 +212,11 @@ pub fn check(case: u16, attacks: &[Attack]) {
     rows.settle();
 }
 
-/// Runs a command under everything, by both ways of loading, as every user.
+/// Runs a command under everything, by both ways of loading and in a worker that was made ahead, as every user.
 pub fn everywhere(judge: impl Fn(&Arena, User)) {
     for &user in kernel::users() {
         judge(&Arena::new(On::All, user), user);
+        judge(&Arena::new(On::All, user).with(&["--made-ahead"]), user);
         judge(&Arena::new(On::All, user).with(&["--copy"]), user);
     }
 }

@@ -58,6 +58,7 @@ const ROWS: &[(&str, Prepare)] = &[
     ("python-hook", scripts::python_hook),
     ("python-fresh", scripts::python_fresh),
     ("start-all", sandbox::start_all),
+    ("start-unprepared", sandbox::start_unprepared),
     ("start-programs", sandbox::start_programs),
     ("launcher", sandbox::start_launcher),
     ("cold-start", sandbox::cold),

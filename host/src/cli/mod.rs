@@ -31,11 +31,15 @@ pub use out::Out;
 pub use session::Session;
 
 use crate::code::Exit;
+use crate::sandbox::Launcher;
 use args::{Cli, Verb};
 
 /// Runs the program with its arguments, the program's own name first; the result is what the process ends with.
 #[must_use]
 pub fn main(args: Vec<OsString>) -> ExitCode {
+    if runs_plugin(&args) {
+        Launcher::start_early();
+    }
     let asked_json = wants_json(&args);
     let alone = args.len() < 2;
     let (session, done) = match Cli::try_parse_from(args) {
@@ -61,6 +65,12 @@ fn act(verb: Verb, session: &Session) -> Result<(), Failure> {
         Verb::Key(args) => key::run(args, session),
         Verb::Doctor => doctor::run(session),
     }
+}
+
+/// Whether a plugin is about to run, as far as it can be said without understanding the arguments, which takes as long as a
+/// launcher's start.
+fn runs_plugin(args: &[OsString]) -> bool {
+    matches!(args, [_, verb, what, _, ..] if verb == "plugin" && what == "run")
 }
 
 /// Help and version were asked for, or the arguments make no sense.

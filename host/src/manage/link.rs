@@ -112,7 +112,11 @@ fn commit(home: &Home, judged: &State, linked: &Prepared) -> Result<(), ManageEr
 /// There is no such plugin, it is not linked, others need it, or the store failed.
 pub fn unlink(home: &Home, name: &PluginName, force: bool) -> Result<super::UninstallReport, ManageError> {
     match home.read()?.plugins.get(name)? {
-        None => Err(ManageError::NotFound { name: name.clone() }),
+        None => {
+            // Whoever unlinked it may have been interrupted before the files were removed: a writer removes them.
+            home.writer()?;
+            Err(ManageError::NotFound { name: name.clone() })
+        }
         Some(entry) if entry.link.is_none() => Err(ManageError::NotLinked { name: name.clone() }),
         Some(_) => super::uninstall(home, name, false, force),
     }

@@ -372,7 +372,7 @@ impl Attendant {
         let shared = Arc::new(Shared {
             launcher,
             groups,
-            wants_group: AtomicBool::new(true),
+            wants_group: AtomicBool::new(false),
             list: Mutex::default(),
             next: AtomicU64::new(END + 1),
             asleep: AtomicBool::new(false),
@@ -447,6 +447,7 @@ impl Shared {
     fn run(&self) {
         let mut idle = 0;
         let mut told: Option<(Instant, u64)> = None;
+        self.groups.begin();
         while !self.over.load(Ordering::SeqCst) {
             if self.wants_group.swap(false, Ordering::SeqCst) {
                 self.groups.prepare();

@@ -65,6 +65,8 @@ enum State {
         owner: Owner,
         /// The next worker's.
         ready: Option<Group>,
+        /// Whether it was looked for groups of programs that are gone beside this process's own group as well.
+        collected: bool,
     },
 }
 
@@ -73,13 +75,21 @@ impl Groups {
         Self { state: Mutex::new(State::Unknown), left: Left::default() }
     }
 
+    /// Makes the first worker's group, unless somebody has asked for one already.
+    pub(super) fn begin(&self) {
+        self.find(&mut locked(&self.state));
+    }
+
     /// Makes the next worker's group, unless it stands; removes what could not be removed before.
     pub(super) fn prepare(&self) {
         let mut state = locked(&self.state);
-        self.find(&mut state);
         self.sweep();
-        if let State::Available { place, owner, ready: ready @ None } = &mut *state {
+        if let State::Available { place, owner, ready: ready @ None, collected } = &mut *state {
             *ready = Group::make(place, owner, &Rlimits::NATIVE, &self.left).ok();
+            // Not before the first worker runs: there may be many.
+            if !std::mem::replace(collected, true) {
+                collect_beside(place, owner);
+            }
         }
     }
 
@@ -87,7 +97,7 @@ impl Groups {
     pub(super) fn take(&self, limits: &Rlimits) -> Option<Group> {
         let mut state = locked(&self.state);
         self.find(&mut state);
-        let State::Available { place, owner, ready } = &mut *state else { return None };
+        let State::Available { place, owner, ready, .. } = &mut *state else { return None };
         let group = match ready.take() {
             Some(group) if group.limits == *limits => Ok(group),
             Some(group) => group.limit(limits),
@@ -124,7 +134,7 @@ impl Groups {
             // Only a group that was really made and limited shows that it can be.
             if let Ok(group) = Group::make(&place, &owner, &Rlimits::NATIVE, &self.left) {
                 collect_stale(&place, &owner);
-                *state = State::Available { place, owner, ready: Some(group) };
+                *state = State::Available { place, owner, ready: Some(group), collected: false };
                 return;
             }
         }
@@ -188,15 +198,20 @@ fn started(pid: u32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
 }
 
-/// Removes the groups of programs that are gone; one that still holds a process stays. Beside this process's own group
-/// too: each login has one of its own.
+/// Removes the groups of programs that are gone; one that still holds a process stays.
 fn collect_stale(place: &Place, this: &Owner) {
     for parent in &place.parents {
         collect_in(parent, this);
+    }
+}
+
+/// As [`collect_stale`], beside this process's own group: each login has one of its own.
+fn collect_beside(place: &Place, this: &Owner) {
+    for parent in &place.parents {
         // The root of a hierarchy lies beside other hierarchies, not groups.
         let above = parent.parent().filter(|above| above.join("cgroup.procs").exists());
-        for beside in above.map(groups_in).unwrap_or_default() {
-            collect_in(&beside, this);
+        for beside in above.map(groups_in).unwrap_or_default().iter().filter(|beside| *beside != parent) {
+            collect_in(beside, this);
         }
     }
 }

@@ -83,6 +83,56 @@ struct Ready {
     listener: Option<TcpListener>,
 }
 
+/// A launcher that does not know what it is yet.
+struct Process {
+    socket: OwnedFd,
+    starter: Child,
+}
+
+/// The one that was started early, until somebody needs it.
+static EARLY: Mutex<Option<Process>> = Mutex::new(None);
+
+fn locked_early() -> MutexGuard<'static, Option<Process>> {
+    EARLY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    fn start() -> Result<Self, SandboxError> {
+        let (socket, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(|error| SandboxError::Start(error.into()))?;
+        // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
+        // names the running file itself, so an upgrade in mid run cannot mix versions.
+        let mut command = Command::new("/proc/self/exe");
+        if makes(Check::Environment) {
+            command.env_clear();
+        }
+        controls::pass_on(&mut command);
+        let starter = command
+            .arg(LAUNCHER_ARGUMENT)
+            .envs(ENVIRONMENT)
+            .current_dir("/")
+            // Out of the terminal's foreground group at once: Ctrl-C is for the host, which then ends its workers.
+            .process_group(0)
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(SandboxError::Start)?;
+        Ok(Self { socket, starter })
+    }
+
+    /// Says what it is. It waits in the socket until the new process reads it.
+    fn tell(mut self, spec: &[u8]) -> Result<Self, SandboxError> {
+        match sys::fd::send(self.socket.as_fd(), spec, &[]) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                let _ = self.starter.wait();
+                Err(SandboxError::Start(error))
+            }
+        }
+    }
+}
+
 impl Launcher {
     /// Starts a launcher; returns as soon as the process exists, so that its start overlaps with other work.
     ///
@@ -98,34 +148,18 @@ impl Launcher {
     /// As [`Launcher::start`].
     pub fn start_recording(spec: &LauncherSpec, recorder: Option<Arc<dyn Recorder>>) -> Result<Self, SandboxError> {
         let spec = &LauncherSpec { learns: recorder.is_some(), ..spec.clone() };
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|error| SandboxError::Start(error.into()))?;
         let body = serde_json::to_vec(spec).map_err(|error| SandboxError::Start(error.into()))?;
         if body.len() > LAUNCHER_SPEC_MAX {
             let error = std::io::Error::other("the paths of the granted directories are too long");
             return Err(SandboxError::Start(error));
         }
-        // It waits in the socket until the new process reads it.
-        sys::fd::send(ours.as_fd(), &body, &[]).map_err(SandboxError::Start)?;
-        // A fresh exec of this very program: a bare fork would take a copy of this process's memory along. The link
-        // names the running file itself, so an upgrade in mid run cannot mix versions.
-        let mut command = Command::new("/proc/self/exe");
-        if makes(Check::Environment) {
-            command.env_clear();
-        }
-        controls::pass_on(&mut command);
-        let starter = command
-            .arg(LAUNCHER_ARGUMENT)
-            .envs(ENVIRONMENT)
-            .env("TMPDIR", spec.scratch())
-            .current_dir("/")
-            // Out of the terminal's foreground group at once: Ctrl-C is for the host, which then ends its workers.
-            .process_group(0)
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(SandboxError::Start)?;
+        let early = locked_early().take();
+        let told = early.and_then(|process| process.tell(&body).ok());
+        // One that was started early may have been killed since.
+        let Process { socket: ours, starter } = match told {
+            Some(process) => process,
+            None => Process::start()?.tell(&body)?,
+        };
         let groups = Arc::new(Groups::new());
         let attendant = ours.try_clone().and_then(|socket| Attendant::start(socket, Arc::clone(&groups)));
         let attendant = attendant.map_err(SandboxError::Start)?;
@@ -140,6 +174,14 @@ impl Launcher {
         };
         let speaks_lines = spec.interpreter.as_ref().is_some_and(|found| found.language == Language::Lines);
         Ok(Self { layers: spec.layers(), speaks_lines, control: Mutex::new(control), attendant, recorder, groups })
+    }
+
+    /// Starts the process of the next launcher, before anybody knows what it is for: its start overlaps with all that a
+    /// program does until then. One that is not needed ends with this process. Only for a program that is about to start a
+    /// launcher.
+    pub fn start_early() {
+        // Whoever starts the launcher will hear what is wrong.
+        *locked_early() = Process::start().ok();
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {

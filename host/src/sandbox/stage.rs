@@ -83,6 +83,7 @@ impl Stage {
             "drop user id 0" | "become dumpable" => Self::Drop,
             "unshare namespaces" | "deny setgroups" | "write uid_map" | "write gid_map" => Self::Namespaces,
             "clone into the pid namespace" | "name the machine" => Self::Namespaces,
+            "enter the network namespace" => Self::Namespaces,
             "switch the loopback device on" | "listen for the proxy" => Self::Namespaces,
             "make a pipe" | "clone into a namespace for an id map" | "write an id map" => Self::Namespaces,
             "collect the namespace's process" | "open a namespace" => Self::Namespaces,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use super::brief::Brief;
 use super::dir::Dir;
 use super::error::StoreError;
 use super::plugin_data::{DATA, DATABASE};
@@ -43,6 +44,17 @@ pub struct Installed {
     pub place: StoreName,
     /// The entries of the plugins that it needs, of those that are installed.
     pub needed: Records<Entry>,
+}
+
+/// What a list shows of a home.
+#[derive(Debug)]
+pub struct Briefs {
+    /// The state that it is of; it has the plugins of the system store whole.
+    pub state: State,
+    /// The user's own plugins, by name.
+    pub plugins: Vec<(PluginName, Brief)>,
+    /// Which trees are gone, in either store.
+    pub gone: BTreeSet<Digest>,
 }
 
 /// An open home directory that nobody else can write to; it can have the system store behind it.
@@ -298,18 +310,40 @@ impl Home {
     pub fn read_with_gone(&self) -> Result<(State, BTreeSet<Digest>), StoreError> {
         loop {
             let state = self.read()?;
-            let mut gone = absent(self.root.open(STORE)?.as_ref(), state.plugins.iter()?.map(|(_, entry)| entry))?;
-            if let Some(system) = &self.system {
-                // One that cannot be listed has none.
-                let all = || state.system.plugins.values().map(|entry| entry.digest).collect();
-                let listed = system.open(STORE).and_then(|store| absent(store.as_ref(), state.system.plugins.values()));
-                gone.extend(listed.unwrap_or_else(|_| all()));
-            }
+            let gone = self.gone(&state, state.plugins.iter()?.map(|(_, entry)| entry.digest))?;
             // An upgrade came between the state and the trees: then there is a newer state.
             if gone.is_empty() || self.read()?.generations() == state.generations() {
                 return Ok((state, gone));
             }
         }
+    }
+
+    /// As [`Home::read_with_gone`], with what a list shows of each plugin.
+    ///
+    /// # Errors
+    /// As [`Home::read_with_gone`].
+    pub fn read_briefs(&self) -> Result<Briefs, StoreError> {
+        loop {
+            let state = self.read()?;
+            let briefs = state.plugins.views::<Brief>()?;
+            let gone = self.gone(&state, briefs.iter().map(|(_, brief)| brief.digest))?;
+            if gone.is_empty() || self.read()?.generations() == state.generations() {
+                let plugins = briefs.into_iter().map(|(name, brief)| (name.clone(), brief)).collect();
+                return Ok(Briefs { state, plugins, gone });
+            }
+        }
+    }
+
+    /// The trees that are not there: of the user's own, those that are wanted, and of the system store all.
+    fn gone(&self, state: &State, own: impl Iterator<Item = Digest>) -> Result<BTreeSet<Digest>, StoreError> {
+        let mut gone = absent(self.root.open(STORE)?.as_ref(), own)?;
+        if let Some(system) = &self.system {
+            let all = || state.system.plugins.values().map(|entry| entry.digest);
+            // One that cannot be listed has none.
+            let listed = system.open(STORE).and_then(|store| absent(store.as_ref(), all()));
+            gone.extend(listed.unwrap_or_else(|_| all().collect()));
+        }
+        Ok(gone)
     }
 
     /// What is known of an installed plugin, from one reading of the state; `None` when there is no such plugin.
@@ -377,11 +411,12 @@ fn load_from(store: Option<Dir>, digest: &Digest) -> Result<InstalledTree, Store
     }
 }
 
-/// The trees of some plugins that are not in a store.
-fn absent<'a>(store: Option<&Dir>, entries: impl Iterator<Item = &'a Entry>) -> Result<BTreeSet<Digest>, StoreError> {
+/// Those trees that are not in a store.
+fn absent(store: Option<&Dir>, wanted: impl Iterator<Item = Digest>) -> Result<BTreeSet<Digest>, StoreError> {
     let names = store.map(Dir::names).transpose()?.unwrap_or_default();
-    let present: BTreeSet<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
-    Ok(entries.map(|entry| entry.digest).filter(|digest| !present.contains(digest)).collect())
+    // Names are in their order, and so are the digests.
+    let present: Vec<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    Ok(wanted.filter(|digest| present.binary_search(digest).is_err()).collect())
 }
 
 fn read_policy(directory: &Dir) -> Result<Option<(PathBuf, PolicyFile)>, StoreError> {

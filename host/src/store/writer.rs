@@ -69,8 +69,14 @@ impl<'a> Writer<'a> {
         if let Some(why) = State::forbids_rescue(&text) {
             return Err(StoreError::Corrupt { path, why });
         }
-        let kept = format!("damaged-{STATE}-{}", random_name()?);
-        home.root.write_new(&kept, &text, PRIVATE_FILE)?;
+        // Named after its content: a repair that was interrupted and is begun again leaves one copy, not two.
+        let kept = format!("damaged-{STATE}-{}", Digest::of(&text));
+        if home.root.read(&kept, STATE_MAX)?.as_deref() != Some(&text[..]) {
+            home.root.remove_file(&kept)?;
+            home.root.write_new(&kept, &text, PRIVATE_FILE)?;
+        }
+        // The copy has its name for good before the state loses what it held.
+        home.root.sync()?;
         Ok((Self { sweeps: true, ..Self::with(home, lock, state)? }, kept))
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, sendmsg};
 
 use super::done;
 
@@ -65,6 +65,20 @@ pub(crate) fn send(socket: BorrowedFd<'_>, body: &[u8], fds: &[BorrowedFd<'_>]) 
     }
 }
 
+/// Waits for a datagram, which stays, and says how long it is; zero means that the other side is gone.
+///
+/// # Errors
+/// As recv(2).
+pub(crate) fn length_of_next(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    loop {
+        match recv(socket.as_raw_fd(), &mut [0; 1], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC) {
+            Ok(length) => return Ok(length),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Receives one datagram with the descriptors beside it; an empty one means that the other side is gone.
 ///
 /// # Errors
@@ -110,6 +124,7 @@ mod tests {
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
         send(ours.as_fd(), b"an order", &[]).unwrap();
+        assert_eq!(length_of_next(theirs.as_fd()).unwrap(), 8);
         send(theirs.as_fd(), b"the reason", &[]).unwrap();
         // It ends without having read the order.
         drop(theirs);

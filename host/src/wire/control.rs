@@ -147,6 +147,11 @@ pub struct WorkerSpec {
     pub reads_input: bool,
 }
 
+impl WorkerSpec {
+    /// A native plugin that holds nothing.
+    pub const NATIVE: Self = Self { rlimits: Rlimits::NATIVE, receives_descriptors: false, reads_input: false };
+}
+
 /// Host to launcher.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -12,6 +12,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
 use super::absence::Absence;
+use super::blank::{self, Blanks};
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::{self, Common, Report, StepError, at};
@@ -29,8 +30,11 @@ use crate::wire::{
 pub(super) fn main() -> ! {
     let Ok(control) = take_control() else { exit_now(65) };
     let Ok(spec) = hear_spec(&control) else { exit_now(64) };
-    let code = match start(&spec, &control) {
-        Ok(load_by) => Launcher::new(control, load_by, spec).run(),
+    // The workers have it from here; there is one thread.
+    sys::process::set_variable("TMPDIR", spec.scratch().as_ref());
+    let mut filters = Filters::new();
+    let code = match start(&spec, &control, &mut filters) {
+        Ok(load_by) => Launcher::new(control, load_by, spec, filters).run(),
         Err(error) => {
             let message = complaint(error);
             // Its handle goes along, so that the host can collect this process.
@@ -59,9 +63,11 @@ fn take_control() -> io::Result<OwnedFd> {
     Ok(control)
 }
 
-/// The host's first message, sent before this process was started.
+/// The host's first message, which may be there before this process is.
 fn hear_spec(control: &OwnedFd) -> io::Result<LauncherSpec> {
-    let (body, _) = sys::fd::receive(control.as_fd(), LAUNCHER_SPEC_MAX)?;
+    // Room for the longest would have to be cleared, page by page, before anything else is done.
+    let length = sys::fd::length_of_next(control.as_fd())?.min(LAUNCHER_SPEC_MAX);
+    let (body, _) = sys::fd::receive(control.as_fd(), length)?;
     Ok(serde_json::from_slice(&body)?)
 }
 
@@ -73,17 +79,11 @@ fn complaint(error: TakeError) -> FromLauncher {
 }
 
 /// Enters the sandbox of the launcher itself.
-fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
+fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Result<LoadBy, TakeError> {
     // The caller's could leave directories of the new root that nobody may enter.
     let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
-    // Before the root goes away, since a native worker's holds no libraries, and before any plugin is near: their constructors
-    // are the system's own.
-    let loads_libraries = !spec.programs.are_run() && spec.interpreter.is_none();
-    for library in OWN.libraries.iter().filter(|_| loads_libraries) {
-        at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
-    }
-    let mut listener = None;
+    let (mut listener, mut entered) = (None, None);
     let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
     if spec.layers().namespaces {
         let trees = jail::directories::take_as_root(&spec.directories)?;
@@ -94,50 +94,76 @@ fn start(spec: &LauncherSpec, control: &OwnedFd) -> Result<LoadBy, TakeError> {
         // After the directories: where both show a place, it is the system's that is seen.
         trees.extend(jail::system::take(&spec.programs)?);
         trees.extend(interpreter.map_or_else(|| jail::system::take_interpreter(spec.interpreter.as_ref()), Ok)?);
+        let network = jail::spaces::Network::prepare()?;
         // A sibling of this process, so that the host stays its parent and can reap it; pid 1 of the new namespace, so
         // that it can mount procfs and its end takes every worker along.
         match at("clone into the pid namespace", clone(libc::CLONE_PARENT))? {
-            Cloned::Parent { .. } => exit_now(0),
+            Cloned::Parent { .. } => {
+                network.make();
+                exit_now(0)
+            }
             Cloned::Child => {}
         }
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
+        preload(spec)?;
         load_by = jail::root::enter(spec, &trees)?;
         jail::spaces::rename_host()?;
+        // What most workers need is ready before the first is asked for, and while this one would wait anyway.
+        filters.insert(Profile::default(), filter::compile(Profile::default()));
+        entered = Some(network.enter()?);
         if spec.listens {
             listener = Some(jail::network::listen()?);
         }
-    } else if spec.level == Level::Reduced {
-        jail::spaces::leave_root()?;
+    } else {
+        preload(spec)?;
+        if spec.level == Level::Reduced {
+            jail::spaces::leave_root()?;
+        }
     }
     // What a plugin makes in the caller's directories is as private as what the caller makes.
     nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     let fds: Vec<BorrowedFd<'_>> = [&own].into_iter().chain(&listener).map(OwnedFd::as_fd).collect();
     at("report to the host", say(control, &FromLauncher::Ready { load_by }, &fds))?;
+    drop(entered);
     Ok(load_by)
+}
+
+/// Loads what plugins may need: before the root goes away, since a native worker's holds no libraries, and before any plugin
+/// is near, since their constructors are the system's own.
+fn preload(spec: &LauncherSpec) -> Result<(), StepError> {
+    let loads_libraries = !spec.programs.are_run() && spec.interpreter.is_none();
+    for library in OWN.libraries.iter().filter(|_| loads_libraries) {
+        at("preload the system's libraries", sys::dl::preload(library).map_err(io::Error::other))?;
+    }
+    Ok(())
 }
 
 fn say(control: &OwnedFd, message: &FromLauncher, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     sys::fd::send(control.as_fd(), &serde_json::to_vec(message)?, fds)
 }
 
-struct Running {
-    pid: i32,
-    pidfd: OwnedFd,
-    listener: Option<OwnedFd>,
+/// A worker that runs.
+pub(super) struct Running {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    pub(super) listener: Option<OwnedFd>,
     /// Whether it has yet to be replaced by its interpreter, and how often it tried to start another program since.
     execs: script::Execs,
     refused: Option<Refused>,
     over_cpu: Option<Duration>,
 }
 
+/// Each compiled once, when the first worker needs it: a worker only installs it.
+type Filters = BTreeMap<Profile, Vec<Instruction>>;
+
 struct Launcher {
     control: OwnedFd,
     common: Common,
-    /// Each compiled once, when the first worker needs it: a worker only installs it.
-    filters: BTreeMap<Profile, Vec<Instruction>>,
+    filters: Filters,
     workers: BTreeMap<u32, Running>,
+    blanks: Blanks,
     absence: Absence,
 }
 
@@ -146,19 +172,19 @@ enum Event {
     Ended(u32),
     Notified(u32),
     Unlistened(u32),
+    BlankEnded,
     Tick,
 }
 
 impl Launcher {
-    fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec) -> Self {
-        // What most workers need is ready before the first is asked for.
-        let filters = BTreeMap::from([(Profile::default(), filter::compile(Profile::default()))]);
+    fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec, filters: Filters) -> Self {
         let (layers, scratch) = (spec.layers(), spec.scratch());
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && layers.namespaces;
         let LauncherSpec { directories, programs, interpreter, level, learns, .. } = spec;
         let common = Common { layers, load_by, scratch, directories, programs, interpreter, listens, learns, level };
-        Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new() }
+        let blanks = Blanks::new(&common);
+        Self { control, common, filters, workers: BTreeMap::new(), blanks, absence: Absence::new() }
     }
 
     fn run(mut self) -> i32 {
@@ -180,6 +206,10 @@ impl Launcher {
                         self.workers.entry(worker).and_modify(|running| running.listener = None);
                         Ok(())
                     }
+                    Event::BlankEnded => {
+                        self.blanks.reap();
+                        Ok(())
+                    }
                     Event::Tick => {
                         self.look();
                         Ok(())
@@ -190,6 +220,16 @@ impl Launcher {
                     return 1;
                 }
             }
+            self.prepare();
+        }
+    }
+
+    /// Makes a worker ahead, if it is time to.
+    fn prepare(&mut self) {
+        let Some(spec) = self.blanks.is_due() else { return };
+        match self.make(spec, None) {
+            Ok((running, _)) => self.blanks.keep(spec, running),
+            Err(_) => self.blanks.fail(),
         }
     }
 
@@ -205,8 +245,12 @@ impl Launcher {
             fds.push(PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN));
             meanings.push(Event::Ended(worker));
         }
-        let idle = self.workers.is_empty();
-        let timeout = if idle { PollTimeout::NONE } else { timeout(Absence::TICK) };
+        if let Some(pidfd) = self.blanks.pidfd() {
+            fds.push(PollFd::new(pidfd.as_fd(), PollFlags::POLLIN));
+            meanings.push(Event::BlankEnded);
+        }
+        let tick = (!self.workers.is_empty()).then_some(Absence::TICK);
+        let timeout = [tick, self.blanks.wait()].into_iter().flatten().min().map_or(PollTimeout::NONE, timeout);
         match poll(&mut fds, timeout) {
             Ok(0) => return vec![Event::Tick],
             Ok(_) => {}
@@ -260,6 +304,13 @@ impl Launcher {
             at("take the worker's descriptors", Err(io::Error::other("wrong number")))?;
         }
         let doors = fds.split_off(fds.len() - doors);
+        let started = self.blanks.start(&spec, &fds, &doors);
+        self.blanks.expect(spec, &self.common);
+        started.map_or_else(|| self.make(spec, Some(Given { fds, doors })), Ok)
+    }
+
+    /// Makes a worker for what it is given, or one that waits for it.
+    fn make(&mut self, spec: WorkerSpec, given: Option<Given>) -> Result<(Running, bool), FailedStep> {
         let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         let (ear, mouth) = at("make the worker's report socket", pair)?;
         let mut flags = 0;
@@ -269,9 +320,9 @@ impl Launcher {
         let profile = Profile::of(&spec, &self.common);
         let program = self.filters.entry(profile).or_insert_with(|| filter::compile(profile));
         match at("clone the worker", clone(flags))? {
-            Cloned::Child => become_worker(spec, &self.common, program, (fds, doors), mouth),
+            Cloned::Child => become_worker(spec, &self.common, program, given, mouth),
             Cloned::Parent { pid, pidfd } => {
-                drop((fds, doors, mouth));
+                drop((given, mouth));
                 let (listener, is_grouped) = await_seal(&pidfd, &ear).inspect_err(|_| {
                     sys::process::kill(pidfd.as_fd());
                     let _ = sys::process::reap(pid);
@@ -322,34 +373,44 @@ impl Launcher {
     }
 }
 
+/// What a worker gets from the host: its descriptors in the order of their numbers, and the doors of its control group.
+#[derive(Default)]
+struct Given {
+    fds: Vec<OwnedFd>,
+    doors: Vec<OwnedFd>,
+}
+
+/// Enters a control group, if there is one: `0` is the process that writes (cgroups(7)).
+pub(super) fn join(doors: &[OwnedFd]) -> bool {
+    !doors.is_empty() && doors.iter().all(|door| nix::unistd::write(door, b"0").is_ok())
+}
+
 /// The clone's side: descriptors to their numbers, everything else closed, sealed, served. Never returns.
 fn become_worker(
     mut spec: WorkerSpec,
     common: &Common,
     program: &[Instruction],
-    (fds, doors): (Vec<OwnedFd>, Vec<OwnedFd>),
+    given: Option<Given>,
     mouth: OwnedFd,
 ) -> ! {
-    // First: what it uses from here on is counted. `0` is the process that writes (cgroups(7)).
-    let is_grouped = !doors.is_empty() && doors.iter().all(|door| nix::unistd::write(door, b"0").is_ok());
+    let is_blank = given.is_none();
+    let Given { fds, doors } = given.unwrap_or_default();
+    // First: what it uses from here on is counted.
+    let is_grouped = join(&doors);
     drop(doors);
-    if is_grouped {
-        // The group's own count comes first, since only it tells that something was refused.
+    if is_grouped || is_blank {
+        // The group's own count comes first, since only it tells that something was refused. Of one that waits, the
+        // launcher lowers it again where no group takes it.
         spec.rlimits.threads += 1;
     }
     let outcome = arrange(&spec, fds, mouth).and_then(|report| {
         let tell = |message: &Report| at("report to the launcher", send_report(&report, message));
         match jail::seal(&spec, common, program) {
-            Ok(sealing) => {
+            Ok(mut sealing) => {
                 let listener = sealing.listener.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
                 tell(&Report::Sealed { listener, is_grouped })?;
-                // read(2), since not every filter allows recvmsg(2).
-                let mut word = [0; 2];
-                match at("wait for the launcher", nix::unistd::read(&report, &mut word))? {
-                    2 => Ok(sealing),
-                    // It is gone, or could not fetch the listener: nobody would answer a notification.
-                    _ => at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof))),
-                }
+                sealing.launcher = Some(report);
+                Ok(sealing)
             }
             Err(error) => {
                 tell(&Report::Failed(error.into()))?;
@@ -358,6 +419,7 @@ fn become_worker(
         }
     });
     match outcome {
+        Ok(sealing) if is_blank => exit_now(blank::main(sealing, common.load_by)),
         Ok(sealing) if common.is_kept() => exit_now(program::main(sealing)),
         Ok(sealing) if common.interpreter.is_some() => exit_now(script::main(sealing)),
         Ok(sealing) => exit_now(serve::main(sealing, common.load_by)),
@@ -366,10 +428,11 @@ fn become_worker(
 }
 
 /// How long a worker may take to seal itself. It runs no plugin code in that time; this only bounds a stuck kernel.
-const SEAL_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const SEAL_DEADLINE: Duration = Duration::from_secs(10);
 
-fn timeout(time: Duration) -> PollTimeout {
-    PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)
+/// Rounded up: a time that has passed almost is not looked at again and again.
+pub(super) fn timeout(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX)
 }
 
 /// Waits for the worker's filter and fetches its listener; says also whether the worker is in its group.
@@ -401,7 +464,7 @@ fn send_report(report: &OwnedFd, message: &Report) -> io::Result<()> {
 }
 
 /// The numbers of a worker's descriptors, in the order of [`ToLauncher::Spawn`].
-fn numbers_of(spec: &WorkerSpec) -> Vec<RawFd> {
+pub(super) fn numbers_of(spec: &WorkerSpec) -> Vec<RawFd> {
     let mut all = vec![numbers::CODE, numbers::REQUESTS, numbers::REPLIES, 1, 2];
     all.extend(spec.receives_descriptors.then_some(numbers::PASSED));
     all.extend(spec.reads_input.then_some(0));
@@ -410,7 +473,9 @@ fn numbers_of(spec: &WorkerSpec) -> Vec<RawFd> {
 
 /// Puts each descriptor under its number and closes everything else.
 fn arrange(spec: &WorkerSpec, fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<OwnedFd, StepError> {
-    let first_free = if spec.receives_descriptors { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
+    let is_blank = fds.is_empty();
+    let passes = spec.receives_descriptors && !is_blank;
+    let first_free = if passes { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
     // All out of the way before the first is placed: a source may stand where another's target is.
     let wanted: Vec<_> = fds.into_iter().zip(numbers_of(spec)).chain([(mouth, numbers::REPORT)]).collect();
     let lifted: Vec<_> =
@@ -418,6 +483,11 @@ fn arrange(spec: &WorkerSpec, fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<Owned
     for (fd, number) in lifted {
         let fd = at("arrange descriptors", fd)?;
         at("arrange descriptors", sys::fd::place(fd.as_fd(), number))?;
+    }
+    if is_blank {
+        // What it will be given is placed there.
+        let first = numbers::REQUESTS.cast_unsigned();
+        at("close other descriptors", sys::fd::close_range(first, numbers::REPORT.cast_unsigned() - 1))?;
     }
     at("close other descriptors", sys::fd::close_range(first_free.cast_unsigned(), u32::MAX))?;
     at("arrange descriptors", sys::fd::take_inherited(numbers::REPORT))

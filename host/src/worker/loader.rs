@@ -46,10 +46,10 @@ pub(super) fn open(code: &Path) -> Result<Loaded, LoadFailure> {
     })?;
     let layout_of_host = <RootModule_Ref as StableAbi>::LAYOUT;
     let module = match check_layout_compatibility(layout_of_host, layout_of_plugin) {
-        Ok(()) => header.init_root_module::<RootModule_Ref>().map_err(|error| describe(&error))?,
+        Ok(()) => checked(header)?,
         // The plugin may be the older one: then its layout must be what the host's extends.
         Err(trace) => match check_layout_compatibility(layout_of_plugin, layout_of_host) {
-            Ok(()) => older(header)?,
+            Ok(()) => checked(header)?,
             Err(_) => return Err(mismatch(&trace)),
         },
     };
@@ -61,10 +61,10 @@ pub(super) fn open(code: &Path) -> Result<Loaded, LoadFailure> {
     Ok(Loaded { module, api_version })
 }
 
-#[expect(unsafe_code, reason = "abi_stable checks in one direction only; the other direction is checked here")]
-fn older(header: &'static LibHeader) -> Result<RootModule_Ref, LoadFailure> {
-    // SAFETY: the callee wants the module's layout to be compatible with the type. The caller has checked that the
-    // host's layout extends the plugin's, and a prefix type reads the fields that are missing as absent.
+#[expect(unsafe_code, reason = "abi_stable would check again, and in one direction only")]
+fn checked(header: &'static LibHeader) -> Result<RootModule_Ref, LoadFailure> {
+    // SAFETY: the callee wants the module's layout to be compatible with the type. The caller has checked that one of them
+    // extends the other, and a prefix type reads the fields that are missing as absent.
     unsafe { header.init_root_module_with_unchecked_layout::<RootModule_Ref>() }.map_err(|error| describe(&error))
 }
 

@@ -16,22 +16,41 @@ use super::jail::Sealing;
 use super::{loader, numbers};
 use crate::sys;
 use crate::wire::{
-    Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, Variable, WireError, write_frame,
+    Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, SealReport, Variable, WireError,
+    write_frame,
 };
 
 /// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
 /// sees the channel end.
 pub(super) fn main(sealing: Sealing<'_>, load_by: LoadBy) -> i32 {
-    let Ok(channel) = Channel::open(sealing.receives_descriptors()) else { return 72 };
-    let report = match sealing.finish() {
-        Ok(report) => report,
+    let receives_descriptors = sealing.receives_descriptors();
+    let sealed = match sealing.finish() {
+        Ok(report) => Sealed::new(report),
         Err(error) => {
             // Without a `Sealed` frame the host never sends anything.
             let _ = writeln!(std::io::stderr(), "{error}");
             return 73;
         }
     };
-    let Ok(body) = serde_json::to_vec(&report) else { return 74 };
+    sealed.map_or(74, |sealed| report(sealed, receives_descriptors, load_by))
+}
+
+/// What a sealed worker says first.
+pub(super) struct Sealed {
+    report: SealReport,
+    body: Vec<u8>,
+}
+
+impl Sealed {
+    pub(super) fn new(report: SealReport) -> serde_json::Result<Self> {
+        let body = serde_json::to_vec(&report)?;
+        Ok(Self { report, body })
+    }
+}
+
+/// As [`main`], for a worker whose sealing is finished.
+pub(super) fn report(Sealed { report, body }: Sealed, receives_descriptors: bool, load_by: LoadBy) -> i32 {
+    let Ok(channel) = Channel::open(receives_descriptors) else { return 72 };
     if channel.send(Header::new(Kind::Sealed, 0), &body, b"").is_err() {
         return 75;
     }

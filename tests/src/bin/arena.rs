@@ -5,6 +5,7 @@
 //! `CODE: message`, and that code's exit code. The last line on standard error says what was left behind.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of the test suite")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -16,7 +17,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Parser, ValueEnum};
 use migraine_host::code::Coded as _;
 use migraine_host::ids::PluginName;
@@ -51,6 +52,13 @@ struct Args {
     /// Loads from a copy instead of through procfs.
     #[arg(long)]
     copy: bool,
+    /// Waits before each start until the launcher has made a worker ahead, and makes sure that it is the one that starts.
+    /// Launchers that show directories make none.
+    #[arg(long)]
+    made_ahead: bool,
+    /// Starts workers in each order, tells which were made ahead, and ends one that was.
+    #[arg(long)]
+    orders: bool,
     /// Wall clock in milliseconds.
     #[arg(long, default_value_t = 5000)]
     wall: u64,
@@ -260,6 +268,10 @@ struct Arena {
     launcher: Arc<Launcher>,
     spec: WorkerSpec,
     code: Vec<u8>,
+    /// Whether only workers that were made ahead are started.
+    made_ahead: bool,
+    /// Those that were started.
+    started: RefCell<Vec<i32>>,
 }
 
 fn run(args: &Args) -> Result<i32, Failure> {
@@ -281,7 +293,12 @@ fn run(args: &Args) -> Result<i32, Failure> {
     }
     let code = fs::read(&args.library).with_context(|| format!("read {}", args.library.display()))?;
     let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: args.connects, reads_input: false };
-    let arena = Arena { launcher, spec, code };
+    let started = RefCell::default();
+    let made_ahead = args.made_ahead && args.directories().is_empty();
+    let arena = Arena { launcher, spec, code, made_ahead, started };
+    if args.orders {
+        return arena.orders(args);
+    }
     if let Some(times) = args.repeat {
         return arena.repeat(args, times);
     }
@@ -324,11 +341,26 @@ fn run(args: &Args) -> Result<i32, Failure> {
 
 impl Arena {
     fn worker(&self, config: &[String]) -> Result<Worker, Failure> {
+        self.worker_of(&self.spec, config)
+    }
+
+    fn worker_of(&self, spec: &WorkerSpec, config: &[String]) -> Result<Worker, Failure> {
         let sink = Arc::new(|stray: migraine_host::sandbox::Stray<'_>| {
             let _ = io::stderr().write_all(stray.bytes);
         });
         let memfd = seal_code(&self.code).context("seal the code")?;
-        let mut worker = self.launcher.spawn(&self.spec, &memfd, sink)?;
+        if self.made_ahead && spec.receives_descriptors && self.started.borrow().is_empty() {
+            // The first one is made for the usual kind, and those that follow for the kind of the last start.
+            let unlike = self.await_blank()?;
+            self.started.borrow_mut().extend(self.launcher.spawn(spec, &memfd, Arc::clone(&sink) as _)?.pid());
+            wait_for(|| self.blank().is_some_and(|blank| blank != unlike));
+        }
+        let expected = self.made_ahead.then(|| self.await_blank()).transpose()?;
+        let mut worker = self.launcher.spawn(spec, &memfd, sink)?;
+        self.started.borrow_mut().extend(worker.pid());
+        if expected.is_some() && worker.pid() != expected {
+            Err(anyhow!("{:?} was started, and {expected:?} was made ahead", worker.pid()))?;
+        }
         let pairs = config.iter().filter_map(|pair| pair.split_once('='));
         let config: BTreeMap<_, _> = pairs.map(|(key, text)| (key.to_owned(), text.into())).collect();
         let create = migraine_plugin_api::private::CreateBody { config, ..Default::default() };
@@ -363,9 +395,50 @@ impl Arena {
         Ok(0)
     }
 
+    /// The worker that the launcher has made ahead.
+    fn blank(&self) -> Option<i32> {
+        let all = children_of(&self.launcher_pid());
+        let mut all = all.iter().filter_map(|pid| pid.parse().ok());
+        all.find(|pid| !self.started.borrow().contains(pid))
+    }
+
+    fn await_blank(&self) -> anyhow::Result<i32> {
+        wait_for(|| self.blank().is_some());
+        self.blank().context("no worker was made ahead")
+    }
+
+    fn orders(&self, args: &Args) -> Result<i32, Failure> {
+        let mut all: Vec<(Worker, bool)> = Vec::new();
+        let mut start = |spec: &WorkerSpec, blank: Option<i32>| -> Result<(), Failure> {
+            let mut worker = self.worker_of(spec, &args.config)?;
+            tell(&call(&mut worker, args, &args.command, &args.args));
+            let was_blank = blank.is_some() && worker.pid() == blank;
+            all.push((worker, was_blank));
+            Ok(())
+        };
+        start(&self.spec, Some(self.await_blank()?))?;
+        // At once: there was no time to make another.
+        start(&self.spec, None)?;
+        let killed = self.await_blank()?;
+        kill(Pid::from_raw(killed), Signal::SIGKILL).context("end a worker that was made ahead")?;
+        wait_for(|| self.blank().is_some_and(|blank| blank != killed));
+        start(&self.spec, Some(self.await_blank()?))?;
+        let receiving = WorkerSpec { receives_descriptors: true, ..self.spec };
+        let unlike = self.await_blank()?;
+        start(&receiving, Some(unlike))?;
+        // The one that was ready is ended, since the last start wanted another kind.
+        wait_for(|| self.blank().is_some_and(|blank| blank != unlike));
+        start(&receiving, Some(self.await_blank()?))?;
+        println!("made ahead: {:?}", all.iter().map(|(_, was_blank)| *was_blank).collect::<Vec<_>>());
+        println!("one seal: {}", all.iter().all(|(worker, _)| worker.seal() == all[0].0.seal()));
+        println!("grouped: {}", all.iter().all(|(worker, _)| worker.is_grouped() == all[0].0.is_grouped()));
+        Ok(0)
+    }
+
     fn launcher_pid(&self) -> String {
         let _ = self.launcher.ready();
-        children().pop().unwrap_or_default()
+        let all = children();
+        all.iter().find(|pid| is_first_process(pid)).or(all.last()).cloned().unwrap_or_default()
     }
 }
 
@@ -412,7 +485,7 @@ fn installed(args: &Args, home: &Path) -> anyhow::Result<i32> {
 
 /// Whether it is the first process of a namespace of its own. The process that started the launcher may be there still, and
 /// is about to end.
-fn is_first_process(pid: &String) -> bool {
+fn is_first_process(pid: &str) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     numbers.split_whitespace().skip(1).last() == Some("1")
@@ -421,7 +494,7 @@ fn is_first_process(pid: &String) -> bool {
 /// Runs the line with the proxy's variables; its end is the arena's.
 fn proxied(args: &Args, launcher: &Launcher) -> Result<i32, Failure> {
     let listener = launcher.listener()?.context("nothing listens inside")?;
-    let pid = &children().into_iter().find(is_first_process).context("no launcher is there")?;
+    let pid = &children().into_iter().find(|pid| is_first_process(pid)).context("no launcher is there")?;
     let permissions = args.proxied.iter().map(|scope| format!("network={scope}").parse());
     let permissions = permissions.collect::<Result<_, _>>().context("an endpoint")?;
     let plugin = "arena".parse().context("a name")?;

@@ -145,16 +145,19 @@ fn failed(subject: &Subject, at: usize, errno: Errno) -> Result<(), String> {
         return Err(format!("{at_point}: {fault}"));
     }
     if run.code != 0 {
-        explained(&run, errno).map_err(|fault| format!("{at_point}: {fault}"))?;
+        explained(subject.operation, &run, errno).map_err(|fault| format!("{at_point}: {fault}"))?;
     }
-    retried(&run, at).map_err(|fault| format!("{at_point}: {fault}"))?;
+    // Of several changes, each syncs the folders that it changed itself; the one that failed was reported.
+    if !subject.operation.reports {
+        retried(&run, at).map_err(|fault| format!("{at_point}: {fault}"))?;
+    }
     let ended = Ended { code: Some(run.code), out: &run.out };
     let judged = subject.oracle.judge(&place, &ended);
     judged.map_err(|fault| format!("{at_point}: {fault} (exit code {})", run.code))
 }
 
 /// One error, which says what failed, on what and why.
-fn explained(run: &Traced, errno: Errno) -> Result<(), String> {
+fn explained(operation: &Operation, run: &Traced, errno: Errno) -> Result<(), String> {
     let lines: Vec<Value> = run.err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let errors: Vec<&Value> = lines.iter().filter(|line| line["code"].is_string()).collect();
     let [error] = errors.as_slice() else {
@@ -163,6 +166,9 @@ fn explained(run: &Traced, errno: Errno) -> Result<(), String> {
     let message = error["message"].as_str().unwrap_or_default();
     let reason = std::io::Error::from(errno).to_string();
     let reason = reason.split(" (os error").next().unwrap_or_default();
+    if operation.reports && run.out.contains(reason) && error["exit"] == run.code {
+        return Ok(());
+    }
     // SQLite has words of its own for what it could not do.
     let says_why = message.contains(reason) || message.contains("plugins.db");
     // A path as it was typed may be a bare name; and what fails for its folder fails for the file.

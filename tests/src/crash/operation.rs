@@ -12,7 +12,7 @@ use serde_json::json;
 use super::place::Place;
 use super::tree::Tree;
 use crate::artifacts;
-use crate::package::{key, other_key, plugin, remade, typed};
+use crate::package::{key, manifest, other_key, plugin, remade, tiny, typed};
 use crate::run::User;
 
 /// An operation.
@@ -20,29 +20,50 @@ use crate::run::User;
 pub struct Operation {
     /// What it is called.
     pub name: &'static str,
-    /// Command lines that come before it. One that begins with `?` may end with an error: a plugin that waits for consent.
+    /// Command lines that come before it. One that begins with `?` may end with an error: a plugin that waits for consent. One
+    /// that begins with `!` is for the shell, in the folder that holds the home and the working directory.
     prepare: &'static [&'static str],
     /// Its command line. A word in braces stands for something of [`Kit`].
     line: &'static str,
     /// Two things change, one after the other, each with a meaning of its own: in between lies a third state, which
     /// ARCHITECTURE.md allows by name.
     pub in_two_steps: bool,
+    /// Command lines, each of which leads from the old state to one that may lie between the old and the new one.
+    pub(super) between: &'static [&'static str],
+    /// It prints what became of each of several plugins, also where one failed.
+    pub reports: bool,
+    /// What came before it left a home that readers refuse: they need not work before it was run again.
+    pub mends: bool,
 }
 
 const TRUST: &str = "key trust {key} --scope * --label tests";
 /// Somebody else's plugin, which must go on working.
 const BYSTANDER: &str = "plugin install {bystander} --yes";
 const INSTALL: &str = "plugin install {package} --yes";
+const LINK: &str = "plugin link {linked} --yes";
+const PROJECT: &str = "plugin trust-project {project}";
 const OTHER: &str = "key trust {other} --scope other-* --label other";
 const LIST: &str = "key revoke {third} --list list --sign-with {secret}";
 const ROTATION: &str = "key rotate {secret} {third} --out rotation";
 
+/// A second version of each plugin lies where upgrades look.
+const NEWER: &str = "!cp {newer} {newer-bystander} home/plugins/";
+/// Changes a file of an installed plugin.
+const DAMAGE: &str =
+    "!f=$(echo home/store/*/files/libhooks.so); cp $f work/kept; chmod 644 $f; echo >>$f; chmod 444 $f";
+const HEAL: &str =
+    "!f=$(echo home/store/*/files/libhooks.so); chmod 644 $f; cat work/kept >$f; chmod 444 $f; rm work/kept";
+
 const fn operation(name: &'static str, prepare: &'static [&'static str], line: &'static str) -> Operation {
-    Operation { name, prepare, line, in_two_steps: false }
+    Operation { name, prepare, line, in_two_steps: false, between: &[], reports: false, mends: false }
 }
 
 const fn in_two_steps(name: &'static str, prepare: &'static [&'static str], line: &'static str) -> Operation {
-    Operation { name, prepare, line, in_two_steps: true }
+    Operation { in_two_steps: true, ..operation(name, prepare, line) }
+}
+
+const fn mending(name: &'static str, prepare: &'static [&'static str]) -> Operation {
+    Operation { mends: true, ..operation(name, prepare, "plugin fsck --repair") }
 }
 
 /// All of them.
@@ -54,6 +75,11 @@ pub const OPERATIONS: &[Operation] = &[
     operation("install-unsigned", &[TRUST, BYSTANDER], "plugin install {unsigned} --yes --allow-unsigned"),
     operation("install-again", &[TRUST, BYSTANDER, INSTALL], INSTALL),
     operation("upgrade", &[TRUST, BYSTANDER, INSTALL], "plugin install {newer} --yes"),
+    Operation {
+        between: &["plugin upgrade hooks", "plugin upgrade hello-world"],
+        reports: true,
+        ..operation("upgrade-all", &[TRUST, BYSTANDER, INSTALL, NEWER], "plugin upgrade --all --yes")
+    },
     operation("rollback", &[TRUST, BYSTANDER, INSTALL, "plugin install {newer} --yes"], "plugin rollback hooks"),
     operation("pin", &[TRUST, BYSTANDER, INSTALL], "plugin pin hooks"),
     operation("forget", &[TRUST, BYSTANDER, INSTALL, "plugin uninstall hooks"], "plugin forget hooks --history"),
@@ -81,6 +107,21 @@ pub const OPERATIONS: &[Operation] = &[
         &[TRUST, BYSTANDER, INSTALL, "plugin config hooks set number 7"],
         "plugin config hooks unset number",
     ),
+    operation("link", &[TRUST, BYSTANDER], LINK),
+    operation("unlink", &[TRUST, BYSTANDER, LINK], "plugin unlink hooks"),
+    operation("trust-project", &[TRUST, BYSTANDER], PROJECT),
+    operation("untrust-project", &[TRUST, BYSTANDER, PROJECT], "plugin untrust-project {project}"),
+    operation("refresh", &[TRUST, BYSTANDER, INSTALL, DAMAGE, "?plugin refresh", HEAL], "plugin refresh"),
+    mending("repair-modes", &[TRUST, BYSTANDER, INSTALL, "!chmod 400 home/store/*/files/* home/store/*/index"]),
+    mending("repair-file", &[TRUST, BYSTANDER, INSTALL, DAMAGE]),
+    mending("repair-state", &[TRUST, BYSTANDER, INSTALL, "!printf x >>home/state"]),
+    // Compressed as well as can be: of a small plugin.
+    operation(
+        "bundle",
+        &[TRUST, "plugin install {tiny} --yes", "plugin disable tiny"],
+        "plugin bundle out.bundle tiny",
+    ),
+    operation("package", &[], "plugin package {scripts} --key {secret}"),
     operation("key-trust-first", &[], TRUST),
     operation("key-trust", &[TRUST, BYSTANDER], OTHER),
     operation("key-widen", &[TRUST, BYSTANDER, OTHER], "key trust {other} --scope more-*"),
@@ -133,7 +174,10 @@ fn prepared(lines: &'static [&'static str], kit: &Kit) -> Arc<Tree> {
         Some((line, earlier)) => {
             let place = Place::holding(&prepared(earlier, kit), kit.user);
             let (line, may_wait) = line.strip_prefix('?').map_or((*line, false), |line| (line, true));
-            let done = place.run(&kit.words(line));
+            let done = match line.strip_prefix('!') {
+                Some(line) => place.shell(&kit.words(line).join(" ")),
+                None => place.run(&kit.words(line)),
+            };
             assert!(done.code == 0 || may_wait, "{line}: {done:?}");
             Tree::read(place.path())
         }
@@ -196,9 +240,18 @@ impl Kit {
         ];
         for (word, name, bytes) in wares() {
             let path = folder.join(name);
-            fs::create_dir_all(path.parent().expect("a ware lies in a folder")).expect("make a directory");
+            let parent = path.parent().expect("a ware lies in a folder");
+            fs::create_dir_all(parent).expect("make a directory");
             fs::write(&path, bytes).expect("write a file");
+            // What somebody else could change is not linked and no project.
+            user.give(parent);
+            user.give(&path);
             words.extend(word.map(|word| (word, typed(&path).to_owned())));
+        }
+        for (word, name) in [("project", "project"), ("scripts", "scripts")] {
+            let path = folder.join(name);
+            user.give(&path);
+            words.push((word, typed(&path).to_owned()));
         }
         Self { user, words }
     }
@@ -239,11 +292,19 @@ fn wares() -> &'static [Ware] {
         let asking = hooks(json!({"hooks": [], "permissions": ["network=localhost:80"]}));
         let unsigned = hooks(json!({"hooks": [], "permissions": [], "description": "unsigned"})).unsigned();
         let bystander = plugin("hello-world");
+        let newer_bystander = remade("hello-world", &json!({"version": "1.1.0"}));
         let ware = |word: Option<&'static str>, folder: &str, path: &Path| {
             let name = path.file_name().expect("a file has a name").to_string_lossy();
             (word, format!("{folder}/{name}"), fs::read(path).expect("read what was packaged"))
         };
+        let command = json!({"name": "go", "handler": {"type": "bash", "script": "echo hello"}});
+        let scripts = json!({"name": "scripts", "version": "1.0.0", "commands": [command]}).to_string();
         vec![
+            ware(Some("tiny"), "tiny", &tiny(&manifest("tiny", &json!({}))).package()),
+            ware(Some("newer-bystander"), "newer", &newer_bystander.package()),
+            ware(Some("linked"), "linked", &unsigned.library),
+            ware(None, "project/plugins", &newer.package()),
+            (None, "scripts/plugin.yaml".to_owned(), scripts.into_bytes()),
             ware(Some("package"), "package", &package.package()),
             ware(Some("newer"), "newer", &newer.package()),
             ware(Some("asking"), "asking", &asking.package()),

@@ -37,6 +37,7 @@ pub struct Oracle {
     words: Vec<String>,
     old: View,
     new: View,
+    between: Vec<View>,
     /// The whole folder after one run and after two, and how the second one ended.
     once: Vec<String>,
     twice: Vec<String>,
@@ -66,7 +67,14 @@ impl Oracle {
         let second = ending(&place.run(&words));
         let twice = Tree::read(place.path()).settled(place.path());
         let judged = Mutex::new(BTreeSet::new());
-        let oracle = Self { operation, user: kit.user(), words, old, new, once, twice, second, judged };
+        let between = |line: &&str| {
+            let place = Place::holding(before, kit.user());
+            let done = place.run(&kit.words(line));
+            assert_eq!(done.code, 0, "{}: {line}: {done:?}", operation.name);
+            Tree::read(place.path()).view()
+        };
+        let between = operation.between.iter().map(between).collect();
+        let oracle = Self { operation, user: kit.user(), words, old, new, between, once, twice, second, judged };
         oracle
             .works(&Tree::read(place.path()), &place)
             .unwrap_or_else(|error| panic!("{}, undisturbed: {error}", operation.name));
@@ -104,10 +112,12 @@ impl Oracle {
             && view
                 .iter()
                 .all(|(path, content)| [&self.old, &self.new].iter().any(|known| known.get(path) == Some(content)));
+        let is_between = is_between || self.between.contains(&view);
         if !is_old && !is_new && !is_between {
             return Err(format!("neither the old nor the new state:\n{}", differences(&self.new, &view)));
         }
-        if (!ended.out.is_empty() || ended.code == Some(0)) && !is_new {
+        let says_nothing = ended.out.is_empty() || self.operation.reports && ended.code.is_some();
+        if (!says_nothing || ended.code == Some(0)) && !is_new {
             return Err(format!("success was reported, and the state is not the new one: {ended:?}"));
         }
         // The old state can also be the new one: disabling twice.
@@ -116,8 +126,14 @@ impl Oracle {
             return Ok(());
         }
         let place = place();
-        self.works(tree, place.borrow())?;
-        self.runs_again(place.borrow(), is_old, is_new)?;
+        let place = place.borrow();
+        if self.operation.mends {
+            self.runs_again(place, is_old, is_new)?;
+            self.works(&Tree::read(place.path()), place)?;
+        } else {
+            self.works(tree, place)?;
+            self.runs_again(place, is_old, is_new)?;
+        }
         self.judged().insert(identity);
         Ok(())
     }

@@ -13,6 +13,9 @@ use crate::artifacts;
 use crate::home::Done;
 use crate::run::User;
 
+/// What the name of each folder begins with.
+pub(super) const PLACE: &str = "migraine-crash-";
+
 /// The folder.
 #[derive(Debug)]
 pub struct Place {
@@ -112,10 +115,19 @@ impl Place {
         Done::of(&mut command)
     }
 
+    /// Runs a line of the shell in the folder.
+    #[must_use]
+    pub(super) fn shell(&self, line: &str) -> Done {
+        let mut command = self.user.command(Path::new("/bin/sh"));
+        command.args(["-c", line]).current_dir(self.path());
+        Done::of(&mut command)
+    }
+
     fn settle(&self, command: &mut Command) {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C");
         command.env("MIGRAINE_HOME", self.home()).env("HOME", self.path().join("user"));
-        command.current_dir(self.path().join("work"));
+        // The time in what is packaged.
+        command.env("SOURCE_DATE_EPOCH", "1000000000").current_dir(self.path().join("work"));
     }
 }
 
@@ -129,7 +141,7 @@ impl Drop for Place {
 /// A directory that costs no disk where the machine has such: thousands of fsyncs would take minutes.
 fn in_memory() -> TempDir {
     let mut builder = tempfile::Builder::new();
-    builder.prefix("migraine-crash-").permissions(fs::Permissions::from_mode(0o755));
+    builder.prefix(PLACE).permissions(fs::Permissions::from_mode(0o755));
     builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("make a directory")
 }
 

@@ -12,6 +12,8 @@ use migraine_host::trust::SecretFile;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
+use super::place::PLACE;
+
 /// Everything below a folder, by path.
 #[derive(Debug, Clone)]
 pub(super) struct Tree(BTreeMap<String, Node>);
@@ -153,6 +155,16 @@ fn collect(root: &Path, folder: &Path, tree: &mut BTreeMap<String, Node>) {
     }
 }
 
+/// A text without what was drawn for the folder that the home lies in: where a plugin came from can be there.
+fn without_place(text: &str) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once(PLACE) {
+        shown.extend([before, "PLACE"]);
+        rest = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    }
+    shown + rest
+}
+
 /// A name without what was drawn for it.
 fn name(name: &str) -> String {
     let is_random = |part: &&str| [16, 32].contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -168,7 +180,7 @@ fn masked(path: &str, content: &Content) -> String {
     let bytes = &content.bytes[..];
     let is_state = path == "home/state" || path.starts_with("home/state.");
     if is_state && let Some(body) = state_body(bytes) {
-        return masked_text(&body, false);
+        return masked_text(&without_place(&body), false);
     }
     if SecretFile::parse(bytes).is_ok() {
         return "a secret key".to_owned();

@@ -24,7 +24,7 @@ fn counts_are_found_by_their_whole_name() {
 
 /// The place of this machine's groups, or a loud skip.
 fn place(groups: &Groups) -> Option<Place> {
-    groups.prepare();
+    groups.begin();
     match &*locked(&groups.state) {
         State::Available { place, .. } => Some(place.clone()),
         _ => {
@@ -110,7 +110,7 @@ fn groups_beside_the_own_one_are_collected() {
     let (own, other) = (login("own"), login("other"));
     let gone = Owner { started: 1, ..this.clone() };
     abandon(&other, &gone);
-    collect_stale(&own, &this);
+    collect_beside(&own, &this);
     let left = owned(&other, &gone);
     other.parents.iter().chain(&own.parents).for_each(|parent| fs::remove_dir(parent).unwrap());
     assert_eq!(left, 0);

@@ -85,7 +85,22 @@ fn name_of(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |number| format!("{:?}", Errno::from_raw(number)))
 }
 
-/// Tries what must be refused, and says what came of each.
+/// Whether the process gave up dumpability, where it must.
+///
+/// # Errors
+/// The attribute cannot be read.
+pub(super) fn dumpable(common: &Common) -> Result<Option<Probe>, StepError> {
+    if !common.layers.privileges || common.learns {
+        return Ok(None);
+    }
+    let (_, _, dumpable) = at("read attributes", sys::privileges::attributes())?;
+    let mut tried = Tried(Vec::new());
+    let named = format!("dumpable is {dumpable}");
+    tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
+    Ok(tried.0.pop())
+}
+
+/// Tries what must be refused, and says what came of each. [`dumpable`] comes later.
 ///
 /// # Errors
 /// An attribute cannot be read.
@@ -94,16 +109,12 @@ pub(super) fn probe(common: &Common) -> Result<Vec<Probe>, StepError> {
     // A child of a script's worker would take the one exec that it has.
     let starts_none = interpreter.is_none() && !programs.are_run();
     let mut tried = Tried(Vec::new());
-    let (no_new_privileges, seccomp, dumpable) = at("read attributes", sys::privileges::attributes())?;
+    let (no_new_privileges, seccomp, _) = at("read attributes", sys::privileges::attributes())?;
     if layers.privileges {
         let none = at("read capabilities", sys::privileges::has_no_capabilities())?;
         tried.attribute(Layer::Privileges, "hold a capability", if none { "none is left" } else { "some are" }, none);
         let named = format!("no_new_privs is {no_new_privileges}");
         tried.attribute(Layer::Privileges, "gain rights from a program", named, no_new_privileges == 1);
-        if !common.learns {
-            let named = format!("dumpable is {dumpable}");
-            tried.attribute(Layer::Privileges, "be traced or leave a core", named, dumpable == 0);
-        }
     }
     if layers.namespaces {
         let (own, effective) = (nix::unistd::getuid(), nix::unistd::geteuid());

@@ -137,7 +137,7 @@ pub(super) fn seal<'a>(
     // Last: it refuses what the steps above needed.
     let listener =
         if layers.seccomp { Some(at("install seccomp filter", sys::seccomp::install(program))?) } else { None };
-    Ok(Sealing { spec: *spec, common, landlock_abi, listener })
+    Ok(Sealing { spec: *spec, common, landlock_abi, listener, launcher: None })
 }
 
 /// A worker whose layers stand, but whose filter's listener the launcher has not fetched yet.
@@ -146,6 +146,8 @@ pub(super) struct Sealing<'a> {
     common: &'a Common,
     landlock_abi: u32,
     pub(super) listener: Option<OwnedFd>,
+    /// Where the launcher says that it has the listener.
+    pub(super) launcher: Option<OwnedFd>,
 }
 
 impl Sealing<'_> {
@@ -159,19 +161,31 @@ impl Sealing<'_> {
         self.spec.receives_descriptors
     }
 
-    /// Ends the sealing: gives up dumpability, closes what the plugin must not find and tries what must fail. The report
-    /// says whether all of it did.
+    /// Ends the sealing: tries what must fail, gives up dumpability and closes what the plugin must not find. The report
+    /// says whether all of it failed.
     ///
     /// # Errors
-    /// A step failed.
+    /// A step failed; the launcher is gone, or could not fetch the listener: nobody would answer a notification.
     pub(super) fn finish(self) -> Result<SealReport, StepError> {
-        drop(self.listener);
+        let Self { common, landlock_abi, listener, launcher, .. } = self;
+        // While the launcher fetches the listener. The host that records must have it before a file is looked at.
+        let early = if common.learns { None } else { Some(check::probe(common)?) };
+        if let Some(launcher) = &launcher {
+            // read(2), since not every filter allows recvmsg(2).
+            let mut word = [0; 2];
+            let length = at("wait for the launcher", nix::unistd::read(launcher, &mut word))?;
+            if length != word.len() {
+                at("wait for the launcher", Err(io::Error::from(io::ErrorKind::UnexpectedEof)))?;
+            }
+        }
+        drop((listener, launcher));
         // The host could not read the recorded paths of a process that is not dumpable.
-        if self.common.layers.privileges && !self.common.learns {
+        if common.layers.privileges && !common.learns {
             // Only now: the launcher could not have fetched the listener from a process that is not dumpable.
             at("give up dumpability", sys::privileges::set_dumpable(false))?;
         }
-        let probes = check::probe(self.common)?;
-        Ok(SealReport { layers: self.common.layers, landlock_abi: self.landlock_abi, probes })
+        let mut probes = early.map_or_else(|| check::probe(common), Ok)?;
+        probes.extend(check::dumpable(common)?);
+        Ok(SealReport { layers: common.layers, landlock_abi, probes })
     }
 }

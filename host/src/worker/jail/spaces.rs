@@ -5,8 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Gid, Uid, getgid, getuid, pipe2, read, setgroups, setresgid, setresuid};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::{Gid, Uid, getgid, getuid, pipe2, read, setgroups, setresgid, setresuid, write};
 
 use super::{StepError, at};
 use crate::sys;
@@ -85,7 +86,7 @@ fn is_initial_namespace() -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// Enters new namespaces of every kind and maps the own ids to themselves.
+/// Enters new namespaces of every kind but the network's and maps the own ids to themselves.
 ///
 /// # Errors
 /// The kernel or its configuration forbids it.
@@ -96,7 +97,6 @@ pub(in crate::worker) fn enter_all() -> Result<(), StepError> {
         unshare(
             CloneFlags::CLONE_NEWUSER
                 | CloneFlags::CLONE_NEWNS
-                | CloneFlags::CLONE_NEWNET
                 | CloneFlags::CLONE_NEWIPC
                 | CloneFlags::CLONE_NEWUTS
                 | CloneFlags::CLONE_NEWCGROUP
@@ -107,6 +107,61 @@ pub(in crate::worker) fn enter_all() -> Result<(), StepError> {
     at("deny setgroups", fs::write("/proc/self/setgroups", "deny"))?;
     at("write uid_map", fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")))?;
     at("write gid_map", fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")))
+}
+
+/// A network namespace takes as long to make as all the others and the root together. So the process that has started the
+/// launcher makes it, while the launcher builds its root.
+pub(in crate::worker) struct Network {
+    starter: OwnedFd,
+    theirs: OwnedFd,
+    ours: OwnedFd,
+}
+
+impl Network {
+    /// Called by the starter, before it clones the launcher.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    pub(in crate::worker) fn prepare() -> Result<Self, StepError> {
+        let starter = at("open a pidfd", sys::process::pidfd_of_self())?;
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let (theirs, ours) = at("make a pipe", pair)?;
+        Ok(Self { starter, theirs, ours })
+    }
+
+    /// The starter's side: makes the namespace, and keeps it until the launcher lets go of [`Entered`].
+    pub(in crate::worker) fn make(self) {
+        drop(self.ours);
+        let errno = unshare(CloneFlags::CLONE_NEWNET).err().map_or(0, |errno| errno as i32);
+        if write(&self.theirs, &errno.to_ne_bytes()).is_ok() {
+            let _ = read(&self.theirs, &mut [0]);
+        }
+    }
+
+    /// The launcher's side: waits for the namespace and enters it.
+    ///
+    /// # Errors
+    /// The kernel or its configuration forbids it.
+    pub(in crate::worker) fn enter(self) -> Result<Entered, StepError> {
+        drop(self.theirs);
+        let mut errno = [0; 4];
+        let made = match read(&self.ours, &mut errno) {
+            Ok(4) => match i32::from_ne_bytes(errno) {
+                0 => Ok(()),
+                errno => Err(io::Error::from_raw_os_error(errno)),
+            },
+            Ok(_) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            Err(errno) => Err(errno.into()),
+        };
+        at("unshare namespaces", made)?;
+        at("enter the network namespace", setns(&self.starter, CloneFlags::CLONE_NEWNET).map_err(io::Error::from))?;
+        Ok(Entered { _starter: self.ours })
+    }
+}
+
+/// Keeps the starter, whose end takes processor time that whoever waits for the launcher would wait for as well.
+pub(in crate::worker) struct Entered {
+    _starter: OwnedFd,
 }
 
 /// Gives the machine another name: uname(2) would tell a plugin the real one.
