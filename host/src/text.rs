@@ -10,6 +10,13 @@ use unicode_width::UnicodeWidthChar as _;
 /// escaped, and at most `cells` cells are used (an ellipsis marks a cut).
 #[must_use]
 pub fn display_safe(text: &str, cells: usize) -> String {
+    // Most texts are plain, and long lists are full of them.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return match text.get(..cells) {
+            Some(cut) if cut.len() < text.len() => format!("{cut}…"),
+            _ => text.to_owned(),
+        };
+    }
     let mut safe = String::new();
     let mut used = 0;
     for character in text.chars() {

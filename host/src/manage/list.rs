@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::ManageError;
-use super::info::{PluginInfo, look_inside};
+use super::info::{PluginInfo, Signature, look_inside};
 use super::link::check_link;
 use super::search::{Folders, folders};
 use super::source::{Found, scan};
 use super::verify::judge_tree;
 use crate::ids::{Digest, PluginName};
-use crate::store::{Entry, Home, Problem, ProblemKind, State, Status};
+use crate::store::{Brief, Briefs, Entry, Home, Problem, ProblemKind, State, Status, Trust};
 
 /// What is to be listed.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,64 @@ pub struct ListReport {
     /// What could not be loaded.
     pub warnings: Vec<Warning>,
 }
+
+/// What is shown of it as a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListTable {
+    /// By name; installed ones first.
+    pub rows: Vec<ListRow>,
+    /// As [`ListReport::built_in`].
+    pub built_in: Vec<BuiltIn>,
+    /// The numbers of the rows.
+    pub summary: Summary,
+    /// What could not be loaded.
+    pub warnings: Vec<Warning>,
+}
+
+/// A plugin in a table. Texts of the author are not made safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListRow {
+    /// Its name; the file's name when it cannot be read.
+    pub name: String,
+    /// Its version; empty when it cannot be read.
+    pub version: String,
+    /// How it stands.
+    pub status: Status,
+    /// One line of the author's.
+    pub description: String,
+    /// Nobody vouches for it; the user allowed it.
+    pub is_unsigned: bool,
+    /// It is linked to files while it is developed.
+    pub is_linked: bool,
+    /// Why it cannot run or be installed.
+    pub problem: Option<String>,
+}
+
+impl From<PluginInfo> for ListRow {
+    fn from(plugin: PluginInfo) -> Self {
+        let PluginInfo { name, version, status, description, signature, link, problem, .. } = plugin;
+        let (is_unsigned, is_linked) = (signature == Signature::Unsigned, link.is_some());
+        Self { name, version, status, description, is_unsigned, is_linked, problem }
+    }
+}
+
+impl ListRow {
+    fn installed(name: &PluginName, brief: Brief, is_gone: bool) -> Self {
+        let row = Self {
+            name: name.to_string(),
+            version: brief.version.to_string(),
+            status: brief.status(),
+            is_unsigned: brief.trust == Trust::Unsigned,
+            is_linked: brief.link.is_some(),
+            description: brief.description,
+            problem: brief.problem.map(|problem| problem.reason),
+        };
+        if is_gone { Self { status: Status::Error, problem: Some(GONE.to_owned()), ..row } } else { row }
+    }
+}
+
+/// What is wrong with a plugin whose tree is not there.
+const GONE: &str = "its files are gone; uninstall it and install it again";
 
 /// A plugin that is part of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,6 +128,22 @@ pub struct Summary {
     pub disabled: usize,
     /// Those that are damaged or quarantined.
     pub errors: usize,
+}
+
+impl Summary {
+    fn of(statuses: impl Iterator<Item = Status>) -> Self {
+        let mut summary = Self::default();
+        for status in statuses {
+            summary.total += 1;
+            match status {
+                Status::Enabled => summary.enabled += 1,
+                Status::Disabled => summary.disabled += 1,
+                Status::Error | Status::Quarantined => summary.errors += 1,
+                Status::Installed | Status::Discovered => {}
+            }
+        }
+        summary
+    }
 }
 
 /// Something that could not be loaded.
@@ -114,8 +188,7 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
     let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len());
     for (name, entry) in state.plugins.iter()? {
         let shown = PluginInfo::installed(name, entry);
-        let why = || "its files are gone; uninstall it and install it again".to_owned();
-        plugins.push(if gone.contains(&entry.digest) { shown.with_problem(why()) } else { shown });
+        plugins.push(if gone.contains(&entry.digest) { shown.with_problem(GONE.to_owned()) } else { shown });
     }
     let found = look(home, &state, request.working.as_deref(), &request.folders)?;
     let (more, mut warnings) = (found.plugins, found.warnings);
@@ -124,15 +197,35 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
     if let Some(status) = request.status {
         plugins.retain(|plugin| plugin.status == status);
     }
-    let count = |wanted: &[Status]| plugins.iter().filter(|plugin| wanted.contains(&plugin.status)).count();
-    let summary = Summary {
-        total: plugins.len(),
-        enabled: count(&[Status::Enabled]),
-        disabled: count(&[Status::Disabled]),
-        errors: count(&[Status::Error, Status::Quarantined]),
-    };
-    let built_in = if request.built_in && request.status.is_none() { vec![ADAPTER] } else { Vec::new() };
-    Ok(ListReport { plugins, built_in, summary, warnings })
+    let summary = Summary::of(plugins.iter().map(|plugin| plugin.status));
+    Ok(ListReport { plugins, built_in: built_in(request), summary, warnings })
+}
+
+/// As [`list`], for a table. Of what is installed, no more than that is read.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_table(home: &Home, request: &ListRequest) -> Result<ListTable, ManageError> {
+    let Briefs { state, plugins, gone } = home.read_briefs()?;
+    let found = look(home, &state, request.working.as_deref(), &request.folders)?;
+    let installed = plugins.into_iter().map(|(name, brief)| {
+        let is_gone = gone.contains(&brief.digest);
+        ListRow::installed(&name, brief, is_gone)
+    });
+    let mut rows: Vec<ListRow> = installed.chain(found.plugins.into_iter().map(ListRow::from)).collect();
+    let mut warnings = found.warnings;
+    let broken = rows.iter().filter(|row| row.status == Status::Error);
+    warnings
+        .extend(broken.map(|row| Warning { name: row.name.clone(), message: row.problem.clone().unwrap_or_default() }));
+    if let Some(status) = request.status {
+        rows.retain(|row| row.status == status);
+    }
+    let summary = Summary::of(rows.iter().map(|row| row.status));
+    Ok(ListTable { rows, built_in: built_in(request), summary, warnings })
+}
+
+fn built_in(request: &ListRequest) -> Vec<BuiltIn> {
+    if request.built_in && request.status.is_none() { vec![ADAPTER] } else { Vec::new() }
 }
 
 /// What lies in the folders.

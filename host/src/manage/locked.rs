@@ -107,7 +107,7 @@ fn fetched(
     from: &LockedFrom<'_>,
     consenting: &mut Consenting<'_>,
     online: &mut Online<'_>,
-) -> Result<Vec<(PluginName, (Supply, Opened))>, ManageError> {
+) -> Result<BTreeMap<PluginName, (Supply, Opened)>, ManageError> {
     let url =
         |one: &&Locked| one.source.as_ref().and_then(LockedSource::url).filter(|_| from.project.is_some()).cloned();
     let (there, gone): (Vec<&Locked>, Vec<&Locked>) = absent.iter().partition(|one| url(one).is_some());

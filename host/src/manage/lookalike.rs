@@ -22,11 +22,12 @@ pub(super) fn check(
     keys: &KeySet,
 ) -> Result<(), ManageError> {
     let scopes = keys.iter().flat_map(|key| &key.scope).filter_map(|scope| scope.to_string().parse().ok());
-    let known: Vec<PluginName> = state.plugins.keys().cloned().chain(scopes).collect();
-    if meant == Some(name) || known.contains(name) {
+    let scopes: Vec<PluginName> = scopes.collect();
+    let known = || state.plugins.keys().chain(&scopes);
+    if meant == Some(name) || known().any(|known| known == name) {
         return Ok(());
     }
-    match known.iter().find(|known| is_alike(known.as_str(), name.as_str())) {
+    match known().find(|known| is_alike(known.as_str(), name.as_str())) {
         Some(known) => Err(ManageError::Lookalike { name: name.clone(), known: known.clone() }),
         None => Ok(()),
     }
@@ -55,11 +56,11 @@ pub(super) fn similar(name: &PluginName, known: impl Iterator<Item = PluginName>
 
 /// Whether a person could take two different names for the same.
 fn is_alike(one: &str, other: &str) -> bool {
-    one != other && (skeleton(one) == skeleton(other) || is_slip(one, other))
+    one != other && (skeleton(one).eq(skeleton(other)) || is_slip(one, other))
 }
 
 /// What the eye keeps of a name: no case, no separators, and one of the letters and digits that look the same.
-fn skeleton(name: &str) -> String {
+fn skeleton(name: &str) -> impl Iterator<Item = char> {
     let looks = |c: char| match c {
         'а' => 'a',
         'с' => 'c',
@@ -72,17 +73,18 @@ fn skeleton(name: &str) -> String {
         'у' => 'y',
         other => other,
     };
-    name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | '.')).map(looks).collect()
+    name.chars().flat_map(char::to_lowercase).filter(|c| !matches!(c, '-' | '_' | '.')).map(looks)
 }
 
 /// Whether one letter is missing, too much or another one, or two have changed places. Digits count things: `web-1` and
 /// `web-2` are no slip.
 fn is_slip(one: &str, other: &str) -> bool {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
-    if short.len() < SLIP_MIN || long.len() - short.len() > 1 {
+    let (one_len, other_len) = (one.chars().count(), other.chars().count());
+    if one_len.min(other_len) < SLIP_MIN || one_len.abs_diff(other_len) > 1 {
         return false;
     }
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     let same = short.iter().zip(&long).take_while(|(one, other)| one == other).count();
     let (short, long) = (&short[same..], &long[same..]);
     let letters = |changed: &[char]| changed.iter().all(|c| !c.is_ascii_digit());

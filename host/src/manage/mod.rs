@@ -73,7 +73,10 @@ pub use keys::{
     TrustRequest, Until, key_list, key_revoke, key_show, key_trust, key_untrust, list_import, rotation_import,
 };
 pub use link::{LinkReport, check_link, link, unlink};
-pub use list::{BuiltIn, ListReport, ListRequest, RefreshReport, StatusChange, Summary, Warning, list, refresh};
+pub use list::{
+    BuiltIn, ListReport, ListRequest, ListRow, ListTable, RefreshReport, StatusChange, Summary, Warning, list,
+    list_table, refresh,
+};
 pub use lock::{Differences, LOCK_FILE, Lock, LockReport, Locked, TypedDigest, check_lock, lock, relock};
 pub use lock_source::LockedSource;
 pub use locked::{LockedFrom, LockedRequest, install_locked, locked_folders};

@@ -9,11 +9,11 @@ use migraine_plugin_api::Timeout;
 
 use super::*;
 use crate::code::{Code, Coded as _};
-use crate::ids::PluginName;
+use crate::ids::{Digest, PluginName};
 use crate::package::build::assemble;
 use crate::package::fixture::{CREATED, library};
 use crate::policy::{Grant, Item};
-use crate::store::{Home, PluginData, Status};
+use crate::store::{Entry, Home, PluginData, Problem, ProblemKind, Status, Trust};
 use crate::trust::fixture::secret;
 use crate::trust::{Keyring, TrustedKey};
 
@@ -266,12 +266,45 @@ fn what_is_not_trusted_is_refused_and_leaves_nothing() {
     // The exception is for this file alone, and it is shown.
     bench.install(&good, &["--allow-unsigned"]).unwrap();
     assert_eq!(info(&bench.home, Path::new("demo")).unwrap().signature, Signature::Unsigned);
-    assert_eq!(verify(&bench.home, &good, CREATED).unwrap().trust, crate::store::Trust::Unsigned);
+    assert_eq!(verify(&bench.home, &good, CREATED).unwrap().trust, Trust::Unsigned);
     let other = bench.built("1.2.0", "");
     fs::remove_file(other.with_extension("so.sig")).unwrap();
     assert_eq!(code(bench.install(&other, &[])), Code::SignatureMissing);
     uninstall(&bench.home, &demo(), false, false).unwrap();
     assert_eq!(code(bench.install(&good, &[])), Code::SignatureMissing);
+}
+
+#[test]
+fn the_table_says_the_same_as_the_list() {
+    let bench = bench();
+    bench.install(&bench.built("1.0.0", ""), &[]).unwrap();
+    let folder = bench.home.plugins_path().join("dropped");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("broken.so"), "\x7fELF no").unwrap();
+    let whole = bench.home.read().unwrap().plugins.get(&demo()).unwrap().unwrap().clone();
+    let mut writer = bench.home.writer().unwrap();
+    let problem = |kind| Some(Problem { kind, reason: format!("a \"{kind:?}\"") });
+    for (name, entry) in [
+        ("disabled", Entry { enabled: false, description: "l\u{202e}\n".to_owned(), ..whole.clone() }),
+        ("error", Entry { problem: problem(ProblemKind::Error), ..whole.clone() }),
+        ("gone", Entry { digest: Digest::of(b"gone"), ..whole.clone() }),
+        ("installed", Entry { enabled: false, was_enabled: false, ..whole.clone() }),
+        ("linked", Entry { link: Some(PathBuf::from("/x")), trust: Trust::Unsigned, ..whole.clone() }),
+        ("quarantined", Entry { problem: problem(ProblemKind::Quarantined), ..whole.clone() }),
+        ("upgraded", Entry { previous: Some(Box::new(whole.clone())), ..whole }),
+    ] {
+        writer.state_mut().plugins.insert(name.parse().unwrap(), entry);
+    }
+    writer.commit().unwrap();
+    drop(writer);
+    for status in [None].into_iter().chain(Status::ALL.map(Some)) {
+        let request = ListRequest { status, built_in: true, ..ListRequest::default() };
+        let (report, table) = (list(&bench.home, &request).unwrap(), list_table(&bench.home, &request).unwrap());
+        assert_eq!(table.rows, report.plugins.into_iter().map(ListRow::from).collect::<Vec<_>>(), "{status:?}");
+        assert_eq!((table.summary, table.warnings), (report.summary, report.warnings), "{status:?}");
+        assert_eq!(table.built_in, report.built_in);
+        assert!(!table.rows.is_empty() || status == Some(Status::Discovered), "{status:?}");
+    }
 }
 
 // covers: S101, S102, S231, S235

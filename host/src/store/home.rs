@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use super::brief::Brief;
 use super::dir::Dir;
 use super::error::StoreError;
 use super::plugin_data::{DATA, DATABASE};
@@ -39,6 +40,17 @@ pub struct Installed {
     pub exceptions: Vec<Digest>,
     /// The entries of the plugins that it needs, of those that are installed.
     pub needed: Records<Entry>,
+}
+
+/// What a list shows of a home.
+#[derive(Debug)]
+pub struct Briefs {
+    /// The state that it is of.
+    pub state: State,
+    /// The installed plugins, by name.
+    pub plugins: Vec<(PluginName, Brief)>,
+    /// Which of their trees are gone.
+    pub gone: BTreeSet<Digest>,
 }
 
 /// An open home directory that nobody else can write to.
@@ -206,15 +218,36 @@ impl Home {
     pub fn read_with_gone(&self) -> Result<(State, BTreeSet<Digest>), StoreError> {
         loop {
             let state = self.read()?;
-            let names = self.root.open(STORE)?.map(|store| store.names()).transpose()?.unwrap_or_default();
-            let present: BTreeSet<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
-            let installed = state.plugins.iter()?.map(|(_, entry)| entry.digest);
-            let gone: BTreeSet<Digest> = installed.filter(|digest| !present.contains(digest)).collect();
+            let gone = self.gone(state.plugins.iter()?.map(|(_, entry)| entry.digest))?;
             // An upgrade came between the state and the trees: then there is a newer state.
             if gone.is_empty() || self.read()?.generation == state.generation {
                 return Ok((state, gone));
             }
         }
+    }
+
+    /// As [`Home::read_with_gone`], with what a list shows of each plugin.
+    ///
+    /// # Errors
+    /// As [`Home::read_with_gone`].
+    pub fn read_briefs(&self) -> Result<Briefs, StoreError> {
+        loop {
+            let state = self.read()?;
+            let briefs = state.plugins.views::<Brief>()?;
+            let gone = self.gone(briefs.iter().map(|(_, brief)| brief.digest))?;
+            if gone.is_empty() || self.read()?.generation == state.generation {
+                let plugins = briefs.into_iter().map(|(name, brief)| (name.clone(), brief)).collect();
+                return Ok(Briefs { state, plugins, gone });
+            }
+        }
+    }
+
+    /// The trees of some that are not there.
+    fn gone(&self, wanted: impl Iterator<Item = Digest>) -> Result<BTreeSet<Digest>, StoreError> {
+        let names = self.root.open(STORE)?.map(|store| store.names()).transpose()?.unwrap_or_default();
+        // Names are in their order, and so are the digests.
+        let present: Vec<Digest> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+        Ok(wanted.filter(|digest| present.binary_search(digest).is_err()).collect())
     }
 
     /// What is known of an installed plugin, from one reading of the state; `None` when there is no such plugin.

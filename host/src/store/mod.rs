@@ -2,6 +2,7 @@
 //! database of plugin state. Readers take no lock; writers hold one.
 #![forbid(unsafe_code)]
 
+mod brief;
 mod dir;
 mod downloads;
 mod error;
@@ -21,10 +22,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use brief::Brief;
 pub use downloads::PartFile;
 pub use error::StoreError;
 pub use history::History;
-pub use home::{Home, Installed, home_path};
+pub use home::{Briefs, Home, Installed, home_path};
 pub use inspect::{Flaw, FlawKind, Inspection};
 pub use plugin_data::PluginData;
 pub use records::{Chosen, Records};

@@ -243,6 +243,22 @@ fn made<'a, T: DeserializeOwned>(
 }
 
 impl<T: Serialize> Records<T> {
+    /// All of them, of each only what a smaller type takes of it.
+    ///
+    /// # Errors
+    /// One cannot be read as that.
+    pub fn views<V: DeserializeOwned>(&self) -> Result<Vec<(&PluginName, V)>, StoreError> {
+        let view = |name: &PluginName, slot: &Slot<T>| match slot {
+            Slot::Read(line, _) => line.read(name),
+            Slot::Made(value) => {
+                let value = serde_json::to_vec(&**value).and_then(|text| serde_json::from_slice(&text));
+                let why = |error: serde_json::Error| format!("what it holds of {name}: {error}");
+                value.map_err(|error| StoreError::Corrupt { path: PathBuf::new(), why: why(error) })
+            }
+        };
+        self.slots.iter().map(|(name, slot)| Ok((name, view(name, slot)?))).collect()
+    }
+
     /// Writes them as the members of a JSON object, each on a line of its own.
     pub(super) fn write(&self, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         text.push(b'{');
@@ -325,12 +341,12 @@ impl<T> Extend<(PluginName, T)> for Records<T> {
 /// What cannot be read is equal to its own text alone.
 impl<T: DeserializeOwned + PartialEq> PartialEq for Records<T> {
     fn eq(&self, other: &Self) -> bool {
-        let same = |((name, one), (other_name, other)): ((&PluginName, &Slot<T>), (&PluginName, &Slot<T>))| {
-            let same_text =
-                matches!((one, other), (Slot::Read(one, _), Slot::Read(other, _)) if one.bytes() == other.bytes());
-            let same_value = || matches!((one.get(name), other.get(name)), (Ok(one), Ok(other)) if one == other);
-            name == other_name && (same_text || same_value())
+        let same_text = |one: &Slot<T>, other: &Slot<T>| matches!((one, other), (Slot::Read(one, _), Slot::Read(other, _)) if one.bytes() == other.bytes());
+        let same = |name: &PluginName, one: &Slot<T>, other: &Slot<T>| {
+            same_text(one, other) || matches!((one.get(name), other.get(name)), (Ok(one), Ok(other)) if one == other)
         };
-        self.len() == other.len() && self.slots.iter().zip(&other.slots).all(same)
+        let mut pairs = self.slots.iter().zip(&other.slots);
+        self.len() == other.len()
+            && pairs.all(|((name, one), (other_name, other))| name == other_name && same(name, one, other))
     }
 }

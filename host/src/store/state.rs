@@ -226,17 +226,21 @@ impl FromStr for Status {
     }
 }
 
+pub(super) fn status(problem: Option<&Problem>, enabled: bool, was_enabled: bool) -> Status {
+    match problem.map(|problem| problem.kind) {
+        Some(ProblemKind::Error) => Status::Error,
+        Some(ProblemKind::Quarantined) => Status::Quarantined,
+        None if enabled => Status::Enabled,
+        None if was_enabled => Status::Disabled,
+        None => Status::Installed,
+    }
+}
+
 impl Entry {
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        match &self.problem {
-            Some(Problem { kind: ProblemKind::Error, .. }) => Status::Error,
-            Some(Problem { kind: ProblemKind::Quarantined, .. }) => Status::Quarantined,
-            None if self.enabled => Status::Enabled,
-            None if self.was_enabled => Status::Disabled,
-            None => Status::Installed,
-        }
+        status(self.problem.as_ref(), self.enabled, self.was_enabled)
     }
 
     /// Whether scripts answer its calls, as far as it tells.

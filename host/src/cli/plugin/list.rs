@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::ListArgs;
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{self, ListReport, ListRequest, PluginInfo, RefreshReport, Signature, Warning};
+use crate::manage::{self, ListRequest, ListRow, ListTable, RefreshReport, Warning};
 use crate::store::Status;
 use crate::text::{LINE_CELLS, display_safe, safe_line};
 
@@ -18,9 +18,13 @@ pub(super) fn run(args: &ListArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let folders = if args.all { vec![PathBuf::from("plugins")] } else { Vec::new() };
     let working = std::env::current_dir().ok();
-    let report = manage::list(&home, &ListRequest { status: args.status, built_in: args.all, working, folders })?;
-    warn(&report.warnings, session);
-    session.out.report(&report, |report| table(report, &session.out))
+    let request = ListRequest { status: args.status, built_in: args.all, working, folders };
+    if session.out.is_json() {
+        return session.out.report(&manage::list(&home, &request)?, |_| String::new());
+    }
+    let found = manage::list_table(&home, &request)?;
+    warn(&found.warnings, session);
+    session.out.text(&table(&found, &session.out))
 }
 
 pub(super) fn refresh(session: &Session) -> Result<(), Failure> {
@@ -35,30 +39,35 @@ fn warn(warnings: &[Warning], session: &Session) {
     }
 }
 
-pub(super) fn table(report: &ListReport, out: &Out) -> String {
-    let own = report.built_in.iter().map(|own| [own.name, own.version, "built in", own.description].map(str::to_owned));
-    let rows: Vec<[String; 4]> = report.plugins.iter().map(|plugin| row(plugin, out)).chain(own).collect();
+pub(super) fn table(found: &ListTable, out: &Out) -> String {
+    let own = found.built_in.iter().map(|own| [own.name, own.version, "built in", own.description].map(str::to_owned));
+    let rows: Vec<[String; 4]> = found.rows.iter().map(|plugin| row(plugin, out)).chain(own).collect();
     let mut widths = LEAST;
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.width().max(*width);
+            *width = cells(cell).max(*width);
         }
     }
     let mut text = format!("{}\n=========\n", out.heading("Plugins:"));
     let rest = widths.iter().sum::<usize>() + widths.len();
     let room = out.columns().map_or(LINE_CELLS, |columns| usize::from(columns).saturating_sub(rest + 1).max(10));
-    let mut line = |cells: [&str; 4]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| pad(cell, width));
-        let line = padded.collect::<String>() + &display_safe(cells[3], room);
+    let mut line = String::new();
+    let mut add = |row: [&str; 4]| {
+        line.clear();
+        for (cell, width) in row.iter().zip(widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', (width + 1).saturating_sub(cells(cell))));
+        }
+        line.push_str(&display_safe(row[3], room));
         text.push_str(line.trim_end());
         text.push('\n');
     };
-    line(HEADS);
-    line(HEADS.map(|head| &"-----------"[..head.len()]));
+    add(HEADS);
+    add(HEADS.map(|head| &"-----------"[..head.len()]));
     for row in &rows {
-        line(row.each_ref().map(String::as_str));
+        add(row.each_ref().map(String::as_str));
     }
-    let summary = report.summary;
+    let summary = found.summary;
     text.push_str(&format!(
         "\nSummary: {} total, {} enabled, {} disabled, {} errors\n",
         summary.total, summary.enabled, summary.disabled, summary.errors
@@ -66,15 +75,16 @@ pub(super) fn table(report: &ListReport, out: &Out) -> String {
     text
 }
 
-fn pad(cell: &str, width: usize) -> String {
-    format!("{cell}{}", " ".repeat((width + 1).saturating_sub(cell.width())))
+/// The cells that a text without controls takes.
+fn cells(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
 }
 
-fn row(plugin: &PluginInfo, out: &Out) -> [String; 4] {
-    let description = match (plugin.status, &plugin.signature, &plugin.problem) {
-        (Status::Discovered | Status::Error | Status::Quarantined, _, Some(problem)) => safe_line(problem),
-        _ if plugin.link.is_some() => format!("(linked, unsigned) {}", safe_line(&plugin.description)),
-        (_, Signature::Unsigned, _) => format!("(unsigned) {}", safe_line(&plugin.description)),
+fn row(plugin: &ListRow, out: &Out) -> [String; 4] {
+    let description = match (plugin.status, &plugin.problem) {
+        (Status::Discovered | Status::Error | Status::Quarantined, Some(problem)) => safe_line(problem),
+        _ if plugin.is_linked => format!("(linked, unsigned) {}", safe_line(&plugin.description)),
+        _ if plugin.is_unsigned => format!("(unsigned) {}", safe_line(&plugin.description)),
         _ => safe_line(&plugin.description),
     };
     let version = if plugin.version.is_empty() { "-".to_owned() } else { safe_line(&plugin.version) };

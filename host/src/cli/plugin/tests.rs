@@ -79,7 +79,7 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
     let mut consenting = Consenting { yes: false, grants: &[], directories, prompt: &mut NoPrompt };
     install(&home, &request, &mut consenting).unwrap();
     let report = crate::manage::list(&home, &ListRequest::default()).unwrap();
-    let text = list::table(&report, &Out::plain());
+    let text = list::table(&crate::manage::list_table(&home, &ListRequest::default()).unwrap(), &Out::plain());
     let expected = "\
 Plugins:
 =========

@@ -222,7 +222,7 @@ fn a_person_is_asked_for_directories_once() {
     let open = Question {
         name: &demo(),
         version: &"1.0.0".parse().unwrap(),
-        trust: &crate::store::Trust::Unsigned,
+        trust: &Trust::Unsigned,
         description: "",
         scan: None,
         asks: &[],
