@@ -208,10 +208,20 @@ impl Disk {
             }
             node.data = Bytes::new(data);
         }
-        let (durable, pending) = std::mem::take(&mut self.pending).into_iter().partition(|naming| naming.folder == at);
+        let mut pending: Vec<Naming> = Vec::new();
+        for naming in std::mem::take(&mut self.pending) {
+            if naming.folder != at {
+                pending.push(naming);
+                continue;
+            }
+            // What was made under a name that is gone for good cannot appear under it later.
+            for earlier in &mut pending {
+                earlier.adds.take_if(|(name, _)| naming.removes.as_ref() == Some(name));
+            }
+            pending.retain(|earlier| earlier.adds.is_some() || earlier.removes.is_some());
+            naming.apply(&mut self.durable);
+        }
         self.pending = pending;
-        let durable: Vec<Naming> = durable;
-        durable.iter().for_each(|naming| naming.apply(&mut self.durable));
     }
 
     /// Every disk that is possible now and was not before.
@@ -382,6 +392,26 @@ mod tests {
         let mut calls = replace(true);
         calls.remove(4);
         assert!(states(&calls).contains(&kept(true, "old")));
+    }
+
+    #[test]
+    fn what_was_moved_on_stays_away() {
+        let path = |name: &str| PathBuf::from("/f").join(name);
+        let calls = [
+            done(Change::Mkdir { path: path("a"), mode: 0o700 }),
+            done(Change::Mkdir { path: path("b"), mode: 0o700 }),
+            done(Change::Sync { inode: 1, path: path("") }),
+            done(Change::Mkdir { path: path("a/x"), mode: 0o700 }),
+            done(Change::Rename { from: path("a/x"), to: path("b/y"), replaces: false }),
+            done(Change::Sync { inode: 2, path: path("b") }),
+            done(Change::Sync { inode: 3, path: path("a") }),
+            done(Change::Said),
+        ];
+        let losses = losses(&Tree::of(BTreeMap::new()), Path::new("/f"), &calls);
+        let names = |tree: &Tree| tree.nodes().keys().cloned().collect::<Vec<_>>();
+        assert!(losses.iter().any(|loss| names(&loss.tree) == ["a", "a/x", "b"]));
+        assert!(losses.iter().any(|loss| names(&loss.tree) == ["a", "b", "b/y"]));
+        assert!(losses.iter().all(|loss| !loss.said || names(&loss.tree) == ["a", "b", "b/y"]));
     }
 
     #[test]
