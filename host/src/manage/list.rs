@@ -214,13 +214,7 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
         plugins.retain(|plugin| plugin.status == status);
     }
     let summary = Summary::of(plugins.iter().map(|plugin| plugin.status));
-    Ok(ListReport {
-        plugins,
-        built_in: built_in(request),
-        summary,
-        warnings,
-        system_problem: state.system.problem,
-    })
+    Ok(ListReport { plugins, built_in: built_in(request), summary, warnings, system_problem: state.system.problem })
 }
 
 /// As [`list`], for a table. Of what is installed, no more than that is read.

@@ -164,7 +164,9 @@ impl State {
     /// Puts an entry in the place of that of an installed plugin; of one of the system store, the user's part is kept.
     pub fn put(&mut self, name: &PluginName, place: StoreName, entry: Entry) {
         match place {
-            StoreName::User => drop(self.plugins.insert(name.clone(), entry)),
+            StoreName::User => {
+                self.plugins.insert(name.clone(), entry);
+            }
             StoreName::System => {
                 self.overlays.insert(name.clone(), Overlay::of(&entry));
                 self.system.plugins.insert(name.clone(), entry);

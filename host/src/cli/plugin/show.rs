@@ -107,12 +107,7 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if let Some(digest) = &plugin.digest {
         line("digest", &digest.to_string());
     }
-    if plugin.store == Some(StoreName::System) {
-        line("store", &format!("the system's, {SYSTEM_STORE}"));
-    }
-    if let Some(version) = &plugin.hides {
-        line("hides", &format!("version {version} of the system store"));
-    }
+    stores(plugin, &mut line);
     receipt(plugin, &mut line);
     if !plugin.targets.is_empty() {
         line("targets", &plugin.targets.join(", "));
@@ -160,6 +155,16 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
         }
     }
     text
+}
+
+/// Which store it is in, unless that is the user's own, and what it hides there.
+fn stores(plugin: &PluginInfo, line: &mut impl FnMut(&str, &str)) {
+    if plugin.store == Some(StoreName::System) {
+        line("store", &format!("the system's, {SYSTEM_STORE}"));
+    }
+    if let Some(version) = &plugin.hides {
+        line("hides", &format!("version {version} of the system store"));
+    }
 }
 
 /// What is in force.

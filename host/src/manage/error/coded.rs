@@ -122,12 +122,6 @@ impl Coded for ManageError {
                 "give a manifest, a .so file, a .mgp file or the name of an installed plugin".to_owned()
             }
             Self::TwoManifests { .. } | Self::Ambiguous { .. } => "name the one that is meant".to_owned(),
-            Self::OfSystem { name } => format!(
-                "for yourself, run `migraine plugin disable {name}`; for all users, run the command as root with --system"
-            ),
-            Self::Withheld { name } => {
-                format!("ask the administrator to run `migraine plugin enable {name} --system`")
-            }
             Self::NotFound { .. } | Self::NoHistory { .. } => "run `migraine plugin list` to see what is installed".to_owned(),
             Self::Consent { missing, command, .. } => {
                 format!("if you agree to all of it, run: {command}{}", flags(missing))
@@ -148,7 +142,7 @@ impl Coded for ManageError {
                 "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
                     .to_owned()
             }
-            Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } => return self.help_with_others(),
+            Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } | Self::OfSystem { .. } | Self::Withheld { .. } => return self.help_with_others(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
@@ -161,7 +155,7 @@ impl Coded for ManageError {
 }
 
 impl ManageError {
-    /// What to do about what a plugin needs, links, locks and bundles.
+    /// What to do about what a plugin needs, links, locks, bundles and the system store.
     fn help_with_others(&self) -> Option<String> {
         let text = match self {
             Self::Resolve(error) => return error.help(),
@@ -201,6 +195,12 @@ impl ManageError {
             Self::NotLockable { .. } => "install a version of it that its author signed".to_owned(),
             Self::Bundle { .. } => "make it again with `migraine plugin bundle`".to_owned(),
             Self::ProjectUnknown { .. } => "name the directory that holds the folder `plugins`".to_owned(),
+            Self::OfSystem { name } => format!(
+                "for yourself, run `migraine plugin disable {name}`; for all users, run the command as root with --system"
+            ),
+            Self::Withheld { name } => {
+                format!("ask the administrator to run `migraine plugin enable {name} --system`")
+            }
             _ => return None,
         };
         Some(text)
