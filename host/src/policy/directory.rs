@@ -219,7 +219,11 @@ mod tests {
             ("/people/bob", false),
             ("/data/storehouse", false),
             ("/srv/data", false),
-            ("/var", false),
+            ("/var", true),
+            ("/var/lib", true),
+            ("/var/lib/migraine/keys", true),
+            ("/var/lib/migraines", false),
+            ("/var/log", false),
             ("/processing", false),
         ] {
             assert_eq!(refused_root(Path::new(path), &places).is_some(), refused, "{path}");
