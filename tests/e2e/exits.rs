@@ -3,7 +3,7 @@
 use std::fs;
 
 use migraine_tests::home::Home;
-use migraine_tests::package::{library, plugin, typed};
+use migraine_tests::package::{key, library, plugin, typed};
 use serde_json::json;
 
 /// The error with `--format json`, and the same run as text: same exit code, same words, a readable line.
@@ -79,7 +79,10 @@ fn errors_of_files() {
     install(&path("x.mgp", b"not a package"), "format", 3);
     install(&path("empty.mgp", b""), "format", 3);
     install(&path("zip.mgp", b"PK\x03\x04........"), "format", 3);
-    install(typed(&home.work()), "file_not_found", 2);
+    install(typed(&home.work()), "value_invalid", 3);
+    let empty = home.work().join("empty");
+    fs::create_dir(&empty).unwrap();
+    install(typed(&empty), "file_not_found", 2);
     // A good library, but without a manifest.
     install(&path("libplain.so", &library("int one(void) { return 1; }\n")), "not_a_plugin", 3);
     // A manifest, and no root module: installed, since no byte of it was run, and refused when it is.
@@ -147,8 +150,8 @@ fn errors_of_workflows() {
 #[test]
 fn an_unusable_home_is_told() {
     let home = Home::new();
-    let with = |own: &str, user: Option<&str>| {
-        let mut command = home.command(["--format", "json", "plugin", "list"]);
+    let run = |line: &[&str], own: &str, user: Option<&str>| {
+        let mut command = home.command([&["--format", "json"], line].concat());
         command.env_remove("MIGRAINE_HOME").env_remove("HOME");
         if !own.is_empty() {
             command.env("MIGRAINE_HOME", own);
@@ -158,6 +161,7 @@ fn an_unusable_home_is_told() {
         }
         migraine_tests::home::Done::of(&mut command)
     };
+    let with = |own: &str, user: Option<&str>| run(&["plugin", "list"], own, user);
     for (own, user) in [("relative", Some("/tmp")), ("/", None), ("", None), ("", Some("/")), ("", Some("rel"))] {
         let done = with(own, user);
         let error: serde_json::Value = serde_json::from_str(&done.err).unwrap();
@@ -166,6 +170,8 @@ fn an_unusable_home_is_told() {
     // covers: S97
     let user = home.work();
     with("", Some(typed(&user))).ends(0);
+    assert!(!user.join(".migraine").exists(), "who only looks makes nothing");
+    run(&["key", "trust", &key().public().to_string(), "--scope", "*"], "", Some(typed(&user))).ends(0);
     assert!(user.join(".migraine").is_dir());
     // covers: A123
     let open = home.work().join("open");
