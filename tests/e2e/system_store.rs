@@ -350,11 +350,9 @@ fn one_that_is_not_roots_alone_is_not_used() {
             ("mv /var/lib/migraine /var/lib/real; ln -s real /var/lib/migraine", "/var/lib/migraine"),
         ] {
             let step = step.replace("OWNER", &plain);
-            let undo = format!(
-                "chown 0 /var/lib /var/lib/migraine /var/lib/migraine/state; chmod 755 /var/lib /var/lib/migraine; \
+            let undo = "chown 0 /var/lib /var/lib/migraine /var/lib/migraine/state; chmod 755 /var/lib /var/lib/migraine; \
                  chmod 444 /var/lib/migraine/state; \
-                 if [ -d /var/lib/real ]; then rm /var/lib/migraine; mv /var/lib/real /var/lib/migraine; fi"
-            );
+                 if [ -d /var/lib/real ]; then rm /var/lib/migraine; mv /var/lib/real /var/lib/migraine; fi";
             let done = lib.run_with(&home, &["plugin", "list"], &step);
             let warning = format!("nothing of the system store is used: the system store: {path}: ");
             done.ends(0).says(&["own", "1 total", &warning]).never_says(&["hello-world"]);
@@ -364,7 +362,7 @@ fn one_that_is_not_roots_alone_is_not_used() {
             let done = lib.run(&home, &run);
             done.ends(2).says(&["plugin_not_found", &warning]);
             lib.run(&home, &["doctor"]).says(&["system store", path]);
-            lib.run_with(&home, &run, &undo).ends(0).says(&["Hello"]);
+            lib.run_with(&home, &run, undo).ends(0).says(&["Hello"]);
         }
         // What is found at the load of a tree is named as well.
         for (step, undo) in [
