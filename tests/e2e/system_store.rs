@@ -278,6 +278,25 @@ fn an_upgrade_widens_nothing() {
 }
 
 #[test]
+fn another_makers_plugin_inherits_nothing() {
+    let Some(lib) = Lib::trusting() else { return };
+    let home = Home::of(User::Plain);
+    lib.install(&hooks("1.0.0", &json!(["task_read"])));
+    lib.user_ok(&home, &["plugin", "enable", "hooks", "--yes"]);
+    lib.ok(&["plugin", "uninstall", "hooks"]);
+    lib.install(&hooks("1.1.0", &json!(["task_read"])));
+    assert_eq!(lib.status(&home, "hooks"), "enabled", "the same maker's");
+    lib.ok(&["plugin", "uninstall", "hooks"]);
+    // Without the signature beside it, nobody vouches for it.
+    let unsigned = lib.root.work().join("libhooks.so");
+    fs::copy(&hooks("2.0.0", &json!(["task_read"])).library, &unsigned).unwrap();
+    lib.ok(&["plugin", "install", typed(&unsigned), "--allow-unsigned", "--yes"]);
+    let info = lib.info(&home, "hooks");
+    assert_eq!((&info["version"], &info["status"]), (&json!("2.0.0"), &json!("installed")));
+    assert_eq!(info["grants"], json!([]), "{info}");
+}
+
+#[test]
 fn the_users_own_plugin_hides_it() {
     let Some(lib) = Lib::trusting() else { return };
     let of = |version: &str| remade("hello-world", &json!({"version": version}));

@@ -99,21 +99,23 @@ impl ListRow {
             description: brief.description,
             problem: brief.problem.map(|problem| problem.reason),
         };
-        if is_gone { row.gone() } else { row }
+        if is_gone { row.gone(GONE) } else { row }
     }
 
     fn shared(name: &PluginName, entry: &Entry, is_gone: bool) -> Self {
         let row = Self { is_system: true, ..Self::from(PluginInfo::installed(name, entry)) };
-        if is_gone { row.gone() } else { row }
+        if is_gone { row.gone(GONE_OF_SYSTEM) } else { row }
     }
 
-    fn gone(self) -> Self {
-        Self { status: Status::Error, problem: Some(GONE.to_owned()), ..self }
+    fn gone(self, why: &str) -> Self {
+        Self { status: Status::Error, problem: Some(why.to_owned()), ..self }
     }
 }
 
 /// What is wrong with a plugin whose tree is not there.
 const GONE: &str = "its files are gone; uninstall it and install it again";
+/// The same, where only root could do that.
+const GONE_OF_SYSTEM: &str = "its files in the system store are gone, or cannot be read: tell the administrator";
 
 /// A plugin that is part of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -204,7 +206,8 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
     let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len() + state.system.plugins.len());
     for (name, (entry, place)) in &state.usable()? {
         let shown = PluginInfo { store: Some(*place), ..PluginInfo::installed(name, entry) };
-        plugins.push(if gone.contains(&entry.digest) { shown.with_problem(GONE.to_owned()) } else { shown });
+        let why = if *place == StoreName::System { GONE_OF_SYSTEM } else { GONE };
+        plugins.push(if gone.contains(&entry.digest) { shown.with_problem(why.to_owned()) } else { shown });
     }
     let found = look(home, &state, request.working.as_deref(), &request.folders)?;
     let (more, mut warnings) = (found.plugins, found.warnings);

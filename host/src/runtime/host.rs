@@ -333,7 +333,7 @@ impl Host {
             let path = crate::text::safe_line(&path.to_string_lossy());
             voice.audit(plugin, &format!("is linked to {path} and not signed; what runs is what you confirmed of it"));
         } else if admitted.unsigned {
-            voice.audit(plugin, "runs unsigned, by your exception for exactly these bytes");
+            voice.audit(plugin, "runs unsigned, by an exception for exactly these bytes");
         }
         if let Code::Scripts(scripts) = &admitted.code {
             let (now, _) = interpreters(scripts.handlers());

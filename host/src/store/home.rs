@@ -101,6 +101,16 @@ impl Home {
         if !path.is_absolute() {
             return Err(StoreError::BadHome { why: format!("`{}` is not an absolute path", safe_path(path)) });
         }
+        let real = path.canonicalize().or_else(|_| {
+            let parent = path.parent().unwrap_or(path).canonicalize()?;
+            Ok::<_, std::io::Error>(parent.join(path.file_name().unwrap_or_default()))
+        });
+        let real = real.unwrap_or_else(|_| path.to_owned());
+        if real.starts_with(SYSTEM_STORE) {
+            // As a home it would get modes, data and links that only one user may have.
+            let why = format!("`{}` is the system store, which --system changes", safe_path(path));
+            return Err(StoreError::BadHome { why });
+        }
         Ok(Self::new(Root::open_at(path)?, false))
     }
 
@@ -458,7 +468,9 @@ mod tests {
         for own in ["", "/", "relative"] {
             check(Some(own), Some("/home/a"), None);
         }
-        assert!(matches!(Home::open(Path::new("x")), Err(StoreError::BadHome { .. })));
+        for path in ["x", "/var/lib/migraine", "/var/lib/migraine/x", "/var/lib/../lib/migraine"] {
+            assert!(matches!(Home::open(Path::new(path)), Err(StoreError::BadHome { .. })), "{path}");
+        }
         assert!(matches!(Home::open(Path::new("/no/such/parent")), Err(StoreError::BadHome { .. })));
     }
 

@@ -289,8 +289,10 @@ struct Header {
     checksum: Digest,
 }
 
-/// What the body holds behind the lines of plugins.
+/// What the body holds behind the lines of plugins. Strict: a body with anything else in it, plugins once more for instance,
+/// is read whole, and then means the same to every reader or is damaged.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Rest {
     exceptions: BTreeSet<Digest>,
     #[serde(default)]

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::error::StoreError;
 use super::records::Records;
-use super::state::{Entry, Problem, ProblemKind, State, Status, is_default};
+use super::state::{Entry, Problem, ProblemKind, State, Status, Trust, is_default};
 use crate::ids::{Digest, PluginName};
 use crate::policy::{Consent, Decisions, Item, Request, asks, covers, decide, resolve};
 
@@ -33,6 +33,8 @@ pub enum StoreName {
 pub struct Overlay {
     /// The tree that it was decided about.
     pub digest: Digest,
+    /// Who vouched for it then.
+    pub trust: Trust,
     /// What was offered then.
     #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Vec<Permission>,
@@ -78,6 +80,7 @@ impl Overlay {
         let problem = entry.problem.clone().filter(|problem| problem.kind == ProblemKind::Quarantined);
         Self {
             digest: entry.digest,
+            trust: entry.trust.clone(),
             asked: entry.asked.clone(),
             enabled: entry.enabled,
             was_enabled: entry.was_enabled,
@@ -197,7 +200,8 @@ fn seen(shared: &Entry, own: Option<&Overlay>) -> Entry {
         previous: None,
         ..shared.clone()
     };
-    let Some(own) = own else {
+    // The administrator may put another maker's plugin under the same name: nothing was decided about that one.
+    let Some(own) = own.filter(|own| own.digest == entry.digest || is_same_maker(&own.trust, &entry.trust)) else {
         entry.enabled = is_offered && agreed(&entry, &[]).is_some_and(|consent| consent.is_complete());
         entry.was_enabled = entry.enabled;
         return entry;
@@ -255,6 +259,11 @@ fn offered(shared: &Entry) -> Vec<Permission> {
         }
     }
     offered
+}
+
+/// Whether the same key vouches for both. For what is not signed nobody does.
+fn is_same_maker(one: &Trust, other: &Trust) -> bool {
+    matches!((one, other), (Trust::Signed { key, .. }, Trust::Signed { key: same, .. }) if key == same)
 }
 
 fn same_kind(one: &Value, other: &Value) -> bool {

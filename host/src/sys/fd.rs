@@ -79,13 +79,16 @@ pub(crate) fn length_of_next(socket: BorrowedFd<'_>) -> io::Result<usize> {
     }
 }
 
+/// The most descriptors beside a datagram: a worker has up to 7, and its control groups up to 2.
+const DESCRIPTORS_MAX: usize = 16;
+
 /// Receives one datagram with the descriptors beside it; an empty one means that the other side is gone.
 ///
 /// # Errors
 /// As recvmsg(2); a datagram or its descriptors that did not fit are an error.
 pub(crate) fn receive(socket: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut body = vec![0; most];
-    let mut ancillary = nix::cmsg_space!([RawFd; 8]);
+    let mut ancillary = nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]);
     let (length, fds) = loop {
         let mut parts = [IoSliceMut::new(&mut body)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;

@@ -90,6 +90,10 @@ impl KeySet {
     /// rotation that a key signed which was bad by then.
     #[must_use]
     pub fn revocation(&self, key: &Fingerprint, name: &PluginName) -> Option<Revocation> {
+        self.revoked_by(key, name, self.limits.as_deref())
+    }
+
+    fn revoked_by(&self, key: &Fingerprint, name: &PluginName, limits: Option<&Self>) -> Option<Revocation> {
         // Each step goes back by one rotation; as many as there are keys are enough, however they point at each other.
         let mut at = *key;
         let mut signed = None;
@@ -100,7 +104,7 @@ impl KeySet {
                 let since = *list.keys.get(&at)?;
                 Some(Revocation { by: Some(list.signer.fingerprint()), since })
             });
-            let limited = self.limits.as_ref().and_then(|limits| limits.revocation(&at, name));
+            let limited = limits.and_then(|limits| limits.revocation(&at, name));
             let bad = own.into_iter().chain(listed).chain(limited).min_by_key(|revocation| revocation.since);
             if let Some(bad) = bad.filter(|bad| signed.is_none_or(|date| bad.since.includes(date))) {
                 return Some(bad);
@@ -126,18 +130,19 @@ impl KeySet {
         found
     }
 
-    /// Whether the user let an installed package of a revoked key stay. Where there is a limiting set, each of the two that
-    /// says anything against the key must let it stay.
+    /// Whether the user let an installed package of a revoked key stay. Where there is a limiting set, neither lifts what
+    /// the other says: each in which the key, or one that it took the place of, is bad must let it stay.
     #[must_use]
-    pub fn keeps(&self, key: &Fingerprint, digest: &Digest) -> bool {
-        let says = |set: &Self| {
+    pub fn keeps(&self, key: &Fingerprint, name: &PluginName, digest: &Digest) -> bool {
+        let lets = |set: &Self| {
             let revoked = set.by_fingerprint(key).and_then(TrustedKey::revoked);
-            revoked.map(|revoked| revoked.kept.contains(digest))
+            revoked.is_some_and(|revoked| revoked.kept.contains(digest))
         };
-        let Some(limits) = self.limits.as_deref() else { return says(self) == Some(true) };
-        let is_listed = |set: &Self| set.lists.iter().any(|list| list.keys.contains_key(key));
-        let silent_or_kept = |set: &Self| says(set).unwrap_or_else(|| !is_listed(set));
-        [self, limits].into_iter().all(silent_or_kept) && (says(self), says(limits)) != (None, None)
+        let Some(limits) = self.limits.as_deref() else { return lets(self) };
+        let mut line = self.predecessors(key).into_iter().chain([*key]);
+        let here = self.revoked_by(key, name, None).is_some();
+        let there = line.any(|at| limits.revocation(&at, name).is_some());
+        (here || there) && (!here || lets(self)) && (!there || lets(limits))
     }
 
     /// Whether the lists that count for a name are new enough for something new to be installed.

@@ -77,7 +77,7 @@ fn judge_at(
         return Err(TrustError::SignatureInvalid { name, key: fingerprint });
     }
     // Before the key counts as unknown: it must not be offered for trust either.
-    let stays = new.is_none() && keys.keeps(&fingerprint, &digest);
+    let stays = new.is_none() && keys.keeps(&fingerprint, &name, &digest);
     if let Some(revocation) = keys.revocation(&fingerprint, &name).filter(|_| !stays && makes(Check::Revocation)) {
         return Err(TrustError::KeyRevoked { name, key: fingerprint, revocation });
     }

@@ -73,12 +73,14 @@ impl Blanks {
         self.due.take_if(|due| *due <= Instant::now())?;
         match &self.ready {
             Some(blank) if blank.spec == self.spec => None,
-            Some(blank) => {
-                // Its end is an event, and then the next one is made.
-                sys::process::kill(blank.running.pidfd.as_fd());
-                None
+            _ => {
+                // Out of reach at once: no start may take one that is on its way out.
+                if let Some(blank) = self.ready.take() {
+                    sys::process::kill(blank.running.pidfd.as_fd());
+                    let _ = sys::process::reap(blank.running.pid);
+                }
+                Some(self.spec)
             }
-            None => Some(self.spec),
         }
     }
 
@@ -102,11 +104,7 @@ impl Blanks {
     pub(super) fn reap(&mut self) {
         let Some(blank) = self.ready.take() else { return };
         let _ = sys::process::reap(blank.running.pid);
-        if blank.spec == self.spec {
-            self.fail();
-        } else {
-            self.due = Some(Instant::now());
-        }
+        self.fail();
     }
 
     /// A worker was started: the next one is for one like it.
@@ -134,7 +132,7 @@ impl Blanks {
 
 fn start(running: &Running, spec: &WorkerSpec, fds: &[OwnedFd], doors: &[OwnedFd]) -> io::Result<bool> {
     let listener = running.listener.as_ref().ok_or(io::ErrorKind::NotFound)?;
-    let (sealed, _) = hear(listener, &[SEALED])?;
+    let (sealed, _) = hear(running, listener, &[SEALED])?;
     let place = |fd: &OwnedFd, number| sys::seccomp::place(listener.as_fd(), &sealed, fd.as_fd(), number);
     for (fd, number) in fds.iter().zip(numbers_of(spec)) {
         place(fd, number)?;
@@ -150,7 +148,7 @@ fn start(running: &Running, spec: &WorkerSpec, fds: &[OwnedFd], doors: &[OwnedFd
         return Ok(false);
     }
     answer(&sealed, count)?;
-    let (joined, said) = hear(listener, &[GROUPED, UNGROUPED])?;
+    let (joined, said) = hear(running, listener, &[GROUPED, UNGROUPED])?;
     if said == UNGROUPED {
         sys::process::lower_threads(running.pid, spec.rlimits.threads)?;
     }
@@ -158,9 +156,11 @@ fn start(running: &Running, spec: &WorkerSpec, fds: &[OwnedFd], doors: &[OwnedFd
     Ok(said == GROUPED)
 }
 
-/// Waits for the call that the process waits in. It runs no plugin code, so this only bounds a stuck kernel.
-fn hear(listener: &OwnedFd, expected: &[u64]) -> io::Result<(Notification, u64)> {
-    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+/// Waits for the call that the process waits in. It runs no plugin code, so the deadline only bounds a stuck kernel.
+fn hear(running: &Running, listener: &OwnedFd, expected: &[u64]) -> io::Result<(Notification, u64)> {
+    // Its end as well: before Linux 6.11 the listener of a process that was killed says nothing until that is reaped.
+    let fds = [listener, &running.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+    let mut fds = fds;
     if poll(&mut fds, timeout(SEAL_DEADLINE))? == 0
         || !fds[0].revents().is_some_and(|is| is.contains(PollFlags::POLLIN))
     {

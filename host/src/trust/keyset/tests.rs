@@ -65,10 +65,23 @@ fn a_key_that_came_by_a_bad_rotation_is_bad() {
         for number in [2, 3] {
             assert_eq!(set.revocation(&secret(number).fingerprint(), &name).is_some(), expected, "{number} {date}");
         }
-        assert!(set.keeps(&secret(1).fingerprint(), &Digest::of(b"kept")));
-        assert!(!set.keeps(&secret(2).fingerprint(), &Digest::of(b"kept")));
-        assert!(!set.keeps(&secret(1).fingerprint(), &Digest::of(b"other")));
+        assert!(set.keeps(&secret(1).fingerprint(), &name, &Digest::of(b"kept")));
+        assert!(!set.keeps(&secret(2).fingerprint(), &name, &Digest::of(b"kept")));
+        assert!(!set.keeps(&secret(1).fingerprint(), &name, &Digest::of(b"other")));
     }
+    // Neither of two sets lifts what the other says, of a key or of one that it took the place of.
+    let chain = |level: fn(u8) -> Option<TrustedKey>| {
+        KeySet::new(vec![level(1).unwrap_or_else(|| key(1, "*")), level(2).unwrap_or_else(|| rotated_key(2, 1))])
+    };
+    let kept_new = |number| (number == 2).then(|| TrustedKey { origin: rotated_key(2, 1).origin, ..bad_key(2) });
+    let bad_old = |number| (number == 1).then(|| bad_key(1));
+    let none = |_| None;
+    let keeps = |set: &KeySet| set.keeps(&secret(2).fingerprint(), &name, &Digest::of(b"kept"));
+    assert!(keeps(&chain(kept_new)));
+    assert!(keeps(&chain(kept_new).limited_by(chain(none))) && keeps(&chain(none).limited_by(chain(kept_new))));
+    assert!(keeps(&chain(kept_new).limited_by(chain(kept_new))));
+    assert!(!keeps(&chain(kept_new).limited_by(chain(bad_old))) && !keeps(&chain(bad_old).limited_by(chain(kept_new))));
+    assert!(!keeps(&chain(none).limited_by(chain(none))));
     // Two that point at each other.
     let circle = KeySet::new(vec![rotated(1, 2, NOW), rotated(2, 1, NOW)]);
     assert_eq!(circle.revocation(&secret(1).fingerprint(), &name), None);
@@ -90,4 +103,16 @@ fn a_list_grows_old() {
     check(29, true, false);
     check(30, true, true);
     assert_eq!(set.seen().len(), 2);
+}
+
+/// A key that came by rotation from another.
+fn rotated_key(number: u8, from: u8) -> TrustedKey {
+    TrustedKey { origin: Origin::Rotation(secret(from).fingerprint(), time(NOW)), ..key(number, "*") }
+}
+
+/// A revoked key of which one package may stay.
+fn bad_key(number: u8) -> TrustedKey {
+    let since = BadSince::From(time("2020-01-01T00:00:00Z"));
+    let level = Level::Revoked(Revoked { at: time(NOW), since, kept: [Digest::of(b"kept")].into() });
+    TrustedKey { level, ..key(number, "*") }
 }
