@@ -100,7 +100,7 @@ impl Groups {
         let State::Available { place, owner, ready, .. } = &mut *state else { return None };
         let group = match ready.take() {
             Some(group) if group.limits == *limits => Ok(group),
-            Some(group) => group.limit(limits).or_else(|_| Group::make(place, owner, limits, &self.left)),
+            Some(group) => group.limit(limits),
             None => Group::make(place, owner, limits, &self.left),
         };
         // It cannot be made only beyond some limit of the machine: the worker starts without.
@@ -262,21 +262,14 @@ impl Group {
     }
 
     fn limit(mut self, limits: &Rlimits) -> io::Result<Self> {
-        let is_raised = limits.data > self.limits.data;
         self.limits = *limits;
         let [memory, swap] = self.version.memory();
-        // Version 1 counts memory and swap together, and that limit is at no time the smaller one. Absent where the kernel
-        // does not count swap.
+        self.set(memory, limits.data)?;
+        // Version 1 counts memory and swap together. Absent where the kernel does not count swap.
         let most = if self.version == Version::V1 { limits.data } else { 0 };
-        let mut order = [(memory, limits.data), (swap, most)];
-        if is_raised {
-            order.reverse();
-        }
-        for (file, value) in order {
-            match self.set(file, value) {
-                Err(error) if file == memory || error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        match self.set(swap, most) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         match self.set("pids.max", limits.threads) {
             // Processes are counted elsewhere, or not at all.

@@ -47,22 +47,6 @@ fn abandon(place: &Place, owner: &Owner) {
 }
 
 #[test]
-fn a_group_that_was_made_ahead_takes_other_limits() {
-    let groups = Groups::new();
-    if place(&groups).is_none() {
-        return;
-    }
-    for data in [Rlimits::NATIVE.data * 4, Rlimits::NATIVE.data / 2] {
-        groups.prepare();
-        let group = groups.take(&Rlimits { data, ..Rlimits::NATIVE }).expect("the spare one");
-        let limit = |file: &str| fs::read_to_string(group.path(file)).ok().map(|text| text.trim().to_owned());
-        let [memory, swap] = group.version.memory();
-        assert_eq!(limit(memory), Some(data.to_string()));
-        assert!(group.version == Version::V2 || limit(swap).is_none_or(|swap| swap == data.to_string()));
-    }
-}
-
-#[test]
 fn groups_limit_and_go_away() {
     let groups = Groups::new();
     let Some(place) = place(&groups) else { return };
