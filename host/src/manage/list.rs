@@ -232,8 +232,7 @@ pub fn list_table(home: &Home, request: &ListRequest) -> Result<ListTable, Manag
         ListRow::installed(&name, brief, is_gone)
     });
     let mut rows: Vec<ListRow> = own.collect();
-    let shared = state.system.plugins.iter().filter(|(name, _)| !state.plugins.contains_key(name));
-    rows.extend(shared.map(|(name, entry)| ListRow::shared(name, entry, gone.contains(&entry.digest))));
+    rows.extend(state.shared().map(|(name, entry)| ListRow::shared(name, entry, gone.contains(&entry.digest))));
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     rows.extend(found.plugins.into_iter().map(ListRow::from));
     let mut warnings = found.warnings;

@@ -126,10 +126,14 @@ impl State {
         self.plugins.contains_key(name) || self.system.plugins.contains_key(name)
     }
 
+    /// The plugins of the system store that none of the user's own hides, by name.
+    pub fn shared(&self) -> impl Iterator<Item = (&PluginName, &Entry)> {
+        self.system.plugins.iter().filter(|(name, _)| !self.plugins.contains_key(name))
+    }
+
     /// The names of all that can be used, those of the user's own first.
     pub fn names(&self) -> impl Iterator<Item = &PluginName> {
-        let shared = self.system.plugins.keys().filter(|name| !self.plugins.contains_key(name));
-        self.plugins.keys().chain(shared)
+        self.plugins.keys().chain(self.shared().map(|(name, _)| name))
     }
 
     /// Every plugin that can be used, by name.
@@ -145,7 +149,7 @@ impl State {
     /// Their entries; those of the user's own are read once they are asked for.
     #[must_use]
     pub fn all(&self) -> Cow<'_, Records<Entry>> {
-        let mut shared = self.system.plugins.iter().filter(|(name, _)| !self.plugins.contains_key(name)).peekable();
+        let mut shared = self.shared().peekable();
         if shared.peek().is_none() {
             return Cow::Borrowed(&self.plugins);
         }

@@ -159,8 +159,7 @@ fn start(running: &Running, spec: &WorkerSpec, fds: &[OwnedFd], doors: &[OwnedFd
 /// Waits for the call that the process waits in. It runs no plugin code, so the deadline only bounds a stuck kernel.
 fn hear(running: &Running, listener: &OwnedFd, expected: &[u64]) -> io::Result<(Notification, u64)> {
     // Its end as well: before Linux 6.11 the listener of a process that was killed says nothing until that is reaped.
-    let fds = [listener, &running.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-    let mut fds = fds;
+    let mut fds = [listener, &running.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
     if poll(&mut fds, timeout(SEAL_DEADLINE))? == 0
         || !fds[0].revents().is_some_and(|is| is.contains(PollFlags::POLLIN))
     {

@@ -63,11 +63,12 @@ pub(super) fn import(args: &ImportArgs, session: &Session) -> Result<(), Failure
 fn target(args: &SecretArgs, session: &Session) -> Result<PathBuf, Failure> {
     let path = match &args.out {
         Some(path) => path.clone(),
-        None => session.home()?.path().join("developer.key"),
+        None => {
+            let home = session.home()?;
+            home.make()?;
+            home.path().join("developer.key")
+        }
     };
-    if args.out.is_none() {
-        session.home()?.make()?;
-    }
     if path.symlink_metadata().is_ok() {
         let source = io::Error::from(io::ErrorKind::AlreadyExists);
         return Err(TrustError::Io { action: "make", path, source }.into());
