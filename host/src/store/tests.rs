@@ -54,18 +54,18 @@ pub(super) fn entry(package: &Package) -> Entry {
         version: package.index.version.clone(),
         digest: package.digest,
         trust: Trust::Unsigned,
-        enabled: true,
-        was_enabled: true,
+        decided: Decided {
+            enabled: true,
+            was_enabled: true,
+            grants: vec!["network=localhost:80".parse().unwrap()],
+            ..Decided::default()
+        },
         description: "A \"quoted\" line".to_owned(),
         asked: Vec::new(),
-        grants: vec!["network=localhost:80".parse().unwrap()],
-        consents: Vec::new(),
-        directories: BTreeMap::new(),
         hooks: vec![migraine_plugin_api::HookSpec::new("post-command")],
         commands: vec![migraine_plugin_api::CommandSpec::new("hello")],
         dependencies: Vec::new(),
         defaults: BTreeMap::from([("a".to_owned(), serde_json::json!(1))]),
-        overrides: BTreeMap::new(),
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
         installed_from: None,
         interpreters: Vec::new(),
@@ -385,7 +385,7 @@ fn what_is_damaged_of_one_plugin_is_refused_where_it_counts_and_kept_as_it_is() 
         let mut writer = home.writer_within(Duration::ZERO).unwrap();
         is_damage(writer.state_mut().plugins.remove(&name("bad")).unwrap_err());
         is_damage(writer.state_mut().plugins.get_mut(&name("bad")).unwrap_err());
-        writer.state_mut().plugins.get_mut(&name("one")).unwrap().unwrap().enabled = false;
+        writer.state_mut().plugins.get_mut(&name("one")).unwrap().unwrap().decided.enabled = false;
         writer.commit().unwrap();
         drop(writer);
         let after = fs::read_to_string(pit.path.join("state")).unwrap();
