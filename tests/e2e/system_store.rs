@@ -13,6 +13,8 @@ use migraine_tests::run::{PLAIN, User};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::dependencies::needing;
+
 /// The directory `/var/lib` as some runs see it.
 struct Lib {
     folder: TempDir,
@@ -317,6 +319,28 @@ fn the_users_own_plugin_hides_it() {
         let info = lib.info(&home, "hello-world");
         assert_eq!((&info["store"], &info["version"]), (&json!("system"), &json!("2.0.0")));
         lib.user_ok(&home, &["plugin", "run", "hello-world", "hello"]);
+    }
+}
+
+#[test]
+fn what_it_has_is_not_missing() {
+    let Some(lib) = Lib::trusting() else { return };
+    let of = |name: &str, needs: &[&str]| needing(name, "1.0.0", needs);
+    lib.install(&of("base", &[]));
+    for &user in users() {
+        let home = Home::of(user);
+        let missing = |parcel: &Parcel| -> Vec<String> {
+            let report = lib.json(&home, &["plugin", "audit", parcel.typed()]);
+            let checks = report["checks"].as_array().unwrap().iter();
+            let found = checks.filter(|found| found["rule"] == "dependency");
+            found.map(|found| found["message"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(missing(&of("app", &["plugin:base ^1"])), [""; 0]);
+        let expected = [
+            "it needs the plugin base ^2, and 1.0.0 is installed",
+            "it needs the plugin other *, which is not installed",
+        ];
+        assert_eq!(missing(&of("app", &["plugin:base ^2", "plugin:other"])), expected);
     }
 }
 
