@@ -198,6 +198,56 @@ fn a_kill_leaves_the_old_or_the_new_state() {
     kill_everywhere(&first, &uninstall);
 }
 
+/// A tree of which a file was changed, in an otherwise whole store.
+fn damaged(path: &Path) {
+    install(path, &one("1.0.0")).unwrap();
+    let file = path.join("store").join(one("1.0.0").digest.to_string()).join("files/libone.so");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&file, "x").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+}
+
+fn repair(path: &Path) -> Result<(), StoreError> {
+    let home = Home::open(path)?;
+    home.writer()?.replace_tree(&one("1.0.0"))
+}
+
+// covers: A144
+#[test]
+fn a_tree_is_never_gone_while_it_is_replaced() {
+    let digest = one("1.0.0").digest;
+    for can_exchange in [true, false] {
+        if !can_exchange {
+            trace::forbid_exchange();
+        }
+        let mut gone = 0;
+        for point in 0.. {
+            let pit = sandpit();
+            damaged(&pit.path);
+            trace::start(Some(point));
+            let done = repair(&pit.path);
+            let steps = trace::stop();
+            let home = Home::open(&pit.path).unwrap();
+            match home.load(&digest) {
+                Ok(_) | Err(StoreError::Integrity { .. }) => {}
+                Err(StoreError::Gone { .. }) => gone += 1,
+                Err(error) => panic!("killed before step {point}, after {:?}: {error}", steps.last()),
+            }
+            assert!(done.is_err() || home.load(&digest).is_ok(), "success was reported at step {point}");
+            repair(&pit.path).unwrap();
+            home.load(&digest).unwrap();
+            for name in ["staging", "trash"] {
+                assert_eq!(fs::read_dir(pit.path.join(name)).unwrap().count(), 0, "{name} after step {point}");
+            }
+            if steps.len() < point {
+                assert!(point > 20, "only {point} steps were seen");
+                break;
+            }
+        }
+        assert_eq!(gone > 0, !can_exchange, "{gone}");
+    }
+}
+
 // covers: A147, A148
 #[test]
 fn everything_is_durable_before_the_commit_names_it() {
