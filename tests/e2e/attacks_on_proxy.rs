@@ -220,7 +220,7 @@ fn a054_what_is_malformed_reaches_nobody() {
             ),
         ] {
             let done = ask(line);
-            done.ends(0).says(&["[reach] host: protocol_error: a request to the proxy was refused"]);
+            done.ends(0).says(&["host: [reach] protocol_error: a request to the proxy was refused"]);
             rows.host(attack, user, &word(&done), "when it is well formed", &plain);
         }
         assert_eq!(site.connections(), connections, "{}", site.bytes());
