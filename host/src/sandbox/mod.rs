@@ -12,6 +12,7 @@ mod launcher;
 mod lines;
 mod record;
 mod run;
+mod said;
 mod stage;
 mod usage;
 mod worker;
