@@ -137,7 +137,10 @@ fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
             // Of several changes, each syncs the folders that it changed itself.
             assert!(operation.reports || later.iter().all(|call| !is_same(&call)), "{what}: tried again");
             // A tree that cannot be mended is put in its place anew as a whole.
-            let is_new = |call: &Call| matches!(&call.change, Change::Rename { to, .. } if path.starts_with(to));
+            let is_new = |call: &Call| match &call.change {
+                Change::Rename { to, .. } | Change::Exchange { to, .. } => path.starts_with(to),
+                _ => false,
+            };
             let is_replaced = operation.mends && later.iter().any(is_new);
             if !is_best_effort(path, run) && !is_replaced {
                 let (said, told) =

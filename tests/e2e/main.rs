@@ -100,6 +100,7 @@ mod stories;
 mod suspend;
 /// Everybody has what is in the administrator's store, and only root changes it.
 mod system_store;
+mod system_use;
 /// What was changed after it was signed is refused.
 mod tamper;
 /// A package is for several machines, and is what its source makes.

@@ -123,7 +123,7 @@ fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<Audi
     let mut trust = facts(Signature::from(&entry.trust), &keys, policy.allows_reduced());
     trust.status = Some(entry.status());
     trust.installed_at = Some(entry.installed_at.clone());
-    trust.grants = entry.grants.iter().map(ToString::to_string).collect();
+    trust.grants = entry.decided.grants.iter().map(ToString::to_string).collect();
     let version = entry.version.to_string();
     let broken = |trust, error: &ManageError| {
         let finding = stages::refused(&entry.digest.to_string(), error.code(), &error.to_string());

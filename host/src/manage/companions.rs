@@ -111,7 +111,7 @@ fn taken(chosen: Vec<Chosen>, found: Vec<(Supply, Opened)>, state: &State) -> Re
 fn in_order(state: &State, keys: &KeySet) -> Result<BTreeMap<PluginName, Vec<Need>>, ManageError> {
     let all = state.all();
     let around = Around { others: &all, keys };
-    let enabled = state.plugins.mentioning("dependencies")?.filter(|(_, entry)| entry.enabled);
+    let enabled = state.plugins.mentioning("dependencies")?.filter(|(_, entry)| entry.decided.enabled);
     let with_needs = enabled.map(|(name, entry)| (name.clone(), entry, needs(&entry.dependencies)));
     let in_order = with_needs.filter(|(_, entry, needs)| {
         let met = needed_plugins(entry, around).iter().all(|one| !one.is_in_the_way());
@@ -166,7 +166,7 @@ pub(super) fn needed_by(state: &State, name: &PluginName, enabled_alone: bool) -
     let all = state.all();
     let needing = all.mentioning("dependencies")?.filter(|(other, entry)| {
         *other != name
-            && (entry.enabled || !enabled_alone)
+            && (entry.decided.enabled || !enabled_alone)
             && needs(&entry.dependencies).iter().any(|need| need.name == *name)
     });
     Ok(needing.map(|(other, _)| other.clone()).collect())

@@ -81,12 +81,12 @@ pub fn config_change(
     let key = match change {
         ConfigChange::Set { key, value } => {
             let value = read_value(name, key, value, default_of(name, &before, key)?)?;
-            after.overrides.insert(key.clone(), value);
+            after.decided.overrides.insert(key.clone(), value);
             key
         }
         ConfigChange::Unset { key } => {
             default_of(name, &before, key)?;
-            after.overrides.remove(key);
+            after.decided.overrides.remove(key);
             key
         }
     };
@@ -117,7 +117,7 @@ fn ask_again(
         }
     })?;
     // One that was never enabled asks when it is; here only what it has can change.
-    if !settled.consent.is_complete() && before.was_enabled {
+    if !settled.consent.is_complete() && before.decided.was_enabled {
         let mut command = match change {
             ConfigChange::Set { key, value } => format!("migraine plugin config {name} set {key} {}", quoted(value)),
             ConfigChange::Unset { key } => format!("migraine plugin config {name} unset {key}"),
@@ -192,7 +192,7 @@ fn kind(value: &Value) -> &'static str {
 fn report(name: &PluginName, entry: &Entry, key: Option<&str>, changed: bool) -> ConfigReport {
     let wanted = entry.defaults.iter().filter(|(found, _)| key.is_none_or(|key| key == found.as_str()));
     let config = wanted.map(|(key, default)| {
-        let own = entry.overrides.get(key);
+        let own = entry.decided.overrides.get(key);
         let value = own.unwrap_or(default).clone();
         (key.clone(), ConfigValue { value, default: default.clone(), overridden: own.is_some() })
     });

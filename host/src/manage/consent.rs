@@ -157,9 +157,9 @@ impl<'a> Asking<'a> {
 impl Settled {
     /// Writes the outcome into an entry.
     pub(super) fn keep_in(&self, entry: &mut Entry) {
-        entry.grants.clone_from(&self.consent.granted);
-        entry.consents.clone_from(&self.consent.accepted);
-        entry.directories.clone_from(&self.directories);
+        entry.decided.grants.clone_from(&self.consent.granted);
+        entry.decided.consents.clone_from(&self.consent.accepted);
+        entry.decided.directories.clone_from(&self.directories);
     }
 }
 
@@ -175,7 +175,7 @@ impl Consenting<'_> {
         let name = asking.name;
         let failed = |source| ManageError::Policy { name: name.clone(), source };
         let permissions = resolve(asking.permissions, &asking.config).map_err(failed)?;
-        let known = before.map(|before| before.directories.clone()).unwrap_or_default();
+        let known = before.map(|before| before.decided.directories.clone()).unwrap_or_default();
         let mut directories = self.directories.of_manifest(&permissions, &known)?;
         let request = Request {
             permissions: &permissions,
@@ -190,11 +190,11 @@ impl Consenting<'_> {
             refuse(asking, before, &asked, |item| policy.check_ask(item))?;
         }
         let grants = self.directories.of_grants(self.grants, &asks)?;
-        let held = before.map(|before| before.consents.as_slice()).unwrap_or_default();
+        let held = before.map(|before| before.decided.consents.as_slice()).unwrap_or_default();
         let said = Decisions { yes: self.yes, grants: &grants, answered: &[], held };
         let mut consent = decide(&asks, &said).map_err(failed)?;
         // Which directories it may have is asked once; afterwards they are named on the command line.
-        let first = !self.yes && before.is_none_or(|before| !before.was_enabled);
+        let first = !self.yes && before.is_none_or(|before| !before.decided.was_enabled);
         let (mut shown, mut answered) = (Vec::new(), Vec::new());
         loop {
             let open = consent.open.iter().filter(|_| first);
@@ -216,7 +216,8 @@ impl Consenting<'_> {
             item.permission().map_or(Ok(()), |new| policy.check_grant(new))
         })?;
         // Fewer than before are fine even where an older state holds too many: each can be taken back.
-        let (now, before) = (opened(&consent.granted).len(), before.map_or(0, |before| opened(&before.grants).len()));
+        let (now, before) =
+            (opened(&consent.granted).len(), before.map_or(0, |before| opened(&before.decided.grants).len()));
         if now > DIRECTORIES_MAX && now > before {
             return Err(ManageError::TooManyDirectories { name: name.clone(), count: now });
         }
@@ -242,7 +243,7 @@ fn refuse(
 ) -> Result<(), ManageError> {
     // What was granted before the policy said otherwise stays granted, and is not in force.
     let held = |item: &Item| {
-        let held = before.into_iter().flat_map(|before| &before.consents).filter_map(Item::permission);
+        let held = before.into_iter().flat_map(|before| &before.decided.consents).filter_map(Item::permission);
         item.permission().is_some_and(|new| held.clone().any(|held| covers(held, new)))
     };
     let refused = items.iter().filter(|item| !held(item)).find_map(|item| check(item).err());

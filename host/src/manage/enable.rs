@@ -43,12 +43,12 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     let settled = consenting.settle(&Asking::installed(name, &entry), Some(&before), &home.policy()?)?;
     let complete = settled.consent.is_complete();
     let mut command = format!("migraine plugin enable {name}");
-    if before.enabled && !complete {
+    if before.decided.enabled && !complete {
         command.push_str(&consenting.flags());
         return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
     }
-    entry.enabled = complete;
-    entry.was_enabled |= complete;
+    entry.decided.enabled = complete;
+    entry.decided.was_enabled |= complete;
     entry.problem = None;
     settled.keep_in(&mut entry);
     let changed = replace(home, name, &before, entry)?;
@@ -81,11 +81,11 @@ fn check_needs(
 pub fn disable(home: &Home, name: &PluginName, force: bool) -> Result<EnableReport, ManageError> {
     let by = needed_by(&home.read()?, name, true)?;
     let before = entry(home, name)?;
-    if before.enabled && !by.is_empty() && !force {
+    if before.decided.enabled && !by.is_empty() && !force {
         return Err(ManageError::InUse { name: name.clone(), by });
     }
     let mut after = before.clone();
-    after.enabled = false;
+    after.decided.enabled = false;
     let status = after.status();
     let changed = replace(home, name, &before, after)?;
     Ok(EnableReport { name: name.clone(), status, changed, granted: Vec::new() })

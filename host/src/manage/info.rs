@@ -252,7 +252,7 @@ impl PluginInfo {
             config: entry.config(),
             hooks: entry.hooks.clone(),
             permissions: entry.asked.clone(),
-            grants: entry.grants.clone(),
+            grants: entry.decided.grants.clone(),
             rules: None,
             signature: Signature::from(&entry.trust),
             digest: Some(entry.digest),

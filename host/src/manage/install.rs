@@ -188,7 +188,7 @@ pub(super) fn install_all(
     }
     let mains = prepared.into_iter().filter(|(is_main, _)| *is_main);
     let mut along = Some(along);
-    Ok(mains.map(|(_, main)| report(main, state, along.take().unwrap_or_default(), request.is_dry_run)).collect())
+    Ok(mains.map(|(_, main)| report(main, along.take().unwrap_or_default(), request.is_dry_run)).collect())
 }
 
 /// What is to be installed, what is needed before who needs it.
@@ -260,13 +260,11 @@ pub(super) fn shown(path: &Path) -> String {
     if plain { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn report(main: Prepared, state: &State, along: Vec<Companion>, dry_run: bool) -> InstallReport {
-    // It was judged against it.
-    let before = state.plugins.get(&main.package.index.name).ok().flatten();
-    let Prepared { package, entry, settled, dropped_config, warnings, scan, pin: _ } = main;
+fn report(main: Prepared, along: Vec<Companion>, dry_run: bool) -> InstallReport {
+    let Prepared { package, entry, replaced, settled, dropped_config, warnings, scan, pin: _ } = main;
     InstallReport {
         version: entry.version.clone(),
-        replaced: before.map(|before| before.version.clone()),
+        replaced,
         name: package.index.name,
         status: entry.status(),
         digest: entry.digest,

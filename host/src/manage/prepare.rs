@@ -16,7 +16,7 @@ use crate::package::scan::Scan;
 use crate::package::{Opened, Package};
 use crate::policy::Policy;
 use crate::runtime::{InterpreterError, interpreters};
-use crate::store::{Entry, Home, KnownInterpreter, Remote, State, StoreError, Trust};
+use crate::store::{Decided, Entry, Home, KnownInterpreter, Remote, State, StoreError, Trust};
 use crate::trust::TrustedKey;
 
 /// What everything is judged by.
@@ -33,6 +33,8 @@ pub(super) struct Given<'a> {
 pub(super) struct Prepared {
     pub(super) package: Package,
     pub(super) entry: Entry,
+    /// The version that was installed before.
+    pub(super) replaced: Option<semver::Version>,
     pub(super) pin: Option<TrustedKey>,
     pub(super) settled: Settled,
     pub(super) dropped_config: Vec<String>,
@@ -60,10 +62,20 @@ pub(super) fn prepare(
     let mut settled = settle(given, package, trust, &request.now, consenting, comes_along)?;
     settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
     if let Supply::Remote(_, Download { url, version, .. }) = supply {
-        settled.entry.remote = Some(Remote { url: url.clone(), version: version.clone() });
+        // An upgrade may need the query; what everybody reads is no place for it.
+        let url = if home.is_system() { url.plain() } else { Some(url.clone()) };
+        settled.entry.remote = url.map(|url| Remote { url, version: version.clone() });
     }
-    settled.warnings.splice(..0, warnings);
+    settled.warnings.splice(..0, warnings.into_iter().chain(lost_query(home, supply)));
     Ok(Prepared { pin, ..settled })
+}
+
+/// A sentence for whoever installs for all from an address with a query.
+fn lost_query(home: &Home, supply: &Supply) -> Option<String> {
+    let Supply::Remote(_, Download { url, .. }) = supply else { return None };
+    let plain = url.plain().filter(|plain| home.is_system() && plain.kept() != url.kept())?;
+    let why = "every user can read the system store, so its address is kept without the query";
+    Some(format!("{why}: an upgrade will ask {plain}"))
 }
 
 /// Asks for what a judged plugin needs consent to, and makes its entry.
@@ -80,7 +92,7 @@ pub(super) fn settle(
     let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
     let scan = audit::of_package(&package);
     let settled = judge_consent(&package, &scan, &trust, before, &overrides, (policy, consenting))?;
-    if (comes_along || before.is_some_and(|before| before.enabled)) && !settled.consent.is_complete() {
+    if (comes_along || before.is_some_and(|before| before.decided.enabled)) && !settled.consent.is_complete() {
         let command = format!("migraine plugin {command}{}", consenting.flags());
         let name = package.index.name.clone();
         return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
@@ -88,14 +100,15 @@ pub(super) fn settle(
     let entry = new_entry(&package, trust, before, overrides, &settled, now);
     let missing = run_by(&package.manifest).1;
     let warnings = missing.iter().map(|error| format!("it cannot run yet: {error}")).collect();
-    Ok(Prepared { package, entry, pin: None, settled, dropped_config, warnings, scan })
+    let replaced = before.map(|before| before.version.clone());
+    Ok(Prepared { package, entry, replaced, pin: None, settled, dropped_config, warnings, scan })
 }
 
 type Config = BTreeMap<String, serde_json::Value>;
 
 /// The user's settings that another version has as well, with values of the same kind; and the keys of the others.
 pub(super) fn kept_overrides(defaults: &Config, before: Option<&Entry>) -> (Config, Vec<String>) {
-    let mut kept = before.map(|before| before.overrides.clone()).unwrap_or_default();
+    let mut kept = before.map(|before| before.decided.overrides.clone()).unwrap_or_default();
     let fits = |key: &String, value: &serde_json::Value| {
         defaults.get(key).is_some_and(|default| super::config::same_kind(default, value))
     };
@@ -139,14 +152,13 @@ fn new_entry(
     now: &str,
 ) -> Entry {
     // Whoever switched it off does not want it back because of a new version.
-    let switched_off = before.is_some_and(|before| before.was_enabled && !before.enabled);
+    let switched_off = before.is_some_and(|before| before.decided.was_enabled && !before.decided.enabled);
     let enabled = settled.consent.is_complete() && !switched_off;
     let same = before.filter(|before| before.digest == package.digest);
     let version = &package.index.version;
+    let was_enabled = enabled || before.is_some_and(|before| before.decided.was_enabled);
     let mut entry = Entry {
-        enabled,
-        was_enabled: enabled || before.is_some_and(|before| before.was_enabled),
-        overrides,
+        decided: Decided { enabled, was_enabled, overrides, ..Decided::default() },
         installed_at: same.map_or_else(|| now.to_owned(), |same| same.installed_at.clone()),
         pinned: before.and_then(|before| before.pinned.clone()),
         previous: before.and_then(|before| previous(before, version)),
@@ -173,18 +185,13 @@ pub(super) fn bare_entry(
         version,
         digest,
         trust,
-        enabled: false,
-        was_enabled: false,
+        decided: Decided::default(),
         description: manifest.description.clone(),
         asked: manifest.permissions.clone(),
-        grants: Vec::new(),
-        consents: Vec::new(),
-        directories: BTreeMap::new(),
         hooks: manifest.hooks.clone(),
         commands: manifest.commands.clone(),
         dependencies: manifest.dependencies.clone(),
         defaults: manifest.config.clone(),
-        overrides: Config::new(),
         installed_at: now.to_owned(),
         installed_from: None,
         remote: None,

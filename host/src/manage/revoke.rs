@@ -40,10 +40,10 @@ pub fn revoke(
     let mut after = before.clone();
     for grant in grants {
         let grant = directories.of_held(grant)?;
-        let held = after.consents.len();
-        after.consents.retain(|item| !grant.takes_back(item));
-        if after.consents.len() == held {
-            let held = before.consents.iter().map(Item::grant_text).collect();
+        let held = after.decided.consents.len();
+        after.decided.consents.retain(|item| !grant.takes_back(item));
+        if after.decided.consents.len() == held {
+            let held = before.decided.consents.iter().map(Item::grant_text).collect();
             return Err(ManageError::NotHeld { name: name.clone(), grant: grant.to_string(), held });
         }
     }
@@ -51,12 +51,12 @@ pub fn revoke(
     let asking = Asking { is_to_run: false, ..Asking::installed(name, &after) };
     let settled = consenting.settle(&asking, Some(&after), &home.policy()?)?;
     settled.keep_in(&mut after);
-    if before.enabled && !settled.consent.is_complete() {
+    if before.decided.enabled && !settled.consent.is_complete() {
         // It waits for consent again, as after an installation.
-        (after.enabled, after.was_enabled) = (false, false);
+        (after.decided.enabled, after.decided.was_enabled) = (false, false);
     }
     let status = after.status();
-    let gone = before.consents.iter().filter(|item| !after.consents.contains(item));
+    let gone = before.decided.consents.iter().filter(|item| !after.decided.consents.contains(item));
     let revoked = gone.map(Item::grant_text).collect();
     replace(home, name, &before, after)?;
     Ok(RevokeReport {

@@ -52,20 +52,22 @@ pub fn rollback(
     let (tree, state) = (home.load(&previous.digest)?, home.read()?);
     let trust = judge_tree(home, &state, (StoreName::User, &tree))?;
     let (overrides, dropped_config) = kept_overrides(&previous.defaults, Some(&before));
-    let mut after = Entry { trust, overrides, ..previous.clone() };
-    let held = Entry { consents: held(&before, previous), ..before.clone() };
+    let mut after = Entry { trust, ..previous.clone() };
+    after.decided.overrides = overrides;
+    let mut held = before.clone();
+    held.decided.consents = consents(&before, previous);
     let settled = consenting.settle(&Asking::installed(name, &after), Some(&held), &home.policy()?)?;
     let complete = settled.consent.is_complete();
-    if before.enabled && !complete {
+    if before.decided.enabled && !complete {
         let command = format!("migraine plugin rollback {name}{}", consenting.flags());
         return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
     }
     settled.keep_in(&mut after);
-    after.enabled = before.enabled && complete;
-    if after.enabled && !force {
+    after.decided.enabled = before.decided.enabled && complete;
+    if after.decided.enabled && !force {
         check_around(home, &state, name, &after)?;
     }
-    after.was_enabled = before.was_enabled;
+    after.decided.was_enabled = before.decided.was_enabled;
     after.problem = None;
     after.pinned.clone_from(&before.pinned);
     after.previous = Some(Box::new(Entry { previous: None, ..before.clone() }));
@@ -94,7 +96,7 @@ fn check_around(home: &Home, state: &State, name: &PluginName, after: &Entry) ->
         let (name, requirement) = (name.clone(), Box::new(requirement));
         return Err(ManageError::RollbackNeeds { name, version: after.version.clone(), requirement });
     }
-    for (by, entry) in now.mentioning("dependencies")?.filter(|(by, entry)| entry.enabled && *by != name) {
+    for (by, entry) in now.mentioning("dependencies")?.filter(|(by, entry)| entry.decided.enabled && *by != name) {
         // What does not run now loses nothing.
         if let (None, Some(requirement)) = (missing(entry, &now), missing(entry, &then)) {
             let (name, version, needs) = (name.clone(), after.version.clone(), requirement.needs);
@@ -106,7 +108,7 @@ fn check_around(home: &Home, state: &State, name: &PluginName, after: &Entry) ->
 
 /// What counts as consented to: what it holds now, and of what it held then only that which the newer version does not ask
 /// for. What the newer one asks for and does not hold was refused or taken back.
-fn held(before: &Entry, previous: &Entry) -> Vec<Item> {
+fn consents(before: &Entry, previous: &Entry) -> Vec<Item> {
     let kinds: Vec<_> = before.asked.iter().map(Permission::kind).collect();
     let asked = |item: &Item| match item {
         Item::Permission(permission) => kinds.contains(&permission.kind()),
@@ -114,6 +116,6 @@ fn held(before: &Entry, previous: &Entry) -> Vec<Item> {
         Item::Hook { event, .. } => before.hooks.iter().any(|hook| hook.event == *event),
         Item::Timeout { command, .. } => before.commands.iter().any(|spec| spec.name == *command),
     };
-    let then = previous.consents.iter().filter(|item| !before.consents.contains(item) && !asked(item));
-    before.consents.iter().chain(then).cloned().collect()
+    let then = previous.decided.consents.iter().filter(|item| !before.decided.consents.contains(item) && !asked(item));
+    before.decided.consents.iter().chain(then).cloned().collect()
 }

@@ -54,7 +54,7 @@ const KINDS: [(PermissionKind, &str, &str); 7] = [
 impl Rules {
     /// The rules of an installed plugin, as they are when it runs.
     pub(super) fn of(entry: &Entry, policy: &Policy) -> Self {
-        let (grants, capped) = policy.in_force(&entry.grants);
+        let (grants, capped) = policy.in_force(&entry.decided.grants);
         Self {
             can: can(entry, &grants),
             cannot: cannot(entry, &grants),
@@ -67,14 +67,14 @@ impl Rules {
 fn can(entry: &Entry, grants: &[Permission]) -> Vec<String> {
     let request = Request {
         permissions: grants,
-        directories: &entry.directories,
+        directories: &entry.decided.directories,
         hooks: &entry.hooks,
         commands: &[],
         combos: &BTreeSet::new(),
     };
     let in_force = |item: &Item| match item {
         Item::Permission(_) => true,
-        Item::Hook { .. } => entry.consents.contains(item),
+        Item::Hook { .. } => entry.decided.consents.contains(item),
         Item::Pair(..) | Item::Timeout { .. } => false,
     };
     let granted = asks(&request).into_iter().filter(|ask| in_force(&ask.item)).map(|ask| ask.words);

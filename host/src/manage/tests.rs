@@ -13,7 +13,7 @@ use crate::ids::{Digest, PluginName};
 use crate::package::build::assemble;
 use crate::package::fixture::{CREATED, library};
 use crate::policy::{Grant, Item};
-use crate::store::{Entry, Home, PluginData, Problem, ProblemKind, Status, Trust};
+use crate::store::{Decided, Entry, Home, PluginData, Problem, ProblemKind, Status, Trust, state_checksum};
 use crate::trust::fixture::secret;
 use crate::trust::{Keyring, TrustedKey};
 
@@ -142,6 +142,26 @@ fn a_plugin_comes_and_goes() {
     uninstall(&bench.home, &demo(), false, false).unwrap();
     assert!(uninstall(&bench.home, &demo(), true, false).unwrap().purged);
     assert!(data().is_none());
+}
+
+#[test]
+fn what_cannot_be_read_of_the_version_before_is_told_and_kept() {
+    let bench = bench();
+    let new = bench.built("2.0.0", "");
+    bench.install(&bench.built("1.0.0", ""), &[]).unwrap();
+    let path = bench.home.path().join("state");
+    let text = fs::read_to_string(&path).unwrap();
+    let body = text.split_once('\n').unwrap().1.trim_end_matches('\n').replacen("\"version\":", "\"edition\":", 1);
+    let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, state_checksum(7, body.as_bytes()));
+    let damaged = format!("{header}\n{body}\n");
+    fs::write(&path, &damaged).unwrap();
+    let error = bench.install(&new, &[]).unwrap_err();
+    assert_eq!(error.code(), Code::StateCorrupt);
+    assert!(error.to_string().contains("what it holds of demo: missing field `version`"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
+    fs::write(&path, text).unwrap();
+    let report = bench.install(&new, &[]).unwrap();
+    assert_eq!((report.version, report.replaced), ("2.0.0".parse().unwrap(), Some("1.0.0".parse().unwrap())));
 }
 
 #[test]
@@ -284,14 +304,15 @@ fn the_table_says_the_same_as_the_list() {
     let whole = bench.home.read().unwrap().plugins.get(&demo()).unwrap().unwrap().clone();
     let mut writer = bench.home.writer().unwrap();
     let problem = |kind| Some(Problem { kind, reason: format!("a \"{kind:?}\"") });
+    let off = |was_enabled| Decided { enabled: false, was_enabled, ..whole.decided.clone() };
     for (name, entry) in [
-        ("disabled", Entry { enabled: false, description: "l\u{202e}\n".to_owned(), ..whole.clone() }),
+        ("disabled", Entry { decided: off(true), description: "l\u{202e}\n".to_owned(), ..whole.clone() }),
         ("error", Entry { problem: problem(ProblemKind::Error), ..whole.clone() }),
         ("gone", Entry { digest: Digest::of(b"gone"), ..whole.clone() }),
-        ("installed", Entry { enabled: false, was_enabled: false, ..whole.clone() }),
+        ("installed", Entry { decided: off(false), ..whole.clone() }),
         ("linked", Entry { link: Some(PathBuf::from("/x")), trust: Trust::Unsigned, ..whole.clone() }),
         ("quarantined", Entry { problem: problem(ProblemKind::Quarantined), ..whole.clone() }),
-        ("upgraded", Entry { previous: Some(Box::new(whole.clone())), ..whole }),
+        ("upgraded", Entry { previous: Some(Box::new(whole.clone())), ..whole.clone() }),
     ] {
         writer.state_mut().plugins.insert(name.parse().unwrap(), entry);
     }
@@ -404,7 +425,7 @@ fn another_socket_needs_consent_and_replaces_the_first() {
     assert_eq!((bench.grants(), bench.status()), (vec![socket.to_owned()], Status::Enabled));
     bench.set("docker_socket", "/srv/docker/other.sock", &[other]).unwrap();
     assert_eq!(bench.grants(), [other]);
-    let consents = bench.home.read().unwrap().plugins.get(&demo()).unwrap().unwrap().consents.clone();
+    let consents = bench.home.read().unwrap().plugins.get(&demo()).unwrap().unwrap().decided.consents.clone();
     assert_eq!(consents, [Item::Permission(other.parse().unwrap())], "nothing is left of the first");
     assert_eq!(code(bench.set("docker_socket", "/var/run/docker.sock", &[])), Code::ConsentRequired);
 }

@@ -80,7 +80,7 @@ pub(super) fn admit(
     let policy = home.policy().map_err(store)?;
     let found = home.load_plugin_with(name, |entry| {
         if entry.status() == Status::Enabled {
-            known(entry, &policy.in_force(&entry.grants).0);
+            known(entry, &policy.in_force(&entry.decided.grants).0);
         }
     });
     let found = found.map_err(store)?;
@@ -105,7 +105,7 @@ pub(super) fn admit(
         let advice = tree.manifest().map(|manifest| manifest.install_requires).unwrap_or_default();
         return Err(CallError::Needs { plugin: name.clone(), requirement: Box::new(requirement), advice });
     }
-    let (permissions, capped) = policy.in_force(&entry.grants);
+    let (permissions, capped) = policy.in_force(&entry.decided.grants);
     let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
     let code = if tree.index.holds_scripts() {
         let damaged = |error: PackageError| {

@@ -127,14 +127,14 @@ fn program(program: &str) -> Result<String, String> {
 }
 
 fn holds_program(entry: &Entry, program: &str) -> bool {
-    let of_kind = entry.grants.iter().filter(|grant| grant.kind() == PermissionKind::Exec);
+    let of_kind = entry.decided.grants.iter().filter(|grant| grant.kind() == PermissionKind::Exec);
     let name = |scope: &str| Path::new(scope).file_name().is_some_and(|name| name == program);
     of_kind.filter_map(Permission::scope).any(name)
 }
 
 /// The sockets that a plugin was granted.
 fn granted_sockets(entry: &Entry) -> Vec<PathBuf> {
-    let of_kind = entry.grants.iter().filter(|grant| grant.kind() == PermissionKind::Network);
+    let of_kind = entry.decided.grants.iter().filter(|grant| grant.kind() == PermissionKind::Network);
     let scopes = of_kind.filter_map(Permission::scope).filter_map(|scope| scope.parse::<EndpointScope>().ok());
     scopes.filter_map(|scope| scope.socket().map(Path::to_owned)).collect()
 }

@@ -334,6 +334,20 @@ impl Dir {
         }
     }
 
+    /// Lets a name and one in another directory change places, in one step; `false` where the file system cannot.
+    pub(super) fn exchange(&self, name: &str, to: &Self, to_name: &str) -> Result<bool, StoreError> {
+        if !can_exchange() {
+            return Ok(false);
+        }
+        step("exchange", &to.at(to_name))?;
+        match renameat2(&self.fd, name, &to.fd, to_name, RenameFlags::RENAME_EXCHANGE) {
+            Ok(()) => Ok(true),
+            // Both are there, and neither is in the other: then the flag is what it does not know (renameat2(2)).
+            Err(Errno::EINVAL) => Ok(false),
+            Err(errno) => Err(failed("exchange", to.at(to_name), errno)),
+        }
+    }
+
     /// Puts one name in the place of another in this directory, in one step.
     pub(super) fn replace(&self, name: &str, target: &str) -> Result<(), StoreError> {
         step("rename", &self.at(target))?;
@@ -452,6 +466,16 @@ fn step(_name: &'static str, _path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+#[cfg(not(test))]
+fn can_exchange() -> bool {
+    true
+}
+
+#[cfg(test)]
+fn can_exchange() -> bool {
+    trace::can_exchange()
+}
+
 /// Under test every step that changes the disk is recorded, and one of them can be made to fail before it happens.
 #[cfg(test)]
 fn step(name: &'static str, path: &Path) -> Result<(), StoreError> {
@@ -460,7 +484,7 @@ fn step(name: &'static str, path: &Path) -> Result<(), StoreError> {
 
 #[cfg(test)]
 pub(super) mod trace {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::io;
     use std::path::Path;
 
@@ -472,7 +496,19 @@ pub(super) mod trace {
         fail_at: Option<usize>,
     }
 
-    thread_local! { static TRACE: RefCell<Trace> = RefCell::default(); }
+    thread_local! {
+        static TRACE: RefCell<Trace> = RefCell::default();
+        static CAN_EXCHANGE: Cell<bool> = const { Cell::new(true) };
+    }
+
+    /// As on a file system that knows no exchange.
+    pub(crate) fn forbid_exchange() {
+        CAN_EXCHANGE.set(false);
+    }
+
+    pub(super) fn can_exchange() -> bool {
+        CAN_EXCHANGE.get()
+    }
 
     pub(super) fn step(name: &'static str, path: &Path) -> Result<(), StoreError> {
         TRACE.with_borrow_mut(|trace| {

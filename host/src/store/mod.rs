@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod brief;
+mod decided;
 mod dir;
 mod downloads;
 mod error;
@@ -24,6 +25,7 @@ mod writer;
 mod tests;
 
 pub use brief::Brief;
+pub use decided::Decided;
 pub use downloads::PartFile;
 pub use error::StoreError;
 pub use history::History;

@@ -17,6 +17,7 @@ use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::decided::Decided;
 use super::error::StoreError;
 use super::history::History;
 use super::records::{Chosen, Records, Text};
@@ -61,27 +62,15 @@ pub struct Entry {
     pub digest: Digest,
     /// Why it could be installed.
     pub trust: Trust,
-    /// Whether it may run.
-    pub enabled: bool,
-    /// Whether it was enabled once, and nothing that it needs was taken back since; tells `disabled` from `installed`.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub was_enabled: bool,
+    /// What the user decided about it.
+    #[serde(flatten)]
+    pub decided: Decided,
     /// One line of the author's, not made safe to show.
     #[serde(default, skip_serializing_if = "is_default")]
     pub description: String,
     /// What its manifest asks for; scopes may hold `{{config.KEY}}`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Vec<Permission>,
-    /// What it was granted, filled in.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub grants: Vec<Permission>,
-    /// Every item the user accepted: permissions, pairs, subscriptions and time for commands.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub consents: Vec<Item>,
-    /// Where each directory that its manifest names leads, by what the manifest writes. What was consented to stays what
-    /// it was, whatever directory the program is started in.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub directories: BTreeMap<String, PathBuf>,
     /// Its subscriptions.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hooks: Vec<HookSpec>,
@@ -94,9 +83,6 @@ pub struct Entry {
     /// The configuration of its manifest.
     #[serde(default, skip_serializing_if = "is_default")]
     pub defaults: BTreeMap<String, Value>,
-    /// What the user set instead.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub overrides: BTreeMap<String, Value>,
     /// When it was installed: RFC 3339, UTC.
     pub installed_at: String,
     /// The file on this machine that it was installed from; what came from elsewhere has none.
@@ -245,7 +231,7 @@ impl Entry {
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        status(self.problem.as_ref(), self.enabled, self.was_enabled)
+        status(self.problem.as_ref(), self.decided.enabled, self.decided.was_enabled)
     }
 
     /// Whether scripts answer its calls, as far as it tells.
@@ -258,7 +244,7 @@ impl Entry {
     /// The time that the user granted one of its commands; absent, the host's default holds.
     #[must_use]
     pub fn timeout(&self, command: &str) -> Option<Timeout> {
-        self.consents.iter().find_map(|item| match item {
+        self.decided.consents.iter().find_map(|item| match item {
             Item::Timeout { command: granted, timeout } if granted == command => Some(*timeout),
             _ => None,
         })
@@ -273,7 +259,7 @@ impl Entry {
     #[must_use]
     pub fn config(&self) -> BTreeMap<String, Value> {
         let mut config = self.defaults.clone();
-        config.extend(self.overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
+        config.extend(self.decided.overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
         config
     }
 }
@@ -565,13 +551,13 @@ mod tests {
         let header = format!(r#"{{"format":1,"generation":7,"checksum":"{}"}}"#, checksum(7, body.as_bytes()));
         let state = State::decode(format!("{header}\n{body}\n").as_bytes()).unwrap();
         let entry = state.plugins.get(&"demo".parse().unwrap()).unwrap().unwrap();
-        assert_eq!((entry.consents.len(), entry.timeout("go")), (4, None));
+        assert_eq!((entry.decided.consents.len(), entry.timeout("go")), (4, None));
         let hook = |event: &str, pattern: Option<&str>| Item::Hook {
             event: event.to_owned(),
             pattern: pattern.map(str::to_owned),
             command: None,
         };
-        assert_eq!(entry.consents[2..], [hook("post-command", Some("^git")), hook("x", None)]);
-        assert!(entry.directories.is_empty());
+        assert_eq!(entry.decided.consents[2..], [hook("post-command", Some("^git")), hook("x", None)]);
+        assert!(entry.decided.directories.is_empty());
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use migraine_plugin_api::{HookSpec, Permission};
 use serde::Deserialize;
 
+use super::decided::Decided;
 use super::error::StoreError;
 use super::home::{Home, STATE, STATE_MAX};
 use super::state::{Entry, Problem, Status, checked};
@@ -43,7 +44,8 @@ struct Body {
 
 impl From<Entry> for Subscription {
     fn from(entry: Entry) -> Self {
-        let Entry { hooks, grants, dependencies, digest, link, enabled, problem, .. } = entry;
+        let Entry { hooks, dependencies, digest, link, problem, decided, .. } = entry;
+        let Decided { grants, enabled, .. } = decided;
         Self { hooks, grants, dependencies, digest, link, enabled, problem }
     }
 }
@@ -88,12 +90,14 @@ mod tests {
     fn those_that_may_run_and_subscribe_are_as_in_the_whole_state() {
         let whole = entry(&one("1.0.0"));
         let problem = Problem { kind: ProblemKind::Quarantined, reason: "r".to_owned() };
+        let off = Decided { enabled: false, ..whole.decided.clone() };
+        let bare = Decided { grants: Vec::new(), ..whole.decided.clone() };
         let entries = [
             whole.clone(),
-            Entry { enabled: false, ..whole.clone() },
+            Entry { decided: off, ..whole.clone() },
             Entry { hooks: Vec::new(), ..whole.clone() },
             Entry { problem: Some(problem), ..whole.clone() },
-            Entry { grants: Vec::new(), previous: Some(Box::new(whole.clone())), ..whole },
+            Entry { decided: bare, previous: Some(Box::new(whole.clone())), ..whole },
         ];
         let mut state = State::default();
         for (number, entry) in entries.into_iter().enumerate() {
@@ -105,7 +109,7 @@ mod tests {
             .iter()
             .unwrap()
             .filter(|(_, entry)| entry.status() == Status::Enabled && !entry.hooks.is_empty());
-        let expected: Vec<_> = expected.map(|(name, entry)| (name, &entry.hooks, &entry.grants)).collect();
+        let expected: Vec<_> = expected.map(|(name, entry)| (name, &entry.hooks, &entry.decided.grants)).collect();
         let mut found = decode(&text).unwrap().plugins;
         keep_running(&mut found);
         let found: Vec<_> = found.iter().map(|(name, found)| (name, &found.hooks, &found.grants)).collect();

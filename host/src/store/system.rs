@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use migraine_plugin_api::{Permission, PermissionKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::decided::Decided;
 use super::error::StoreError;
 use super::records::Records;
 use super::state::{Entry, Problem, ProblemKind, State, Status, Trust, is_default};
@@ -38,23 +38,9 @@ pub struct Overlay {
     /// What was offered then.
     #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Vec<Permission>,
-    /// As [`Entry::enabled`].
-    pub enabled: bool,
-    /// As [`Entry::was_enabled`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub was_enabled: bool,
-    /// As [`Entry::grants`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub grants: Vec<Permission>,
-    /// As [`Entry::consents`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub consents: Vec<Item>,
-    /// As [`Entry::directories`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub directories: BTreeMap<String, PathBuf>,
-    /// As [`Entry::overrides`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub overrides: BTreeMap<String, Value>,
+    /// What was decided.
+    #[serde(flatten)]
+    pub decided: Decided,
     /// It failed too often, for this user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -82,12 +68,7 @@ impl Overlay {
             digest: entry.digest,
             trust: entry.trust.clone(),
             asked: entry.asked.clone(),
-            enabled: entry.enabled,
-            was_enabled: entry.was_enabled,
-            grants: entry.grants.clone(),
-            consents: entry.consents.clone(),
-            directories: entry.directories.clone(),
-            overrides: entry.overrides.clone(),
+            decided: entry.decided.clone(),
             problem,
         }
     }
@@ -191,45 +172,42 @@ impl State {
 fn seen(shared: &Entry, own: Option<&Overlay>) -> Entry {
     let is_offered = shared.status() == Status::Enabled;
     let mut entry = Entry {
-        enabled: false,
-        was_enabled: false,
+        decided: Decided::default(),
         asked: offered(shared),
-        grants: Vec::new(),
-        consents: Vec::new(),
-        directories: BTreeMap::new(),
         // What the administrator set is where a user's own settings begin.
         defaults: shared.config(),
-        overrides: BTreeMap::new(),
         pinned: None,
         previous: None,
         ..shared.clone()
     };
     // The administrator may put another maker's plugin under the same name: nothing was decided about that one.
     let Some(own) = own.filter(|own| own.digest == entry.digest || is_same_maker(&own.trust, &entry.trust)) else {
-        entry.enabled = is_offered && agreed(&entry, &[]).is_some_and(|consent| consent.is_complete());
-        entry.was_enabled = entry.enabled;
+        entry.decided.enabled = is_offered && agreed(&entry, &[]).is_some_and(|consent| consent.is_complete());
+        entry.decided.was_enabled = entry.decided.enabled;
         return entry;
     };
+    let decided = &own.decided;
     let fits = |key: &String, value: &Value| {
         let default = entry.defaults.get(key);
         default.is_some_and(|default| default.is_null() || same_kind(default, value))
     };
-    let kept = own.overrides.iter().filter(|(key, value)| fits(key, value));
-    entry.overrides = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
-    entry.directories.clone_from(&own.directories);
+    let kept = decided.overrides.iter().filter(|(key, value)| fits(key, value));
+    entry.decided.overrides = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+    entry.decided.directories.clone_from(&decided.directories);
     if (own.digest, &own.asked) == (entry.digest, &entry.asked) {
-        entry.grants.clone_from(&own.grants);
-        entry.consents.clone_from(&own.consents);
-        (entry.enabled, entry.was_enabled) = (is_offered && own.enabled, own.was_enabled);
+        let Decided { overrides, .. } = std::mem::take(&mut entry.decided);
+        let enabled = is_offered && decided.enabled;
+        entry.decided = Decided { enabled, overrides, ..decided.clone() };
         entry.problem = entry.problem.or_else(|| own.problem.clone());
         return entry;
     }
     // Another version, or offered otherwise: only what was agreed to before and is still asked for is held, and what is new
     // waits for the user.
-    let consent = agreed(&entry, &own.consents).unwrap_or_default();
-    let is_complete = agreed(&entry, &own.consents).is_some_and(|consent| consent.is_complete());
-    (entry.grants, entry.consents) = (consent.granted, consent.accepted);
-    (entry.enabled, entry.was_enabled) = (is_offered && own.enabled && is_complete, own.was_enabled && is_complete);
+    let consent = agreed(&entry, &decided.consents).unwrap_or_default();
+    let is_complete = agreed(&entry, &decided.consents).is_some_and(|consent| consent.is_complete());
+    let (grants, consents) = (consent.granted, consent.accepted);
+    let (enabled, was_enabled) = (is_offered && decided.enabled && is_complete, decided.was_enabled && is_complete);
+    entry.decided = Decided { enabled, was_enabled, grants, consents, ..entry.decided };
     entry
 }
 
@@ -239,7 +217,7 @@ fn agreed(entry: &Entry, held: &[Item]) -> Option<Consent> {
     let permissions = resolve(&entry.asked, &entry.config()).ok()?;
     let request = Request {
         permissions: &permissions,
-        directories: &entry.directories,
+        directories: &entry.decided.directories,
         hooks: &entry.hooks,
         commands: &entry.commands,
         combos: &BTreeSet::new(),
@@ -252,7 +230,7 @@ fn agreed(entry: &Entry, held: &[Item]) -> Option<Consent> {
 fn offered(shared: &Entry) -> Vec<Permission> {
     let narrowed = |asked: &Permission| {
         let granted = |granted: &&Permission| granted.kind() == asked.kind() && covers(asked, granted);
-        let granted: Vec<Permission> = shared.grants.iter().filter(granted).cloned().collect();
+        let granted: Vec<Permission> = shared.decided.grants.iter().filter(granted).cloned().collect();
         let is_free = asked.kind() == PermissionKind::Filesystem || granted.is_empty();
         if is_free { vec![asked.clone()] } else { granted }
     };

@@ -54,18 +54,18 @@ pub(super) fn entry(package: &Package) -> Entry {
         version: package.index.version.clone(),
         digest: package.digest,
         trust: Trust::Unsigned,
-        enabled: true,
-        was_enabled: true,
+        decided: Decided {
+            enabled: true,
+            was_enabled: true,
+            grants: vec!["network=localhost:80".parse().unwrap()],
+            ..Decided::default()
+        },
         description: "A \"quoted\" line".to_owned(),
         asked: Vec::new(),
-        grants: vec!["network=localhost:80".parse().unwrap()],
-        consents: Vec::new(),
-        directories: BTreeMap::new(),
         hooks: vec![migraine_plugin_api::HookSpec::new("post-command")],
         commands: vec![migraine_plugin_api::CommandSpec::new("hello")],
         dependencies: Vec::new(),
         defaults: BTreeMap::from([("a".to_owned(), serde_json::json!(1))]),
-        overrides: BTreeMap::new(),
         installed_at: "2026-01-02T03:04:05Z".to_owned(),
         installed_from: None,
         interpreters: Vec::new(),
@@ -196,6 +196,56 @@ fn a_kill_leaves_the_old_or_the_new_state() {
     let first = |path: &Path| install(path, &one("1.0.0")).unwrap();
     kill_everywhere(&first, &|path| install(path, &one("2.0.0")));
     kill_everywhere(&first, &uninstall);
+}
+
+/// A tree of which a file was changed, in an otherwise whole store.
+fn damaged(path: &Path) {
+    install(path, &one("1.0.0")).unwrap();
+    let file = path.join("store").join(one("1.0.0").digest.to_string()).join("files/libone.so");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&file, "x").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+}
+
+fn repair(path: &Path) -> Result<(), StoreError> {
+    let home = Home::open(path)?;
+    home.writer()?.replace_tree(&one("1.0.0"))
+}
+
+// covers: A144
+#[test]
+fn a_tree_is_never_gone_while_it_is_replaced() {
+    let digest = one("1.0.0").digest;
+    for can_exchange in [true, false] {
+        if !can_exchange {
+            trace::forbid_exchange();
+        }
+        let mut gone = 0;
+        for point in 0.. {
+            let pit = sandpit();
+            damaged(&pit.path);
+            trace::start(Some(point));
+            let done = repair(&pit.path);
+            let steps = trace::stop();
+            let home = Home::open(&pit.path).unwrap();
+            match home.load(&digest) {
+                Ok(_) | Err(StoreError::Integrity { .. }) => {}
+                Err(StoreError::Gone { .. }) => gone += 1,
+                Err(error) => panic!("killed before step {point}, after {:?}: {error}", steps.last()),
+            }
+            assert!(done.is_err() || home.load(&digest).is_ok(), "success was reported at step {point}");
+            repair(&pit.path).unwrap();
+            home.load(&digest).unwrap();
+            for name in ["staging", "trash"] {
+                assert_eq!(fs::read_dir(pit.path.join(name)).unwrap().count(), 0, "{name} after step {point}");
+            }
+            if steps.len() < point {
+                assert!(point > 20, "only {point} steps were seen");
+                break;
+            }
+        }
+        assert_eq!(gone > 0, !can_exchange, "{gone}");
+    }
 }
 
 // covers: A147, A148
@@ -385,7 +435,7 @@ fn what_is_damaged_of_one_plugin_is_refused_where_it_counts_and_kept_as_it_is() 
         let mut writer = home.writer_within(Duration::ZERO).unwrap();
         is_damage(writer.state_mut().plugins.remove(&name("bad")).unwrap_err());
         is_damage(writer.state_mut().plugins.get_mut(&name("bad")).unwrap_err());
-        writer.state_mut().plugins.get_mut(&name("one")).unwrap().unwrap().enabled = false;
+        writer.state_mut().plugins.get_mut(&name("one")).unwrap().unwrap().decided.enabled = false;
         writer.commit().unwrap();
         drop(writer);
         let after = fs::read_to_string(pit.path.join("state")).unwrap();

@@ -75,6 +75,48 @@ pub(super) fn add(
     moved
 }
 
+/// Writes a tree and puts it in the place of a damaged one, which is there. Both are there at any moment, but on a file system
+/// that cannot exchange two names.
+pub(super) fn replace(
+    (staging, trash): (&Dir, &Dir),
+    store: &Dir,
+    package: &Package,
+    go_on: &dyn Fn() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let (name, target) = (random_name()?, package.digest.to_string());
+    let replaced = stage(staging, &name, package, go_on).and_then(|tree| {
+        store.make_movable(&target)?;
+        if !staging.exchange(&name, store, &target)? {
+            return replace_in_two(staging, trash, &name, store, package, &tree);
+        }
+        tree.freeze()?;
+        store.sync()?;
+        staging.sync()
+    });
+    // Whichever of the two it is by now.
+    let removed = staging.remove_all(&name);
+    replaced.and(removed)
+}
+
+/// Whoever is stopped in between leaves none in that place. The state still names it, so that the next repair puts it there.
+fn replace_in_two(
+    staging: &Dir,
+    trash: &Dir,
+    name: &str,
+    store: &Dir,
+    package: &Package,
+    tree: &Dir,
+) -> Result<(), StoreError> {
+    let (target, aside) = (package.digest.to_string(), random_name()?);
+    store.move_new(&target, trash, &aside)?;
+    if let Err(error) = publish(staging, name, store, package, tree) {
+        // A damaged one is more than none; where the new one is in its place by now, this is refused.
+        let _ = trash.move_new(&aside, store, &target);
+        return Err(error);
+    }
+    trash.remove_all(&aside)
+}
+
 fn stage(
     staging: &Dir,
     name: &str,

@@ -17,7 +17,7 @@ use super::home::{Home, STATE, STATE_MAX, STORE};
 use super::inspect::mend;
 use super::plugin_data::PluginData;
 use super::state::State;
-use super::tree::{add, random_name};
+use super::tree::{add, random_name, replace};
 use crate::ids::Digest;
 use crate::package::Package;
 
@@ -131,21 +131,13 @@ impl<'a> Writer<'a> {
     /// Puts a tree in the place of a damaged one, or of one that is gone.
     ///
     /// # Errors
-    /// A step failed; the damaged one is still there then.
+    /// A step failed; the damaged one or the new one is there then.
     pub fn replace_tree(&mut self, package: &Package) -> Result<(), StoreError> {
-        let (name, aside) = (package.digest.to_string(), random_name()?);
-        let is_there = self.store.facts(&name)?.is_some();
-        if is_there {
-            self.store.make_movable(&name)?;
-            self.store.move_new(&name, &self.trash, &aside)?;
+        if self.store.facts(package.digest.to_string())?.is_none() {
+            return self.add_tree(package);
         }
-        if let Err(error) = self.add_tree(package) {
-            if is_there {
-                let _ = self.trash.move_new(&aside, &self.store, &name);
-            }
-            return Err(error);
-        }
-        self.trash.remove_all(&aside)
+        self.added.insert(package.digest);
+        replace((&self.staging, &self.trash), &self.store, package, &|| self.go_on())
     }
 
     /// Makes the changed state the valid one. When this returns without an error it is durable.

@@ -87,6 +87,8 @@ struct Naming {
     folder: usize,
     removes: Option<Name>,
     adds: Option<(Name, usize)>,
+    /// What changed places with that.
+    exchanges: Option<(Name, usize)>,
 }
 
 /// What becomes of the pending changes of files.
@@ -165,6 +167,16 @@ impl Disk {
                 };
                 self.name(path, Some(from), Some(node));
             }
+            Change::Exchange { from, to: _ } => {
+                let from = from.strip_prefix(folder).ok().and_then(|from| self.place(from));
+                let names = from.zip(self.place(path));
+                let Some((from, to)) = names else { return };
+                let (Some(&one), Some(&other)) = (self.names.get(&from), self.names.get(&to)) else { return };
+                let naming =
+                    Naming { folder: to.0, removes: None, adds: Some((to, one)), exchanges: Some((from, other)) };
+                naming.apply(&mut self.names);
+                self.pending.push(naming);
+            }
             Change::Link { from, .. } => {
                 let node = from.strip_prefix(folder).ok().and_then(|from| self.find(from));
                 self.name(path, None, node);
@@ -192,7 +204,7 @@ impl Disk {
     /// A change of the names in the folder of a path, and in that of a name that goes.
     fn name(&mut self, path: &Path, removes: Option<Name>, adds: Option<usize>) {
         let Some(place) = self.place(path) else { return };
-        let naming = Naming { folder: place.0, removes, adds: adds.map(|node| (place, node)) };
+        let naming = Naming { folder: place.0, removes, adds: adds.map(|node| (place, node)), exchanges: None };
         naming.apply(&mut self.names);
         self.pending.push(naming);
     }
@@ -216,9 +228,11 @@ impl Disk {
             }
             // What was made under a name that is gone for good cannot appear under it later.
             for earlier in &mut pending {
-                earlier.adds.take_if(|(name, _)| naming.removes.as_ref() == Some(name));
+                let gone = naming.removes.iter().chain(naming.exchanges.as_ref().map(|(name, _)| name));
+                earlier.adds.take_if(|(name, _)| gone.clone().any(|gone| gone == name));
             }
-            pending.retain(|earlier| earlier.adds.is_some() || earlier.removes.is_some());
+            pending
+                .retain(|earlier| earlier.adds.is_some() || earlier.removes.is_some() || earlier.exchanges.is_some());
             naming.apply(&mut self.durable);
         }
         self.pending = pending;
@@ -314,7 +328,7 @@ impl Naming {
         if let Some(name) = &self.removes {
             names.remove(name);
         }
-        if let Some((name, node)) = &self.adds {
+        for (name, node) in self.adds.iter().chain(&self.exchanges) {
             names.insert(name.clone(), *node);
         }
     }
@@ -412,6 +426,36 @@ mod tests {
         assert!(losses.iter().any(|loss| names(&loss.tree) == ["a", "a/x", "b"]));
         assert!(losses.iter().any(|loss| names(&loss.tree) == ["a", "b", "b/y"]));
         assert!(losses.iter().all(|loss| !loss.said || names(&loss.tree) == ["a", "b", "b/y"]));
+    }
+
+    #[test]
+    fn what_changed_places_is_there_before_and_after() {
+        let path = |name: &str| PathBuf::from("/f").join(name);
+        let sync = |name: &str| done(Change::Sync { inode: 1, path: path(name) });
+        let calls = [
+            done(Change::Mkdir { path: path("a"), mode: 0o700 }),
+            done(Change::Mkdir { path: path("b"), mode: 0o700 }),
+            done(Change::Mkdir { path: path("b/old"), mode: 0o700 }),
+            done(Change::Mkdir { path: path("b/old/1"), mode: 0o700 }),
+            sync("b/old"),
+            sync("b"),
+            sync(""),
+            done(Change::Mkdir { path: path("a/new"), mode: 0o700 }),
+            done(Change::Mkdir { path: path("a/new/2"), mode: 0o700 }),
+            sync("a/new"),
+            done(Change::Exchange { from: path("a/new"), to: path("b/old") }),
+            sync("b"),
+            sync("a"),
+            done(Change::Said),
+        ];
+        let losses = losses(&Tree::of(BTreeMap::new()), Path::new("/f"), &calls);
+        let names = |tree: &Tree| tree.nodes().keys().cloned().collect::<Vec<_>>().join(" ");
+        let seen: BTreeSet<(bool, String)> = losses.iter().map(|loss| (loss.said, names(&loss.tree))).collect();
+        assert!(seen.contains(&(true, "a a/new a/new/1 b b/old b/old/2".to_owned())), "{seen:?}");
+        assert!(seen.contains(&(false, "a b b/old b/old/1".to_owned())), "{seen:?}");
+        let once_there = seen.iter().filter(|(_, names)| names.contains("/1") || names.contains("/2"));
+        assert!(once_there.clone().all(|(_, names)| names.contains("b/old")), "{seen:?}");
+        assert_eq!(seen.iter().filter(|(said, _)| *said).count(), 1, "{seen:?}");
     }
 
     #[test]

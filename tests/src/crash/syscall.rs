@@ -51,6 +51,11 @@ pub enum Change {
         to: PathBuf,
         replaces: bool,
     },
+    /// Two names change places.
+    Exchange {
+        from: PathBuf,
+        to: PathBuf,
+    },
     Link {
         inode: Inode,
         from: PathBuf,
@@ -94,7 +99,7 @@ impl Change {
             | Self::Close { path, .. }
             | Self::Owner { path }
             | Self::Other { path } => Some(path),
-            Self::Rename { to, .. } | Self::Link { to, .. } => Some(to),
+            Self::Rename { to, .. } | Self::Exchange { to, .. } | Self::Link { to, .. } => Some(to),
             Self::Said => None,
         }
     }
@@ -219,6 +224,9 @@ impl Entry {
     }
 
     fn rename(&self, from: Option<PathBuf>, to: Option<PathBuf>, flags: u64) -> Option<Change> {
+        if flags & u64::from(libc::RENAME_EXCHANGE) != 0 {
+            return Some(Change::Exchange { from: from?, to: to? });
+        }
         let replaces = flags & u64::from(libc::RENAME_NOREPLACE) == 0;
         Some(Change::Rename { from: from?, to: to?, replaces })
     }

@@ -46,7 +46,9 @@ impl Call {
     #[must_use]
     pub fn shown(&self) -> String {
         match &self.change {
-            Change::Rename { from, to, .. } => format!("{} {} -> {}", self.name, from.display(), to.display()),
+            Change::Rename { from, to, .. } | Change::Exchange { from, to } => {
+                format!("{} {} -> {}", self.name, from.display(), to.display())
+            }
             change => format!("{} {}", self.name, change.path().unwrap_or(Path::new("")).display()),
         }
     }

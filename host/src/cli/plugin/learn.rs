@@ -80,7 +80,7 @@ pub(super) fn run(
 
 fn consent(name: &PluginName, entry: &Entry, spec: &CommandSpec) -> Result<(), Failure> {
     let command = safe_line(&spec.name);
-    let question = question(name, &command, &entry.grants);
+    let question = question(name, &command, &entry.decided.grants);
     match Terminal.types(&question, &format!("learn {name}")) {
         Some(true) => Ok(()),
         Some(false) => {

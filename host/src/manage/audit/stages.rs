@@ -6,6 +6,7 @@ use migraine_plugin_api::Manifest;
 
 use crate::code::Code;
 use crate::package::Index;
+use crate::package::dependency::Need;
 use crate::package::scan::{Finding, Rule, Severity};
 use crate::policy::{Item, Policy, Request, asks, resolve};
 use crate::store::State;
@@ -63,12 +64,12 @@ fn by_policy(subject: &Subject<'_>, policy: &Policy) -> Vec<Finding> {
     refusals.map(|refusal| finding("policy", Rule::Policy, Severity::Error, refusal.to_string())).collect()
 }
 
-/// Other plugins. Programs and sockets are what its grants and `info` tell of.
+/// Other plugins, of either store. Programs and sockets are what its grants and `info` tell of.
 fn dependencies(index: &Index, state: &State) -> Vec<Finding> {
-    let message = |need: &crate::package::dependency::Need| match state.plugins.get(&need.name) {
+    let message = |need: &Need| match state.find(&need.name) {
         Err(error) => Some(format!("it needs the plugin {} {}: {error}", need.name, need.range)),
         Ok(None) => Some(format!("it needs the plugin {} {}, which is not installed", need.name, need.range)),
-        Ok(Some(entry)) if !need.range.matches(&entry.version) => {
+        Ok(Some((entry, _))) if !need.range.matches(&entry.version) => {
             Some(format!("it needs the plugin {} {}, and {} is installed", need.name, need.range, entry.version))
         }
         Ok(Some(_)) => None,
