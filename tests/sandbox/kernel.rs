@@ -190,9 +190,9 @@ fn a037_a_crash_leaves_no_memory_on_disk() {
 }
 
 fn core_file(on: On, user: User) -> String {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("make a directory");
     user.give(folder.path());
-    let path = folder.path().to_str().unwrap();
+    let path = folder.path().to_str().expect("a plain name");
     let secret = format!("a secret of {path}");
     let arena = Arena::new(on, user).with(&["--write", path]).command("core-file", &[path, &secret]);
     let mut command = Command::new("prlimit");
@@ -202,12 +202,13 @@ fn core_file(on: On, user: User) -> String {
     let [out, err] = [ran.out, ran.err].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(out.starts_with("plugin_crashed: it crashed (SIG"), "{on:?}: {out} {err}");
     assert!(err.contains(&format!("{} bytes stand in {path}\n", secret.len())), "{on:?}: {out} {err}");
-    let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files = fs::read_dir(folder.path()).expect("list the directory");
+    let files: Vec<_> = files.map(|entry| entry.expect("an entry").path()).collect();
     let [file] = files.as_slice() else {
         assert!(files.is_empty(), "{on:?}: {files:?}");
         return "no file".to_owned();
     };
-    let content = fs::read(file).unwrap();
+    let content = fs::read(file).expect("read the core file");
     assert!(content.windows(secret.len()).any(|piece| piece == secret.as_bytes()), "{on:?}: {}", file.display());
     WORKS.to_owned()
 }
