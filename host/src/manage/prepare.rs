@@ -8,7 +8,7 @@ use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
 use super::remote::Download;
-use super::source::unpacked;
+use super::source::{recordable, unpacked};
 use super::supply::Supply;
 use super::{ManageError, audit, source, versions};
 use crate::ids::Digest;
@@ -59,8 +59,9 @@ pub(super) fn prepare(
         return Err(ManageError::LinkTaken { name: name.clone() });
     }
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
+    let file = supply.file().and_then(|path| path.canonicalize().ok()).map(recordable).transpose()?;
     let mut settled = settle(given, package, trust, &request.now, consenting, comes_along)?;
-    settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
+    settled.entry.installed_from = file;
     if let Supply::Remote(_, Download { url, version, .. }) = supply {
         settled.entry.remote = Some(Remote { url: url.clone(), version: version.clone() });
     }

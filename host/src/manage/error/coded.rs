@@ -33,7 +33,7 @@ impl Coded for ManageError {
             Self::File { .. } => Code::Io,
             Self::Directory { .. } | Self::TooManyDirectories { .. } => Code::DirectoryRefused,
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
-            Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
+            Self::NoDirectory { .. } | Self::NotHeld { .. } | Self::PathText { .. } => Code::ValueInvalid,
             Self::NoLibrary { .. } => Code::NotAPlugin,
             Self::Build { .. } => Code::BuildFailed,
             Self::NoManifest { .. } | Self::EmptyFolder { .. } => Code::FileNotFound,
@@ -97,6 +97,7 @@ impl Coded for ManageError {
             Self::File { .. } | Self::Value { .. } => return None,
             Self::NoKey { name, known, .. } if known.is_empty() => format!("{name} has no configuration"),
             Self::NoKey { known, .. } => format!("it has {}", known.join(", ")),
+            Self::PathText { .. } => "rename it, or what it lies in, to a name that is; or copy it elsewhere".to_owned(),
             Self::Directory { .. } => "name a directory that holds only what the plugin is to see".to_owned(),
             Self::TooManyDirectories { name, .. } => format!(
                 "grant one that holds several of them, or take others back: migraine plugin revoke {name} filesystem"
