@@ -66,6 +66,8 @@ mod lifecycle;
 mod links;
 /// A lock names plugins byte for byte, and a bundle carries them.
 mod locks;
+/// What was decided about one maker's plugin is not decided about another's.
+mod makers;
 /// The management verbs.
 mod manage;
 /// Programs of a plugin reach the servers that it was granted, and no other.
