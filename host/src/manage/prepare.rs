@@ -66,10 +66,20 @@ pub(super) fn prepare(
     let mut settled = settle(given, package, (trust, other_maker), &request.now, consenting, comes_along)?;
     settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
     if let Supply::Remote(_, Download { url, version, .. }) = supply {
-        settled.entry.remote = Some(Remote { url: url.clone(), version: version.clone() });
+        // An upgrade may need the query; what everybody reads is no place for it.
+        let url = if home.is_system() { url.plain() } else { Some(url.clone()) };
+        settled.entry.remote = url.map(|url| Remote { url, version: version.clone() });
     }
-    settled.warnings.splice(..0, warnings);
+    settled.warnings.splice(..0, warnings.into_iter().chain(lost_query(home, supply)));
     Ok(Prepared { pin, ..settled })
+}
+
+/// A sentence for whoever installs for all from an address with a query.
+fn lost_query(home: &Home, supply: &Supply) -> Option<String> {
+    let Supply::Remote(_, Download { url, .. }) = supply else { return None };
+    let plain = url.plain().filter(|plain| home.is_system() && plain.kept() != url.kept())?;
+    let why = "every user can read the system store, so its address is kept without the query";
+    Some(format!("{why}: an upgrade will ask {plain}"))
 }
 
 /// Asks for what a judged plugin needs consent to, and makes its entry.
