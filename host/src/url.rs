@@ -109,6 +109,12 @@ impl Url {
         format!("{}://{}{path}", self.scheme(), self.host_and_port())
     }
 
+    /// The address without all that can be secret: name, password and query.
+    #[must_use]
+    pub fn plain(&self) -> Option<Self> {
+        format!("{}://{}{}", self.scheme(), self.host_and_port(), self.0.path()).parse().ok()
+    }
+
     /// Whether nothing in it can be secret: it has no name, no password and no query.
     #[must_use]
     pub fn is_plain(&self) -> bool {
@@ -267,6 +273,18 @@ mod tests {
     /// With all that is secret.
     fn whole(url: &Url) -> String {
         url.0.to_string()
+    }
+
+    #[test]
+    fn a_plain_address_holds_nothing_secret() {
+        for (address, expected) in [
+            ("https://ann:pw@example.com:8443/a/b.mgp?token=x&y", "https://example.com:8443/a/b.mgp"),
+            ("https://example.com", "https://example.com/"),
+            ("http://ann@[::1]:1/?x", "http://[::1]:1/"),
+        ] {
+            let plain = url(address).plain().unwrap();
+            assert_eq!((whole(&plain), plain.is_plain()), (expected.to_owned(), true));
+        }
     }
 
     // covers: A172
