@@ -67,6 +67,7 @@ mod links;
 /// A lock names plugins byte for byte, and a bundle carries them.
 mod locks;
 /// The management verbs.
+mod makers;
 mod manage;
 /// Programs of a plugin reach the servers that it was granted, and no other.
 mod network;
