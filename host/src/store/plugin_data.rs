@@ -49,20 +49,26 @@ pub struct DataOwner {
 /// What nobody vouches for and its user allowed: its builds follow each other.
 const UNSIGNED: &str = "unsigned";
 
+fn maker(entry: &Entry, place: StoreName) -> String {
+    match (&entry.trust, place) {
+        (Trust::Signed { key, .. }, _) => key.to_string(),
+        (Trust::Unsigned, StoreName::User) => UNSIGNED.to_owned(),
+        // Somebody else made the exception, which is for these bytes alone.
+        (Trust::Unsigned, StoreName::System) => format!("{UNSIGNED} {}", entry.digest),
+    }
+}
+
 impl DataOwner {
     /// A plugin as it is installed; `before` are the keys that its maker's took the place of.
     #[must_use]
     pub fn of(plugin: &PluginName, entry: &Entry, place: StoreName, before: &[Fingerprint]) -> Self {
-        let maker = match (&entry.trust, place) {
-            (Trust::Signed { key, .. }, _) => key.to_string(),
-            (Trust::Unsigned, StoreName::User) => UNSIGNED.to_owned(),
-            // Another one's user made the exception, which is for these bytes alone.
-            (Trust::Unsigned, StoreName::System) => format!("{UNSIGNED} {}", entry.digest),
-        };
-        // Whoever puts a signed version in the place of one without a signature means the same plugin.
-        let was_unsigned = entry.previous.as_ref().is_some_and(|previous| previous.trust == Trust::Unsigned);
-        let unsigned = (was_unsigned && place == StoreName::User && maker != UNSIGNED).then(|| UNSIGNED.to_owned());
-        let before = before.iter().map(Fingerprint::to_string).chain(unsigned).collect();
+        let maker = maker(entry, place);
+        // What is not signed has no maker: whoever puts it in another version's place, or another in its, means that plugin.
+        let is_unsigned = |entry: &Entry| entry.trust == Trust::Unsigned;
+        let previous = entry.previous.as_ref().filter(|_| place == StoreName::User);
+        let previous = previous.filter(|previous| is_unsigned(previous) != is_unsigned(entry));
+        let previous = previous.map(|previous| self::maker(previous, place));
+        let before = before.iter().map(Fingerprint::to_string).chain(previous).collect();
         Self { plugin: plugin.clone(), maker, before }
     }
 }
