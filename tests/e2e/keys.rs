@@ -27,7 +27,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// A file of the working directory that only the home's user can read.
-fn private(home: &Home, name: &str, text: &str) -> PathBuf {
+pub(super) fn private(home: &Home, name: &str, text: &str) -> PathBuf {
     let path = home.write(name, text);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path

@@ -114,7 +114,7 @@ pub fn unlink(home: &Home, name: &PluginName, force: bool) -> Result<super::Unin
     match home.read()?.plugins.get(name)? {
         None => {
             // Whoever unlinked it may have been interrupted before the files were removed: a writer removes them.
-            home.writer()?;
+            home.writer_if_used()?;
             Err(ManageError::NotFound { name: name.clone() })
         }
         Some(entry) if entry.link.is_none() => Err(ManageError::NotLinked { name: name.clone() }),

@@ -65,10 +65,9 @@ pub fn trust_project(home: &Home, project: &Path) -> Result<ProjectReport, Manag
 pub fn untrust_project(home: &Home, project: &Path) -> Result<ProjectReport, ManageError> {
     // A project that is gone can be forgotten too, by the path that it had.
     let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
-    let mut writer = home.writer()?;
-    let Some(digest) = writer.state_mut().projects.remove(&project) else {
-        return Err(ManageError::ProjectUnknown { path: project });
-    };
+    let unknown = || ManageError::ProjectUnknown { path: project.clone() };
+    let mut writer = home.writer_if_used()?.ok_or_else(unknown)?;
+    let digest = writer.state_mut().projects.remove(&project).ok_or_else(unknown)?;
     writer.commit()?;
     Ok(ProjectReport { project, digest, known: true, plugins: Vec::new() })
 }

@@ -24,7 +24,7 @@ use crate::package::Package;
 /// How long a writer waits for another one.
 pub const LOCK_DEADLINE: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
 /// Where what interrupted commands left behind lies.
