@@ -1,9 +1,11 @@
 //! The administrator's store while it is used and changed: what everybody can read of it, and who goes on with what.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use migraine_tests::home::Home;
 use migraine_tests::kernel::users;
+use migraine_tests::package::plugin;
 use migraine_tests::run::User;
 use serde_json::{Value, json};
 
@@ -33,6 +35,37 @@ fn nothing_that_may_be_secret_is_shown_to_everybody() {
     let own = site.put("/own.mgp", &demo("own", "1.0.0")) + "?token=s3cret";
     run(&site.home, &["plugin", "install", &own]).ends(0).never_says(&["without the query", "s3cret"]);
     assert!(fs::read_to_string(site.home.path().join("state")).unwrap().contains("?token=s3cret"));
+}
+
+#[test]
+fn who_only_looks_or_fails_makes_nothing() {
+    let Some(lib) = Lib::trusting() else { return };
+    lib.install(&plugin("hello-world"));
+    for &user in users() {
+        let home = Home::of(user);
+        fs::remove_dir_all(home.path()).unwrap();
+        fs::set_permissions(home.path().parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+        for line in [
+            &["plugin", "uninstall", "hello-world"][..],
+            &["plugin", "uninstall", "hello-world", "--purge"],
+            &["plugin", "uninstall", "none", "--force"],
+            &["plugin", "unlink", "hello-world"],
+            &["plugin", "forget", "hello-world", "--history"],
+            &["plugin", "untrust-project", "."],
+        ] {
+            let done = lib.run(&home, line);
+            assert!(done.code != 0 && done.err.starts_with("error["), "{line:?}: {done:?}");
+        }
+        for line in [&["plugin", "refresh"][..], &["plugin", "list"], &["plugin", "fsck", "--repair"], &["doctor"]] {
+            lib.user_ok(&home, line);
+        }
+        lib.user_ok(&home, &["plugin", "run", "hello-world", "hello"]).says(&["Hello"]);
+        assert!(!home.path().exists(), "{:?}", home.snapshot().keys());
+        // What is written is made.
+        lib.user_ok(&home, &["plugin", "disable", "hello-world"]);
+        lib.user_ok(&home, &["plugin", "refresh"]).says(&["1 "]);
+        assert_eq!(lib.status(&home, "hello-world"), "disabled");
+    }
 }
 
 #[test]
