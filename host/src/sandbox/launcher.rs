@@ -133,6 +133,12 @@ impl Process {
             }
         }
     }
+
+    /// It has not learned what it is, so it has made nothing that would outlive it.
+    fn end(mut self) {
+        let _ = self.starter.kill();
+        let _ = self.starter.wait();
+    }
 }
 
 impl Launcher {
@@ -187,11 +193,19 @@ impl Launcher {
     }
 
     /// Starts the process of the next launcher, before anybody knows what it is for: its start overlaps with all that a
-    /// program does until then. One that is not needed ends with this process. Only for a program that is about to start a
-    /// launcher.
+    /// program does until then. One that nobody needed is for [`Launcher::end_early`]. Only for a program that is about to
+    /// start a launcher.
     pub fn start_early() {
         // Whoever starts the launcher will hear what is wrong.
         *locked_early() = Process::start().ok();
+    }
+
+    /// Ends the process of [`Launcher::start_early`] that nobody needed, before this one ends: else whoever inherits this
+    /// one's children would have to collect it.
+    pub fn end_early() {
+        if let Some(process) = locked_early().take() {
+            process.end();
+        }
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
@@ -483,5 +497,19 @@ impl Drop for Control {
                 let _ = starter.try_wait();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launcher_that_nobody_needed_is_collected() {
+        let process = Process::start().unwrap();
+        let entry = format!("/proc/{}", process.starter.id());
+        assert!(std::fs::exists(&entry).unwrap());
+        process.end();
+        assert!(!std::fs::exists(&entry).unwrap());
     }
 }
