@@ -1,12 +1,18 @@
 //! Limits of scripts hold for all processes of a worker: subshells, what they leave behind, and what a script starts itself.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
-use migraine_tests::run::User;
+use migraine_tests::run::{Background, User};
 use migraine_tests::scripts::Script;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn everybody(test: impl Fn(User)) {
     kernel::users().iter().copied().for_each(test);
@@ -73,7 +79,9 @@ fn cpu_time_of_children_that_are_not_waited_for_is_limited() {
             def f(args, context):\n    \
                 subprocess.signal.signal(subprocess.signal.SIGCHLD, subprocess.signal.SIG_IGN)\n    \
                 while time.monotonic() < 1e9:\n        \
-                    if not os.fork():\n            \
+                    try: child = os.fork()\n        \
+                    except BlockingIOError: child = -1\n        \
+                    if not child:\n            \
                         while time.process_time() < 0.2: pass\n            \
                         os._exit(0)\n        \
                     time.sleep(0.2)\n";
@@ -94,12 +102,54 @@ fn what_a_hook_leaves_running_is_limited() {
     });
 }
 
+/// The children of a process.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
+}
+
+/// Waits until it holds.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+// The launcher looks while the host is stopped: it sees a shell's processes as well.
+#[test]
+fn cpu_time_of_all_processes_is_limited_while_the_host_is_stopped() {
+    everybody(|user| {
+        let text = "( while ((SECONDS < 60)); do :; done )";
+        let home = limited(&Script::bash_command(text), user, "cpu: 1");
+        let product = home.command(["plugin", "run", "script", "go"]);
+        let mut command = user.command(Path::new(product.get_program()));
+        command.args(product.get_args()).env_clear();
+        command.envs(product.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut host = Background(command.current_dir(home.work()).stderr(Stdio::piped()).spawn().unwrap());
+        let workers = || children(host.0.id()).into_iter().flat_map(children).collect::<Vec<_>>();
+        // The shell and the handler's own, which is a subshell of a subshell.
+        let spins = || workers().into_iter().flat_map(children).flat_map(children).next().is_some();
+        until("the call begins", spins);
+        let host_pid = Pid::from_raw(host.0.id().cast_signed());
+        kill(host_pid, Signal::SIGSTOP).unwrap();
+        until("the launcher ends the worker", || workers().is_empty());
+        kill(host_pid, Signal::SIGCONT).unwrap();
+        let mut said = String::new();
+        host.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains("limit_cpu"), "{said}");
+        host.0.wait().unwrap();
+    });
+}
+
 // A57: each process is below its limit; together they are not. As root, a control group holds them as well.
 #[test]
 fn memory_of_all_processes_is_limited() {
     let users = kernel::users();
     for &user in users.iter().filter(|user| **user == User::Plain) {
-        let grow = "x=xxxxxxxx; while ((${#x} < 40000000)); do x=$x$x; done; while ((SECONDS < 20)); do :; done";
+        let grow = "x=xxxxxxxx; while ((${#x} < 20000000)); do x=$x$x; done; while ((SECONDS < 20)); do :; done";
         let scripts = [
             Script::bash_command(&format!("for i in 1 2 3 4; do ({grow}) & done; wait")),
             python(5, "data = bytearray(b'x') * (50 << 20); time.sleep(20)"),
