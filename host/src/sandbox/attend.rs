@@ -19,7 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{MsgFlags, send};
 
 use super::awake;
-use super::cgroup::Groups;
+use super::cgroup::{Group, Groups, MemoryEvents};
 use super::error::Death;
 use super::worker::CallLimits;
 use crate::controls::{Check, makes};
@@ -87,6 +87,8 @@ pub(super) struct Watched {
     peak_kib: AtomicU64,
     /// The limit of resident memory and of `RLIMIT_DATA`, in bytes; none where limits are off.
     memory: Option<(u64, u64)>,
+    /// What the kernel does in its group at that limit.
+    events: Option<MemoryEvents>,
 }
 
 struct StrayPipes {
@@ -135,12 +137,13 @@ impl Watched {
             tally: Mutex::default(),
             peak_kib: AtomicU64::new(0),
             memory: layers.rlimits.then_some((resident, limits.data)),
+            events: None,
         }
     }
 
-    /// Whether there may be processes below it.
-    pub(super) fn standing(self, has_family: bool) -> Self {
-        Self { has_family, ..self }
+    /// It stands in this group, if in one, and may have processes below it or not.
+    pub(super) fn standing(self, group: Option<&Group>, has_family: bool) -> Self {
+        Self { events: group.map(Group::memory_events), has_family, ..self }
     }
 
     /// A call begins.
@@ -262,9 +265,15 @@ impl Watched {
         let Some(memory) = Memory::of(members) else { return };
         self.peak_kib.fetch_max(memory.peak / 1024, Ordering::Relaxed);
         let Some((resident, limit)) = self.memory else { return };
-        // What processes share is counted for each at first: the exact sum costs far more.
         let is_over = |bytes: u64| bytes > resident;
-        if is_over(memory.private) && (members.len() == 1 || is_over(family::private_exactly(members))) {
+        let is_held = match &self.events {
+            // The kernel holds a group below its limit by ending its largest process: the others go on, and may wait for
+            // ever.
+            Some(events) => events.has_oom_kill(),
+            // What processes share is counted for each at first: the exact sum costs far more.
+            None => members.len() > 1 && is_over(memory.private) && is_over(family::private_exactly(members)),
+        };
+        if is_held || members.len() == 1 && is_over(memory.private) {
             self.kill(Some(Death::Memory(limit)));
         }
     }

@@ -280,7 +280,7 @@ impl Launcher {
         let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
         let watched = Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers);
-        let watched = Arc::new(watched.standing(self.has_families));
+        let watched = Arc::new(watched.standing(group.as_ref(), self.has_families));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
