@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::list::Warning;
-use super::source::{read_flagged, scan};
+use super::source::{read_flagged, recordable, scan};
 use crate::ids::{Digest, to_hex};
 use crate::store::{Home, State};
 use crate::text::safe_line;
@@ -44,7 +44,7 @@ pub struct ProjectReport {
 /// # Errors
 /// The project has no folder of plugins, or one that cannot be pinned, or the store failed.
 pub fn trust_project(home: &Home, project: &Path) -> Result<ProjectReport, ManageError> {
-    let project = canonical(project)?;
+    let project = recordable(canonical(project)?)?;
     let folder = project.join(FOLDER);
     let digest = digest(&folder)?;
     let found = scan(&folder)?.into_iter().filter_map(|found| Some(found.opened.ok()?.index.name.to_string()));

@@ -160,7 +160,7 @@ impl<'a> Writer<'a> {
     fn write_state(&mut self) -> Result<(), StoreError> {
         let path = self.home.path().join(STATE);
         self.state.generation += 1;
-        let text = self.state.encode().map_err(|error| StoreError::Corrupt { path, why: error.to_string() })?;
+        let text = self.state.encode().map_err(|source| StoreError::Encode { path, source })?;
         let root = &self.home.root;
         let mut name = format!("{STATE}.{}", random_name()?);
         let mut written = root.write_new(&name, &text, root.file_mode()?);
