@@ -1,8 +1,5 @@
 //! Limits of scripts hold for all processes of a worker: subshells, what they leave behind, and what a script starts itself.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
 use migraine_tests::run::User;
@@ -15,10 +12,7 @@ fn everybody(test: impl Fn(User)) {
 /// Under a policy of these limits.
 fn limited(script: &Script, user: User, limits: &str) -> Home {
     let home = script.installed(Home::of(user));
-    let policy = home.path().join("policy.yaml");
-    fs::write(&policy, format!("limits: {{{limits}}}\n")).unwrap();
-    fs::set_permissions(&policy, fs::Permissions::from_mode(0o600)).unwrap();
-    user.give(&policy);
+    home.policy(&format!("limits: {{{limits}}}\n"));
     home
 }
 
