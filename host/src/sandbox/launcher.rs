@@ -49,8 +49,8 @@ pub struct Launcher {
     layers: Layers,
     /// Whether its workers speak lines of JSON once they are sealed.
     speaks_lines: bool,
-    /// Whether its workers become an interpreter, which may start processes.
-    runs_interpreter: bool,
+    /// Whether its workers may make processes.
+    has_families: bool,
     control: Mutex<Control>,
     attendant: Attendant,
     /// Told by which paths workers reach files.
@@ -184,7 +184,7 @@ impl Launcher {
         Ok(Self {
             layers: spec.layers(),
             speaks_lines,
-            runs_interpreter: spec.interpreter.is_some(),
+            has_families: spec.has_families(),
             control: Mutex::new(control),
             attendant,
             recorder,
@@ -294,7 +294,7 @@ impl Launcher {
         let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
         let watched = Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers);
-        let watched = Arc::new(watched.standing(group.as_ref(), self.runs_interpreter));
+        let watched = Arc::new(watched.standing(group.as_ref(), self.has_families));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
