@@ -50,6 +50,8 @@ mod frozen;
 mod fsck;
 /// Directories are named one by one, by the user, and taken back.
 mod grants;
+/// Each worker stands in a control group of its own.
+mod groups;
 /// Hooks are called in order, see what they may see and do what they may do.
 mod hooks;
 /// Everything that a manifest says is shown, of what is installed and of files.
@@ -66,6 +68,8 @@ mod lifecycle;
 mod links;
 /// A lock names plugins byte for byte, and a bundle carries them.
 mod locks;
+/// What was decided about one maker's plugin is not decided about another's.
+mod makers;
 /// The management verbs.
 mod manage;
 /// Programs of a plugin reach the servers that it was granted, and no other.
@@ -80,6 +84,8 @@ mod projects;
 mod script_examples;
 /// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
 mod script_files;
+/// Limits of scripts hold for all that they start.
+mod script_limits;
 /// Programs of a plugin's own read what the caller pipes in, and ask the host in the words of their protocol.
 mod script_protocols;
 /// Scripts answer hooks and commands as libraries do.
@@ -92,12 +98,16 @@ mod secrets;
 mod signed;
 /// The store under many commands at once, on full disks and with odd homes.
 mod store;
+/// What a plugin stored stays its maker's.
+mod stored;
 /// What the first users were promised, by the letter.
 mod stories;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// Everybody has what is in the administrator's store, and only root changes it.
 mod system_store;
+/// That store while it is used and changed.
+mod system_use;
 /// What was changed after it was signed is refused.
 mod tamper;
 /// A package is for several machines, and is what its source makes.

@@ -16,15 +16,15 @@ use tempfile::TempDir;
 use super::dependencies::needing;
 
 /// The directory `/var/lib` as some runs see it.
-struct Lib {
+pub(super) struct Lib {
     folder: TempDir,
     /// The home of the one who installs for all.
-    root: Home,
+    pub(super) root: Home,
 }
 
 impl Lib {
     /// Only root can show runs another `/var/lib`, and only root has such a store.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             skip("the system store", "this is not root");
             return None;
@@ -35,54 +35,60 @@ impl Lib {
     }
 
     /// One whose keyring trusts the kit's key.
-    fn trusting() -> Option<Self> {
+    pub(super) fn trusting() -> Option<Self> {
         let lib = Self::new()?;
         lib.ok(&["key", "trust", &key().public().to_string(), "--scope", "*"]);
         Some(lib)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("migraine")
     }
 
     /// A run of a user of this home.
-    fn run(&self, home: &Home, args: &[&str]) -> Done {
+    pub(super) fn run(&self, home: &Home, args: &[&str]) -> Done {
         self.run_with(home, args, ":")
     }
 
     /// As [`Lib::run`], after a step of root's in the same view of the file system.
-    fn run_with(&self, home: &Home, args: &[&str], step: &str) -> Done {
+    pub(super) fn run_with(&self, home: &Home, args: &[&str], step: &str) -> Done {
+        Done::of(self.command(home, args, step).stdin(Stdio::null()))
+    }
+
+    /// The same, to be started.
+    pub(super) fn command(&self, home: &Home, args: &[&str], step: &str) -> Command {
         let product = home.command(args);
         let mut command = Command::new("unshare");
         let script = format!("set -e\nmount --bind \"$0\" /var/lib\n{step}\nexec \"$@\"");
         command.args(["--mount", "sh", "-c", &script]).arg(self.folder.path());
         command.arg(product.get_program()).args(product.get_args()).env_clear();
         command.envs(product.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Done::of(command.current_dir(home.work()).stdin(Stdio::null()))
+        command.current_dir(home.work());
+        command
     }
 
     /// A run of root's with `--system`, which must succeed.
-    fn ok(&self, args: &[&str]) -> Done {
+    pub(super) fn ok(&self, args: &[&str]) -> Done {
         let args: Vec<&str> = args.iter().copied().chain(["--system"]).collect();
         self.user_ok(&self.root, &args)
     }
 
-    fn install(&self, parcel: &Parcel) {
+    pub(super) fn install(&self, parcel: &Parcel) {
         self.ok(&["plugin", "install", parcel.typed(), "--yes"]).says(&["status     enabled"]);
     }
 
-    fn user_ok(&self, home: &Home, args: &[&str]) -> Done {
+    pub(super) fn user_ok(&self, home: &Home, args: &[&str]) -> Done {
         let done = self.run(home, args);
         assert_eq!(done.code, 0, "{args:?}: {done:?}");
         done
     }
 
-    fn json(&self, home: &Home, args: &[&str]) -> Value {
+    pub(super) fn json(&self, home: &Home, args: &[&str]) -> Value {
         let done = self.user_ok(home, &[&["--format", "json"], args].concat());
         serde_json::from_str(&done.out).unwrap_or_else(|error| panic!("{args:?}: {error}: {done:?}"))
     }
 
-    fn refused(&self, home: &Home, args: &[&str], code: &str) -> Value {
+    pub(super) fn refused(&self, home: &Home, args: &[&str], code: &str) -> Value {
         let done = self.run(home, &[&["--format", "json"], args].concat());
         let last = done.err.lines().last().unwrap_or_default();
         let error: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{args:?}: {error}: {done:?}"));
@@ -90,11 +96,11 @@ impl Lib {
         error
     }
 
-    fn info(&self, home: &Home, name: &str) -> Value {
+    pub(super) fn info(&self, home: &Home, name: &str) -> Value {
         self.json(home, &["plugin", "info", name])
     }
 
-    fn status(&self, home: &Home, name: &str) -> String {
+    pub(super) fn status(&self, home: &Home, name: &str) -> String {
         self.info(home, name)["status"].as_str().unwrap().to_owned()
     }
 }
@@ -113,7 +119,7 @@ fn modes(folder: &Path, found: &mut Vec<(PathBuf, u32)>) {
 }
 
 /// A plugin with a command, a hook and these permissions.
-fn hooks(version: &str, permissions: &Value) -> Parcel {
+pub(super) fn hooks(version: &str, permissions: &Value) -> Parcel {
     let hooks = json!([{"event": "post-command", "handler": "seen", "on_failure": "warn", "priority": 0}]);
     remade("hooks", &json!({"version": version, "permissions": permissions, "hooks": hooks}))
 }

@@ -15,7 +15,7 @@ use crate::package::PackageError;
 use crate::policy::{Ask, PolicyError, Refusal};
 use crate::runtime::Requirement;
 use crate::store::{Status, StoreError};
-use crate::text::safe_line;
+use crate::text::{safe_line, safe_path};
 use crate::trust::TrustError;
 use crate::url::{Url, UrlError};
 use crate::wire::DIRECTORIES_MAX;
@@ -150,6 +150,12 @@ pub enum ManageError {
         /// Why.
         source: io::Error,
     },
+    /// A path that cannot be written down.
+    #[error("{} cannot be recorded: it is not valid UTF-8", safe_path(path))]
+    PathText {
+        /// The path.
+        path: PathBuf,
+    },
     /// A directory that no plugin may have.
     #[error("no plugin may have {}: {why}", safe_line(&path.to_string_lossy()))]
     Directory {
@@ -231,12 +237,14 @@ pub enum ManageError {
         name: PluginName,
     },
     /// Something that the plugin asks for was not granted.
-    #[error("{name} asks for what was not granted:{}", lines(missing))]
+    #[error("{name} asks for what was not granted:{}{}", lines(missing), other_maker.as_ref().map(|other| format!("\n  {other}")).unwrap_or_default())]
     Consent {
         /// The plugin.
         name: PluginName,
         /// What is missing.
         missing: Vec<Ask>,
+        /// Whose plugin it takes the place of, in a sentence, where that is somebody else's.
+        other_maker: Option<String>,
         /// The command line that grants it, up to the flags.
         command: String,
     },

@@ -183,7 +183,7 @@ impl TrustedKey {
     pub fn checked(self) -> Result<Self, TrustError> {
         match self.check() {
             Ok(()) => Ok(self),
-            Err(reason) => Err(malformed("the new key", WHAT, reason)),
+            Err(reason) => Err(TrustError::Unfit { what: WHAT, reason }),
         }
     }
 
@@ -197,6 +197,12 @@ impl TrustedKey {
     #[must_use]
     pub fn covers(&self, name: &PluginName) -> bool {
         self.scope.iter().any(|scope| scope.matches(name))
+    }
+
+    /// Whether the user named it for this very plugin, and not for a family of names, or in answer to a question.
+    #[must_use]
+    pub fn is_meant_for(&self, name: &PluginName) -> bool {
+        self.level == Level::Trusted && self.scope.contains(&Scope::of(name))
     }
 
     /// Whether the user revoked it.

@@ -16,6 +16,7 @@ pub(super) fn run(args: ConfigArgs, session: &Session) -> Result<(), Failure> {
         ConfigAction::Set { key, value, consent } => (ConfigChange::Set { key, value }, consent),
         ConfigAction::Unset { key, consent } => (ConfigChange::Unset { key }, consent),
     };
+    let is_set = matches!(change, ConfigChange::Set { .. });
     let report = consent.with(&home, |consenting| config_change(&home, &name, &change, consenting))?;
     session.out.report(&report, |report| {
         let lines = report.config.iter().map(|(key, value)| {
@@ -23,7 +24,13 @@ pub(super) fn run(args: ConfigArgs, session: &Session) -> Result<(), Failure> {
             session.out.done(&text)
         });
         lines.collect::<Vec<_>>().join("\n")
-    })
+    })?;
+    if is_set && home.is_system() {
+        session
+            .out
+            .warning("every user of this machine can read this value: the system store is no place for a secret");
+    }
+    Ok(())
 }
 
 fn shown(report: &ConfigReport, one: bool) -> String {
