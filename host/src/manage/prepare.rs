@@ -10,7 +10,7 @@ use super::install::InstallRequest;
 use super::keys::judged_time;
 use super::maker::{OtherMaker, other_maker};
 use super::remote::Download;
-use super::source::unpacked;
+use super::source::{recordable, unpacked};
 use super::supply::Supply;
 use super::{ManageError, audit, source, versions};
 use crate::ids::Digest;
@@ -64,8 +64,9 @@ pub(super) fn prepare(
         return Err(ManageError::LinkTaken { name: name.clone() });
     }
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
+    let file = supply.file().and_then(|path| path.canonicalize().ok()).map(recordable).transpose()?;
     let mut settled = settle(given, package, (trust, other_maker), &request.now, consenting, comes_along)?;
-    settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
+    settled.entry.installed_from = file;
     if let Supply::Remote(_, Download { url, version, .. }) = supply {
         // An upgrade may need the query; what everybody reads is no place for it.
         let url = if home.is_system() { url.plain() } else { Some(url.clone()) };
@@ -242,13 +243,10 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared], now: &
         judge_again(&keys, writer.state(), one, now)?;
         writer.add_tree(&one.package)?;
     }
-    for Prepared { package, entry, other_maker, .. } in prepared {
+    for Prepared { package, entry, .. } in prepared {
         let (name, state) = (&package.index.name, writer.state_mut());
         if entry.trust == Trust::Unsigned {
             state.exceptions.insert(package.digest);
-        }
-        if other_maker.is_some_and(OtherMaker::ends_data) {
-            state.purges.insert(name.clone());
         }
         versions::record(state, &package.index, package.digest, &entry.trust)?;
         let before = state.plugins.remove(name)?;
