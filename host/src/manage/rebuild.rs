@@ -114,7 +114,7 @@ fn packaged(home: &Home, target: &Path) -> Result<Packaged, ManageError> {
     let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
     if let Some(name) = name.filter(|_| !target.exists()) {
         let found = home.load_plugin(&name)?.ok_or(ManageError::NotFound { name })?;
-        return Ok(Packaged { index: found.tree.index, files: found.tree.files });
+        return Ok(Packaged { files: found.tree.files(), index: found.tree.index });
     }
     let refused = |source| ManageError::Package { path: target.to_owned(), source };
     let package = open_file(target)?.into_package().map_err(refused)?;
