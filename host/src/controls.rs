@@ -48,7 +48,7 @@ checks! {
     KeyScope "A key is trusted for the name that it signs."
     KeyTime "A key is valid when something new is installed, and what is known of revoked ones is not old."
     Revocation "A key was not revoked."
-    Maker "A plugin that another one needs is of the maker that is meant."
+    Maker "A plugin that another one needs, or that takes the place of another version, is of the maker that is meant."
     Rollback "A version is not older than the newest that was seen."
     Reuse "A version has the content that was seen of it."
 }

@@ -50,6 +50,8 @@ mod frozen;
 mod fsck;
 /// Directories are named one by one, by the user, and taken back.
 mod grants;
+/// Each worker stands in a control group of its own.
+mod groups;
 /// Hooks are called in order, see what they may see and do what they may do.
 mod hooks;
 /// Everything that a manifest says is shown, of what is installed and of files.
@@ -66,6 +68,8 @@ mod lifecycle;
 mod links;
 /// A lock names plugins byte for byte, and a bundle carries them.
 mod locks;
+/// What was decided about one maker's plugin is not decided about another's.
+mod makers;
 /// The management verbs.
 mod manage;
 /// Programs of a plugin reach the servers that it was granted, and no other.

@@ -107,7 +107,8 @@ fn introduction(question: &Question<'_>) -> String {
         Trust::Signed { key, label } => format!("signed by {} ({key})", safe_line(label)),
         Trust::Unsigned => "NOT SIGNED: nobody vouches for it".to_owned(),
     };
-    let mut text = format!("\n{} {}, {trust}\nIt wants to:\n", question.name, question.version);
+    let other = question.other_maker.as_ref().map(|other| format!("ANOTHER MAKER: {other}\n")).unwrap_or_default();
+    let mut text = format!("\n{} {}, {trust}\n{other}It wants to:\n", question.name, question.version);
     for ask in question.asks {
         let danger = ask.danger.as_ref().map(|why| format!("\n      DANGEROUS: {why}")).unwrap_or_default();
         text.push_str(&format!("  - {}{danger}\n", ask.words));

@@ -7,6 +7,7 @@ use semver::Version;
 
 use super::keys::judged_time;
 use super::list::Warning;
+use super::maker::{OtherMaker, other_maker};
 use super::origin::{Place, Source};
 use super::remote::{Online, download};
 use super::search::Folders;
@@ -26,6 +27,8 @@ pub(super) struct Candidate {
     pub(super) version: Version,
     /// What is installed then.
     pub(super) source: Source,
+    /// Whose it is, where that is somebody else than before.
+    pub(super) other_maker: Option<OtherMaker>,
 }
 
 /// What is looked through, with what decides whether a version counts.
@@ -78,8 +81,9 @@ impl<'a> Candidates<'a> {
             if opened.index.name != *name || !wanted || *version == entry.version {
                 return;
             }
-            match judged(&self.keys, self.state, opened, &self.policy, false, Some(self.now)) {
-                Ok(_) => found.push(Candidate { version: version.clone(), source }),
+            let judged = judged(&self.keys, self.state, opened, &self.policy, false, Some(self.now));
+            match judged.and_then(|_| other_maker(&self.keys, self.state, name, opened.signature.as_ref())) {
+                Ok(other_maker) => found.push(Candidate { version: version.clone(), source, other_maker }),
                 Err(error) => warnings.push(warning(&source.shown(), &error)),
             }
         };

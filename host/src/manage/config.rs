@@ -123,7 +123,12 @@ fn ask_again(
             ConfigChange::Unset { key } => format!("migraine plugin config {name} unset {key}"),
         };
         command.push_str(&consenting.flags());
-        return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
+        return Err(ManageError::Consent {
+            name: name.clone(),
+            missing: settled.consent.missing,
+            other_maker: None,
+            command,
+        });
     }
     settled.keep_in(after);
     Ok(())

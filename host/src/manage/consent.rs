@@ -10,6 +10,7 @@ use super::ManageError;
 use super::companions::Companion;
 use super::directories::{Directories, permission};
 use super::first_use::KeyQuestion;
+use super::maker::OtherMaker;
 use crate::ids::PluginName;
 use crate::package::scan::Scan;
 use crate::policy::{
@@ -70,6 +71,8 @@ pub struct Question<'a> {
     pub version: &'a semver::Version,
     /// Who vouches for it.
     pub trust: &'a Trust,
+    /// Whose plugin it takes the place of, in a sentence, where that is somebody else's.
+    pub other_maker: Option<String>,
     /// The author's one line, not made safe to show.
     pub description: &'a str,
     /// What was found in its scripts, where they were looked at just now.
@@ -118,6 +121,7 @@ pub(super) struct Asking<'a> {
     pub(super) name: &'a PluginName,
     pub(super) version: &'a semver::Version,
     pub(super) trust: &'a Trust,
+    pub(super) other_maker: Option<OtherMaker>,
     pub(super) description: &'a str,
     pub(super) scan: Option<&'a Scan>,
     pub(super) permissions: &'a [Permission],
@@ -143,6 +147,7 @@ impl<'a> Asking<'a> {
             name,
             version: &entry.version,
             trust: &entry.trust,
+            other_maker: None,
             description: &entry.description,
             scan: None,
             permissions: &entry.asked,
@@ -204,8 +209,8 @@ impl Consenting<'_> {
                 break;
             }
             let Asking { version, trust, description, scan, .. } = *asking;
-            let directories = self.directories;
-            let question = Question { name, version, trust, description, scan, asks: &rest, directories };
+            let (directories, other_maker) = (self.directories, asking.other_maker.map(|other| other.to_string()));
+            let question = Question { name, version, trust, other_maker, description, scan, asks: &rest, directories };
             let Some(more) = self.prompt.ask(&question) else { break };
             answered.extend(more);
             shown.extend(rest);

@@ -45,7 +45,12 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     let mut command = format!("migraine plugin enable {name}");
     if before.decided.enabled && !complete {
         command.push_str(&consenting.flags());
-        return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
+        return Err(ManageError::Consent {
+            name: name.clone(),
+            missing: settled.consent.missing,
+            other_maker: None,
+            command,
+        });
     }
     entry.decided.enabled = complete;
     entry.decided.was_enabled |= complete;
@@ -53,7 +58,12 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     settled.keep_in(&mut entry);
     let changed = replace(home, name, &before, entry)?;
     if !complete {
-        return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
+        return Err(ManageError::Consent {
+            name: name.clone(),
+            missing: settled.consent.missing,
+            other_maker: None,
+            command,
+        });
     }
     let granted = granted_words(&settled.asks, &settled.consent);
     Ok(EnableReport { name: name.clone(), status: Status::Enabled, changed, granted })
@@ -116,6 +126,17 @@ pub(super) fn not_own(state: &State, name: &PluginName) -> ManageError {
 
 /// Commits a changed entry; `false` when there was nothing to change.
 pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Entry) -> Result<bool, ManageError> {
+    replace_and(home, name, before, after, |_| {})
+}
+
+/// As [`replace`], with something else that changes by the same commit.
+pub(super) fn replace_and(
+    home: &Home,
+    name: &PluginName,
+    before: &Entry,
+    after: Entry,
+    also: impl FnOnce(&mut State),
+) -> Result<bool, ManageError> {
     if *before == after {
         return Ok(false);
     }
@@ -124,6 +145,7 @@ pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Ent
     let place = writer.state().find(name)?.filter(|(entry, _)| *entry == before).map(|(_, place)| place);
     let place = place.ok_or_else(|| ManageError::Changed { name: name.clone() })?;
     writer.state_mut().put(name, place, after);
+    also(writer.state_mut());
     writer.commit()?;
     Ok(true)
 }

@@ -231,12 +231,14 @@ pub enum ManageError {
         name: PluginName,
     },
     /// Something that the plugin asks for was not granted.
-    #[error("{name} asks for what was not granted:{}", lines(missing))]
+    #[error("{name} asks for what was not granted:{}{}", lines(missing), other_maker.as_ref().map(|other| format!("\n  {other}")).unwrap_or_default())]
     Consent {
         /// The plugin.
         name: PluginName,
         /// What is missing.
         missing: Vec<Ask>,
+        /// Whose plugin it takes the place of, in a sentence, where that is somebody else's.
+        other_maker: Option<String>,
         /// The command line that grants it, up to the flags.
         command: String,
     },

@@ -3,12 +3,13 @@
 use super::consent::Consenting;
 use super::install::InstallRequest;
 use super::keys::{KEY_DAYS, judged_time, keyring};
+use super::maker::{OtherMaker, other_maker};
 use super::{ManageError, source};
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::Opened;
 use crate::policy::Policy;
-use crate::store::{Home, State, StoreError, Trust};
-use crate::trust::{KeySet, Keyring, Level, Origin, PublicKey, Scope, Time, TrustError, TrustedKey, Window};
+use crate::store::{Home, State, Trust};
+use crate::trust::{Keyring, Level, Origin, PublicKey, Scope, Time, TrustError, TrustedKey, Window};
 
 /// What a person needs to know to decide on a key. Its signature was verified, and nothing else is known of it.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Judged {
     pub(super) trust: Trust,
     /// A key that is trusted from now on, if the installation goes through.
     pub(super) pin: Option<TrustedKey>,
+    /// Whose it is, where that is somebody else than before.
+    pub(super) other_maker: Option<OtherMaker>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -43,11 +46,13 @@ pub(super) fn judged(
     let warnings = keys.list_warnings(name, now);
     let key = match source::judged(&keys, state, opened, policy, request.allow_unsigned, Some(now)) {
         Err(ManageError::Trust(TrustError::UntrustedKey { key, .. })) => key,
-        trust => return Ok(Judged { trust: trust?, pin: None, warnings }),
+        trust => {
+            let trust = trust?;
+            let other_maker = other_maker(&keys, state, name, opened.signature.as_ref())?;
+            return Ok(Judged { trust, pin: None, other_maker, warnings });
+        }
     };
-    if let Some(pinned) = pinned(&keys, state, name)? {
-        return Err(TrustError::KeyChanged { name: name.clone(), pinned, key }.into());
-    }
+    let other_maker = other_maker(&keys, state, name, opened.signature.as_ref())?;
     // What a list covers stays refused: a pin is no way around it.
     keys.check_lists(name, now)?;
     let level = match request.trust_key {
@@ -59,17 +64,7 @@ pub(super) fn judged(
     };
     let pin = pin(name, &key, level, now)?;
     let trust = Trust::Signed { key: pin.fingerprint(), label: pin.label.clone() };
-    Ok(Judged { trust, pin: Some(pin), warnings })
-}
-
-/// The key that signed the plugin before: nobody is asked whether another one may take its place.
-fn pinned(keys: &KeySet, state: &State, name: &PluginName) -> Result<Option<Fingerprint>, StoreError> {
-    let pinned = keys.iter().find(|key| key.level == Level::FirstUse && key.covers(name));
-    let installed = state.plugins.get(name)?.and_then(|entry| match &entry.trust {
-        Trust::Signed { key, .. } => Some(*key),
-        Trust::Unsigned => None,
-    });
-    Ok(pinned.map(TrustedKey::fingerprint).or(installed))
+    Ok(Judged { trust, pin: Some(pin), other_maker, warnings })
 }
 
 fn pin(name: &PluginName, key: &PublicKey, level: Level, now: Time) -> Result<TrustedKey, TrustError> {

@@ -261,7 +261,7 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 fn report(main: Prepared, along: Vec<Companion>, dry_run: bool) -> InstallReport {
-    let Prepared { package, entry, replaced, settled, dropped_config, warnings, scan, pin: _ } = main;
+    let Prepared { package, entry, replaced, settled, dropped_config, warnings, scan, pin: _, other_maker: _ } = main;
     InstallReport {
         version: entry.version.clone(),
         replaced,

@@ -70,7 +70,7 @@ pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>
         return Err(ManageError::LinkTaken { name });
     }
     let given = Given { home, state: &state, policy: &policy, command: &format!("link {}", shown(&path)) };
-    let mut linked = settle(given, package, trust, now, consenting, false)?;
+    let mut linked = settle(given, package, (trust, None), now, consenting, false)?;
     linked.entry.link = Some(path.clone());
     // What was confirmed before is no version to go back to.
     linked.entry.previous = None;

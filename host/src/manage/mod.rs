@@ -27,6 +27,7 @@ mod lock;
 mod lock_source;
 mod locked;
 mod lookalike;
+mod maker;
 mod manifest_file;
 mod origin;
 mod package;

@@ -7,6 +7,7 @@ use migraine_plugin_api::Manifest;
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
+use super::maker::OtherMaker;
 use super::remote::Download;
 use super::source::unpacked;
 use super::supply::Supply;
@@ -36,6 +37,8 @@ pub(super) struct Prepared {
     /// The version that was installed before.
     pub(super) replaced: Option<semver::Version>,
     pub(super) pin: Option<TrustedKey>,
+    /// Whose it is, where that is somebody else than before.
+    pub(super) other_maker: Option<OtherMaker>,
     pub(super) settled: Settled,
     pub(super) dropped_config: Vec<String>,
     pub(super) warnings: Vec<String>,
@@ -52,14 +55,15 @@ pub(super) fn prepare(
     comes_along: bool,
 ) -> Result<Prepared, ManageError> {
     let Given { home, state, policy, .. } = given;
-    let Judged { trust, pin, warnings } = first_use::judged(home, state, &opened, request, (policy, consenting))?;
+    let Judged { trust, pin, other_maker, warnings } =
+        first_use::judged(home, state, &opened, request, (policy, consenting))?;
     let package = unpacked(opened, supply.path())?;
     let name = &package.index.name;
     if state.plugins.get(name)?.is_some_and(|before| before.link.is_some()) {
         return Err(ManageError::LinkTaken { name: name.clone() });
     }
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
-    let mut settled = settle(given, package, trust, &request.now, consenting, comes_along)?;
+    let mut settled = settle(given, package, (trust, other_maker), &request.now, consenting, comes_along)?;
     settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
     if let Supply::Remote(_, Download { url, version, .. }) = supply {
         // An upgrade may need the query; what everybody reads is no place for it.
@@ -82,26 +86,34 @@ fn lost_query(home: &Home, supply: &Supply) -> Option<String> {
 pub(super) fn settle(
     given: Given<'_>,
     package: Package,
-    trust: Trust,
+    (trust, other_maker): (Trust, Option<OtherMaker>),
     now: &str,
     consenting: &mut Consenting<'_>,
     comes_along: bool,
 ) -> Result<Prepared, ManageError> {
     let Given { state, policy, command, .. } = given;
     let before = state.plugins.get(&package.index.name)?;
-    let (overrides, dropped_config) = kept_overrides(&package.manifest.config, before);
+    // What was decided about another maker's plugin was not decided about this one.
+    let decided = before.filter(|_| other_maker.is_none());
+    let (overrides, mut dropped_config) = kept_overrides(&package.manifest.config, decided);
+    if decided.is_none() {
+        dropped_config.extend(before.into_iter().flat_map(|before| before.decided.overrides.keys().cloned()));
+    }
     let scan = audit::of_package(&package);
-    let settled = judge_consent(&package, &scan, &trust, before, &overrides, (policy, consenting))?;
+    let by = (&trust, other_maker);
+    let settled = judge_consent(&package, &scan, by, decided, &overrides, (policy, consenting))?;
     if (comes_along || before.is_some_and(|before| before.decided.enabled)) && !settled.consent.is_complete() {
         let command = format!("migraine plugin {command}{}", consenting.flags());
         let name = package.index.name.clone();
-        return Err(ManageError::Consent { name, missing: settled.consent.missing, command });
+        let other_maker = other_maker.map(|other| other.to_string());
+        return Err(ManageError::Consent { name, missing: settled.consent.missing, other_maker, command });
     }
     let entry = new_entry(&package, trust, before, overrides, &settled, now);
     let missing = run_by(&package.manifest).1;
-    let warnings = missing.iter().map(|error| format!("it cannot run yet: {error}")).collect();
+    let other = other_maker.map(|other| format!("{}: {other}", package.index.name));
+    let warnings = other.into_iter().chain(missing.iter().map(|error| format!("it cannot run yet: {error}"))).collect();
     let replaced = before.map(|before| before.version.clone());
-    Ok(Prepared { package, entry, replaced, pin: None, settled, dropped_config, warnings, scan })
+    Ok(Prepared { package, entry, replaced, pin: None, other_maker, settled, dropped_config, warnings, scan })
 }
 
 type Config = BTreeMap<String, serde_json::Value>;
@@ -120,7 +132,7 @@ pub(super) fn kept_overrides(defaults: &Config, before: Option<&Entry>) -> (Conf
 fn judge_consent(
     package: &Package,
     scan: &Scan,
-    trust: &Trust,
+    (trust, other_maker): (&Trust, Option<OtherMaker>),
     before: Option<&Entry>,
     overrides: &Config,
     (policy, consenting): (&Policy, &mut Consenting<'_>),
@@ -132,6 +144,7 @@ fn judge_consent(
         name: &package.index.name,
         version: &package.index.version,
         trust,
+        other_maker,
         description: &manifest.description,
         scan: Some(scan),
         permissions: &manifest.permissions,
@@ -226,10 +239,13 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
         }
         writer.add_tree(&one.package)?;
     }
-    for Prepared { package, entry, .. } in prepared {
+    for Prepared { package, entry, other_maker, .. } in prepared {
         let (name, state) = (&package.index.name, writer.state_mut());
         if entry.trust == Trust::Unsigned {
             state.exceptions.insert(package.digest);
+        }
+        if other_maker.is_some_and(OtherMaker::ends_data) {
+            state.purges.insert(name.clone());
         }
         versions::record(state, &package.index, package.digest, &entry.trust)?;
         let before = state.plugins.remove(name)?;

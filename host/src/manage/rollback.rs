@@ -5,7 +5,8 @@ use semver::Version;
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting};
-use super::enable::{own_entry, replace};
+use super::enable::{own_entry, replace_and};
+use super::maker::{OtherMaker, other_maker_of};
 use super::prepare::kept_overrides;
 use super::verify::judge_tree;
 use super::{ManageError, versions};
@@ -29,6 +30,9 @@ pub struct RollbackReport {
     pub granted: Vec<String>,
     /// Settings of the user that the older version does not have or does not take.
     pub dropped_config: Vec<String>,
+    /// Whose it is, in a sentence, where that is somebody else than the replaced one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_maker: Option<String>,
 }
 
 /// Puts the version before in the place of the installed one. With `force`, also where plugins that need each other do not
@@ -51,16 +55,25 @@ pub fn rollback(
     versions::check_pin(name, &before, &previous.version)?;
     let (tree, state) = (home.load(&previous.digest)?, home.read()?);
     let trust = judge_tree(home, &state, (StoreName::User, &tree))?;
-    let (overrides, dropped_config) = kept_overrides(&previous.defaults, Some(&before));
+    let other_maker = other_maker_of(&keys_of(home, StoreName::User)?, &before, previous);
+    // What was decided about another maker's plugin since then was not decided about this one.
+    let mut held = if other_maker.is_some() { previous.clone() } else { before.clone() };
+    let (overrides, dropped_config) = kept_overrides(&previous.defaults, Some(&held));
     let mut after = Entry { trust, ..previous.clone() };
     after.decided.overrides = overrides;
-    let mut held = before.clone();
-    held.decided.consents = consents(&before, previous);
+    if other_maker.is_none() {
+        held.decided.consents = consents(&before, previous);
+    }
     let settled = consenting.settle(&Asking::installed(name, &after), Some(&held), &home.policy()?)?;
     let complete = settled.consent.is_complete();
     if before.decided.enabled && !complete {
         let command = format!("migraine plugin rollback {name}{}", consenting.flags());
-        return Err(ManageError::Consent { name: name.clone(), missing: settled.consent.missing, command });
+        return Err(ManageError::Consent {
+            name: name.clone(),
+            missing: settled.consent.missing,
+            other_maker: None,
+            command,
+        });
     }
     settled.keep_in(&mut after);
     after.decided.enabled = before.decided.enabled && complete;
@@ -78,8 +91,13 @@ pub fn rollback(
         status: after.status(),
         granted: granted_words(&settled.asks, &settled.consent),
         dropped_config,
+        other_maker: other_maker.map(|other| other.to_string()),
     };
-    replace(home, name, &before, after)?;
+    replace_and(home, name, &before, after, |state| {
+        if other_maker.is_some_and(OtherMaker::ends_data) {
+            state.purges.insert(name.clone());
+        }
+    })?;
     Ok(report)
 }
 

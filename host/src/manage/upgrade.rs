@@ -39,6 +39,9 @@ pub struct Outdated {
     pub available: Version,
     /// Where.
     pub source: PathBuf,
+    /// Whose it is, in a sentence, where that is somebody else than the installed one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_maker: Option<String>,
 }
 
 /// What was upgraded, and what not.
@@ -96,7 +99,8 @@ pub fn outdated(home: &Home, now: &str, online: &mut Online<'_>) -> Result<Outda
         match candidates.newest((name, entry), online) {
             Ok(Some(found)) => {
                 let (name, installed) = (name.clone(), entry.version.clone());
-                plugins.push(Outdated { name, installed, available: found.version, source: found.source.shown() });
+                let (source, other_maker) = (found.source.shown(), found.other_maker.map(|other| other.to_string()));
+                plugins.push(Outdated { name, installed, available: found.version, source, other_maker });
             }
             Ok(None) => {}
             Err(error) => {

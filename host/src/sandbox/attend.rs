@@ -19,7 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{MsgFlags, send};
 
 use super::awake;
-use super::cgroup::Groups;
+use super::cgroup::{Group, Groups, MemoryEvents};
 use super::error::Death;
 use super::family;
 use super::worker::CallLimits;
@@ -66,8 +66,8 @@ pub(super) struct Watched {
     interrupted: OnceLock<&'static AtomicBool>,
     /// The worker whose call this one runs for: it ends with that one.
     on_behalf: OnceLock<Arc<Watched>>,
-    /// Whether it runs a program, whose processes all count.
-    runs_program: AtomicBool,
+    /// Whether it may have processes below it, which all count: those of a program or an interpreter.
+    has_family: AtomicBool,
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     /// The most bytes of stray output of one stream in one call.
@@ -82,6 +82,8 @@ pub(super) struct Watched {
     peak_kib: AtomicU64,
     /// The limit of resident memory and of `RLIMIT_DATA`, in bytes; none where limits are off.
     memory: Option<(u64, u64)>,
+    /// What the kernel does in its group at that limit.
+    events: Option<MemoryEvents>,
 }
 
 /// What a worker had used when its current call, or the window in it or between calls, was first looked at.
@@ -127,7 +129,7 @@ impl Watched {
             deadline: AtomicU64::new(0),
             interrupted: OnceLock::new(),
             on_behalf: OnceLock::new(),
-            runs_program: AtomicBool::new(false),
+            has_family: AtomicBool::new(false),
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
             output: AtomicU64::new(Limits::NATIVE.output),
@@ -138,7 +140,13 @@ impl Watched {
             used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
             peak_kib: AtomicU64::new(0),
             memory: layers.rlimits.then_some((resident, limits.data)),
+            events: None,
         }
+    }
+
+    /// It stands in this group, if in one, and may have processes below it or not.
+    pub(super) fn standing(self, group: Option<&Group>, has_family: bool) -> Self {
+        Self { events: group.map(Group::memory_events), has_family: AtomicBool::new(has_family), ..self }
     }
 
     /// A call begins.
@@ -157,7 +165,7 @@ impl Watched {
 
     /// It is about to run a program, for the call of another worker or for its own.
     pub(super) fn run_for(&self, caller: &Arc<Self>) {
-        self.runs_program.store(true, Ordering::Relaxed);
+        self.has_family.store(true, Ordering::Relaxed);
         // Its own end, right after its answer, interrupts nothing.
         if !std::ptr::eq(Arc::as_ptr(caller), self) {
             let _ = self.on_behalf.set(Arc::clone(caller));
@@ -280,15 +288,17 @@ impl Watched {
             return;
         }
         used.looked = now;
-        let runs_program = self.runs_program.load(Ordering::Relaxed);
+        let has_family = self.has_family.load(Ordering::Relaxed);
         let look = |pid| self.look_at_memory(pid);
-        let resident_now = if runs_program { Some(family::resident(pid, look)) } else { look(pid) };
+        let resident_now = if has_family { Some(family::resident(pid, look)) } else { look(pid) };
+        // The kernel holds a group below its limit by ending its largest process: the others go on, and may wait for ever.
+        let was_held = || self.events.as_ref().is_some_and(MemoryEvents::has_oom_kill);
         if let Some((resident, limit)) = self.memory
-            && resident_now.is_some_and(|bytes| bytes > resident)
+            && (resident_now.is_some_and(|bytes| bytes > resident) || was_held())
         {
             self.kill(Some(Death::Memory(limit)));
         }
-        let cpu = if runs_program { family::cpu(pid) } else { self.cpu_time() };
+        let cpu = if has_family { family::cpu(pid) } else { self.cpu_time() };
         let Some(cpu) = cpu else { return };
         let window = if is_called { CPU_WINDOW } else { IDLE_WINDOW };
         if used.call != call || now.duration_since(used.since) >= window {

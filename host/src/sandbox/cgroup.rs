@@ -100,7 +100,7 @@ impl Groups {
         let State::Available { place, owner, ready, .. } = &mut *state else { return None };
         let group = match ready.take() {
             Some(group) if group.limits == *limits => Ok(group),
-            Some(group) => group.limit(limits),
+            Some(group) => group.limit(limits).or_else(|_| Group::make(place, owner, limits, &self.left)),
             None => Group::make(place, owner, limits, &self.left),
         };
         // It cannot be made only beyond some limit of the machine: the worker starts without.
@@ -262,14 +262,21 @@ impl Group {
     }
 
     fn limit(mut self, limits: &Rlimits) -> io::Result<Self> {
+        let is_raised = limits.data > self.limits.data;
         self.limits = *limits;
         let [memory, swap] = self.version.memory();
-        self.set(memory, limits.data)?;
-        // Version 1 counts memory and swap together. Absent where the kernel does not count swap.
+        // Version 1 counts memory and swap together, and that limit is at no time the smaller one. Absent where the kernel
+        // does not count swap.
         let most = if self.version == Version::V1 { limits.data } else { 0 };
-        match self.set(swap, most) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let mut order = [(memory, limits.data), (swap, most)];
+        if is_raised {
+            order.reverse();
+        }
+        for (file, value) in order {
+            match self.set(file, value) {
+                Err(error) if file == memory || error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         match self.set("pids.max", limits.threads) {
             // Processes are counted elsewhere, or not at all.
@@ -292,9 +299,14 @@ impl Group {
         self.doors.iter().map(|door| door.as_fd())
     }
 
+    /// What the kernel counts of its memory.
+    pub(super) fn memory_events(&self) -> MemoryEvents {
+        MemoryEvents(self.path(self.version.events()))
+    }
+
     /// Whether the kernel ended a process of it since there was no memory left.
     pub(super) fn ran_out_of_memory(&self) -> bool {
-        self.count(self.version.events(), "oom_kill") > 0
+        self.memory_events().has_oom_kill()
     }
 
     /// How often a process or thread was refused.
@@ -303,9 +315,23 @@ impl Group {
     }
 
     fn count(&self, file: &str, name: &str) -> u64 {
-        let text = fs::read_to_string(self.path(file)).unwrap_or_default();
-        counted(&text, name).unwrap_or_default()
+        count(&self.path(file), name)
     }
+}
+
+/// The file in which the kernel counts what happened to a group's memory; it outlives the group, and then counts nothing.
+pub(super) struct MemoryEvents(PathBuf);
+
+impl MemoryEvents {
+    /// Whether the kernel ended a process of the group since there was no memory left.
+    pub(super) fn has_oom_kill(&self) -> bool {
+        count(&self.0, "oom_kill") > 0
+    }
+}
+
+/// A number in a file of [`counted`] ones; 0 when it is not there.
+fn count(file: &Path, name: &str) -> u64 {
+    fs::read_to_string(file).ok().and_then(|text| counted(&text, name)).unwrap_or_default()
 }
 
 /// A number in lines of `NAME NUMBER`.

@@ -49,6 +49,8 @@ pub struct Launcher {
     layers: Layers,
     /// Whether its workers speak lines of JSON once they are sealed.
     speaks_lines: bool,
+    /// Whether its workers become an interpreter, which may start processes.
+    runs_interpreter: bool,
     control: Mutex<Control>,
     attendant: Attendant,
     /// Told by which paths workers reach files.
@@ -173,7 +175,15 @@ impl Launcher {
             ended: BTreeMap::new(),
         };
         let speaks_lines = spec.interpreter.as_ref().is_some_and(|found| found.language == Language::Lines);
-        Ok(Self { layers: spec.layers(), speaks_lines, control: Mutex::new(control), attendant, recorder, groups })
+        Ok(Self {
+            layers: spec.layers(),
+            speaks_lines,
+            runs_interpreter: spec.interpreter.is_some(),
+            control: Mutex::new(control),
+            attendant,
+            recorder,
+            groups,
+        })
     }
 
     /// Starts the process of the next launcher, before anybody knows what it is for: its start overlaps with all that a
@@ -269,7 +279,8 @@ impl Launcher {
         let group = group.filter(|_| is_grouped);
         let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
-        let watched = Arc::new(Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers));
+        let watched = Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers);
+        let watched = Arc::new(watched.standing(group.as_ref(), self.runs_interpreter));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };

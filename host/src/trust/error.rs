@@ -245,7 +245,7 @@ impl Coded for TrustError {
             ),
             Self::KeyChanged { name, key, .. } => format!(
                 "somebody else may have made this plugin; if its owner confirms that the key was changed, trust the new one \
-                 with: {}",
+                 for this very name with: {}. What was granted, set and stored does not go over to it",
                 trust_command(key, name.as_str())
             ),
             Self::RevocationsStale { .. } => {

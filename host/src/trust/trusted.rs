@@ -199,6 +199,12 @@ impl TrustedKey {
         self.scope.iter().any(|scope| scope.matches(name))
     }
 
+    /// Whether the user named it for this very plugin, and not for a family of names, or in answer to a question.
+    #[must_use]
+    pub fn is_meant_for(&self, name: &PluginName) -> bool {
+        self.level == Level::Trusted && self.scope.contains(&Scope::of(name))
+    }
+
     /// Whether the user revoked it.
     #[must_use]
     pub fn revoked(&self) -> Option<&Revoked> {

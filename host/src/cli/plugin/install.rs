@@ -66,7 +66,7 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
             true => format!("migraine plugin install {}", safe_line(&typed)),
             false => format!("migraine plugin enable {}", report.name),
         };
-        return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
+        return Err(ManageError::Consent { name: report.name, missing: report.asks, other_maker: None, command }.into());
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) fn link(path: &Path, consent: &ConsentArgs, session: &Session) -> Res
     }
     if report.status == Status::Installed {
         let command = format!("migraine plugin enable {}", report.name);
-        return Err(ManageError::Consent { name: report.name, missing: report.asks, command }.into());
+        return Err(ManageError::Consent { name: report.name, missing: report.asks, other_maker: None, command }.into());
     }
     Ok(())
 }

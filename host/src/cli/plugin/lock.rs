@@ -100,7 +100,7 @@ pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failu
     match report.plugins.into_iter().find(|one| one.status == Status::Installed) {
         Some(InstallReport { name, asks, .. }) => {
             let command = format!("migraine plugin enable {name}");
-            Err(ManageError::Consent { name, missing: asks, command }.into())
+            Err(ManageError::Consent { name, missing: asks, other_maker: None, command }.into())
         }
         None => Ok(()),
     }

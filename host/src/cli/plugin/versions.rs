@@ -6,7 +6,7 @@ use crate::cli::session::{now, plugin_name};
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, ManageError, Online, Outdated, Upgrade, UpgradeOutcome, Warning};
 use crate::store::Status;
-use crate::text::safe_line;
+use crate::text::{LINE_CELLS, display_safe, safe_line};
 
 pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), Failure> {
     let (settings, mut bar) = (download.settings(), download.bar(&session.out));
@@ -20,7 +20,8 @@ pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), 
         let line = |plugin: &Outdated| {
             let (installed, available) = (plugin.installed.to_string(), plugin.available.to_string());
             let source = safe_line(&plugin.source.to_string_lossy());
-            format!("{:<20} {installed:<10} {available:<10} {source}\n", plugin.name)
+            let other = plugin.other_maker.as_ref().map(|other| format!("  {other}\n")).unwrap_or_default();
+            format!("{:<20} {installed:<10} {available:<10} {source}\n{other}", plugin.name)
         };
         let head = session.out.heading(&format!("{:<20} {:<10} {:<10} Found in", "Name", "Installed", "Available"));
         format!("{head}\n{}", report.plugins.iter().map(line).collect::<String>())
@@ -61,7 +62,9 @@ fn text(plugin: &Upgrade, out: &Out) -> String {
 
 fn warn(warnings: &[Warning], session: &Session) {
     for Warning { name, message } in warnings {
-        session.out.warning(&format!("{} cannot be installed: {}", safe_line(name), safe_line(message)));
+        // Two fingerprints are longer than other lines.
+        let message = display_safe(message, 2 * LINE_CELLS);
+        session.out.warning(&format!("{} cannot be installed: {message}", safe_line(name)));
     }
 }
 
@@ -75,6 +78,9 @@ pub(super) fn rollback(name: &str, force: bool, consent: &ConsentArgs, session: 
         text.extend(report.granted.iter().map(|words| format!("  may        {words}\n")));
         text
     })?;
+    if let Some(other) = &report.other_maker {
+        session.out.warning(&format!("{name}: {other}"));
+    }
     for key in &report.dropped_config {
         session.out.warning(&format!(
             "the setting `{}` is gone: version {} does not take it",

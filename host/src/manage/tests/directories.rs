@@ -223,6 +223,7 @@ fn a_person_is_asked_for_directories_once() {
         name: &demo(),
         version: &"1.0.0".parse().unwrap(),
         trust: &Trust::Unsigned,
+        other_maker: None,
         description: "",
         scan: None,
         asks: &[],

@@ -225,6 +225,35 @@ fn all_processes_of_a_program_count() {
     assert_eq!(trial.watched.cause(), Some(Death::Cpu(limit)));
 }
 
+// A58: the kernel ends one process of a group, and the others go on.
+#[test]
+fn a_group_that_ran_out_of_memory_ends_with_all_that_is_left() {
+    let groups = Groups::new();
+    let limit = Rlimits { data: 8 << 20, ..Rlimits::NATIVE };
+    let Some(group) = groups.take(&limit) else {
+        assert!(!nix::unistd::geteuid().is_root(), "root can make groups");
+        eprintln!("SKIPPED: control groups: this user may make none");
+        return;
+    };
+    // It waits until it was moved into the group.
+    let joined = "until grep -q migraine- /proc/self/cgroup; do sleep 0.01; done";
+    let mut trial = Trial::new(&format!("{joined}; head -c 64M /dev/zero | tail; exec sleep 60"), quiet());
+    let watched = Arc::get_mut(&mut trial.watched).unwrap();
+    watched.events = Some(group.memory_events());
+    trial.watched.arm(1, &endless());
+    trial.watched.look();
+    assert_eq!(trial.watched.cause(), None);
+    for door in group.doors() {
+        File::from(door.try_clone_to_owned().unwrap()).write_all(trial.child.id().to_string().as_bytes()).unwrap();
+    }
+    let began = Instant::now();
+    while trial.watched.cause().is_none() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(TICK);
+        trial.watched.look();
+    }
+    assert_eq!(trial.watched.cause(), Some(Death::Memory(Rlimits::NATIVE.data)));
+}
+
 #[test]
 fn a_program_ends_with_the_worker_that_asked_for_it() {
     let (caller, trial) = (Trial::new("sleep 60", quiet()), Trial::new("sleep 60", quiet()));

@@ -72,7 +72,7 @@ fn find(mounts: &str, own: &str, controllers: impl Fn(&Path) -> String) -> Vec<P
 }
 
 /// The mount point of a hierarchy and this process's own group in it.
-fn own_group(mounts: &str, own: &str, kind: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
+pub(super) fn own_group(mounts: &str, own: &str, kind: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
     let names = |list: &str| controller.is_empty() || list.split(',').any(|name| name == controller);
     // As proc_pid_mountinfo(5): …, root, mount point, options, …, -, kind, source, options of the file system.
     let (root, mount) = mounts.lines().find_map(|line| {

@@ -1,0 +1,79 @@
+//! Whose plugin takes the place of whose: what was decided about one maker's plugin was not decided about another's, even
+//! where both makers are trusted for the name.
+
+use std::fmt;
+
+use super::ManageError;
+use crate::controls::{Check, makes};
+use crate::ids::{Fingerprint, PluginName};
+use crate::package::Signature;
+use crate::runtime::signer;
+use crate::store::{Entry, State};
+use crate::trust::{KeySet, Level, PublicKey, TrustError, TrustedKey};
+
+/// Another maker than the one of before. A maker is the key that signed; what is not signed has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OtherMaker {
+    pub(super) before: Option<Fingerprint>,
+    pub(super) now: Option<Fingerprint>,
+}
+
+impl OtherMaker {
+    /// Whether what the plugin stored was one maker's, and would be another's.
+    pub(super) fn ends_data(self) -> bool {
+        self.before.is_some() && self.now.is_some()
+    }
+}
+
+impl fmt::Display for OtherMaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = |key: Option<Fingerprint>| key.map_or("not signed".to_owned(), |key| format!("signed by key {key}"));
+        let (before, now) = (by(self.before), by(self.now));
+        write!(f, "it was {before} before, and is {now} now: nothing that was granted or set goes over to it")?;
+        if self.ends_data() { f.write_str(", and what the one before stored is removed") } else { Ok(()) }
+    }
+}
+
+/// Whether something that is to be installed under a name is another maker's than what is installed or, where nothing is,
+/// than what was when its key was pinned.
+///
+/// # Errors
+/// It is, and the user did not name its key for this very plugin.
+pub(super) fn other_maker(
+    keys: &KeySet,
+    state: &State,
+    name: &PluginName,
+    signature: Option<&Signature>,
+) -> Result<Option<OtherMaker>, ManageError> {
+    let installed = state.plugins.get(name)?;
+    let pinned =
+        || keys.iter().find(|key| key.level == Level::FirstUse && key.covers(name)).map(TrustedKey::fingerprint);
+    let before = match installed {
+        Some(entry) => signer(entry),
+        None => pinned(),
+    };
+    let now = signature.map(Signature::fingerprint);
+    if is_same(keys, before, now) || !makes(Check::Maker) {
+        return Ok(None);
+    }
+    if let (Some(pinned), Some(signature)) = (before, signature) {
+        let (name, key) = (name.clone(), PublicKey::from_bytes(&signature.key)?);
+        if !keys.find(&key).is_some_and(|key| key.is_meant_for(&name)) {
+            return Err(TrustError::KeyChanged { name, pinned, key: Box::new(key) }.into());
+        }
+    }
+    Ok(Some(OtherMaker { before, now }).filter(|other| installed.is_some() || other.ends_data()))
+}
+
+/// As [`other_maker`], of two versions that the user let in, in whichever order.
+pub(super) fn other_maker_of(keys: &KeySet, before: &Entry, now: &Entry) -> Option<OtherMaker> {
+    let (before, now) = (signer(before), signer(now));
+    let is_other = !is_same(keys, before, now) && !is_same(keys, now, before);
+    is_other.then_some(OtherMaker { before, now })
+}
+
+/// A key is its own heir, and that of those that handed over to it.
+fn is_same(keys: &KeySet, before: Option<Fingerprint>, now: Option<Fingerprint>) -> bool {
+    let is_heir = |(before, now): (Fingerprint, Fingerprint)| keys.predecessors(&now).contains(&before);
+    before == now || before.zip(now).is_some_and(is_heir)
+}

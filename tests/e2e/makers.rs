@@ -1,0 +1,189 @@
+//! What was decided about one maker's plugin was not decided about another's: a plugin that is installed is followed by its
+//! maker's versions, and by those of somebody else only where the user named that key for this very plugin.
+
+use std::fs;
+use std::path::PathBuf;
+
+use migraine_host::trust::SecretKey;
+use migraine_tests::home::Home;
+use migraine_tests::kernel::users;
+use migraine_tests::package::{Parcel, key, manifest, other_key, remade, tiny, typed};
+use migraine_tests::run::User;
+use migraine_tests::terminal::converse;
+use serde_json::json;
+
+use super::signed::bare;
+
+fn tt(version: &str, signer: &SecretKey) -> Parcel {
+    tiny(&manifest("tt", &json!({"version": version, "commands": ["go"], "permissions": ["task_read"]}))).signed(signer)
+}
+
+fn print(key: &SecretKey) -> String {
+    key.public().fingerprint().to_string()
+}
+
+fn trust(home: &Home, key: &SecretKey, scope: &str) {
+    home.ok(&["key", "trust", &key.public().to_string(), "--scope", scope]);
+}
+
+/// Puts a plugin into the folder that upgrades are looked for in.
+fn offer(home: &Home, parcel: &Parcel) -> PathBuf {
+    let path = home
+        .path()
+        .join("plugins")
+        .join(format!("{}.so", parcel.library.parent().unwrap().display()).replace('/', "-"));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::copy(&parcel.library, &path).unwrap();
+    fs::copy(parcel.sidecar(), path.with_extension("so.sig")).unwrap();
+    path
+}
+
+/// A home in which the kit's key made `tt`, which holds what it asks for, and another key is trusted for every name.
+fn with_two_makers(user: User) -> Home {
+    let home = bare(user);
+    trust(&home, &key(), "tt");
+    trust(&home, &other_key(), "*");
+    home.ok(&["plugin", "install", tt("1.0.0", &key()).typed(), "--yes"]);
+    home
+}
+
+#[test]
+fn another_maker_does_not_take_an_installed_plugin_over() {
+    let (theirs, next) = (tt("4.0.0", &other_key()), tt("1.1.0", &key()));
+    for &user in users() {
+        let mut home = with_two_makers(user);
+        let (old, new) = (print(&key()), print(&other_key()));
+        let error = home.refused(&["plugin", "install", theirs.typed(), "--yes"], "key_changed");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(&old) && message.contains(&new), "{error}");
+        converse(&home, &["plugin", "install", theirs.typed()], &[], &[]).ends(6).never_says(&["[y/N]"]);
+        home.refused(&["plugin", "install", theirs.typed(), "--dry-run"], "key_changed");
+        home.refused(&["plugin", "install", theirs.typed(), "--trust-key", &new], "key_changed");
+        offer(&home, &theirs);
+        for verb in [&["plugin", "outdated"][..], &["plugin", "upgrade", "--all"], &["plugin", "upgrade", "tt"]] {
+            home.ok(verb).says(&["key_changed", &old, &new]);
+        }
+        assert_eq!(home.json(&["plugin", "info", "tt"])["version"], "1.0.0");
+        // The maker's own goes on as ever.
+        offer(&home, &next);
+        home.ok(&["plugin", "upgrade", "--all"]).says(&["1.1.0"]);
+        assert_eq!(home.json(&["plugin", "info", "tt"])["grants"], json!(["task_read"]));
+        // It is this check alone that stops it.
+        home.leave_out("Maker");
+        home.ok(&["plugin", "upgrade", "--all"]).says(&["4.0.0"]);
+    }
+}
+
+#[test]
+fn a_pin_is_not_undone_by_a_key_for_every_name() {
+    let (first, theirs) = (tt("1.0.0", &key()), tt("2.0.0", &other_key()));
+    for &user in users() {
+        let home = bare(user);
+        converse(
+            &home,
+            &["plugin", "install", first.typed(), "--yes"],
+            &[],
+            &[("Trust this key for tt? [y/N] ", "y\n")],
+        )
+        .ends(0);
+        trust(&home, &other_key(), "*");
+        offer(&home, &theirs);
+        home.ok(&["plugin", "upgrade", "--all"]).says(&["key_changed"]);
+        home.refused(&["plugin", "install", theirs.typed(), "--yes"], "key_changed");
+        home.ok(&["plugin", "uninstall", "tt"]);
+        home.refused(&["plugin", "install", theirs.typed(), "--yes"], "key_changed");
+    }
+}
+
+#[test]
+fn locks_and_bundles_bring_no_other_maker() {
+    let (ours, theirs) = (tt("1.0.0", &key()), tt("4.0.0", &other_key()));
+    let author = Home::bare();
+    trust(&author, &other_key(), "*");
+    author.ok(&["plugin", "install", theirs.typed(), "--yes"]);
+    author.ok(&["plugin", "lock"]);
+    author.ok(&["plugin", "bundle", "site.bundle"]);
+    for &user in users() {
+        let home = bare(user);
+        trust(&home, &key(), "tt");
+        trust(&home, &other_key(), "*");
+        home.ok(&["plugin", "install", ours.typed(), "--yes"]);
+        home.write_bytes("site.bundle", &fs::read(author.work().join("site.bundle")).unwrap());
+        home.write("migraine.lock", &fs::read_to_string(author.work().join("migraine.lock")).unwrap());
+        home.refused(&["plugin", "install", "--bundle", "site.bundle", "--yes"], "key_changed");
+        let vendor = typed(theirs.library.parent().unwrap()).to_owned();
+        let locked = ["plugin", "install", "--locked", "--yes", "--from", &vendor];
+        home.refused(&locked, "key_changed");
+        home.refused(&[&locked[..], &["--trust-locked-keys"]].concat(), "key_changed");
+        assert_eq!(home.json(&["plugin", "info", "tt"])["version"], "1.0.0");
+    }
+}
+
+#[test]
+fn a_key_that_is_named_for_the_plugin_inherits_nothing() {
+    let more = |version: &str| json!({"version": version, "hooks": [], "permissions": ["task_read", "env_vars=HOME"]});
+    let (ours, theirs) = (remade("hooks", &more("1.0.0")), remade("hooks", &more("2.0.0")).signed(&other_key()));
+    let later = remade("hooks", &more("1.5.0"));
+    for &user in users() {
+        let home = bare(user);
+        trust(&home, &key(), "hooks");
+        home.ok(&["plugin", "install", ours.typed(), "--yes"]);
+        home.ok(&["plugin", "config", "hooks", "set", "number", "7"]);
+        home.ok(&["plugin", "hooks", "put", "colour", "green"]);
+        trust(&home, &other_key(), "hooks");
+        offer(&home, &theirs);
+        let (old, new) = (print(&key()), print(&other_key()));
+        home.ok(&["plugin", "outdated"]).says(&["2.0.0", &old, &new]);
+        // What it held is asked for anew, and until then nothing changes.
+        let before = home.snapshot();
+        let error = home.refused(&["plugin", "upgrade", "hooks"], "consent_required");
+        let message = error["message"].as_str().unwrap();
+        assert!([&old, &new, "--grant task_read"].iter().all(|part| message.contains(*part)), "{error}");
+        assert_eq!(home.snapshot(), before);
+        assert_eq!(home.ok(&["plugin", "hooks", "get", "colour"]).out, "green\n");
+        let asked = converse(&home, &["plugin", "install", theirs.typed()], &[], &[("[y/N] ", "n\n")]);
+        asked.ends(6).says(&["ANOTHER MAKER", &old[..40], &new[..40]]);
+        home.ok(&["plugin", "upgrade", "hooks", "--yes"]).says(&["2.0.0", &old, &new, "setting `number`"]);
+        assert_ne!(home.run(["plugin", "hooks", "get", "colour"]).out, "green\n");
+        assert_eq!(home.json(&["plugin", "info", "hooks"])["config"]["number"], json!(1));
+        // The one before is somebody else's now.
+        home.ok(&["plugin", "hooks", "put", "colour", "red"]);
+        home.ok(&["plugin", "rollback", "hooks", "--yes"]).says(&["1.0.0", &old, &new]);
+        assert_ne!(home.run(["plugin", "hooks", "get", "colour"]).out, "red\n");
+        home.ok(&["plugin", "install", later.typed(), "--allow-downgrade", "1.5.0"]).never_says(&[&new]);
+    }
+}
+
+#[test]
+fn what_nobody_signed_vouches_for_no_grants() {
+    let signed = |version: &str| tt(version, &key());
+    for &user in users() {
+        let home = Home::of(user);
+        home.ok(&["plugin", "install", signed("1.0.0").typed(), "--yes"]);
+        let unsigned = signed("1.1.0").unsigned();
+        home.refused(&["plugin", "install", unsigned.typed(), "--allow-unsigned"], "consent_required");
+        home.ok(&["plugin", "install", unsigned.typed(), "--allow-unsigned", "--yes"]).says(&["is not signed now"]);
+        // Their user named the bytes of both.
+        let next = signed("1.2.0").unsigned();
+        home.ok(&["plugin", "install", next.typed(), "--allow-unsigned"]);
+        home.refused(&["plugin", "install", signed("1.3.0").typed()], "consent_required");
+        home.ok(&["plugin", "install", signed("1.3.0").typed(), "--grant", "task_read"]);
+    }
+}
+
+#[test]
+fn an_heir_inherits() {
+    for &user in users() {
+        let home = bare(user);
+        let (old, new) = (SecretKey::from_seed(&[41; 32]), SecretKey::from_seed(&[42; 32]));
+        let path = home.write("old.key", &old.render_plain().unwrap());
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        home.write("new.pub", &new.public().render_pem().unwrap());
+        trust(&home, &old, "*");
+        home.ok(&["plugin", "install", tt("1.0.0", &old).typed(), "--yes"]);
+        home.ok(&["key", "rotate", "old.key", "new.pub", "--scope", "*", "--out", "handover"]);
+        home.ok(&["key", "import", "handover"]);
+        home.ok(&["plugin", "install", tt("1.1.0", &new).typed()]);
+        assert_eq!(home.json(&["plugin", "info", "tt"])["grants"], json!(["task_read"]));
+    }
+}
