@@ -308,7 +308,7 @@ pub(super) fn random_name() -> Result<String, StoreError> {
     getrandom::fill(&mut bytes).map_err(|error| StoreError::Io {
         step: "get random bytes for",
         path: "staging".into(),
-        source: std::io::Error::other(error.to_string()),
+        source: io::Error::other(error.to_string()),
     })?;
     Ok(to_hex(&bytes))
 }

@@ -15,6 +15,8 @@ use migraine_plugin_api::{API_VERSION, ApiVersion, PluginError};
 use super::jail::root::{CODE, CODE_COPY};
 use super::numbers;
 use crate::controls::{Check, makes};
+use crate::package::target::OWN;
+use crate::sys;
 use crate::wire::{LoadBy, LoadFailure};
 
 /// A plugin that was opened and checked.
@@ -35,6 +37,10 @@ pub(super) fn place(load_by: LoadBy, own_root: bool) -> PathBuf {
 /// Does what the start of a plugin does and no plugin is needed for: the pages that it touches are then this process's own
 /// before anybody waits for them. What it learns is forgotten.
 pub(super) fn rehearse() {
+    // It is loaded already, so nothing is opened: the loader's own pages.
+    for library in OWN.libraries {
+        let _ = sys::dl::preload(library);
+    }
     let layout = <RootModule_Ref as StableAbi>::LAYOUT;
     let _ = check_layout_compatibility_with_globals(layout, layout, &CheckingGlobals::new());
 }

@@ -325,7 +325,7 @@ fn installed(project: &Project, plugin: &str, home: &Path) -> Result<PathBuf> {
     let key = SecretKey::from_seed(&[1; 32]).public().to_string();
     let library = packaged(project, plugin)?.library;
     let library = library.to_str().context("the target folder's name is not UTF-8")?;
-    for arguments in [&["key", "trust", &key, "--scope", "*"][..], &["plugin", "install", library]] {
+    for arguments in [&["key", "trust", &key, "--scope", "*"][..], &["plugin", "install", library, "--yes"]] {
         let output = migraine(&program, home, arguments).output()?;
         if !output.status.success() {
             bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
