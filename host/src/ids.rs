@@ -231,7 +231,8 @@ text_forms!(PluginName, Digest, Fingerprint);
 
 impl fmt::Display for PluginName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        // In tables, names are padded.
+        f.pad(&self.0)
     }
 }
 

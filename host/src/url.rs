@@ -36,13 +36,19 @@ pub enum UrlError {
         /// The address, as it is shown.
         url: String,
     },
+    /// A server leads to what is not encrypted.
+    #[error("{url} is not encrypted, and a server may only lead to what is")]
+    Unencrypted {
+        /// The address, as it is shown.
+        url: String,
+    },
 }
 
 impl Coded for UrlError {
     fn code(&self) -> Code {
         match self {
             Self::Form { .. } => Code::ValueInvalid,
-            Self::Insecure { .. } => Code::Tls,
+            Self::Insecure { .. } | Self::Unencrypted { .. } => Code::Tls,
         }
     }
 
@@ -50,6 +56,9 @@ impl Coded for UrlError {
         Some(match self {
             Self::Form { .. } => "write https://HOST/PATH.mgp".to_owned(),
             Self::Insecure { .. } => "use https://; plain http:// is for servers of this machine alone".to_owned(),
+            Self::Unencrypted { .. } => {
+                "ask for the file's own address; if that is of this machine, it can be fetched".to_owned()
+            }
         })
     }
 }
@@ -150,7 +159,7 @@ impl Url {
         };
         let text = text.split_once('#').map_or(text.as_str(), |(before, _)| before);
         let url: Self = text.parse()?;
-        if url.is_secure() { Ok(url) } else { Err(UrlError::Insecure { url: url.to_string() }) }
+        if url.is_secure() { Ok(url) } else { Err(UrlError::Unencrypted { url: url.to_string() }) }
     }
 
     fn scheme(&self) -> &str {
@@ -164,6 +173,13 @@ impl Url {
     fn host_and_port(&self) -> &str {
         let authority = self.authority();
         authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    }
+
+    /// Whether it names no port, or one that there is.
+    fn has_usable_port(&self) -> bool {
+        let port = self.0.host().and_then(|host| self.host_and_port().strip_prefix(host)?.strip_prefix(':'));
+        let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+        port.is_none_or(|port| is_number(port) && port.parse::<u16>().is_ok_and(|port| port != 0))
     }
 
     fn is_of_this_machine(&self) -> bool {
@@ -192,6 +208,10 @@ impl FromStr for Url {
         let url = Self(Box::new(uri));
         if url.0.host().is_none_or(str::is_empty) || url.host_and_port().ends_with(':') {
             return refuse("it names no server");
+        }
+        if !url.has_usable_port() {
+            // Who connects would take the scheme's own port in its place.
+            return refuse("a port is a number from 1 to 65535");
         }
         if !url.is_secure() && !url.is_of_this_machine() {
             return Err(UrlError::Insecure { url: url.to_string() });
@@ -278,6 +298,21 @@ mod tests {
             assert_eq!(bad.parse::<Url>().unwrap_err().code(), Code::Tls, "{bad}");
         }
         for bad in
+            // Ports that nothing listens on, among them one that is 80 to whoever cuts it.
+            [
+                "http://127.0.0.1:99999/",
+                "https://a:65536/",
+                "https://a:65616/b.mgp",
+                "https://[::1]:0/",
+                "https://a:+80/",
+            ]
+        {
+            assert_eq!(bad.parse::<Url>().unwrap_err().code(), Code::ValueInvalid, "{bad}");
+        }
+        for good in ["https://a:65535/", "https://u:99999@a/", "https://u:99999@[::1]:1/"] {
+            assert!(good.parse::<Url>().is_ok(), "{good}");
+        }
+        for bad in
             ["ftp://a/b", "https://", "https:///a", "https://a:/", "git+ssh://a/b", "https://a b/", "https://a/#x", "a"]
         {
             assert_eq!(bad.parse::<Url>().unwrap_err().code(), Code::ValueInvalid, "{bad}");
@@ -322,8 +357,10 @@ mod tests {
         assert_eq!(to("/y?z=1#part").unwrap(), "https://u:p@a/y?z=1");
         assert_eq!(to("y").unwrap(), "https://u:p@a/b/y");
         assert!(matches!(to("http://x/y"), Err(UrlError::Insecure { .. })));
-        assert!(matches!(to("http://127.0.0.1/y"), Err(UrlError::Insecure { .. })));
+        assert!(matches!(to("http://127.0.0.1/y"), Err(UrlError::Unencrypted { .. })));
         assert!(matches!(to("file:///etc/passwd"), Err(UrlError::Form { .. })));
-        assert!(matches!(url("http://localhost/a").redirected("/b"), Err(UrlError::Insecure { .. })));
+        let error = url("http://localhost/a").redirected("/b").unwrap_err();
+        assert_eq!(error.code(), Code::Tls);
+        assert!(!error.to_string().contains("another machine"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use migraine_host::package::scan::{Finding, scan_bash, scan_python};
 use migraine_tests::home::Home;
-use migraine_tests::package::{plugin, typed};
+use migraine_tests::package::{manifest, plugin, tiny, typed};
 use migraine_tests::terminal::converse;
 use serde_json::json;
 
@@ -189,4 +189,22 @@ fn the_examples_are_without_findings() {
         let unread = report["not_scanned"].as_array().unwrap().len();
         assert_eq!(unread, usize::from(name == "line-stats"), "{report}");
     }
+}
+
+/// A cloned project cannot show a harmless plugin in the place of the installed one; neither can a source be compared with
+/// its file.
+#[test]
+fn a_name_means_what_is_installed_whatever_lies_in_the_directory() {
+    let home = Home::new();
+    let parcel = |version: &str| tiny(&manifest("demo", &json!({"version": version})));
+    home.install(&parcel("1.0.0"));
+    fs::copy(parcel("9.0.0").package(), home.work().join("demo")).unwrap();
+    assert_eq!(home.json(&["plugin", "audit", "demo"])["version"], "1.0.0");
+    assert_eq!(home.json(&["plugin", "audit", "./demo"])["version"], "9.0.0");
+    fs::remove_file(home.work().join("demo")).unwrap();
+    let script = json!({"name": "demo", "version": "9.0.0", "commands": [{"name": "go", "handler": {"type": "bash", "script": "true"}}]});
+    home.write("demo/plugin.yaml", &script.to_string());
+    assert_eq!(home.json(&["plugin", "audit", "demo"])["version"], "1.0.0");
+    home.write("demo.py", "import socket\n");
+    assert_eq!(home.json(&["plugin", "audit", "demo.py"])["name"], "demo.py");
 }

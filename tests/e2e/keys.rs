@@ -27,7 +27,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// A file of the working directory that only the home's user can read.
-fn private(home: &Home, name: &str, text: &str) -> PathBuf {
+pub(super) fn private(home: &Home, name: &str, text: &str) -> PathBuf {
     let path = home.write(name, text);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
@@ -426,14 +426,26 @@ fn a_command_line_that_says_too_little_changes_nothing() {
         (vec!["key", "revoke", &unknown, "--keep-older"], "--since"),
         (vec!["key", "revoke", &unknown, "--list", "x"], "--sign-with"),
         (vec!["key", "rotate", "a", "b"], "--out"),
-        (vec!["key", "trust", &unknown, "--scope", "*", "--until", "tomorrow"], "2026-01-02T03:04:05Z"),
+        (vec!["key", "trust", &unknown, "--scope", "*", "--until", "tomorrow"], "a day is written like 2027-01-31"),
+        (vec!["key", "trust", &unknown, "--scope", "*", "--until", "2027-02-30"], "`2027-02-30` is no day"),
     ] {
         home.run(&words).ends(1).says(&[text]);
     }
     assert_eq!(home.snapshot(), before);
     // A day is enough; what lies before today ends at once.
     let public = other_key().public().to_string();
-    home.refused(&["key", "trust", &public, "--scope", "*", "--until", "2026-02-01"], "value_invalid");
+    // There is no file that could be corrected or removed.
+    let label = "x".repeat(65);
+    let own = secret(&home, "own.key", 41).public().to_string();
+    for line in [
+        &["key", "trust", &public, "--scope", "*", "--until", "2026-02-01"][..],
+        &["key", "trust", &public, "--scope", "*", "--label", &label],
+        &["key", "rotate", "own.key", &own, "--out", "statement"],
+    ] {
+        let error = home.refused(line, "value_invalid");
+        assert!(!error["help"].as_str().unwrap().contains("file"), "{error}");
+    }
+    assert!(!home.work().join("statement").exists());
     home.ok(&["key", "trust", &public, "--scope", "a-*", "--until", "2099-02-01"])
         .says(&["until 2099-02-01T00:00:00Z"]);
     home.ok(&["key", "trust", &public, "--scope", "b", "--until", "forever"]).says(&["`a-*`, `b`", "until forever"]);

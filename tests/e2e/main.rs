@@ -96,12 +96,15 @@ mod secrets;
 mod signed;
 /// The store under many commands at once, on full disks and with odd homes.
 mod store;
+/// What a plugin stored stays its maker's.
+mod stored;
 /// What the first users were promised, by the letter.
 mod stories;
 /// A program that is stopped keeps its plugins and loses no time.
 mod suspend;
 /// Everybody has what is in the administrator's store, and only root changes it.
 mod system_store;
+/// That store while it is used and changed.
 mod system_use;
 /// What was changed after it was signed is refused.
 mod tamper;

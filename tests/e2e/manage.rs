@@ -1,8 +1,10 @@
 //! The management verbs.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
-use migraine_tests::home::Home;
+use migraine_tests::home::{Done, Home};
 use migraine_tests::package::{manifest, plugin, tiny};
 use migraine_tests::terminal::converse;
 use serde_json::{Value, json};
@@ -155,4 +157,44 @@ fn help_and_version_are_no_errors() {
     home.ok(&["run", "--help"]).says(&["--hook-timeout <SECONDS>"]);
     let bare = home.run([] as [&str; 0]);
     assert!(bare.out.contains("Usage:") && bare.code == 0, "{bare:?}");
+}
+
+/// The state is text: a path that is none is refused before anything, and nobody is told that the state is damaged.
+#[test]
+fn a_path_that_is_no_text_is_refused_and_the_state_stays() {
+    let home = Home::new();
+    home.install(&tiny(&manifest("bystander", &json!({}))));
+    let demo = tiny(&manifest("demo", &json!({"permissions": ["filesystem=read:./data"]})));
+    let folder = home.work().join(OsStr::from_bytes(b"odd-\xff"));
+    fs::create_dir_all(folder.join("data")).unwrap();
+    fs::create_dir_all(folder.join("plugins")).unwrap();
+    fs::copy(demo.package(), folder.join("demo.mgp")).unwrap();
+    fs::copy(&demo.library, folder.join("demo.so")).unwrap();
+    fs::copy(demo.package(), home.work().join(OsStr::from_bytes(b"evil\xff.mgp"))).unwrap();
+    home.own(&folder.join("demo.so"));
+    let before = home.snapshot();
+    let refused = |line: &[&[u8]], there: bool| {
+        let mut command = home.command(line.iter().map(|word| OsStr::from_bytes(word)));
+        let folder = if there { folder.clone() } else { home.work() };
+        Done::of(command.current_dir(folder)).ends(3).says(&["error[value_invalid]", "is not valid UTF-8", "rename"]);
+        assert_eq!(home.snapshot(), before, "{line:?}");
+        home.ok(&["plugin", "list"]).says(&["bystander"]);
+    };
+    let grant: &[u8] = b"--grant=filesystem=read:./data";
+    for (line, there) in [
+        (&[b"plugin".as_slice(), b"install", b"evil\xff.mgp", b"--yes"][..], false),
+        (&[b"plugin", b"install", b"evil\xff.mgp", b"--dry-run"], false),
+        (&[b"plugin", b"install", b"odd-\xff/demo.mgp", b"--yes"], false),
+        (&[b"plugin", b"install", b"demo.mgp", grant], true),
+        (&[b"plugin", b"link", b"odd-\xff/demo.so", b"--yes"], false),
+        (&[b"plugin", b"link", b"demo.so", b"--yes"], true),
+        (&[b"plugin", b"trust-project", b"odd-\xff"], false),
+        (&[b"plugin", b"trust-project"], true),
+    ] {
+        refused(line, there);
+    }
+    // What is asked for there is a directory of that name as well.
+    let copy = home.work().join("demo.mgp");
+    fs::copy(demo.package(), &copy).unwrap();
+    refused(&[b"plugin", b"install", copy.as_os_str().as_bytes(), grant], true);
 }

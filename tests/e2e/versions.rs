@@ -147,6 +147,15 @@ fn newer_versions_are_found_where_the_plugin_came_from() {
     assert_eq!(home.json(&["plugin", "outdated"])["plugins"], json!([]));
     home.ok(&["plugin", "outdated"]).says(&["No newer version of 2 plugins was found"]);
     home.ok(&["plugin", "upgrade", "demo"]).says(&["demo 1.0.0 is the newest: nothing newer in "]);
+    let folder = home.path().join("plugins");
+    let third = tiny(&manifest("third", &json!({})));
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(third.package(), folder.join("third.mgp")).unwrap();
+    home.ok(&["plugin", "install", "third"]);
+    let said = home.ok(&["plugin", "upgrade", "third"]).out;
+    assert_eq!(said.matches(folder.to_str().unwrap()).count(), 1, "{said}");
+    home.ok(&["plugin", "uninstall", "third"]);
+    fs::remove_file(folder.join("third.mgp")).unwrap();
     depot(&home, &[&version("1.2.0"), &version("1.10.0"), &version("0.9.0")]);
     // What is not signed by a trusted key blocks nothing, whatever number it has.
     let foreign = version("9.0.0").signed(&migraine_tests::package::other_key());
@@ -158,7 +167,7 @@ fn newer_versions_are_found_where_the_plugin_came_from() {
     let found = &report["plugins"];
     assert_eq!((&found[0]["installed"], &found[0]["available"]), (&json!("1.0.0"), &json!("1.10.0")), "{report}");
     assert!(report["warnings"][0]["message"].as_str().unwrap().starts_with("untrusted_key"), "{report}");
-    home.ok(&["plugin", "outdated"]).says(&["1.0.0      1.10.0", "depot/demo-1.10.0.mgp"]);
+    home.ok(&["plugin", "outdated"]).says(&["demo                 1.0.0      1.10.0", "depot/demo-1.10.0.mgp"]);
     let report = home.json(&["plugin", "upgrade", "--all"]);
     assert_eq!(outcome(&report, "demo")["outcome"], "upgraded", "{report}");
     assert_eq!(outcome(&report, "other")["outcome"], "current", "{report}");

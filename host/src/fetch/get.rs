@@ -197,6 +197,8 @@ impl Download<'_> {
     fn next(&self, events: &Receiver<Event>, url: &Url, is_kept: bool) -> Result<Event, FetchError> {
         loop {
             if self.settings.interrupted.is_some_and(|flag| flag.load(Ordering::SeqCst)) {
+                // Whoever keeps nothing was told to begin all the same.
+                let is_kept = is_kept && self.part.begun().is_some();
                 return Err(FetchError::Interrupted { url: url.clone(), is_kept });
             }
             match events.recv_timeout(TICK) {

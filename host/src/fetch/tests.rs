@@ -177,10 +177,13 @@ fn silence_and_trickling_have_an_end() {
 #[test]
 fn a_signal_ends_it_and_what_came_is_kept() {
     static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-    let (url, _) = server(1, |_, stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\nETag: \"v1\"\r\n\r\nhalf");
-        std::thread::sleep(Duration::from_secs(60));
-    });
+    let half = || {
+        let (url, _) = server(1, |_, stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\nETag: \"v1\"\r\n\r\nhalf");
+            std::thread::sleep(Duration::from_secs(60));
+        });
+        wanted(&url)
+    };
     struct Interrupting;
     impl Watch for Interrupting {
         fn starts(&mut self) {}
@@ -193,9 +196,13 @@ fn a_signal_ends_it_and_what_came_is_kept() {
     }
     let settings = Settings { interrupted: Some(&INTERRUPTED), ..Settings::default() };
     let mut part = Memory::default();
-    let error = get(&wanted(&url), &settings, &mut part, &mut Interrupting).unwrap_err();
+    let error = get(&half(), &settings, &mut part, &mut Interrupting).unwrap_err();
     assert!(matches!(error, FetchError::Interrupted { is_kept: true, .. }), "{error}");
     assert_eq!(part.begun().unwrap(), Begun { etag: "\"v1\"".to_owned(), size: 4, total: 900 });
+    // A dry run keeps nothing, and does not say that it did.
+    INTERRUPTED.store(false, Ordering::SeqCst);
+    let error = get(&half(), &settings, &mut Unkept, &mut Interrupting).unwrap_err();
+    assert!(matches!(error, FetchError::Interrupted { is_kept: false, .. }) && error.help().is_none(), "{error}");
 }
 
 fn half(bytes: &[u8]) -> Memory {

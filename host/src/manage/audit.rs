@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::info::Signature;
-use super::source::{judged, open_file, read};
+use super::source::{judged, named_plugin, open_file, read};
 use super::verify::judge_tree;
 use crate::code::Coded as _;
 use crate::ids::PluginName;
@@ -86,9 +86,9 @@ impl AuditReport {
 /// # Errors
 /// There is no such plugin or file, it is no plugin, or the state, the keyring or a policy file cannot be read.
 pub fn audit(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
-    let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
-    if let Some(name) = name.filter(|_| !target.exists()) {
-        return audit_installed(home, &home.read()?, &name);
+    let state = home.read()?;
+    if let Some(name) = named_plugin(&state, target) {
+        return audit_installed(home, &state, &name);
     }
     let extension = target.extension().and_then(|extension| extension.to_str());
     if let Some(language @ ("py" | "sh" | "bash")) = extension.filter(|_| !target.is_dir()) {

@@ -127,7 +127,10 @@ impl<'a> Candidates<'a> {
         let beside = entry.installed_from.as_deref().and_then(Path::parent).map(|place| place.display().to_string());
         let server = entry.remote.as_ref().map(|remote| remote.url.to_string());
         let places = beside.into_iter().chain(server).chain([folder.display().to_string()]);
-        places.collect::<Vec<_>>().join(" and ")
+        let mut places: Vec<String> = places.collect();
+        // What came from the folder has it as its own place as well.
+        places.dedup();
+        places.join(" and ")
     }
 }
 

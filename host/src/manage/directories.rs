@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use migraine_plugin_api::Permission;
 
 use super::ManageError;
+use super::source::recordable;
 use crate::policy::{Access, Ask, DirectoryScope, Grant, Places, refused_root};
 use crate::store::Home;
 
@@ -53,7 +54,7 @@ impl Directories {
                 return Err(ManageError::Directory { path: path.to_owned(), why: why.to_owned() });
             }
         }
-        Ok(leads)
+        recordable(leads)
     }
 
     /// Where each directory leads that a manifest names, by what it writes; `before` is what was consented to earlier.

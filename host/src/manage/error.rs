@@ -15,7 +15,7 @@ use crate::package::PackageError;
 use crate::policy::{Ask, PolicyError, Refusal};
 use crate::runtime::Requirement;
 use crate::store::{Status, StoreError};
-use crate::text::safe_line;
+use crate::text::{safe_line, safe_path};
 use crate::trust::TrustError;
 use crate::url::{Url, UrlError};
 use crate::wire::DIRECTORIES_MAX;
@@ -149,6 +149,12 @@ pub enum ManageError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A path that cannot be written down.
+    #[error("{} cannot be recorded: it is not valid UTF-8", safe_path(path))]
+    PathText {
+        /// The path.
+        path: PathBuf,
     },
     /// A directory that no plugin may have.
     #[error("no plugin may have {}: {why}", safe_line(&path.to_string_lossy()))]

@@ -24,11 +24,12 @@ pub struct ForgetReport {
 /// # Errors
 /// Nothing is known of such a plugin, or the store failed.
 pub fn forget(home: &Home, name: &PluginName) -> Result<ForgetReport, ManageError> {
-    let mut writer = home.writer()?;
+    let unknown = || ManageError::NoHistory { name: name.clone() };
+    let mut writer = home.writer_if_used()?.ok_or_else(unknown)?;
     let state = writer.state_mut();
     let installed = state.plugins.get(name)?.map(|entry| entry.version.clone());
     let mut history = state.history.remove(name)?.unwrap_or_default();
-    let Some(newest) = history.newest().cloned() else { return Err(ManageError::NoHistory { name: name.clone() }) };
+    let newest = history.newest().cloned().ok_or_else(unknown)?;
     let known = history.len();
     history.keep_only(installed.as_ref());
     let versions = known - history.len();

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::folder::meant;
 use super::rules::Rules;
-use super::source::{judged, open_file, unpacked};
+use super::source::{judged, named_plugin, open_file, unpacked};
 use super::usage::usage_line;
 use super::verify::judge_tree;
 use super::{ManageError, manifest_file};
@@ -343,11 +343,9 @@ impl PluginInfo {
 /// A damaged or untrusted plugin is no error but has a problem.
 pub fn info(home: &Home, target: &Path) -> Result<PluginInfo, ManageError> {
     let state = home.read()?;
-    let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
-    match name {
-        // A file of that name in the working directory must be written `./NAME`.
-        Some(name) if state.has(&name) || !target.exists() => of_installed(home, &state, &name),
-        _ => match meant(target) {
+    match named_plugin(&state, target) {
+        Some(name) => of_installed(home, &state, &name),
+        None => match meant(target) {
             Err(ManageError::NoLibrary { path }) => of_manifest(home, &state, path),
             Err(error) => Err(error),
             Ok(path) => match manifest_file::find(&path)? {

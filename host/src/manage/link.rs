@@ -13,7 +13,7 @@ use super::consent::Consenting;
 use super::info::MissingItem;
 use super::install::shown;
 use super::prepare::{Given, Prepared, settle};
-use super::source::{forget_exception, judged, read, unpacked};
+use super::source::{forget_exception, judged, read, recordable, unpacked};
 use super::{folder, manifest_file, script_files};
 use crate::ids::{Digest, PluginName};
 use crate::package::scan::Finding;
@@ -57,7 +57,7 @@ pub struct LinkReport {
 /// is installed, or the store failed.
 pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>) -> Result<LinkReport, ManageError> {
     let path = path.canonicalize().map_err(|source| ManageError::File { path: path.to_owned(), source })?;
-    let path = folder::meant(&path)?;
+    let path = recordable(folder::meant(&path)?)?;
     let opened = open(&path)?;
     check_owners(&path, &opened)?;
     let (state, policy) = (home.read()?, home.policy()?);
@@ -114,7 +114,7 @@ pub fn unlink(home: &Home, name: &PluginName, force: bool) -> Result<super::Unin
     match home.read()?.plugins.get(name)? {
         None => {
             // Whoever unlinked it may have been interrupted before the files were removed: a writer removes them.
-            home.writer()?;
+            home.writer_if_used()?;
             Err(ManageError::NotFound { name: name.clone() })
         }
         Some(entry) if entry.link.is_none() => Err(ManageError::NotLinked { name: name.clone() }),

@@ -302,9 +302,9 @@ fn discovered(
 /// # Errors
 /// The state cannot be read or written.
 pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, ManageError> {
-    let mut writer = home.writer()?;
-    let state = writer.state().clone();
-    let mut changed = Vec::new();
+    let mut writer = home.writer_if_used()?;
+    let state = writer.as_ref().map_or_else(|| home.read(), |writer| Ok(writer.state().clone()))?;
+    let (mut changed, mut recorded) = (Vec::new(), Vec::new());
     let mut warnings = Vec::new();
     for (name, entry) in state.plugins.iter()? {
         let checked = home.load(&entry.digest).map_err(ManageError::from);
@@ -319,10 +319,11 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
         }
         if after != *entry {
             changed.push(StatusChange { name: name.clone(), before: entry.status(), after: after.status() });
-            writer.state_mut().plugins.insert(name.clone(), after);
+            recorded.push((name.clone(), after));
         }
     }
-    if !changed.is_empty() {
+    if let Some(writer) = writer.as_mut().filter(|_| !recorded.is_empty()) {
+        writer.state_mut().plugins.extend(recorded);
         writer.commit()?;
     }
     // What is wrong there is the administrator's to record; it is judged anew before each use anyway.

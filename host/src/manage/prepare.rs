@@ -9,7 +9,7 @@ use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
 use super::maker::OtherMaker;
 use super::remote::Download;
-use super::source::unpacked;
+use super::source::{recordable, unpacked};
 use super::supply::Supply;
 use super::{ManageError, audit, source, versions};
 use crate::ids::Digest;
@@ -63,8 +63,9 @@ pub(super) fn prepare(
         return Err(ManageError::LinkTaken { name: name.clone() });
     }
     versions::check(state, &package.index, package.digest, &trust, &request.allowed)?;
+    let file = supply.file().and_then(|path| path.canonicalize().ok()).map(recordable).transpose()?;
     let mut settled = settle(given, package, (trust, other_maker), &request.now, consenting, comes_along)?;
-    settled.entry.installed_from = supply.file().and_then(|path| path.canonicalize().ok());
+    settled.entry.installed_from = file;
     if let Supply::Remote(_, Download { url, version, .. }) = supply {
         // An upgrade may need the query; what everybody reads is no place for it.
         let url = if home.is_system() { url.plain() } else { Some(url.clone()) };

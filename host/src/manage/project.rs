@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::list::Warning;
-use super::source::{read_flagged, scan};
+use super::source::{read_flagged, recordable, scan};
 use crate::ids::{Digest, to_hex};
 use crate::store::{Home, State};
 use crate::text::safe_line;
@@ -44,7 +44,7 @@ pub struct ProjectReport {
 /// # Errors
 /// The project has no folder of plugins, or one that cannot be pinned, or the store failed.
 pub fn trust_project(home: &Home, project: &Path) -> Result<ProjectReport, ManageError> {
-    let project = canonical(project)?;
+    let project = recordable(canonical(project)?)?;
     let folder = project.join(FOLDER);
     let digest = digest(&folder)?;
     let found = scan(&folder)?.into_iter().filter_map(|found| Some(found.opened.ok()?.index.name.to_string()));
@@ -65,10 +65,9 @@ pub fn trust_project(home: &Home, project: &Path) -> Result<ProjectReport, Manag
 pub fn untrust_project(home: &Home, project: &Path) -> Result<ProjectReport, ManageError> {
     // A project that is gone can be forgotten too, by the path that it had.
     let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
-    let mut writer = home.writer()?;
-    let Some(digest) = writer.state_mut().projects.remove(&project) else {
-        return Err(ManageError::ProjectUnknown { path: project });
-    };
+    let unknown = || ManageError::ProjectUnknown { path: project.clone() };
+    let mut writer = home.writer_if_used()?.ok_or_else(unknown)?;
+    let digest = writer.state_mut().projects.remove(&project).ok_or_else(unknown)?;
     writer.commit()?;
     Ok(ProjectReport { project, digest, known: true, plugins: Vec::new() })
 }

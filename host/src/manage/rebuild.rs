@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::build::{Crate, compiler, texts};
 use super::script_files::{ScriptFiles, collect};
-use super::source::open_file;
+use super::source::{named_plugin, open_file};
 use super::{ManageError, manifest_file};
 use crate::ids::{Digest, PluginName};
 use crate::package::build::assemble_with;
@@ -111,8 +111,7 @@ struct Packaged {
 }
 
 fn packaged(home: &Home, target: &Path) -> Result<Packaged, ManageError> {
-    let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
-    if let Some(name) = name.filter(|_| !target.exists()) {
+    if let Some(name) = named_plugin(&home.read()?, target) {
         let found = home.load_plugin(&name)?.ok_or(ManageError::NotFound { name })?;
         return Ok(Packaged { files: found.tree.files(), index: found.tree.index });
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::folder::{is_plugin_file, is_unpacked};
 use super::resolve::ResolveError;
 use super::{ManageError, folder, manifest_file, script_files};
-use crate::ids::Digest;
+use crate::ids::{Digest, PluginName};
 use crate::package::{
     FileEntry, INDEX_MAX, Opened, Package, PackageError, SIGNATURE_LEN, UNPACKED_MAX, open, open_library,
 };
@@ -131,6 +131,18 @@ pub(super) fn unpacked(opened: Opened, path: &Path) -> Result<Package, ManageErr
     let package = opened.into_package().map_err(refused)?;
     let findings = scope_findings(&package.manifest.permissions);
     if findings.is_empty() { Ok(package) } else { Err(refused(PackageError::Manifest { findings })) }
+}
+
+/// The plugin that a word means, rather than a file: one that is installed, or whatever no file is called. A file of such a
+/// name is written `./NAME`, or a cloned project could hide what is installed behind one of its own.
+pub(super) fn named_plugin(state: &State, target: &Path) -> Option<PluginName> {
+    let name = target.to_str()?.parse::<PluginName>().ok()?;
+    (state.has(&name) || !target.exists()).then_some(name)
+}
+
+/// A path that can be written into the state. Found out here, before anybody is asked anything.
+pub(super) fn recordable(path: PathBuf) -> Result<PathBuf, ManageError> {
+    if path.to_str().is_some() { Ok(path) } else { Err(ManageError::PathText { path }) }
 }
 
 pub(super) fn to_trust(trusted: Trusted) -> Trust {

@@ -13,7 +13,9 @@ use crate::ids::{Digest, PluginName};
 use crate::package::build::assemble;
 use crate::package::fixture::{CREATED, library};
 use crate::policy::{Grant, Item};
-use crate::store::{Decided, Entry, Home, PluginData, Problem, ProblemKind, Status, Trust, state_checksum};
+use crate::store::{
+    DataOwner, Decided, Entry, Home, PluginData, Problem, ProblemKind, Status, StoreName, Trust, state_checksum,
+};
 use crate::trust::fixture::secret;
 use crate::trust::{Keyring, TrustedKey};
 
@@ -132,12 +134,14 @@ fn a_plugin_comes_and_goes() {
         let report = bench.enable(&[]).unwrap();
         assert_eq!((report.status, report.changed), (Status::Enabled, changed));
     }
-    PluginData::open(&bench.home).unwrap().put(&demo(), "k", b"v").unwrap();
+    let state = bench.home.read().unwrap();
+    let owner = DataOwner::of(&demo(), state.plugins.get(&demo()).unwrap().unwrap(), StoreName::User, &[]);
+    PluginData::open(&bench.home).unwrap().put(&owner, "k", b"v").unwrap();
     uninstall(&bench.home, &demo(), false, false).unwrap();
     assert_eq!(code(uninstall(&bench.home, &demo(), false, false)), Code::PluginNotFound);
     assert_eq!(code(info(&bench.home, Path::new("demo"))), Code::PluginNotFound);
     bench.install(&path.with_file_name("demo.mgp"), &[]).unwrap();
-    let data = || PluginData::open(&bench.home).unwrap().get(&demo(), "k").unwrap();
+    let data = || PluginData::open(&bench.home).unwrap().get(&owner, "k").unwrap();
     assert!(data().is_some(), "data survives");
     uninstall(&bench.home, &demo(), false, false).unwrap();
     assert!(uninstall(&bench.home, &demo(), true, false).unwrap().purged);

@@ -26,13 +26,14 @@ pub struct UninstallReport {
 /// # Errors
 /// There is no such plugin, others need it, or the store failed.
 pub fn uninstall(home: &Home, name: &PluginName, purge: bool, force: bool) -> Result<UninstallReport, ManageError> {
-    let mut writer = home.writer()?;
+    let writer = if purge && home.has_data() { Some(home.writer()?) } else { home.writer_if_used()? };
+    let Some(mut writer) = writer else { return Err(not_own(&home.read()?, name)) };
     let by = needed_by(writer.state(), name, false)?;
     if writer.state().plugins.contains_key(name) && !by.is_empty() && !force {
         return Err(ManageError::InUse { name: name.clone(), by });
     }
     let removed = writer.state_mut().plugins.remove(name)?;
-    if removed.is_none() && !(purge && has_data(home, name)?) {
+    if removed.is_none() && !(purge && home.has_data() && has_data(home, name)?) {
         return Err(not_own(writer.state(), name));
     }
     if let Some(entry) = &removed {
@@ -50,5 +51,5 @@ pub fn uninstall(home: &Home, name: &PluginName, purge: bool, force: bool) -> Re
 }
 
 fn has_data(home: &Home, name: &PluginName) -> Result<bool, ManageError> {
-    Ok(!PluginData::open(home)?.keys(name)?.is_empty())
+    Ok(PluginData::open(home)?.plugins()?.iter().any(|plugin| plugin == name.as_str()))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::ManageError;
 use super::folder::meant;
 use super::keys::judged_time;
-use super::source::{judged, open_file, to_trust, unpacked};
+use super::source::{judged, named_plugin, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
 use crate::runtime::keys_of;
 use crate::store::{Home, Installed, InstalledTree, State, StoreName, Trust};
@@ -38,11 +38,9 @@ pub struct VerifyReport {
 /// Whatever an install of the file or a start of the plugin would refuse.
 pub fn verify(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, ManageError> {
     let state = home.read()?;
-    let name = target.to_str().and_then(|target| target.parse::<PluginName>().ok());
-    match name {
-        // A file of that name in the working directory must be written `./NAME`.
-        Some(name) if state.has(&name) || !target.exists() => verify_installed(home, &state, &name),
-        _ => verify_file(home, &state, target, now),
+    match named_plugin(&state, target) {
+        Some(name) => verify_installed(home, &state, &name),
+        None => verify_file(home, &state, target, now),
     }
 }
 

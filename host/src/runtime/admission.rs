@@ -8,13 +8,13 @@ use migraine_plugin_api::{Permission, Timeout};
 use serde_json::Value;
 
 use super::error::CallError;
-use super::needs::{Around, Requirement, requirements};
+use super::needs::{Around, Requirement, requirements, signer};
 use super::script::Scripts;
 use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::policy::{Capped, Endpoint, LimitCaps};
 use crate::sandbox::SandboxError;
-use crate::store::{Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError, StoreName};
+use crate::store::{DataOwner, Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError, StoreName};
 use crate::trust::{KeySet, Keyring, TrustError, Trusted, judge};
 
 /// What a plugin's calls are answered by.
@@ -30,6 +30,8 @@ pub(super) enum Code {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) code: Code,
+    /// Whose data it is given.
+    pub(super) owner: DataOwner,
     pub(super) config: BTreeMap<String, Value>,
     /// What is in force of its grants.
     pub(super) permissions: Vec<Permission>,
@@ -116,8 +118,11 @@ pub(super) fn admit(
     } else {
         Code::Library(tree.sealed_library().map_err(sandbox)?)
     };
+    let before = signer(&entry).map(|key| keys.predecessors(&key)).unwrap_or_default();
+    let owner = DataOwner::of(name, &entry, place, &before);
     Ok(Admitted {
         code,
+        owner,
         config: entry.config(),
         permissions,
         capped,

@@ -458,6 +458,7 @@ impl Host {
         let permissions = of.map(|admitted| admitted.permissions.as_slice()).unwrap_or_default();
         Side {
             plugin,
+            owner: of.map(|admitted| &admitted.owner),
             permissions,
             capped: of.map(|admitted| admitted.capped.as_slice()).unwrap_or_default(),
             caps: of.map(|admitted| admitted.caps).unwrap_or_default(),

@@ -25,7 +25,7 @@ use crate::policy::{Capped, Endpoint, EndpointError, LimitCaps};
 use crate::sandbox::awake::Deadline;
 use crate::sandbox::{CallLimits, CallUsage, Caller, HostSide, Stream, Traffic};
 use crate::secrets::Secrets;
-use crate::store::{Home, PluginData, StoreError};
+use crate::store::{DataOwner, Home, PluginData, StoreError};
 use crate::text::{TerminalFilter, safe_line};
 
 /// Where what plugins say besides their answers goes. Texts are raw: whoever shows them makes them safe.
@@ -87,6 +87,8 @@ impl Filters {
 /// The host's side of one call.
 pub(super) struct Side<'a> {
     pub(super) plugin: &'a PluginName,
+    /// Whose data it is given; nobody's once the plugin was stopped.
+    pub(super) owner: Option<&'a DataOwner>,
     pub(super) permissions: &'a [Permission],
     /// What the policy takes away of what was granted.
     pub(super) capped: &'a [Capped],
@@ -147,9 +149,11 @@ impl HostSide for Side<'_> {
         match name {
             "state.get" => self.state_get(body),
             "state.put" => self.state_put(body),
-            "state.delete" => self.data()?.delete(self.plugin, text(body)?).map(|()| Vec::new()).map_err(|e| lift(&e)),
+            "state.delete" => {
+                self.data()?.delete(self.owner()?, text(body)?).map(|()| Vec::new()).map_err(|e| lift(&e))
+            }
             "state.keys" => {
-                let keys = self.data()?.keys(self.plugin).map_err(|error| lift(&error))?;
+                let keys = self.data()?.keys(self.owner()?).map_err(|error| lift(&error))?;
                 Ok(serde_json::to_vec(&keys)?)
             }
             "variables" => self.variables(),
@@ -179,15 +183,20 @@ impl Side<'_> {
         Ok(self.data.get_or_init(|| data))
     }
 
+    fn owner(&self) -> Result<&DataOwner, PluginError> {
+        self.owner
+            .ok_or_else(|| PluginError::failed("the plugin was stopped, and its state is not given to it any more"))
+    }
+
     fn state_get(&self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
-        let value = self.data()?.get(self.plugin, text(body)?).map_err(|error| lift(&error))?;
+        let value = self.data()?.get(self.owner()?, text(body)?).map_err(|error| lift(&error))?;
         Ok(value.map_or_else(|| vec![0], |value| [&[1], value.as_slice()].concat()))
     }
 
     fn state_put(&self, body: &[u8]) -> Result<Vec<u8>, PluginError> {
         let cut = body.iter().position(|&byte| byte == 0);
         let cut = cut.ok_or_else(|| PluginError::new(ErrorKind::Invalid, "the request has no value"))?;
-        self.data()?.put(self.plugin, text(&body[..cut])?, &body[cut + 1..]).map_err(|error| lift(&error))?;
+        self.data()?.put(self.owner()?, text(&body[..cut])?, &body[cut + 1..]).map_err(|error| lift(&error))?;
         Ok(Vec::new())
     }
 

@@ -62,6 +62,14 @@ pub enum StoreError {
         /// Why.
         why: String,
     },
+    /// Something cannot be written into the state file, which is as it was.
+    #[error("{}: what changed cannot be written: {source}", safe_path(path))]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
     /// A policy file is not of the known form. What it limits is not known then, so nothing may run.
     #[error("{}: {why}", safe_path(path))]
     Policy {
@@ -109,7 +117,7 @@ impl Coded for StoreError {
     fn code(&self) -> Code {
         match self {
             Self::Io { .. } | Self::Database { .. } => Code::Io,
-            Self::BadHome { .. } | Self::Limit { .. } => Code::ValueInvalid,
+            Self::BadHome { .. } | Self::Limit { .. } | Self::Encode { .. } => Code::ValueInvalid,
             Self::Insecure { .. } => Code::InsecurePermissions,
             Self::System { source } => source.code(),
             Self::NotRoot => Code::SystemStore,
@@ -152,6 +160,9 @@ impl Coded for StoreError {
             Self::Integrity { .. } | Self::Gone { .. } => "uninstall the plugin and install it again".to_owned(),
             Self::Io { source, .. } if is_full(source) => {
                 "free some space, then run the command again; what it left behind is removed then".to_owned()
+            }
+            Self::Encode { .. } => {
+                "nothing has changed; a path that is not valid UTF-8 cannot be kept, so rename what has one".to_owned()
             }
             Self::Io { .. } | Self::Database { .. } | Self::Limit { .. } | Self::Interrupted => return None,
         };

@@ -15,7 +15,7 @@ use super::root::Root;
 use super::state::{Entry, State};
 use super::system::{Overlay, StoreName, SystemView};
 use super::tree::{InstalledTree, load};
-use super::writer::{LOCK_DEADLINE, Writer};
+use super::writer::{LOCK, LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
 use crate::package::dependency::needs;
 use crate::policy::{Policy, PolicyFile, SYSTEM_STORE};
@@ -264,6 +264,15 @@ impl Home {
     /// Another process holds the lock for too long, or the store cannot be read or tidied.
     pub fn writer(&self) -> Result<Writer<'_>, StoreError> {
         self.writer_within(LOCK_DEADLINE)
+    }
+
+    /// As [`Home::writer`], for what only takes away: `None` where nothing was ever changed, and then nothing is made.
+    ///
+    /// # Errors
+    /// As [`Home::writer`].
+    pub fn writer_if_used(&self) -> Result<Option<Writer<'_>>, StoreError> {
+        let is_used = self.root.size(LOCK).is_some();
+        is_used.then(|| self.writer()).transpose()
     }
 
     /// As [`Home::writer`], with a time of the caller's for the lock.

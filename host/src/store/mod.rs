@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use history::History;
 pub use home::{Briefs, Home, Installed, home_path};
 pub use inspect::{Flaw, FlawKind, Inspection};
-pub use plugin_data::PluginData;
+pub use plugin_data::{DataOwner, PluginData};
 pub use records::{Chosen, Records};
 pub use state::{
     Entry, KnownInterpreter, Problem, ProblemKind, Remote, State, Status, Trust, checksum as state_checksum,

@@ -1,7 +1,9 @@
 //! The store as a whole: what is durable when, what a kill leaves behind, who may change it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -540,4 +542,19 @@ fn trees_that_nobody_needs_are_removed_when_they_are_there() {
     fs::rename(pit.path.join("store").join(&kept), pit.path.join("store").join(Digest::of(b"other").to_string()))
         .unwrap();
     assert!(home.inspect().unwrap().flaws.len() >= 2);
+}
+
+/// What cannot be written is not what is damaged: whoever moved the state away would lose everything.
+#[test]
+fn what_cannot_be_written_leaves_the_state_and_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::open(&folder.path().join("home")).unwrap();
+    home.writer().unwrap().commit().unwrap();
+    let mut writer = home.writer().unwrap();
+    let path = PathBuf::from(OsStr::from_bytes(b"/odd-\xff"));
+    writer.state_mut().projects.insert(path, Digest::of(b""));
+    let error = writer.commit().unwrap_err();
+    assert_eq!(error.code(), Code::ValueInvalid, "{error}");
+    drop(writer);
+    assert_eq!(home.read().unwrap().generation, 1);
 }

@@ -24,7 +24,7 @@ use crate::package::Package;
 /// How long a writer waits for another one.
 pub const LOCK_DEADLINE: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
 /// Where what interrupted commands left behind lies.
@@ -160,7 +160,7 @@ impl<'a> Writer<'a> {
     fn write_state(&mut self) -> Result<(), StoreError> {
         let path = self.home.path().join(STATE);
         self.state.generation += 1;
-        let text = self.state.encode().map_err(|error| StoreError::Corrupt { path, why: error.to_string() })?;
+        let text = self.state.encode().map_err(|source| StoreError::Encode { path, source })?;
         let root = &self.home.root;
         let mut name = format!("{STATE}.{}", random_name()?);
         let mut written = root.write_new(&name, &text, root.file_mode()?);

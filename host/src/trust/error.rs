@@ -147,6 +147,14 @@ pub enum TrustError {
         /// Why it is not.
         reason: String,
     },
+    /// What was asked for cannot be made.
+    #[error("no {what} can be made of this: {reason}")]
+    Unfit {
+        /// What.
+        what: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
     /// A directory or file that others could change or, if it is secret, read.
     #[error("{} is refused: {reason}", safe_line(&path.to_string_lossy()))]
     Insecure {
@@ -211,7 +219,7 @@ impl Coded for TrustError {
             Self::PassphraseMissing { .. } => Code::PassphraseMissing,
             Self::PassphraseWrong { .. } => Code::PassphraseWrong,
             Self::WeakKey { .. } => Code::WeakKey,
-            Self::Malformed { .. } => Code::ValueInvalid,
+            Self::Malformed { .. } | Self::Unfit { .. } => Code::ValueInvalid,
             Self::Insecure { .. } => Code::InsecurePermissions,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::Io { .. } => Code::Io,
@@ -270,6 +278,8 @@ impl Coded for TrustError {
                 "a secret key is made by `migraine key generate`, or by `openssl genpkey -algorithm ed25519`".to_owned()
             }
             Self::Malformed { what: "time", .. } => "write the day and the time of day, in UTC".to_owned(),
+            Self::Malformed { what: "day", .. } => "write a day that there is, like 2027-01-31".to_owned(),
+            Self::Unfit { .. } => "nothing was written; correct what was typed".to_owned(),
             Self::Malformed { what: "scope", .. } => "for example: --scope 'acme-*'".to_owned(),
             Self::Malformed { .. } => "correct or remove the file".to_owned(),
             Self::Insecure { path, .. } => {

@@ -107,8 +107,7 @@ impl RevocationList {
         more: &[(Fingerprint, BadSince)],
         now: Time,
     ) -> Result<String, TrustError> {
-        let object = "the new list";
-        let refuse = |reason| malformed(object, Self::WHAT, reason);
+        let refuse = |reason| TrustError::Unfit { what: Self::WHAT, reason };
         if signer.public() != self.signer {
             return Err(refuse("the list was begun with another key"));
         }
@@ -120,7 +119,7 @@ impl RevocationList {
             let held = self.keys.entry(*key).or_insert(*since);
             *held = (*held).min(*since);
         }
-        self.signed(signer, object)
+        self.signed(signer)
     }
 
     /// Reads a list and verifies it under the key that it names; `object` names the file in errors.

@@ -45,7 +45,7 @@ impl Rotation {
     /// The scopes are none that a key can have, or both keys are the same.
     pub fn sign(old: &SecretKey, new: &PublicKey, scope: &[Scope], date: Time) -> Result<String, TrustError> {
         let statement = Self { old: old.public(), new: new.clone(), scope: sorted(scope), date };
-        statement.signed(old, "the new statement")
+        statement.signed(old)
     }
 
     /// Reads a statement and verifies it under the old key that it names; `object` names the file in errors.

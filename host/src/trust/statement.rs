@@ -25,9 +25,9 @@ pub(super) trait Statement: Sized {
     /// Its text.
     fn render(&self) -> String;
 
-    /// The signed text; `object` names it in errors.
-    fn signed(&self, key: &SecretKey, object: &str) -> Result<String, TrustError> {
-        self.check().map_err(|reason| malformed(object, Self::WHAT, reason))?;
+    /// The signed text.
+    fn signed(&self, key: &SecretKey) -> Result<String, TrustError> {
+        self.check().map_err(|reason| TrustError::Unfit { what: Self::WHAT, reason })?;
         let text = self.render();
         Ok(sidecar::render(&text, &key.sign_as(Self::SIGNED, text.as_bytes())))
     }

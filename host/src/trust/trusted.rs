@@ -183,7 +183,7 @@ impl TrustedKey {
     pub fn checked(self) -> Result<Self, TrustError> {
         match self.check() {
             Ok(()) => Ok(self),
-            Err(reason) => Err(malformed("the new key", WHAT, reason)),
+            Err(reason) => Err(TrustError::Unfit { what: WHAT, reason }),
         }
     }
 

@@ -243,7 +243,8 @@ fn records(database: &Path) -> String {
     let copy = folder.path().join(database.file_name().expect("a file has a name"));
     let read = || -> rusqlite::Result<Vec<String>> {
         let connection = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let mut query = connection.prepare("SELECT plugin || ' ' || key || ' ' || hex(value) FROM state ORDER BY 1")?;
+        let mut query = connection
+            .prepare("SELECT plugin || ' ' || maker || ' ' || key || ' ' || hex(value) FROM kept ORDER BY 1")?;
         query.query_map([], |row| row.get(0))?.collect()
     };
     read().map_or_else(|error| format!("damaged: {error}"), |lines| lines.join(", "))

@@ -170,5 +170,10 @@ pub(super) fn run(args: KeyArgs, session: &Session) -> Result<(), Failure> {
 
 /// The beginning of a day, in UTC, or a moment.
 fn day(text: &str) -> Result<Time, TrustError> {
-    if text.len() == "2027-01-31".len() { format!("{text}T00:00:00Z").parse() } else { text.parse() }
+    let moment = if text.len() == "2027-01-31".len() { &format!("{text}T00:00:00Z") } else { text };
+    moment.parse().map_err(|_| TrustError::Malformed {
+        object: format!("`{}`", text.chars().take(80).collect::<String>()),
+        what: "day",
+        reason: "a day is written like 2027-01-31".to_owned(),
+    })
 }

@@ -33,7 +33,7 @@ impl Coded for ManageError {
             Self::File { .. } => Code::Io,
             Self::Directory { .. } | Self::TooManyDirectories { .. } => Code::DirectoryRefused,
             Self::NoDirectory { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
-            Self::NoDirectory { .. } | Self::NotHeld { .. } => Code::ValueInvalid,
+            Self::NoDirectory { .. } | Self::NotHeld { .. } | Self::PathText { .. } => Code::ValueInvalid,
             Self::NoLibrary { .. } => Code::NotAPlugin,
             Self::Build { .. } => Code::BuildFailed,
             Self::NoManifest { .. } | Self::EmptyFolder { .. } => Code::FileNotFound,
@@ -142,7 +142,7 @@ impl Coded for ManageError {
                 "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
                     .to_owned()
             }
-            Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } | Self::OfSystem { .. } | Self::Withheld { .. } => return self.help_with_others(),
+            Self::PathText { .. } | Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } | Self::OfSystem { .. } | Self::Withheld { .. } => return self.help_with_others(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
@@ -158,6 +158,7 @@ impl ManageError {
     /// What to do about what a plugin needs, links, locks, bundles and the system store.
     fn help_with_others(&self) -> Option<String> {
         let text = match self {
+            Self::PathText { .. } => "rename it, or what it lies in, to a name that is; or copy it elsewhere".to_owned(),
             Self::Resolve(error) => return error.help(),
             Self::Companions { command, .. } => format!("if you agree to all of it, run: {command}"),
             Self::FetchConsent { command, .. } => {
