@@ -364,16 +364,3 @@ fn every_module_of_the_list_can_be_imported() {
         assert!(outcomes[2].contains("`urllib.request`"), "{outcomes:?}");
     });
 }
-
-// covers: A60, for scripts
-#[test]
-fn what_a_script_starts_computes_for_it() {
-    everybody(|user| {
-        for text in ["while :; do :; done", "(while :; do :; done)", "while :; do :; done & wait"] {
-            let home = Script::bash_command(text).installed(Home::of(user));
-            home.policy("limits: {cpu: 1}");
-            let done = home.run(["plugin", "run", "--timeout", "50", "script", "go"]);
-            done.ends(124).says(&["limit_cpu", "used more CPU time than its limit of 1 s"]);
-        }
-    });
-}

@@ -96,7 +96,7 @@ fn a_signal_ends_a_workflow_inside_of_a_bound_command() {
     // More often than it takes to quarantine what breaks down by itself.
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
         let (code, out, err) = signalled(&home, &["run", "./w.yaml"], signal);
-        assert_eq!(code, 130, "{signal}: {out} {err}");
+        assert_eq!(code, 128 + signal as i32, "{signal}: {out} {err}");
         assert!(err.contains("interrupted") && !out.contains("never"), "{signal}: {out} {err}");
         assert!(out.contains("at-the-end"), "the events of the end are fired as ever: {signal}: {out} {err}");
     }

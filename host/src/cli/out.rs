@@ -134,7 +134,7 @@ impl Out {
             Failure::Error { code, message, help, trace } => (*code, message, help, trace),
         };
         if self.format == Format::Json {
-            let exit = failure.exit().number();
+            let exit = super::failure::number(failure.exit());
             let mut object = json!({"code": code.as_str(), "message": message, "help": help, "exit": exit});
             if verbose && let Some(trace) = trace {
                 object["trace"] = json!(trace);

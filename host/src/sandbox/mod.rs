@@ -7,7 +7,6 @@ mod code;
 mod cure;
 mod error;
 mod examine;
-mod family;
 mod launcher;
 mod lines;
 mod record;

@@ -218,12 +218,19 @@ impl Worker {
     /// What the last call used. Asking costs a system call, and more after a call of a command.
     pub fn usage(&mut self) -> CallUsage {
         let ended = self.ended.as_ref();
-        let cpu = ended.map(|ended| Duration::from_micros(ended.cpu_us)).or_else(|| self.watched.cpu_time());
+        let at_end = ended.map(|ended| self.cpu_at_end(ended));
+        let cpu = at_end.or_else(|| self.watched.cpu_time(!self.is_hot));
         if let Some(cpu) = cpu {
             self.usage.cpu += cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
         }
-        self.usage.peak_kib = ended.map_or_else(|| self.watched.peak_kib(!self.is_hot), |ended| ended.max_rss_kib);
+        let seen = self.watched.peak_kib(!self.is_hot && ended.is_none());
+        self.usage.peak_kib = ended.map_or(seen, |ended| ended.max_rss_kib.max(seen));
         self.usage
+    }
+
+    /// The kernel does not add what processes used that ended with the first one.
+    fn cpu_at_end(&self, ended: &Ended) -> Duration {
+        Duration::from_micros(ended.cpu_us).max(self.watched.seen_cpu_time())
     }
 
     /// Loads the plugin.
@@ -357,7 +364,8 @@ impl Worker {
 
     fn until_end(&self) -> Option<Usage> {
         let ended = self.ended.as_ref()?;
-        Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
+        let max_rss_kib = ended.max_rss_kib.max(self.watched.peak_kib(false));
+        Some(Usage { max_rss_kib, cpu: self.cpu_at_end(ended) })
     }
 
     pub(super) fn exchange(
