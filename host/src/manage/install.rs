@@ -184,7 +184,7 @@ pub(super) fn install_all(
         one.warnings.extend(in_the_way(one, Around { others: &others, keys: &keys }));
     }
     if !request.is_dry_run {
-        commit(home, state, &prepared.iter().map(|(_, one)| one).collect::<Vec<_>>())?;
+        commit(home, state, &prepared.iter().map(|(_, one)| one).collect::<Vec<_>>(), &request.now)?;
     }
     let mains = prepared.into_iter().filter(|(is_main, _)| *is_main);
     let mut along = Some(along);

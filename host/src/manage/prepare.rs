@@ -7,7 +7,8 @@ use migraine_plugin_api::Manifest;
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
-use super::maker::OtherMaker;
+use super::keys::judged_time;
+use super::maker::{OtherMaker, other_maker};
 use super::remote::Download;
 use super::source::{recordable, unpacked};
 use super::supply::Supply;
@@ -18,7 +19,7 @@ use crate::package::{Opened, Package};
 use crate::policy::Policy;
 use crate::runtime::{InterpreterError, interpreters};
 use crate::store::{Decided, Entry, Home, KnownInterpreter, Remote, State, StoreError, Trust};
-use crate::trust::TrustedKey;
+use crate::trust::{KeySet, Keyring, TrustedKey, judge_new};
 
 /// What everything is judged by.
 #[derive(Clone, Copy)]
@@ -226,8 +227,9 @@ fn previous(before: &Entry, version: &semver::Version) -> Option<Box<Entry>> {
 }
 
 /// Writes everything that was prepared, by one commit.
-pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Result<(), ManageError> {
+pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared], now: &str) -> Result<(), ManageError> {
     let mut writer = home.writer()?;
+    let keys = Keyring::load_from(&home.keys_path())?;
     for one in prepared {
         let name = &one.package.index.name;
         // A person may have taken minutes to answer: what was judged must still be so.
@@ -238,15 +240,13 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
         if !is_same(writer.state())? {
             return Err(ManageError::Changed { name: name.clone() });
         }
+        judge_again(&keys, writer.state(), one, now)?;
         writer.add_tree(&one.package)?;
     }
-    for Prepared { package, entry, other_maker, .. } in prepared {
+    for Prepared { package, entry, .. } in prepared {
         let (name, state) = (&package.index.name, writer.state_mut());
         if entry.trust == Trust::Unsigned {
             state.exceptions.insert(package.digest);
-        }
-        if other_maker.is_some_and(OtherMaker::ends_data) {
-            state.purges.insert(name.clone());
         }
         versions::record(state, &package.index, package.digest, &entry.trust)?;
         let before = state.plugins.remove(name)?;
@@ -264,6 +264,20 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
         pinned.into_iter().for_each(Pinned::keep);
     }
     Ok(done?)
+}
+
+/// Whom the user trusted when it was judged may not be trusted any more: another command may have said so meanwhile.
+fn judge_again(keys: &KeySet, state: &State, one: &Prepared, now: &str) -> Result<(), ManageError> {
+    let Package { digest, index, index_text, signature, .. } = &one.package;
+    let keys = one.pin.iter().fold(keys.clone(), |keys, pin| keys.with(pin.clone()));
+    let exceptions = if one.entry.trust == Trust::Unsigned { vec![*digest] } else { Vec::new() };
+    let now = judged_time(&keys, state, now)?;
+    judge_new(index_text, index, signature.as_ref(), &keys, &exceptions, now)?;
+    if other_maker(&keys, state, &index.name, signature.as_ref())? == one.other_maker {
+        Ok(())
+    } else {
+        Err(ManageError::Changed { name: index.name.clone() })
+    }
 }
 
 /// The keys that are trusted from now on, each once and for all the names that it was agreed to for.

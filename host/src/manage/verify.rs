@@ -67,7 +67,7 @@ fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<Ver
         return Err(ManageError::NotFound { name: name.clone() });
     };
     let trust = judge_tree(home, state, (place, &tree))?;
-    let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.files.len());
+    let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.contents().count());
     Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, targets, files, installed: true })
 }
 
