@@ -198,6 +198,11 @@ pub trait Coded: std::error::Error {
     }
 }
 
+/// Whether the disk is full, or what the user may have of it.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

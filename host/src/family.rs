@@ -1,6 +1,7 @@
 //! What a process and all below it use, as procfs and their clocks say (proc_pid_stat(5)).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::time::Duration;
 
@@ -105,7 +106,12 @@ fn sample(pid: i32) -> Option<Sample> {
     Some(Sample { started, own, waited_for })
 }
 
-fn read_stat(pid: i32) -> Option<(u64, Duration)> {
+/// When a process started, in clock ticks since the machine did.
+pub(crate) fn started(pid: u32) -> Option<u64> {
+    read_stat(pid).map(|(started, _)| started)
+}
+
+fn read_stat(pid: impl fmt::Display) -> Option<(u64, Duration)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may hold anything; the state after it is field 3.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

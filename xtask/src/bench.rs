@@ -3,6 +3,7 @@
 #[cfg(feature = "attack-controls")]
 mod layers;
 mod output;
+mod product;
 pub(crate) mod sandbox;
 mod scripts;
 mod stats;

@@ -257,13 +257,12 @@ impl Watched {
         if self.has_family { family::members(pid) } else { vec![pid] }
     }
 
-    /// Ends the worker if all of it holds more memory than it may; notes the peak.
+    /// Ends the worker if all of it holds more memory than it may.
     ///
     /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
     /// written, nor other processes, and `RLIMIT_AS` must leave room for address space that is only reserved.
     fn look_at_memory(&self, members: &[i32]) {
-        let Some(memory) = Memory::of(members) else { return };
-        self.peak_kib.fetch_max(memory.peak / 1024, Ordering::Relaxed);
+        let Some(memory) = self.memory_of(members) else { return };
         let Some((resident, limit)) = self.memory else { return };
         let is_over = |bytes: u64| bytes > resident;
         let is_held = match &self.events {
@@ -278,13 +277,17 @@ impl Watched {
         }
     }
 
+    /// What all of it holds; notes the peak.
+    fn memory_of(&self, members: &[i32]) -> Option<Memory> {
+        let memory = Memory::of(members)?;
+        self.peak_kib.fetch_max(memory.peak / 1024, Ordering::Relaxed);
+        Some(memory)
+    }
+
     /// Peak resident memory in KiB; `is_fresh` looks once more.
     pub(super) fn peak_kib(&self, is_fresh: bool) -> u64 {
-        if is_fresh
-            && let Some(pid) = self.pid()
-            && let Some(memory) = Memory::of(&self.members(pid))
-        {
-            self.peak_kib.fetch_max(memory.peak / 1024, Ordering::Relaxed);
+        if is_fresh && let Some(pid) = self.pid() {
+            let _ = self.memory_of(&self.members(pid));
         }
         self.peak_kib.load(Ordering::Relaxed)
     }

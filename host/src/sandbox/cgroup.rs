@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use place::{Place, Version};
 
+use crate::family::started;
 use crate::wire::Rlimits;
 
 /// What limits the memory and the processes of a worker, besides setrlimit(2), which always does.
@@ -189,13 +190,6 @@ impl Owner {
     fn is_gone(&self, this: &Self) -> bool {
         self.namespace == this.namespace && started(self.pid) != Some(self.started)
     }
-}
-
-/// When a process started, in clock ticks since the machine did (proc_pid_stat(5)).
-fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in brackets and may hold anything; the state after it is field 3.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(22 - 3)?.parse().ok()
 }
 
 /// Removes the groups of programs that are gone; one that still holds a process stays.

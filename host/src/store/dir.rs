@@ -474,6 +474,11 @@ fn failed(step: &'static str, path: PathBuf, errno: Errno) -> StoreError {
     StoreError::Io { step, path, source: io::Error::from(errno) }
 }
 
+/// A file that grows while it is read is longer than it may be, and is not cut.
+fn one_more(limit: usize) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)
+}
+
 #[cfg(not(test))]
 #[expect(clippy::unnecessary_wraps, reason = "under test a step can be made to fail")]
 fn step(_name: &'static str, _path: &Path) -> Result<(), StoreError> {
@@ -483,11 +488,6 @@ fn step(_name: &'static str, _path: &Path) -> Result<(), StoreError> {
 #[cfg(not(test))]
 fn can_exchange() -> bool {
     true
-}
-
-/// A file that grows while it is read is longer than it may be, and is not cut.
-fn one_more(limit: usize) -> u64 {
-    u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::code::{Code, Coded};
+use crate::code::{Code, Coded, is_full};
 use crate::ids::Digest;
 use crate::policy::SYSTEM_STORE;
 use crate::text::safe_path;
@@ -168,9 +168,4 @@ impl Coded for StoreError {
         };
         Some(text)
     }
-}
-
-/// Whether a disk, or what the user may have of it, is full.
-pub(super) fn is_full(source: &io::Error) -> bool {
-    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -16,7 +16,7 @@ use crate::ids::{Digest, to_hex};
 use crate::package::{
     FileEntry, INDEX_MAX, Index, Package, PackageError, SIGNATURE_LEN, Signature, elf, manifest, scripts,
 };
-use crate::sys::memory::Sealed;
+use crate::sys::memory::{Sealed, seal};
 
 pub(super) const INDEX: &str = "index";
 pub(super) const SIGNATURE: &str = "index.sig";
@@ -68,7 +68,7 @@ impl InstalledTree {
     pub fn sealed_library(&self) -> io::Result<OwnedFd> {
         match self.entry() {
             Some(Content::Sealed(sealed)) => sealed.to_fd(),
-            other => Sealed::of(other.map(Content::bytes).unwrap_or_default())?.to_fd(),
+            other => seal(other.map(Content::bytes).unwrap_or_default()),
         }
     }
 

@@ -294,5 +294,5 @@ pub(super) fn lock(home: &Home, deadline: Duration) -> Result<Flock<File>, Store
 
 /// A full disk at a write; at an fsync it is a lost write, after which nothing is tried again.
 fn is_full(error: &StoreError) -> bool {
-    matches!(error, StoreError::Io { step, source, .. } if super::error::is_full(source) && *step != "make durable")
+    matches!(error, StoreError::Io { step, source, .. } if crate::code::is_full(source) && *step != "make durable")
 }

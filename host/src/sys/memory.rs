@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::ptr::NonNull;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -28,26 +28,7 @@ impl Sealed {
     /// # Errors
     /// The file cannot be read, or the kernel refused memory or seals.
     pub(crate) fn read(from: &File, most: u64) -> io::Result<Self> {
-        Self::fill(|file| io::copy(&mut from.take(most), file).map(drop))
-    }
-
-    /// A sealed copy.
-    ///
-    /// # Errors
-    /// The kernel refused memory or seals.
-    pub(crate) fn of(bytes: &[u8]) -> io::Result<Self> {
-        Self::fill(|file| file.write_all(bytes))
-    }
-
-    fn fill(write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<Self> {
-        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-        let mut file = File::from(memfd_create("migraine-plugin", flags)?);
-        write(&mut file)?;
-        // Not F_SEAL_WRITE: it waits for every page that the kernel itself still holds, and on a busy machine it gives up
-        // (EBUSY). What it covers beyond this is writable mappings made before, and here there are none.
-        let write = SealFlag::F_SEAL_FUTURE_WRITE;
-        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
-        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        let file = filled(|file| io::copy(&mut from.take(most), file).map(drop))?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         Ok(Self { start: map(&file, length)?, file, length })
     }
@@ -61,9 +42,28 @@ impl Sealed {
     }
 }
 
+/// A sealed file with these bytes.
+///
+/// # Errors
+/// The kernel refused memory or seals.
+pub(crate) fn seal(bytes: &[u8]) -> io::Result<OwnedFd> {
+    filled(|file| file.write_all(bytes)).map(OwnedFd::from)
+}
+
+fn filled(write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut file = File::from(memfd_create("migraine-plugin", flags)?);
+    write(&mut file)?;
+    // Not F_SEAL_WRITE: it waits for every page that the kernel itself still holds, and on a busy machine it gives up
+    // (EBUSY). What it covers beyond this is writable mappings made before, and here there are none.
+    let write = SealFlag::F_SEAL_FUTURE_WRITE;
+    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file)
+}
+
 /// A view of a sealed file, every page of it at once: it is about to be read whole.
 fn map(file: &File, length: usize) -> io::Result<NonNull<u8>> {
-    use std::os::fd::AsRawFd as _;
     // mmap(2) refuses an empty mapping.
     if length == 0 {
         return Ok(NonNull::dangling());
@@ -75,12 +75,6 @@ fn map(file: &File, length: usize) -> io::Result<NonNull<u8>> {
         return Err(io::Error::last_os_error());
     }
     NonNull::new(start.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
-}
-
-impl AsFd for Sealed {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
 }
 
 impl Deref for Sealed {
@@ -110,15 +104,21 @@ mod tests {
 
     #[test]
     fn sealed_bytes_stay_as_they_are() {
-        let sealed = Sealed::of(b"verified").unwrap();
-        let mut file = File::from(sealed.to_fd().unwrap());
+        let file = File::from(seal(b"verified").unwrap());
+        (&file).rewind().unwrap();
+        let sealed = Sealed::read(&file, 100).unwrap();
+        stays(file, b"verified");
+        stays(File::from(sealed.to_fd().unwrap()), &sealed);
+    }
+
+    fn stays(mut file: File, bytes: &[u8]) {
         assert!(file.write_all(b"changed").is_err() && file.write_at(b"x", 0).is_err());
         assert!(fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)).is_err(), "no seal can be added");
         assert!(file.set_len(0).is_err() && file.set_len(100).is_err());
         let mut read = String::new();
         file.rewind().unwrap();
         file.read_to_string(&mut read).unwrap();
-        assert_eq!((read.as_bytes(), &*sealed), (&b"verified"[..], &b"verified"[..]));
+        assert_eq!((read.as_bytes(), bytes), (&b"verified"[..], &b"verified"[..]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::code::{Code, Coded};
+use crate::code::{Code, Coded, is_full};
 use crate::ids::{Fingerprint, PluginName};
 use crate::text::safe_line;
 
@@ -198,12 +198,11 @@ fn by(revocation: &Revocation) -> String {
 }
 
 impl TrustError {
-    /// Whether the disk is full, or what the user may have of it. Where something could not be made durable, it is a lost
+    /// Whether the disk is full. Where something could not be made durable, it is a lost
     /// write, after which nothing is tried again.
     #[must_use]
     pub fn is_full_disk(&self) -> bool {
-        let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-        matches!(self, Self::Io { action, source, .. } if *action != "sync" && kinds.contains(&source.kind()))
+        matches!(self, Self::Io { action, source, .. } if *action != "sync" && is_full(source))
     }
 
     /// The same error of a file, whose content it was.

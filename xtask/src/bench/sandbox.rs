@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,8 +18,8 @@ use migraine_host::wire::{Kind, LauncherSpec, LoadBody, Programs, Rlimits, Worke
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{CommandInfo, Context as HookContext, HookResult, PluginError, StepInfo, WorkflowInfo};
 
+use super::product::Product;
 use super::{Row, Work};
-use crate::cmd;
 use crate::package_plugin::{self, Packaged};
 use crate::project::Project;
 
@@ -308,39 +307,11 @@ fn bwrap() -> Result<()> {
     if status.success() { Ok(()) } else { bail!("bwrap failed") }
 }
 
-fn migraine(program: &Path, home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).env("MIGRAINE_HOME", home).stdin(Stdio::null());
-    command
-}
-
-/// A new home in which a plugin is installed; the program that did it.
-fn installed(project: &Project, plugin: &str, home: &Path) -> Result<PathBuf> {
-    let mut build = cmd::cargo();
-    cmd::run(
-        build.args(["build", "--quiet", "--locked", "--release", "-p", "migraine-host"]).current_dir(&project.root),
-    )?;
-    let program = project.target.join("release/migraine");
-    if home.exists() {
-        std::fs::remove_dir_all(home)?;
-    }
-    let key = SecretKey::from_seed(&[1; 32]).public().to_string();
-    let library = packaged(project, plugin)?.library;
-    let library = library.to_str().context("the target folder's name is not UTF-8")?;
-    for arguments in [&["key", "trust", &key, "--scope", "*"][..], &["plugin", "install", library, "--yes"]] {
-        let output = migraine(&program, home, arguments).output()?;
-        if !output.status.success() {
-            bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-    }
-    Ok(program)
-}
-
 /// From an installed plugin to its first answer, the launcher standing, a worker made ahead.
 pub(super) fn cold(project: &Project) -> Result<Row> {
-    let path = project.target.join("bench/cold");
-    installed(project, "steady", &path)?;
-    let (home, name) = (Home::open(&path)?, "steady".parse()?);
+    let place = Product::new(project, "cold")?.home("home")?;
+    place.install(project, "steady")?;
+    let (home, name) = (Home::open(&place.home)?, "steady".parse()?);
     let size = home.load_plugin(&name)?.context("it is not installed")?.tree.library().len();
     let about = format!("{size} bytes read, verified, loaded, first answer; reference: bwrap --unshare-all true");
     let launcher = launcher(&LauncherSpec::default())?;
@@ -359,10 +330,10 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
 
 /// `migraine plugin run hello-world hello` against an empty sandbox.
 pub(super) fn whole_command(project: &Project) -> Result<Row> {
-    let home = project.target.join("bench/home");
-    let program = installed(project, "hello-world", &home)?;
+    let place = Product::new(project, "whole")?.home("home")?;
+    place.install(project, "hello-world")?;
     let ours = move || {
-        let output = migraine(&program, &home, &["plugin", "run", "hello-world", "hello"]).output()?;
+        let output = place.command(&["plugin", "run", "hello-world", "hello"]).output()?;
         if output.stdout == b"Hello, World!\n" { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
     };
     let settle = super::nothing();

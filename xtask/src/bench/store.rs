@@ -1,21 +1,18 @@
 //! Rows of what a thousand installed plugins cost those who use none of them: the same command in a home without any.
 
 use std::cell::Cell;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use migraine_host::ids::Digest;
 use migraine_host::package::{FileEntry, Index, Package, TARGET};
 use migraine_host::store::Home;
-use migraine_host::trust::SecretKey;
 use migraine_plugin_api::{API_VERSION, Manifest};
 
 use super::Row;
+use super::product::{Place, Product};
 use super::sandbox::packaged;
-use crate::cmd;
 use crate::project::Project;
 
 /// How many plugins are installed.
@@ -25,8 +22,8 @@ const RUN_MORE: Duration = Duration::from_millis(3);
 
 /// `migraine plugin list`.
 pub(super) fn list(project: &Project) -> Result<Row> {
-    let bench = Bench::new(project, "list")?;
-    let (full, empty) = (bench.full()?, bench.home("empty")?);
+    let bench = Product::new(project, "store-list")?;
+    let (full, empty) = (full(project, &bench)?, bench.home("empty")?);
     let line = &["plugin", "list"];
     let (ours, reference) = (full.always(line), empty.always(line));
     let about = format!("migraine plugin list with {INSTALLED} installed; reference: with none");
@@ -37,8 +34,8 @@ pub(super) fn list(project: &Project) -> Result<Row> {
 /// `migraine plugin install` of a plugin that is not there yet.
 pub(super) fn install(project: &Project) -> Result<Row> {
     const ROUNDS: usize = 40;
-    let bench = Bench::new(project, "install")?;
-    let full = bench.full()?;
+    let bench = Product::new(project, "store-install")?;
+    let full = full(project, &bench)?;
     // The reference cannot take back what it did: each sample has a home of its own.
     let empty = (0..2 * ROUNDS).map(|number| bench.home(&format!("empty-{number}"))).collect::<Result<Vec<_>>>()?;
     let library = packaged(project, "hello-world")?.library;
@@ -57,8 +54,8 @@ pub(super) fn install(project: &Project) -> Result<Row> {
 
 /// `migraine run`, where no plugin is subscribed.
 pub(super) fn run(project: &Project) -> Result<Row> {
-    let bench = Bench::new(project, "run")?;
-    let (full, empty) = (bench.full()?, bench.home("empty")?);
+    let bench = Product::new(project, "store-run")?;
+    let (full, empty) = (full(project, &bench)?, bench.home("empty")?);
     let workflow = bench.folder.join("w.yaml");
     std::fs::write(&workflow, "name: w\nsteps: [{command: 'true'}]\n")?;
     let workflow = workflow.to_str().context("the target folder's name is not UTF-8")?.to_owned();
@@ -79,83 +76,25 @@ pub(super) fn run(project: &Project) -> Result<Row> {
     Ok(Row { name: "store-run", about, ours, reference, settle, target: 1.0, rounds: 60 })
 }
 
-/// A program built for speed, and a folder for homes.
-struct Bench {
-    program: PathBuf,
-    folder: PathBuf,
-    library: PathBuf,
-}
-
-/// A home, and the program that is run in it.
-#[derive(Clone)]
-struct Place {
-    program: PathBuf,
-    home: PathBuf,
-}
-
-impl Place {
-    fn run(&self, line: &[&str]) -> Result<()> {
-        let mut command = Command::new(&self.program);
-        command.args(line).env("MIGRAINE_HOME", &self.home).current_dir("/").stdin(Stdio::null());
-        let output = command.output()?;
-        if !output.status.success() {
-            bail!("{line:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(())
+/// A home with everything installed, each plugin with the entry of a real one.
+fn full(project: &Project, product: &Product) -> Result<Place> {
+    let place = product.home("full")?;
+    place.install(project, "hello-world")?;
+    let home = Home::open(&place.home)?;
+    let mut writer = home.writer()?;
+    let (_, entry) = writer.state().plugins.iter()?.next().context("nothing is installed")?;
+    let entry = entry.clone();
+    for number in 0..INSTALLED {
+        let package = stub(&format!("plugin-{number}"))?;
+        writer.add_tree(&package)?;
+        let mut entry = entry.clone();
+        entry.digest = package.digest;
+        writer.state_mut().plugins.insert(package.index.name, entry);
     }
-
-    /// The same line each time.
-    fn always(&self, line: &[&str]) -> super::Work {
-        let (place, line) = (self.clone(), line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
-        Box::new(move || place.run(&line.iter().map(String::as_str).collect::<Vec<_>>()))
-    }
-}
-
-impl Bench {
-    fn new(project: &Project, name: &str) -> Result<Self> {
-        let mut build = cmd::cargo();
-        build.args(["build", "--quiet", "--locked", "--release", "-p", "migraine-host"]);
-        cmd::run(build.current_dir(&project.root))?;
-        let folder = project.target.join("bench").join(format!("store-{name}"));
-        if folder.exists() {
-            // Trees are frozen.
-            cmd::run(Command::new("chmod").args(["-R", "u+w"]).arg(&folder))?;
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir_all(&folder)?;
-        let library = packaged(project, "hello-world")?.library;
-        Ok(Self { program: project.target.join("release/migraine"), folder, library })
-    }
-
-    /// A home that trusts the key of the benches.
-    fn home(&self, name: &str) -> Result<Place> {
-        let place = Place { program: self.program.clone(), home: self.folder.join(name) };
-        let key = SecretKey::from_seed(&[1; 32]).public().to_string();
-        place.run(&["key", "trust", &key, "--scope", "*"])?;
-        Ok(place)
-    }
-
-    /// A home with everything installed, each plugin with the entry of a real one.
-    fn full(&self) -> Result<Place> {
-        let place = self.home("full")?;
-        let library = self.library.to_str().context("the target folder's name is not UTF-8")?;
-        place.run(&["plugin", "install", library])?;
-        let home = Home::open(&place.home)?;
-        let mut writer = home.writer()?;
-        let (_, entry) = writer.state().plugins.iter()?.next().context("nothing is installed")?;
-        let entry = entry.clone();
-        for number in 0..INSTALLED {
-            let package = stub(&format!("plugin-{number}"))?;
-            writer.add_tree(&package)?;
-            let mut entry = entry.clone();
-            entry.digest = package.digest;
-            writer.state_mut().plugins.insert(package.index.name, entry);
-        }
-        writer.commit()?;
-        drop(writer);
-        place.run(&["plugin", "uninstall", "hello-world"])?;
-        Ok(place)
-    }
+    writer.commit()?;
+    drop(writer);
+    place.run(&["plugin", "uninstall", "hello-world"])?;
+    Ok(place)
 }
 
 /// A package that nobody runs.

@@ -15,8 +15,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::runtime::keys_of;
-use crate::runtime::signer;
+use crate::runtime::{keys_of, signer};
 use crate::store::{Entry, Home, State, StoreError, StoreName, Writer};
 use crate::trust::{
     BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustError, TrustedKey, Window,

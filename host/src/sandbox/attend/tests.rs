@@ -1,11 +1,12 @@
 //! Limits are tried on programs of the system: nothing here needs a sandbox.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 use std::sync::Barrier;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, pipe2};
 
 use super::*;
@@ -20,7 +21,7 @@ struct Trial {
 
 impl Trial {
     fn new(script: &str, sink: StraySink) -> Self {
-        let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let child = Command::new("sh").args(["-c", script]).process_group(0).spawn().unwrap();
         let pidfd = sys::process::pidfd_of(i32::try_from(child.id()).unwrap()).unwrap();
         let pipe = || {
             let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).unwrap();
@@ -43,7 +44,8 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        self.watched.kill(None);
+        // The group, and before its leader is collected: once that was killed, no list tells who was below it.
+        let _ = killpg(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGKILL);
         let _ = self.child.wait();
     }
 }
@@ -211,13 +213,6 @@ fn used(trial: &Trial) -> Duration {
     Tally::default().look(&family::members(trial.watched.pid().unwrap())).unwrap()
 }
 
-/// Those below go with the trial.
-fn end_children(trial: &Trial) {
-    for pid in &family::members(trial.watched.pid().unwrap())[1..] {
-        kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
-    }
-}
-
 // A58: what a worker starts is counted with it.
 #[test]
 fn all_processes_count_where_there_may_be_some() {
@@ -231,7 +226,6 @@ fn all_processes_count_where_there_may_be_some() {
             std::thread::sleep(Duration::from_millis(5));
         }
         trial.watched.look();
-        end_children(&trial);
         assert_eq!(trial.watched.cause(), has_family.then_some(Death::Cpu(limit)));
     }
 }
@@ -256,7 +250,6 @@ fn what_a_call_left_behind_is_not_let_burn() {
                 break;
             }
         }
-        end_children(&trial);
         assert_eq!(trial.watched.cause(), has_family.then_some(Death::Cpu(limit)));
     }
 }
@@ -275,7 +268,6 @@ fn usage_is_of_all_processes() {
     }
     assert!(sys::clock::cpu_time(trial.watched.pid().unwrap()).unwrap() < twenty);
     assert!(trial.watched.peak_kib(true) > 500);
-    end_children(&trial);
     trial.watched.kill(None);
     assert!(trial.watched.seen_cpu_time() >= before + twenty);
 }
