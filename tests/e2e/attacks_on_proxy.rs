@@ -221,7 +221,7 @@ fn a054_what_is_malformed_reaches_nobody() {
             ),
         ] {
             let done = ask(line);
-            done.ends(0).says(&["[reach] host: protocol_error: a request to the proxy was refused"]);
+            done.ends(0).says(&["host: [reach] protocol_error: a request to the proxy was refused"]);
             rows.host(attack, user, &word(&done), "when it is well formed", &plain);
         }
         assert_eq!(site.connections(), connections, "{}", site.bytes());
@@ -383,7 +383,7 @@ fn a055_bytes_and_silence_are_bounded() {
         ] {
             let read = |home: &Home| python(home, &script(PATIENT), &["read", endpoint, most]);
             let stopped = read(&bounded);
-            let record = format!("[reach] host: limit_network: the connection to `{endpoint}` was closed: {line}");
+            let record = format!("host: [reach] limit_network: the connection to `{endpoint}` was closed: {line}");
             stopped.ends(0).says(&[&record]);
             let without = word(&read(&free));
             rows.host(attack, user, &word(&stopped), "with larger limits", &without);

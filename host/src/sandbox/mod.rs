@@ -11,6 +11,7 @@ mod launcher;
 mod lines;
 mod record;
 mod run;
+mod said;
 mod stage;
 mod usage;
 mod worker;

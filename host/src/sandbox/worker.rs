@@ -13,6 +13,7 @@ use super::attend::Watched;
 use super::cgroup::Group;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
+use super::said::Said;
 use super::stage::SELF_CHECK;
 use super::usage::{CallUsage, length};
 use crate::controls::{Check, makes};
@@ -32,6 +33,8 @@ pub struct CallLimits {
     pub cpu: Duration,
     /// Host calls and log lines.
     pub services: u64,
+    /// Bytes that a command writes to the streams of its caller.
+    pub command_output: u64,
     /// Bytes of log lines.
     pub log: u64,
     /// Bytes on each of the worker's own descriptors.
@@ -44,8 +47,8 @@ pub struct CallLimits {
 
 impl From<&Limits> for CallLimits {
     fn from(limits: &Limits) -> Self {
-        let Limits { cpu, services, log, output, connections, .. } = *limits;
-        Self { wall: Some(WALL), cpu, services, log, output, connections, interrupted: None }
+        let Limits { cpu, services, command_output, log, output, connections, .. } = *limits;
+        Self { wall: Some(WALL), cpu, services, command_output, log, output, connections, interrupted: None }
     }
 }
 
@@ -71,6 +74,9 @@ pub trait HostSide {
     /// # Errors
     /// The caller's stream cannot be written.
     fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()>;
+
+    /// What it printed for nobody: in a hook, or after its command was over.
+    fn stray(&mut self, stream: Stream, bytes: &[u8]);
 
     /// A log line as the plugin wrote it.
     fn log(&mut self, body: &[u8]);
@@ -388,7 +394,7 @@ impl Worker {
             match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
                 Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
                 // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
-                _ => self.listen(call, limits, side),
+                _ => self.listen((kind, call), limits, side),
             }
         };
         // Before the output is passed on: the caller's slow terminal is not the plugin's time.
@@ -409,11 +415,11 @@ impl Worker {
 
     fn listen(
         &mut self,
-        call: u32,
+        (asked, call): (Kind, u32),
         limits: &CallLimits,
         side: &mut dyn HostSide,
     ) -> Result<(Kind, Vec<u8>), SandboxError> {
-        let mut logged = 0;
+        let mut said = Said::default();
         loop {
             let frame = match self.channel.replies.next_frame() {
                 Ok(frame) => frame,
@@ -424,19 +430,12 @@ impl Worker {
             match kind {
                 Kind::Out | Kind::Err => {
                     let stream = if kind == Kind::Out { Stream::Out } else { Stream::Err };
-                    if let Err(error) = self.watched.write(|| side.output(stream, frame.body)) {
-                        self.watched.kill(None);
-                        return Err(SandboxError::Output(error));
-                    }
+                    let is_command = asked == Kind::Command && frame.header.call == call;
+                    said.output(is_command, (&self.watched, limits), side, (stream, frame.body))?;
                 }
                 Kind::Log => {
                     self.usage.services += 1;
-                    logged += length(frame.body.len());
-                    if logged > limits.log {
-                        self.watched.kill(Some(Death::Log(limits.log)));
-                    } else {
-                        side.log(frame.body);
-                    }
+                    said.log(&self.watched, limits, side, frame.body);
                 }
                 _ if frame.header.call != call && makes(Check::CallNumber) => {
                     return Err(self.broken(format!("{kind:?} for another call")));

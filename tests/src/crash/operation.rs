@@ -125,7 +125,11 @@ pub const OPERATIONS: &[Operation] = &[
     operation("key-trust-first", &[], TRUST),
     operation("key-trust", &[TRUST, BYSTANDER], OTHER),
     operation("key-widen", &[TRUST, BYSTANDER, OTHER], "key trust {other} --scope more-*"),
-    operation("key-untrust", &[TRUST, BYSTANDER, OTHER, LIST, "key import list"], "key untrust {other-fingerprint}"),
+    operation(
+        "key-untrust",
+        &[TRUST, BYSTANDER, OTHER, LIST, "key import list"],
+        "key untrust {other-fingerprint} --forget-revocation",
+    ),
     operation("key-revoke", &[TRUST, BYSTANDER, OTHER], "key revoke {other}"),
     operation("key-revoke-unknown", &[TRUST, BYSTANDER], "key revoke {other}"),
     operation("key-import-list", &[TRUST, BYSTANDER, OTHER, LIST], "key import list"),

@@ -242,11 +242,13 @@ impl Entry {
         u32::try_from(self.arguments[at] & 0o7777).unwrap_or_default()
     }
 
-    /// The regular file or directory behind a descriptor.
+    /// The regular file or directory behind a descriptor; memory that has a descriptor is on no disk.
     fn object(&self, at: usize) -> Option<(Inode, PathBuf)> {
         let link = self.descriptor(self.arguments[at]);
         let metadata = fs::metadata(&link).ok().filter(|metadata| metadata.is_file() || metadata.is_dir())?;
-        Some((metadata.ino(), fs::read_link(link).ok()?))
+        let path =
+            fs::read_link(link).ok().filter(|path| !path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))?;
+        Some((metadata.ino(), path))
     }
 
     fn file(&self, at: usize) -> Option<PathBuf> {
