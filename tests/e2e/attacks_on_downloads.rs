@@ -8,9 +8,11 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use migraine_tests::home::Home;
+use migraine_tests::kernel::users;
 use migraine_tests::package::{plugin, typed};
 use migraine_tests::server::{Identity, Server, head};
 
+use super::dependencies::{needing, put};
 use super::fetch::{AUTHORITY, Site, demo, each_user, run};
 
 /// A client that takes what comes, for some seconds at most: how many bytes there were after the head.
@@ -180,6 +182,48 @@ fn a169_a_name_is_not_taken_for_another() {
         assert_eq!(install(site, &url, &[]), "works");
         assert_eq!(install(site, &site.put("/logs.mgp", &demo("docker-logs", "1.0.0")), &[]), "works");
     });
+}
+
+// covers: A169
+#[test]
+fn a169_nor_where_others_wrote_the_name() {
+    let near = demo("dockermanager", "1.0.0");
+    let app = needing("app", "1.0.0", &["plugin:dockermanager ^1"]);
+    let author = Home::new();
+    author.install(&near);
+    author.install(&app);
+    author.ok(&["plugin", "lock"]);
+    author.ok(&["plugin", "bundle", "site.bundle"]);
+    let [lock, bundle] = ["migraine.lock", "site.bundle"].map(|file| fs::read(author.work().join(file)).unwrap());
+    for &user in users() {
+        let home = Home::of(user);
+        home.install(&demo("docker-manager", "1.0.0"));
+        home.write_bytes("migraine.lock", &lock);
+        home.write_bytes("site.bundle", &bundle);
+        let near = put(&home, "from", &near, "1.0.0");
+        put(&home, "from", &app, "1.0.0");
+        // A link leads to one's own files.
+        home.own(&near);
+        let before = home.snapshot();
+        for line in [
+            &["plugin", "install", "--bundle", "site.bundle", "--yes"][..],
+            &["plugin", "install", "dockermanager", "--bundle", "site.bundle", "--yes"],
+            &["plugin", "install", "--locked", "--from", "from", "--yes"],
+            &["plugin", "install", "from/app-1.0.0.so", "--yes"],
+            &["plugin", "install", "from/app-1.0.0.so", "--yes", "--yes-i-mean", "app"],
+            &["plugin", "link", typed(&near), "--yes"],
+            &["plugin", "link", typed(&near), "--yes", "--yes-i-mean", "docker-manager"],
+        ] {
+            home.refused(line, "name_lookalike");
+        }
+        assert_eq!(home.snapshot(), before);
+        home.ok(&["plugin", "link", typed(&near), "--yes", "--yes-i-mean", "dockermanager"]);
+        home.ok(&["plugin", "unlink", "dockermanager"]);
+        let meant = ["--yes-i-mean", "dockermanager", "--no-lock"];
+        home.ok(&[&["plugin", "install", "from/app-1.0.0.so", "--yes"][..], &meant].concat());
+        // What is there is known.
+        home.ok(&["plugin", "install", "--bundle", "site.bundle", "--yes"]);
+    }
 }
 
 #[test]

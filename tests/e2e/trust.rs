@@ -4,6 +4,7 @@ use std::fs;
 
 use migraine_host::trust::SecretKey;
 use migraine_tests::home::{Done, Home};
+use migraine_tests::kernel::users;
 use migraine_tests::package::{key, other_key, plugin, remade, typed};
 use serde_json::{Value, json};
 
@@ -132,6 +133,65 @@ fn a_key_that_is_gone_lets_nothing_run() {
     home.ok(&["plugin", "refresh"]);
     home.ok(&["plugin", "enable", "hello-world"]);
     home.ok(&["plugin", "hello-world", "hello"]);
+}
+
+// covers: A119
+#[test]
+fn the_list_says_what_does_not_run() {
+    for &user in users() {
+        let home = Home::of(user);
+        home.install(&plugin("hello-world"));
+        let print = key().public().fingerprint().to_string();
+        let revoke = || home.ok(&["key", "revoke", &print]);
+        let stands = |status: &str, why: &str| {
+            assert_eq!(home.status("hello-world"), status);
+            let errors = usize::from(status == "error");
+            assert_eq!(home.json(&["plugin", "list"])["summary"]["errors"], errors);
+            home.ok(&["plugin", "list"]).says(&[status, why]);
+        };
+        stands("enabled", "hello world plugin");
+        revoke();
+        stands("error", "was revoked by you");
+        assert_eq!(home.json(&["plugin", "list", "--status", "enabled"])["plugins"], json!([]));
+        home.ok(&["key", "untrust", &print, "--forget-revocation"]);
+        stands("error", "not trusted any more");
+        home.ok(&["key", "trust", &key().public().to_string(), "--scope", "a-*"]);
+        stands("error", "trusted for `a-*` only");
+        // Nothing of that sticks: what counts is what the user says now.
+        assert_eq!(home.json(&["plugin", "refresh"])["changed"], json!([]));
+        home.ok(&["key", "trust", &key().public().to_string(), "--scope", "hello-*"]);
+        stands("enabled", "hello world plugin");
+        home.ok(&["plugin", "hello-world", "hello"]);
+        home.ok(&["plugin", "verify", "hello-world"]);
+    }
+}
+
+// covers: A120
+#[test]
+fn what_was_damaged_and_is_whole_again_runs() {
+    for &user in users() {
+        let home = Home::of(user);
+        home.install(&plugin("hello-world"));
+        let digest = home.json(&["plugin", "info", "hello-world"])["digest"].as_str().unwrap().to_owned();
+        let tree = home.path().join("store").join(digest);
+        let files = fs::read_dir(tree.join("files")).unwrap().map(|entry| entry.unwrap().path());
+        let library = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "so")).unwrap();
+        let whole = fs::read(&library).unwrap();
+        let write = |bytes: &[u8]| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode;
+            fs::set_permissions(&library, mode(0o644)).unwrap();
+            fs::write(&library, bytes).unwrap();
+            fs::set_permissions(&library, mode(0o444)).unwrap();
+        };
+        write(&[&whole[..whole.len() - 1], &[!whole[whole.len() - 1]]].concat());
+        home.ok(&["plugin", "refresh"]);
+        assert_eq!(home.status("hello-world"), "error");
+        write(&whole);
+        assert_ne!(home.run(["plugin", "hello-world", "hello"]).code, 0);
+        home.ok(&["plugin", "verify", "hello-world"]);
+        assert_eq!(home.status("hello-world"), "enabled");
+        home.ok(&["plugin", "hello-world", "hello"]);
+    }
 }
 
 // covers: A111

@@ -1,11 +1,9 @@
 //! What the user says in advance about the plugin that is to be installed.
 
+use super::ManageError;
 use super::origin::Place;
-use super::{ManageError, lookalike};
 use crate::ids::{Digest, PluginName};
-use crate::store::State;
 use crate::text::safe_line;
-use crate::trust::KeySet;
 
 /// What must be so, or nothing is installed. Nothing is expected by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,8 +29,8 @@ impl Expected {
     /// Checks what was found, before anything else of it is believed.
     ///
     /// # Errors
-    /// The digest or the name is another one, or the name looks like one that is known.
-    pub(super) fn check(&self, place: &Place, state: &State, keys: &KeySet) -> Result<(), ManageError> {
+    /// The digest or the name is another one.
+    pub(super) fn check(&self, place: &Place) -> Result<(), ManageError> {
         let Place { path, asked, opened } = place;
         let (file, index) = (opened.file_digest(), opened.digest());
         if let Some(expected) = self.digest.filter(|expected| *expected != index && file != Some(*expected)) {
@@ -45,7 +43,7 @@ impl Expected {
                 return Err(ManageError::NameMismatch { asked, found, place });
             }
         }
-        lookalike::check(found, self.meant.as_ref(), state, keys)
+        Ok(())
     }
 }
 

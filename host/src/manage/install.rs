@@ -13,7 +13,7 @@ use super::prepare::{Given, Prepared, commit, prepare};
 use super::search::folders;
 use super::supply::Supply;
 use super::versions::Allowed;
-use super::{Expected, ManageError, Source};
+use super::{Expected, ManageError, Source, lookalike};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::Opened;
 use crate::package::scan::Finding;
@@ -129,7 +129,7 @@ fn attempt(
 ) -> Result<InstallReport, ManageError> {
     let state = home.read()?;
     let place = request.source.open(&state, &folders(home, &state, Some(consenting.directories.working())))?;
-    request.expected.check(&place, &state, &Keyring::load_from(&home.keys_path())?)?;
+    request.expected.check(&place)?;
     let Place { path, opened, .. } = place;
     let supply = match request.source.remote() {
         Some(download) => Supply::Remote(path.clone(), download.clone()),
@@ -158,7 +158,12 @@ pub(super) fn install_all(
     consenting: &mut Consenting<'_>,
     key: &dyn Fn(&PluginName) -> Option<Fingerprint>,
 ) -> Result<Vec<InstallReport>, ManageError> {
+    let keys = Keyring::load_from(&home.keys_path())?;
+    // However it comes: a lock and a need name it as somebody else wrote them.
+    let check = |opened: &Opened| lookalike::check(&opened.index.name, request.expected.meant.as_ref(), state, &keys);
+    mains.iter().try_for_each(|(_, opened)| check(opened))?;
     let steps = steps(home, state, (mains, others), consenting)?;
+    steps.iter().try_for_each(|step| check(&step.opened))?;
     let along: Vec<Companion> = steps.iter().filter_map(|step| step.companion.clone()).collect();
     agree(&steps, &along, consenting)?;
     let policy = home.policy()?;
@@ -179,7 +184,6 @@ pub(super) fn install_all(
         prepared.push((false, prepare(given, opened, &supply, &request, &mut consenting, true)?));
     }
     let others = after(state, prepared.iter().map(|(_, one)| one));
-    let keys = Keyring::load_from(&home.keys_path())?;
     for (_, one) in &mut prepared {
         one.warnings.extend(in_the_way(one, Around { others: &others, keys: &keys }));
     }

@@ -14,7 +14,7 @@ use super::info::MissingItem;
 use super::install::shown;
 use super::prepare::{Given, Prepared, settle};
 use super::source::{forget_exception, judged, read, recordable, unpacked};
-use super::{folder, manifest_file, script_files};
+use super::{folder, lookalike, manifest_file, script_files};
 use crate::ids::{Digest, PluginName};
 use crate::package::scan::Finding;
 use crate::package::{Opened, PackageError, UNPACKED_MAX, open_library};
@@ -50,12 +50,19 @@ pub struct LinkReport {
     pub asks: Vec<Ask>,
 }
 
-/// Links a plugin to files, or confirms what has become of them; `now` is the time: RFC 3339, UTC.
+/// Links a plugin to files, or confirms what has become of them; `meant` is a name that is meant although it looks like
+/// another one, `now` the time: RFC 3339, UTC.
 ///
 /// # Errors
-/// The files are no plugin, others could have written them, a policy file forbids what is not signed, a plugin of that name
+/// The files are no plugin, its name looks like one that is known, others could have written them, a policy file forbids what is not signed, a plugin of that name
 /// is installed, or the store failed.
-pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>) -> Result<LinkReport, ManageError> {
+pub fn link(
+    home: &Home,
+    path: &Path,
+    meant: Option<&PluginName>,
+    now: &str,
+    consenting: &mut Consenting<'_>,
+) -> Result<LinkReport, ManageError> {
     let path = path.canonicalize().map_err(|source| ManageError::File { path: path.to_owned(), source })?;
     let path = recordable(folder::meant(&path)?)?;
     let opened = open(&path)?;
@@ -63,6 +70,7 @@ pub fn link(home: &Home, path: &Path, now: &str, consenting: &mut Consenting<'_>
     let (state, policy) = (home.read()?, home.policy()?);
     let keys = Keyring::load_from(&home.keys_path())?;
     let trust = judged(&keys, &state, &opened, &policy, true, None)?;
+    lookalike::check(&opened.index.name, meant, &state, &keys)?;
     let package = unpacked(opened, &path)?;
     let name = package.index.name.clone();
     let before = state.plugins.get(&name)?;

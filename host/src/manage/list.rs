@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::info::{PluginInfo, Signature, look_inside};
+use super::lapse::Lapses;
 use super::link::check_link;
 use super::search::{Folders, folders};
 use super::source::{Found, scan};
@@ -88,7 +89,7 @@ impl From<PluginInfo> for ListRow {
 }
 
 impl ListRow {
-    fn installed(name: &PluginName, brief: Brief, is_gone: bool) -> Self {
+    fn installed(name: &PluginName, brief: Brief, is_gone: bool, lapsed: Option<String>) -> Self {
         let row = Self {
             name: name.to_string(),
             version: brief.version.to_string(),
@@ -99,16 +100,16 @@ impl ListRow {
             description: brief.description,
             problem: brief.problem.map(|problem| problem.reason),
         };
-        if is_gone { row.gone(GONE) } else { row }
+        row.with_problem(if is_gone { Some(GONE.to_owned()) } else { lapsed })
     }
 
-    fn shared(name: &PluginName, entry: &Entry, is_gone: bool) -> Self {
+    fn shared(name: &PluginName, entry: &Entry, is_gone: bool, lapsed: Option<String>) -> Self {
         let row = Self { is_system: true, ..Self::from(PluginInfo::installed(name, entry)) };
-        if is_gone { row.gone(GONE_OF_SYSTEM) } else { row }
+        row.with_problem(if is_gone { Some(GONE_OF_SYSTEM.to_owned()) } else { lapsed })
     }
 
-    fn gone(self, why: &str) -> Self {
-        Self { status: Status::Error, problem: Some(why.to_owned()), ..self }
+    fn with_problem(self, problem: Option<String>) -> Self {
+        if problem.is_none() { self } else { Self { status: Status::Error, problem, ..self } }
     }
 }
 
@@ -203,14 +204,22 @@ pub struct StatusChange {
 /// The state cannot be read.
 pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageError> {
     let (state, gone) = home.read_with_gone()?;
+    let (lapses, lapse_warnings) = Lapses::new(home, &state);
     let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len() + state.system.plugins.len());
     for (name, (entry, place)) in &state.usable()? {
         let shown = PluginInfo { store: Some(*place), ..PluginInfo::installed(name, entry) };
-        let why = if *place == StoreName::System { GONE_OF_SYSTEM } else { GONE };
-        plugins.push(if gone.contains(&entry.digest) { shown.with_problem(why.to_owned()) } else { shown });
+        let gone_text = if *place == StoreName::System { GONE_OF_SYSTEM } else { GONE };
+        let is_gone = gone.contains(&entry.digest);
+        let why =
+            if is_gone { Some(gone_text.to_owned()) } else { lapses.of(name, &entry.trust, &entry.digest, *place) };
+        plugins.push(match why {
+            Some(why) => shown.with_problem(why),
+            None => shown,
+        });
     }
     let found = look(home, &state, request.working.as_deref(), &request.folders)?;
     let (more, mut warnings) = (found.plugins, found.warnings);
+    warnings.extend(lapse_warnings);
     plugins.extend(more);
     warnings.extend(plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
     if let Some(status) = request.status {
@@ -227,15 +236,21 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
 pub fn list_table(home: &Home, request: &ListRequest) -> Result<ListTable, ManageError> {
     let Briefs { state, plugins, gone } = home.read_briefs()?;
     let found = look(home, &state, request.working.as_deref(), &request.folders)?;
+    let (lapses, lapse_warnings) = Lapses::new(home, &state);
     let own = plugins.into_iter().map(|(name, brief)| {
         let is_gone = gone.contains(&brief.digest);
-        ListRow::installed(&name, brief, is_gone)
+        let lapsed = lapses.of(&name, &brief.trust, &brief.digest, StoreName::User);
+        ListRow::installed(&name, brief, is_gone, lapsed)
     });
     let mut rows: Vec<ListRow> = own.collect();
-    rows.extend(state.shared().map(|(name, entry)| ListRow::shared(name, entry, gone.contains(&entry.digest))));
+    rows.extend(state.shared().map(|(name, entry)| {
+        let lapsed = lapses.of(name, &entry.trust, &entry.digest, StoreName::System);
+        ListRow::shared(name, entry, gone.contains(&entry.digest), lapsed)
+    }));
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     rows.extend(found.plugins.into_iter().map(ListRow::from));
     let mut warnings = found.warnings;
+    warnings.extend(lapse_warnings);
     let broken = rows.iter().filter(|row| row.status == Status::Error);
     warnings
         .extend(broken.map(|row| Warning { name: row.name.clone(), message: row.problem.clone().unwrap_or_default() }));
@@ -344,15 +359,16 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
     })
 }
 
-/// A quarantine stays until somebody enables the plugin again.
+/// A quarantine stays until somebody enables the plugin again. What is found of trust is judged anew at each use and is not
+/// kept: its files are what they should be.
 fn with_finding(entry: &Entry, problem: Option<&ManageError>) -> Entry {
     let mut after = entry.clone();
     match (problem, &entry.problem) {
         (_, Some(Problem { kind: ProblemKind::Quarantined, .. })) => {}
+        (Some(ManageError::Trust(_) | ManageError::Refused { .. }) | None, _) => after.problem = None,
         (Some(problem), _) => {
             after.problem = Some(Problem { kind: ProblemKind::Error, reason: problem.to_string() });
         }
-        (None, _) => after.problem = None,
     }
     after
 }

@@ -21,6 +21,7 @@ mod health;
 mod info;
 mod install;
 mod keys;
+mod lapse;
 mod link;
 mod list;
 mod lock;

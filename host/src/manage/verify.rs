@@ -5,12 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ManageError;
+use super::enable::replace;
 use super::folder::meant;
 use super::keys::judged_time;
 use super::source::{judged, named_plugin, open_file, to_trust, unpacked};
 use crate::ids::{Digest, PluginName};
 use crate::runtime::keys_of;
-use crate::store::{Home, Installed, InstalledTree, State, StoreName, Trust};
+use crate::store::{Entry, Home, Installed, InstalledTree, ProblemKind, State, StoreName, Trust};
 use crate::trust::{Keyring, Trusted, judge};
 
 /// What was found to be in order.
@@ -67,6 +68,10 @@ fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<Ver
         return Err(ManageError::NotFound { name: name.clone() });
     };
     let trust = judge_tree(home, state, (place, &tree))?;
+    if entry.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::Error) {
+        // What was wrong with it is not wrong any more.
+        replace(home, name, &entry, Entry { problem: None, ..entry.clone() })?;
+    }
     let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.contents().count());
     Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, targets, files, installed: true })
 }

@@ -147,6 +147,17 @@ impl KeySet {
         listed
     }
 
+    /// The keys against which nothing is said for any name; of a set with lists or limits, none.
+    pub fn undisputed(&self) -> impl Iterator<Item = &TrustedKey> {
+        let is_plain = self.lists.is_empty() && self.limits.is_none();
+        let is_good = |key: &TrustedKey| {
+            let before = self.predecessors(&key.fingerprint());
+            let line = before.iter().filter_map(|old| self.by_fingerprint(old)).chain([key]);
+            line.into_iter().all(|key| key.revoked().is_none())
+        };
+        self.keys.iter().filter(move |key| is_plain && is_good(key))
+    }
+
     /// Judges by its record alone who signed something that is installed, as [`super::judge`] does with the signature at hand.
     ///
     /// # Errors

@@ -6,13 +6,19 @@ use super::ConsentArgs;
 use super::audit::words;
 use crate::cli::session::{now, plugin_name};
 use crate::cli::{Failure, Session};
+use crate::ids::PluginName;
 use crate::manage::{self, LinkReport, ManageError};
 use crate::store::Status;
 use crate::text::safe_line;
 
-pub(super) fn link(path: &Path, consent: &ConsentArgs, session: &Session) -> Result<(), Failure> {
+pub(super) fn link(
+    path: &Path,
+    meant: Option<&PluginName>,
+    consent: &ConsentArgs,
+    session: &Session,
+) -> Result<(), Failure> {
     let home = session.home()?;
-    let report = consent.with(&home, |consenting| manage::link(&home, path, &now(), consenting))?;
+    let report = consent.with(&home, |consenting| manage::link(&home, path, meant, &now(), consenting))?;
     session.out.report(&report, |report| {
         let LinkReport { name, version, path, digest, before, status, granted, .. } = report;
         let shown = safe_line(&path.to_string_lossy());

@@ -129,6 +129,9 @@ enum PluginVerb {
     Link {
         /// A library, the manifest of scripts, or a directory that holds one of these
         path: PathBuf,
+        /// Link a plugin of this name although it looks like another one
+        #[arg(long, value_name = "NAME")]
+        yes_i_mean: Option<PluginName>,
         #[command(flatten)]
         consent: ConsentArgs,
     },
@@ -450,7 +453,7 @@ fn act(verb: PluginVerb, session: &Session) -> Result<(), Failure> {
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),
         PluginVerb::Fsck { repair } => fsck::run(repair, session),
-        PluginVerb::Link { path, consent } => link::link(&path, &consent, session),
+        PluginVerb::Link { path, yes_i_mean, consent } => link::link(&path, yes_i_mean.as_ref(), &consent, session),
         PluginVerb::Unlink { name, force } => link::unlink(&name, force, session),
         PluginVerb::Lock { names } => lock::lock(&names, session),
         PluginVerb::Bundle { out, names } => lock::bundle(&out, &names, session),

@@ -239,7 +239,9 @@ impl ManageError {
             Self::NameMismatch { asked, found, .. } => {
                 format!("if you want `{found}`, ask for it; `{asked}` is not there")
             }
-            Self::Lookalike { name, .. } => format!("if you are sure that it is meant, add `--yes-i-mean {name}`"),
+            Self::Lookalike { name, .. } => format!(
+                "if you are sure that it is meant, add `--yes-i-mean {name}`; with a lock or a bundle, install it by itself first"
+            ),
             Self::DigestFormat { .. } => {
                 "write sha256: and 64 small hexadecimal digits, as in `--expect-digest sha256:e3b0...`".to_owned()
             }

@@ -1,6 +1,7 @@
 //! Which key is good for what, and who says which one is not.
 
 use super::*;
+use crate::code::{Code, Coded as _};
 use crate::trust::fixture::secret;
 use crate::trust::{Level, Revoked};
 
@@ -45,6 +46,39 @@ fn a_list_counts_for_the_names_of_its_signer() {
         KeySet::new(vec![key(1, "acme-*")]).with_lists(vec![list(1, &[(2, always)]), list(3, &[(1, always)])]);
     assert_eq!(bad(&without, 2, "acme-x"), Some(Revocation { by, since: always }));
     assert_eq!(bad(&without, 1, "acme-x"), None);
+}
+
+#[test]
+fn a_record_is_judged_as_a_signature_is() {
+    let name = "acme-x".parse().unwrap();
+    let digest = Digest::of(b"kept");
+    let judged = |set: &KeySet, number| {
+        set.judge_signer(&secret(number).fingerprint(), &name, &digest).err().map(|error| error.code())
+    };
+    let undisputed = |set: &KeySet| set.undisputed().map(TrustedKey::fingerprint).collect::<Vec<_>>();
+    let good = KeySet::new(vec![key(1, "acme-*"), key(2, "other")]);
+    assert_eq!([1, 2, 3].map(|number| judged(&good, number)), [None, Some(Code::KeyScope), Some(Code::UntrustedKey)]);
+    assert_eq!(undisputed(&good).len(), 2);
+    let listed = good.clone().with_lists(vec![list(1, &[(1, BadSince::Always)])]);
+    assert_eq!((judged(&listed, 1), undisputed(&listed)), (Some(Code::KeyRevoked), Vec::new()));
+    // What may stay stays; who came by a bad key does not.
+    let heir = KeySet::new(vec![bad_key(1), rotated_key(2, 1)]);
+    assert_eq!([1, 2].map(|number| judged(&heir, number)), [None, Some(Code::KeyRevoked)]);
+    assert_eq!((undisputed(&heir), undisputed(&good.clone().limited_by(good.clone()))), (Vec::new(), Vec::new()));
+    let without = heir.without(&secret(1).fingerprint());
+    assert_eq!((judged(&without, 2), undisputed(&without)), (None, vec![secret(2).fingerprint()]));
+    assert_eq!(without.with(key(3, "*")).len(), 2);
+}
+
+#[test]
+fn lists_say_which_names_a_key_lost() {
+    let bad = [(2, BadSince::Always)];
+    let set = KeySet::new(vec![key(1, "acme-*"), key(2, "*"), rotated_key(4, 2)]).with_lists(vec![list(1, &bad)]);
+    let scope = |listed: Vec<Listed>| listed.into_iter().map(|one| one.scope[0].to_string()).collect::<Vec<_>>();
+    assert_eq!(scope(set.listed(&key(2, "*"))), ["acme-*"]);
+    assert_eq!(scope(set.listed(&key(2, "acme-x"))), ["acme-x"]);
+    assert_eq!(scope(set.listed(&rotated_key(4, 2))), ["acme-*"]);
+    assert!(set.listed(&key(2, "other")).is_empty() && set.listed(&key(1, "*")).is_empty());
 }
 
 #[test]
