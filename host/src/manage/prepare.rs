@@ -1,12 +1,14 @@
 //! What an installation judges and asks before anything is written, and the one commit that writes all of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use migraine_plugin_api::Manifest;
 
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
+use super::lock::{LockReport, Relock};
 use super::maker::OtherMaker;
 use super::remote::Download;
 use super::source::{recordable, unpacked};
@@ -225,8 +227,14 @@ fn previous(before: &Entry, version: &semver::Version) -> Option<Box<Entry>> {
     Some(Box::new(Entry { previous: None, ..before.clone() }))
 }
 
-/// Writes everything that was prepared, by one commit.
-pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Result<(), ManageError> {
+/// Writes everything that was prepared, by one commit, and takes it into the lock of the project, if there is one. What
+/// became of the lock is told: everything is installed by then.
+pub(super) fn commit(
+    home: &Home,
+    judged: &State,
+    prepared: &[&Prepared],
+    project: Option<&Path>,
+) -> Result<Option<Result<LockReport, String>>, ManageError> {
     let mut writer = home.writer()?;
     for one in prepared {
         let name = &one.package.index.name;
@@ -238,6 +246,11 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
         if !is_same(writer.state())? {
             return Err(ManageError::Changed { name: name.clone() });
         }
+    }
+    // While the store is held: of two installations in a project, none loses what the other one locked.
+    let entries = prepared.iter().map(|one| (&one.package.index.name, &one.entry));
+    let relock = project.map(|project| Relock::stage(home, project, entries)).transpose()?.flatten();
+    for one in prepared {
         writer.add_tree(&one.package)?;
     }
     for Prepared { package, entry, other_maker, .. } in prepared {
@@ -263,7 +276,8 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared]) -> Res
     if done.is_ok() || home.read().is_ok_and(|state| prepared.iter().all(|one| is_installed(&state, one))) {
         pinned.into_iter().for_each(Pinned::keep);
     }
-    Ok(done?)
+    done?;
+    Ok(relock.map(Relock::put))
 }
 
 /// The keys that are trusted from now on, each once and for all the names that it was agreed to for.
