@@ -21,7 +21,7 @@ pub enum Exit {
     Refused,
     /// 124: the wall-clock or CPU limit ended it.
     TimeLimit,
-    /// 130: an interrupt from the terminal ended it.
+    /// 130: an interrupt ended it; where this program got another signal N itself, the process ends with 128 + N.
     Interrupted,
 }
 

@@ -23,7 +23,8 @@ macro_rules! checks {
 checks! {
     Deadline "A call has a deadline."
     CpuClock "A call has a limit of CPU time."
-    Output "What a plugin prints past the host is limited."
+    Output "What a plugin prints is limited."
+    Caller "Only the command that runs writes to the streams of its caller."
     Calls "Host calls are counted."
     FrameSize "A message has a largest size."
     CallNumber "An answer names the call that runs."

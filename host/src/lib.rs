@@ -6,6 +6,7 @@ pub mod bound;
 pub mod cli;
 pub mod code;
 pub(crate) mod controls;
+pub(crate) mod family;
 pub mod fetch;
 pub mod hooks;
 pub mod ids;

@@ -6,6 +6,10 @@ use std::path::Path;
 
 use unicode_width::UnicodeWidthChar as _;
 
+mod terminal;
+
+pub use terminal::TerminalFilter;
+
 /// One line that is safe on a terminal: control characters, line breaks, bidirectional and zero-width characters are
 /// escaped, and at most `cells` cells are used (an ellipsis marks a cut).
 #[must_use]
@@ -103,92 +107,6 @@ fn escaped(character: char) -> String {
     text
 }
 
-/// Lets through what a program may print on a terminal (text, line breaks, tabs and colours) and drops every other
-/// control: queries whose answer the terminal would type into the shell, titles, clipboard, cursor movement.
-///
-/// The state is kept between pieces, since a sequence may be cut anywhere.
-#[derive(Debug, Default)]
-pub struct TerminalFilter {
-    state: FilterState,
-}
-
-#[derive(Debug, Default)]
-enum FilterState {
-    #[default]
-    Text,
-    Escape,
-    /// After `ESC [`: what was collected so far.
-    Csi(Vec<u8>),
-    /// Inside a sequence that is no colour.
-    CsiDropped,
-    /// Inside OSC, DCS, APC, PM or SOS: dropped up to BEL or ST.
-    Quoted,
-    QuotedEscape,
-    /// The first byte of a two-byte C1 control (U+0080 to U+009F in UTF-8).
-    C1,
-}
-
-/// The longest colour sequence that is let through, in bytes.
-const CSI_MAX: usize = 64;
-
-impl TerminalFilter {
-    /// What of a piece may reach the terminal.
-    #[must_use]
-    pub fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
-        let mut kept = Vec::with_capacity(piece.len());
-        for &byte in piece {
-            self.state = step(std::mem::take(&mut self.state), byte, &mut kept);
-        }
-        kept
-    }
-}
-
-fn step(state: FilterState, byte: u8, kept: &mut Vec<u8>) -> FilterState {
-    match (state, byte) {
-        // ESC starts anew wherever it appears, as terminals do.
-        (FilterState::Quoted, 0x1b) => FilterState::QuotedEscape,
-        (FilterState::QuotedEscape, b'\\') | (FilterState::Quoted, 0x07) => FilterState::Text,
-        (FilterState::Quoted, _) => FilterState::Quoted,
-        (FilterState::QuotedEscape | FilterState::Escape, b'[') => FilterState::Csi(Vec::new()),
-        (FilterState::QuotedEscape | FilterState::Escape, b']' | b'P' | b'_' | b'^' | b'X') => FilterState::Quoted,
-        (_, 0x1b) => FilterState::Escape,
-        // Intermediate bytes of a longer sequence; its final byte is dropped too.
-        (FilterState::QuotedEscape | FilterState::Escape, 0x20..=0x2f) => FilterState::Escape,
-        (FilterState::QuotedEscape | FilterState::Escape, _) => FilterState::Text,
-        (FilterState::Csi(collected), b'm') => {
-            kept.extend_from_slice(b"\x1b[");
-            kept.extend_from_slice(&collected);
-            kept.push(b'm');
-            FilterState::Text
-        }
-        (FilterState::Csi(mut collected), b'0'..=b'9' | b';' | b':') if collected.len() < CSI_MAX => {
-            collected.push(byte);
-            FilterState::Csi(collected)
-        }
-        // Any other parameter or intermediate byte: this is no colour. Keep swallowing up to the final byte.
-        (FilterState::Csi(_) | FilterState::CsiDropped, 0x20..=0x3f) => FilterState::CsiDropped,
-        (FilterState::Csi(_) | FilterState::CsiDropped, _) => FilterState::Text,
-        (FilterState::C1, 0x80..=0x9f) => FilterState::Text,
-        (FilterState::C1, 0xc2) => FilterState::C1,
-        (FilterState::C1, 0xa0..=0xbf) => {
-            kept.extend_from_slice(&[0xc2, byte]);
-            FilterState::Text
-        }
-        // A first byte that stands alone is no text; passed on, it would make a control of what follows it in the end.
-        (FilterState::C1, _) => step(FilterState::Text, byte, kept),
-        (FilterState::Text, 0xc2) => FilterState::C1,
-        (FilterState::Text, b'\n' | b'\t' | b'\r') => {
-            kept.push(byte);
-            FilterState::Text
-        }
-        (FilterState::Text, 0x00..=0x1f | 0x7f) => FilterState::Text,
-        (FilterState::Text, _) => {
-            kept.push(byte);
-            FilterState::Text
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,28 +133,5 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&safe).unwrap();
         assert_eq!(read["text"], text);
         assert!(matches!(json_safe("{\n  \"a\": 1\n}"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn only_text_and_colours_reach_the_terminal() {
-        let check = |input: &[u8], expected: &[u8]| {
-            assert_eq!(TerminalFilter::default().pass(input), expected, "{}", input.escape_ascii());
-            let mut filter = TerminalFilter::default();
-            let bytewise: Vec<u8> = input.iter().flat_map(|&byte| filter.pass(&[byte])).collect();
-            assert_eq!(bytewise, expected, "{} byte by byte", input.escape_ascii());
-        };
-        check(b"plain\ttext\r\n", b"plain\ttext\r\n");
-        check(b"\x1b[1;31mred\x1b[0m", b"\x1b[1;31mred\x1b[0m");
-        check(b"a\x1b[6nb\x1b[cc\x1b[>cd\x1b[2Je", b"abcde");
-        check(b"a\x1b]0;title\x07b\x1b]52;c;AAAA\x1b\\c\x1bP$q\x1b\\d", b"abcd");
-        check(b"a\x1b]0;open\x1b[31mred", b"a\x1b[31mred");
-        check("a\u{9b}6n\u{a9}".as_bytes(), "a6n\u{a9}".as_bytes());
-        check(b"a\x07\x08\x7f\x0eb", b"ab");
-        check(b"a\x1b(0b", b"ab");
-        check(b"\x1b[?1;2m", b"");
-        // What is dropped between two bytes must not join them to a control.
-        check(b"a\xc2\x07\x9b6nb", b"a\x9b6nb");
-        check(b"a\xc2\x1b[2J\x9b6nb", b"a\x9b6nb");
-        check(b"a\xc2\xc2\xa9b\xc2", "a\u{a9}b".as_bytes());
     }
 }

@@ -100,7 +100,8 @@ impl CommandContext {
     }
 
     /// The caller's standard output. Each write is sent as it is; wrap it in a [`std::io::BufWriter`] for many small ones.
-    /// A slow reader slows the writer; there is no total limit.
+    /// A slow reader slows the writer. A command that writes more than 1 GiB in one call, or than a lower limit of the user's
+    /// policy, is ended.
     #[must_use]
     pub fn out(&self) -> Output<'_> {
         Output { host: &self.host, to_stderr: false }

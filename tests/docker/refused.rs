@@ -59,7 +59,7 @@ fn a_copy_without_the_grant_does_not_reach_the_daemon() {
             home.ok(&["plugin", "config", "docker-manager", "set", "docker_socket", socket.to_str().unwrap()]);
             let line = format!("`connect` needs the permission {}, which was not granted", manager.network());
             home.run(LIST).ends(6).says(&[
-                &format!("[docker-manager] host: permission_denied: {line}\n"),
+                &format!("host: [docker-manager] permission_denied: {line}\n"),
                 &format!("error[permission_denied]: plugin 'docker-manager' failed: {line}\n"),
             ]);
         }

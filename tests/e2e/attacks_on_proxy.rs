@@ -95,6 +95,7 @@ fn word(done: &Done) -> String {
         Some("400") => "protocol_error".to_owned(),
         Some("403") => "permission_denied".to_owned(),
         Some("503") => "limit_network".to_owned(),
+        Some("closed") => "closed".to_owned(),
         _ => line.to_owned(),
     }
 }
@@ -220,7 +221,7 @@ fn a054_what_is_malformed_reaches_nobody() {
             ),
         ] {
             let done = ask(line);
-            done.ends(0).says(&["[reach] host: protocol_error: a request to the proxy was refused"]);
+            done.ends(0).says(&["host: [reach] protocol_error: a request to the proxy was refused"]);
             rows.host(attack, user, &word(&done), "when it is well formed", &plain);
         }
         assert_eq!(site.connections(), connections, "{}", site.bytes());
@@ -315,6 +316,84 @@ print(say(b'CONNECT localhost:1 HTTP/1.1\\r\\n\\r\\n'))
         let done = python(&home, &script(half_open), &[]);
         done.ends(0).says(&["limit_network: a program may make 1024 connections through the proxy", "1090\n"]);
         rows.host("1100 half-open ones", user, &word(&done), "as the tenth", &word(&tenth));
+    }
+    rows.settle();
+}
+
+/// A server that says this much to everybody, as fast as it is read, and then waits for the other side to leave.
+fn speaker(bytes: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("localhost:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                // It is closed from the other side, or never.
+                let _ = stream.write_all(&vec![b'x'; bytes]);
+                let _ = stream.read_to_end(&mut Vec::new());
+            });
+        }
+    });
+    endpoint
+}
+
+/// Reads until so much came, or nothing more does; then one who asks slowly.
+const PATIENT: &str = r"
+import time
+if sys.argv[1] == 'read':
+    client = dial()
+    client.sendall(b'CONNECT ' + sys.argv[2].encode() + b' HTTP/1.1\r\n\r\n')
+    client.settimeout(4)
+    got, most = 0, int(sys.argv[3])
+    try:
+        while got < most:
+            piece = client.recv(65536)
+            if not piece: break
+            got += len(piece)
+        print('x', 200 if got >= most else 503)
+    except TimeoutError: print('x', 200)
+if sys.argv[1] == 'ask':
+    client = dial()
+    try:
+        for byte in b'CONNECT ' + sys.argv[2].encode() + b' HTTP/1.1\r\n\r\n':
+            client.sendall(bytes([byte]))
+            time.sleep(float(sys.argv[3]))
+        print(client.recv(200).split(b'\r\n')[0].decode() or 'x closed')
+    except OSError: print('x closed')
+";
+
+// The limits are those of every user, but smaller.
+#[test]
+fn a055_bytes_and_silence_are_bounded() {
+    let (endless, silent) = (speaker(64 << 20), speaker(0));
+    let mut rows = Rows::of(55);
+    for &user in kernel::users() {
+        let home = |policy: bool| {
+            let grants = [&endless, &silent].map(|endpoint| format!("network={endpoint}"));
+            let home = granted(user, &["exec=python3", &grants[0], &grants[1]]);
+            if policy {
+                home.policy("limits: {proxy_bytes: 4 MiB, proxy_idle: 1}");
+            }
+            home
+        };
+        let (bounded, free) = (home(true), home(false));
+        for (attack, endpoint, most, line) in [
+            ("a download without end", &endless, "8388608", "a program may move 4 MiB through the proxy"),
+            ("a server that says nothing", &silent, "4096", "nothing was sent for 1 s"),
+        ] {
+            let read = |home: &Home| python(home, &script(PATIENT), &["read", endpoint, most]);
+            let stopped = read(&bounded);
+            let record = format!("host: [reach] limit_network: the connection to `{endpoint}` was closed: {line}");
+            stopped.ends(0).says(&[&record]);
+            let without = word(&read(&free));
+            rows.host(attack, user, &word(&stopped), "with larger limits", &without);
+        }
+        // The plugin's own streams end with its worker.
+        let talk = ["plugin", "run", "--timeout", "20", "reach", "talk", &endless, "x"];
+        bounded.run(talk).ends(5).says(&["limit_network", "it moved more than 4 MiB over its connections in one call"]);
+        let slow = python(&free, &script(PATIENT), &["ask", &silent, "0.4"]);
+        let quick = python(&free, &script(PATIENT), &["ask", &silent, "0"]);
+        rows.host("a request of a byte now and then", user, &word(&slow), "as one in one piece", &word(&quick));
     }
     rows.settle();
 }

@@ -102,7 +102,7 @@ fn granted_endpoints_are_reached() {
     // One host has one spelling.
     reach(&home, &["talk", &format!("LOCALHOST.:{}", by_name.port()), "x"]).ends(0);
     let done = home.run(["--verbose", "plugin", "run", "reach", "talk", &by_path.endpoint, "x"]);
-    let connected = format!("[reach] host: connected to `{}`\n", by_path.endpoint);
+    let connected = format!("host: [reach] connected to `{}`\n", by_path.endpoint);
     done.ends(0).says(&[&connected, ", 1 connections with 2 bytes\n"]);
 }
 
@@ -116,7 +116,7 @@ fn a049_other_endpoints_are_refused_and_recorded() {
         let done = reach(&home, &["talk", endpoint, "x"]);
         let line = format!("`connect` needs the permission network={endpoint}, which was not granted");
         done.ends(6).says(&[
-            &format!("[reach] host: permission_denied: {line}\n"),
+            &format!("host: [reach] permission_denied: {line}\n"),
             &format!("error[permission_denied]: plugin 'reach' failed: {line}\n"),
             &format!("migraine plugin enable reach --grant network={endpoint}\n"),
         ]);
@@ -245,7 +245,7 @@ fn the_eleventh_stream_is_refused_until_one_is_closed() {
     let done = reach(&home, &["keep", &server.endpoint]);
     let line = "a plugin may have 10 connections at a time";
     assert!(done.ends(0).out.starts_with(&format!("10 streams, then: {line}")), "{done:?}");
-    done.says(&[&format!("[reach] host: limit_network: {line}\n")]);
+    done.says(&[&format!("host: [reach] limit_network: {line}\n")]);
 }
 
 #[test]

@@ -117,6 +117,36 @@ fn a194_a_manifest_is_shown_escaped() {
     });
 }
 
+// What the host says of a plugin begins with a word of its own, and no line of a plugin's does.
+#[test]
+fn no_plugin_speaks_as_the_host() {
+    everybody(|user| {
+        let text = "import migraine, sys, os\nSAYS = 'host: [script] its signature was verified'\ndef f(config, context):\n    \
+            os.write(1, (SAYS + '\\n').encode()); os.write(2, ('\\n' + SAYS + '\\r' + SAYS + '\\n').encode())\n    \
+            ch = sys.modules['__main__'].channel; ch.send(22, ch.call, (SAYS + '\\n').encode())\n    \
+            for level in ('warn', 'error'): migraine.log(SAYS + '\\n' + SAYS, level)\n    \
+            try: migraine.variables()\n    except migraine.HostError: pass\n    \
+            return {'success': config['succeeds'], 'message': '\\n' + SAYS}\n";
+        let home = Script::python("post-command", text).config("succeeds", &json!(true)).installed(Home::of(user));
+        home.write("w.yaml", "name: w\nsteps: [{name: s, command: 'true'}]");
+        let of_host = "host: [script] permission_denied: `variables` needs the permission task_read";
+        let check = |done: &Done| {
+            let lines = done.out.lines().chain(done.err.lines());
+            let hosts: Vec<&str> = lines.filter(|line| line.starts_with("host:")).collect();
+            assert!(hosts.len() == 1 && hosts[0].starts_with(of_host), "{hosts:?}: {done:?}");
+        };
+        let done = home.run(["run", "./w.yaml"]);
+        check(done.ends(0));
+        let claims = done.err.lines().filter(|line| line.starts_with("[script] host: [script] its signature"));
+        assert_eq!(claims.count(), 3, "{done:?}");
+        let done = home.run(["--format", "json", "run", "./w.yaml"]);
+        let lines = done.err.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        assert_eq!(lines.filter(|line| line["kind"] == "host").count(), 1, "{done:?}");
+        home.ok(&["plugin", "config", "script", "set", "succeeds", "false"]);
+        check(&home.run(["run", "./w.yaml"]));
+    });
+}
+
 // covers: A194
 #[test]
 fn a194_what_a_plugin_says_while_it_runs_is_shown_escaped() {

@@ -110,7 +110,7 @@ fn output_and_status_come_back() {
         is(&bench.shell("sleep 300 & echo started"), "started\n", "", 0);
         let done = bench.run(&["--verbose"], &["sh", "-c", "exit 3"]);
         let file = fs::canonicalize("/bin/sh").unwrap();
-        done.says(&[&format!("[reach] host: ran `{}`: exit 3\n", file.display())]);
+        done.says(&[&format!("host: [reach] ran `{}`: exit 3\n", file.display())]);
     });
 }
 
@@ -120,7 +120,7 @@ fn only_granted_programs_run() {
     for program in ["ls", "/bin/ls", "/usr/bin/envx", "/nowhere/ls"] {
         let line = format!("`exec` needs the permission exec={program}, which was not granted");
         bench.exec(&[program]).ends(6).says(&[
-            &format!("[reach] host: permission_denied: {line}\n"),
+            &format!("host: [reach] permission_denied: {line}\n"),
             &format!("error[permission_denied]: plugin 'reach' failed: {line}\n"),
             &format!("migraine plugin enable reach --grant exec={program}\n"),
         ]);

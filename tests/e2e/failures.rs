@@ -73,7 +73,7 @@ fn three_breakdowns_in_one_run_are_enough() {
     install(&home, "shaky", "warn", "abort");
     let four = "steps: [{command: echo a}, {command: echo b}, {command: echo c}, {command: echo d}]";
     let done = run(&home, four);
-    done.ends(0).says(&["[shaky] host: quarantined: it broke down 3 times in one run", "d\n"]);
+    done.ends(0).says(&["host: [shaky] quarantined: it broke down 3 times in one run", "d\n"]);
     assert_eq!(done.err.matches("(plugin_crashed)").count(), 3, "the fourth is not tried: {done:?}");
     assert_eq!(done.err.matches("(plugin_quarantined)").count(), 1, "{done:?}");
     assert_eq!(home.status("shaky"), "quarantined");

@@ -341,10 +341,10 @@ fn a_signal_ends_a_download_and_keeps_what_came() {
     while is_running(pid) && !filled() {
         sleep(Duration::from_millis(5));
     }
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{err}");
+    assert_eq!(output.status.code(), Some(143), "{err}");
     assert!(err.contains("error[interrupted]") && err.contains("the same command goes on from there"), "{err}");
     assert_eq!(parts(&site.home), 1);
 }

@@ -76,6 +76,7 @@ fn nothing_wide_is_granted() {
         ("filesystem=write:..", "directory_refused", "it holds the home directory"),
         ("filesystem=write:/proc", "directory_refused", "the state of processes is there"),
         ("filesystem=write:/var/run", "directory_refused", "the sockets of services are there"),
+        ("filesystem=write:/etc", "directory_refused", "the policy that binds every plugin is kept there"),
         ("filesystem=read:missing", "file_not_found", "missing is no directory"),
     ] {
         let error = home.refused(&["plugin", "enable", "hooks", "--grant", grant], code);

@@ -10,7 +10,7 @@ use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
 use migraine_tests::package::{Parcel, key, manifest, other_key, plugin, tiny, typed};
 use migraine_tests::run::User;
-use migraine_tests::terminal::converse;
+use migraine_tests::terminal::{converse, converse_meanwhile};
 use serde_json::{Value, json};
 
 use super::signed::{bare, clock};
@@ -329,7 +329,17 @@ fn a_list_of_revoked_keys_is_checked_at_every_load() {
         home.ok(&["key", "import", "revoked"]).says(&["List 1 of", "0 keys"]);
         home.ok(&["plugin", "verify", "acme-one"]);
         sign(&[&lost.public().to_string()]);
-        home.ok(&["key", "import", "revoked"]).says(&["List 2 of", "1 keys"]);
+        home.ok(&["key", "import", "revoked"]).says(&["List 2 of", "1 keys", "stopped  acme-one"]);
+        // Whoever looks at the key or the plugin is told, and nobody trusts it for those names by mistake.
+        let bad = lost.public().fingerprint().to_string();
+        let by = owner.public().fingerprint().to_string();
+        home.ok(&["key", "list"]).says(&["level    revoked", &format!("for acme-*, by the list of {by}")]);
+        let shown = home.json(&["key", "show", &bad]);
+        assert_eq!((&shown["level"], &shown["listed"][0]["by"]), (&json!("revoked"), &json!(by)), "{shown}");
+        home.run(["plugin", "audit", "acme-one"]).ends(3).says(&["revoked, for acme-*"]);
+        for scope in ["acme-one", "acme-*", "*"] {
+            home.refused(&["key", "trust", &lost.public().to_string(), "--scope", scope], "key_revoked");
+        }
         home.refused(&["plugin", "verify", "acme-one"], "key_revoked");
         home.refused(&["plugin", "install", named("acme-one", "1.0.1").signed(&lost).typed()], "key_revoked");
         home.ok(&["plugin", "verify", "acme-two"]);
@@ -344,11 +354,80 @@ fn a_list_of_revoked_keys_is_checked_at_every_load() {
         // Other names are not the owner's to speak of.
         home.ok(&["key", "trust", &lost.public().to_string(), "--scope", "own"]);
         home.ok(&["plugin", "install", named("own", "1.0.0").signed(&lost).typed()]);
-        // Who no longer trusts the owner does not hear the list either.
-        home.ok(&["key", "untrust", &owner.public().fingerprint().to_string()]);
+        let shown = home.json(&["key", "show", &bad]);
+        assert_eq!((&shown["level"], &shown["listed"][0]["scope"]), (&json!("trusted"), &json!(["acme-*"])), "{shown}");
+        // Who no longer trusts the owner does not hear the list either; that is not said by mistake.
+        let before = home.snapshot();
+        let error = home.refused(&["key", "untrust", &by], "key_revoked");
+        assert!(error["message"].as_str().unwrap().contains("run again: acme-one"), "{error}");
+        assert!(error["help"].as_str().unwrap().contains("--forget-revocation"), "{error}");
+        assert_eq!(home.snapshot(), before);
+        home.ok(&["key", "untrust", &by, "--forget-revocation"]).says(&["runs     acme-one"]);
         home.ok(&["plugin", "verify", "acme-one"]);
         home.refused(&["key", "import", "revoked"], "untrusted_key");
+        // Trusted again, what it said last is remembered: no older list comes in.
+        home.ok(&["key", "trust", &owner.public().to_string(), "--scope", "acme-*"]);
+        home.refused(&["key", "import", "old"], "version_rollback");
+        home.ok(&["key", "import", "revoked"]).says(&["stopped  acme-one"]);
+        home.refused(&["plugin", "verify", "acme-one"], "key_revoked");
     }
+}
+
+// covers: A119
+#[test]
+fn what_is_taken_back_during_the_question_is_taken_back() {
+    let asking = json!({"version": "1.0.0", "commands": ["go"], "permissions": ["task_read"]});
+    let parcel = tiny(&manifest("demo", &asking)).signed(&other_key());
+    let print = other_key().public().fingerprint().to_string();
+    let install = ["plugin", "install", parcel.typed()];
+    for &user in kernel::users() {
+        for (words, code) in
+            [(&["key", "untrust", &print][..], "untrusted_key"), (&["key", "revoke", &print], "key_revoked")]
+        {
+            let home = bare(user);
+            home.ok(&["key", "trust", &other_key().public().to_string(), "--scope", "demo"]);
+            let done = converse_meanwhile(&home, &install, &[("Allow this? [y/N] ", "y\n")], || {
+                home.ok(words);
+            });
+            done.ends(6).says(&[&format!("error[{code}]")]).never_says(&["installed successfully"]);
+            assert_eq!(home.json(&["plugin", "list"])["summary"]["total"], 0);
+        }
+        // Also of a key that the answer would have pinned.
+        let home = bare(user);
+        let answers = [("Trust this key for demo? [y/N] ", "y\n"), ("Allow this? [y/N] ", "y\n")];
+        let public = other_key().public().to_string();
+        let done = converse_meanwhile(&home, &install, &answers, || {
+            home.ok(&["key", "revoke", &public]);
+        });
+        done.ends(6).says(&["error[key_revoked]"]);
+        assert_eq!(home.json(&["key", "list"])[0]["level"], "revoked");
+        // What changes nothing about it does not disturb.
+        let home = bare(user);
+        home.ok(&["key", "trust", &public, "--scope", "demo"]);
+        let done = converse_meanwhile(&home, &install, &[("Allow this? [y/N] ", "y\n")], || {
+            home.ok(&["key", "trust", &public, "--scope", "other"]);
+        });
+        done.ends(0).says(&["installed successfully"]);
+    }
+}
+
+#[test]
+fn a_list_without_keys_is_no_reason_to_keep_its_signer() {
+    let home = bare(User::Root);
+    let owner = secret(&home, "owner.key", 31);
+    home.ok(&["key", "trust", &owner.public().to_string(), "--scope", "acme-*"]);
+    home.ok(&["key", "revoke", "--list", "revoked", "--sign-with", "owner.key"]);
+    home.ok(&["key", "import", "revoked"]);
+    home.ok(&["key", "untrust", &owner.public().fingerprint().to_string()]);
+    // One that revokes its own signer is not forgotten by forgetting that one.
+    home.ok(&["key", "trust", &owner.public().to_string(), "--scope", "acme-*"]);
+    let own = owner.public().to_string();
+    home.ok(&["key", "revoke", &own, "--list", "revoked", "--sign-with", "owner.key"]);
+    home.ok(&["key", "import", "revoked"]);
+    assert_eq!(home.json(&["key", "list"])[0]["level"], "revoked");
+    home.refused(&["key", "untrust", &own], "key_revoked");
+    home.refused(&["key", "trust", &own, "--scope", "acme-*"], "key_revoked");
+    home.refused(&["plugin", "install", named("acme-one", "1.0.0").signed(&owner).typed()], "key_revoked");
 }
 
 #[test]
@@ -414,7 +493,7 @@ fn what_was_installed_before_a_key_was_lost_may_stay() {
 fn a_command_line_that_says_too_little_changes_nothing() {
     let home = Home::new();
     // The folders that every change makes.
-    home.ok(&["plugin", "refresh"]);
+    home.ok(&["key", "trust", &key().public().to_string(), "--scope", "*"]);
     let before = home.snapshot();
     let unknown = other_key().public().fingerprint().to_string();
     for verb in ["show", "untrust", "revoke", "export"] {

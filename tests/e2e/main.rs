@@ -84,6 +84,8 @@ mod projects;
 mod script_examples;
 /// Scripts become plugins in each of their forms, and nothing comes along that nobody has looked at.
 mod script_files;
+/// Limits of scripts hold for all that they start.
+mod script_limits;
 /// Programs of a plugin's own read what the caller pipes in, and ask the host in the words of their protocol.
 mod script_protocols;
 /// Scripts answer hooks and commands as libraries do.

@@ -83,13 +83,13 @@ fn curl_reaches_what_was_granted_and_nothing_else() {
         let curl = |url: &str| bench.run(&["--verbose"], &["curl", "-sS", "--fail-with-body", "--max-time", "20", url]);
         let done = curl(&format!("http://localhost:{port}/page"));
         done.ends(0)
-            .says(&["found\nexit 0\n", &format!("[reach] host: connected to `localhost:{port}` through the proxy\n")])
+            .says(&["found\nexit 0\n", &format!("host: [reach] connected to `localhost:{port}` through the proxy\n")])
             .says(&[", 1 connections with "]);
         for other in [format!("localhost:{other}"), "other.example:80".to_owned(), format!("127.0.0.1:{port}")] {
             let done = curl(&format!("http://{other}/page"));
             let line = format!("`connect` needs the permission network={other}, which was not granted");
             done.ends(0).never_says(&["never", "found", "exit 0"]).says(&[
-                &format!("[reach] host: permission_denied: {line}\n"),
+                &format!("host: [reach] permission_denied: {line}\n"),
                 &format!("permission_denied: {line}\n"),
                 &format!(
                     "help: if the plugin's manifest asks for it: migraine plugin enable reach --grant network={other}\n"
@@ -118,7 +118,7 @@ fn pythons_urllib_reaches_what_was_granted_and_nothing_else() {
         let urllib = |url: &str| bench.run(&["--verbose"], &["python3", "-c", URLLIB, url]);
         let done = urllib(&format!("http://localhost:{port}/page"));
         done.ends(0)
-            .says(&["found\nexit 0\n", &format!("[reach] host: connected to `localhost:{port}` through the proxy\n")]);
+            .says(&["found\nexit 0\n", &format!("host: [reach] connected to `localhost:{port}` through the proxy\n")]);
         let done = urllib(&format!("http://localhost:{other}/page"));
         done.ends(0).never_says(&["never"]).says(&[
             &format!("urllib.error.HTTPError: HTTP Error 403: network=localhost:{other} was not granted"),
@@ -150,7 +150,7 @@ fn both_speak_tls_from_end_to_end() {
         // The proxy has no certificate that could stand for the server's.
         tls.exec(&["curl", "-sS", "--max-time", "20", &url]).ends(0).says(&["certificate", "exit 60\n"]);
         let denied = format!("localhost:{}", other.port);
-        let recorded = format!("[reach] host: permission_denied: `connect` needs the permission network={denied}");
+        let recorded = format!("host: [reach] permission_denied: `connect` needs the permission network={denied}");
         let url = format!("https://{denied}/");
         curl(&url).ends(0).says(&["CONNECT tunnel failed, response 403", &recorded]);
         urllib(&url)

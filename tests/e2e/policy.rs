@@ -243,6 +243,7 @@ fn limits_of_the_policy_hold_and_are_shown() {
         ("command_wall: 1", &["sleep"], "limit_time", "1 s"),
         ("memory: 32 MiB", &["hog"], "limit_memory", "32 MiB"),
         ("output: 64 KiB", &["flood-stderr"], "limit_output", "64 KiB"),
+        ("command_output: 1 MiB", &["flood-out", "2"], "limit_output", "1024 KiB"),
         ("log: 64 KiB", &["flood-log"], "limit_output", "64 KiB"),
         ("host_calls: 5", &["many-calls", "6"], "limit_calls", "5"),
     ] {
@@ -254,7 +255,7 @@ fn limits_of_the_policy_hold_and_are_shown() {
     let path = policy(
         &home,
         "limits: {memory: 32 MiB, cpu: 2, command_wall: 3, hook_wall: 4, descriptors: 5, processes: 6, file_size: 1 MiB, \
-         scratch: 2 MiB, scratch_files: 7, output: 64 KiB, log: 128 KiB, host_calls: 1000000}",
+         scratch: 2 MiB, scratch_files: 7, command_output: 3 MiB, output: 64 KiB, log: 128 KiB, host_calls: 1000000}",
     );
     let info = home.json(&["plugin", "info", "hostile"]);
     for (what, most) in [
@@ -267,6 +268,7 @@ fn limits_of_the_policy_hold_and_are_shown() {
         ("size of a file", "1 MiB"),
         ("scratch", "2 MiB"),
         ("files in the scratch", "7"),
+        ("output of a command", "3 MiB"),
         ("stray output of one call", "64 KiB"),
         ("log lines of one call", "128 KiB"),
     ] {

@@ -192,6 +192,41 @@ fn a_program_speaks_frames() {
     });
 }
 
+/// Claims the caller's streams whenever no command runs.
+const CLAIMS: &str = r#"
+open(my $in, "<&=", 3); open(my $out, ">&=", 4); binmode $_ for $in, $out; $out->autoflush(1);
+sub take { my $n = shift; my $b = ''; while (length $b < $n) { exit 0 unless sysread($in, $b, $n - length $b, length $b) } $b }
+sub say_ { my ($kind, $call, $body) = @_; syswrite $out, pack('vvVVV', $kind, 0, $call, length $body, 0) . $body }
+my %answers = (1 => [17, '{"api_version":"1.0"}'], 2 => [19, '{"success":true}'], 3 => [19, ''], 4 => [19, '']);
+while (1) {
+  my ($kind, $extra, $call, $body, $raw) = unpack 'vvVVV', take(16); take($body + $raw);
+  if ($kind != 3) { say_(22, $call, "claimed out $kind\n"); say_(23, $call, "claimed err $kind\n") }
+  else { say_(22, $call, "printed\n"); say_(22, $call - 1, "claimed late\n") }
+  say_($answers{$kind}[0], $call, $answers{$kind}[1]);
+  exit 0 if $kind == 4;
+}
+"#;
+
+#[test]
+fn only_a_command_has_the_streams_of_its_caller() {
+    everybody(|user| {
+        let script = Script::new("script")
+            .file("claims.pl", CLAIMS)
+            .hook(&json!({"event": "post-command", "handler": perl("claims.pl", "frames")}))
+            .command(&json!({"name": "go", "handler": perl("claims.pl", "frames")}));
+        let home = script.installed(Home::of(user));
+        home.write("w.yaml", "name: w\nsteps: [{name: s, command: echo out}]");
+        let done = home.run(["run", "./w.yaml"]);
+        assert!(!done.ends(0).out.contains("claimed"), "{done:?}");
+        for kind in [1, 2, 4] {
+            done.says(&[&format!("[script] claimed out {kind}\n"), &format!("[script] claimed err {kind}\n")]);
+        }
+        let done = home.run(["plugin", "run", "script", "go"]);
+        assert_eq!(done.ends(0).out, "printed\n", "{done:?}");
+        done.says(&["[script] claimed late\n"]);
+    });
+}
+
 #[test]
 fn a_program_that_speaks_lines_is_connected() {
     everybody(|user| {

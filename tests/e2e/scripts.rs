@@ -73,6 +73,24 @@ fn a_bash_hook_is_called() {
     });
 }
 
+// Whatever the user's variables are called, the runner reads and writes as ever.
+#[test]
+fn no_variable_of_the_user_breaks_the_shell() {
+    let text = "echo \"$GREETING [${at}${name}] $LC_ALL ${IFS@Q} \u{e9}\"";
+    let home = Script::bash_command(text).asking(&["env_vars"]).installed(Home::new());
+    for names in [
+        &[("IFS", "0")][..],
+        &[("__replies", "9"), ("__requests", "9"), ("__body_max", "1"), ("__send", "x")],
+        &[("at", "9"), ("kind", "9"), ("name", "x"), ("body", "x"), ("LC_ALL", "C.UTF-8"), ("UID", "x"), ("a-b", "x")],
+    ] {
+        let mut command = home.command(["plugin", "run", "script", "go"]);
+        let done = Done::of(command.env("GREETING", "hello \u{e9}").envs(names.iter().copied()));
+        let [shown, locale] = if names.len() == 7 { ["9x", "C.UTF-8"] } else { ["", ""] };
+        let line = format!("hello \u{e9} [{shown}] {locale} $' \\t\\n' \u{e9}\n");
+        assert_eq!((done.ends(0).out.as_str(), done.err.as_str()), (line.as_str(), ""), "{names:?}: {done:?}");
+    }
+}
+
 #[test]
 fn a_large_output_is_whole_in_a_file() {
     everybody(|user| {

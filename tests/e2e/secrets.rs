@@ -191,6 +191,20 @@ fn what_scripts_say_holds_no_secret() {
     }
 }
 
+// A hook has no caller whose streams it could write to, whatever frames it sends.
+#[test]
+fn what_a_hook_claims_to_be_output_holds_no_secret() {
+    let text = "import sys\ndef f(config, context):\n    ch = sys.modules['__main__'].channel\n    \
+        for kind in (22, 23): ch.send(kind, ch.call, context['variables']['token'].encode() + b' claimed\\n')\n    \
+        return {'success': True}\n";
+    let home = Script::python("post-command", text).asking(&["task_read", "user_auth"]).installed(Home::new());
+    let workflow = "name: w\nconfig: {variables: {token: [secret]}}\nsteps: [{name: one, command: 'true'}]";
+    let done = run(&home, workflow, &["-v", "token=hunter2"]);
+    assert!(!done.ends(0).out.contains("claimed"), "{done:?}");
+    assert_eq!(done.err.matches("[script] *** claimed\n").count(), 2, "{done:?}");
+    done.never_says(&["hunter2"]);
+}
+
 #[test]
 fn a203_a_secret_is_found_nowhere_else() {
     type Look = fn(&Home) -> bool;

@@ -1,16 +1,17 @@
 //! The store under what may come: many commands at once, plugins that run meanwhile, full disks, odd umasks and homes.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use migraine_host::trust::{BadSince, RevocationList, SecretKey};
 use migraine_tests::artifacts;
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel::{skip, users};
-use migraine_tests::package::{Parcel, manifest, plugin, remade, tiny};
-use migraine_tests::run::User;
+use migraine_tests::package::{Parcel, key, manifest, other_key, plugin, remade, tiny, typed};
+use migraine_tests::run::{PLAIN, User};
 use serde_json::json;
 
 fn begin(home: &Home, line: &[&str]) -> Child {
@@ -119,12 +120,16 @@ fn a153_take_a_running_plugin_away() {
     }
 }
 
-/// Runs a shell script as root in a mount namespace of its own, where it may fill a small file system at `/mnt`.
-fn in_small_disk(options: &str, script: &str) -> Done {
+/// Runs a shell script as a user in a mount namespace of its own, where it may fill a small file system at `/mnt`, which is
+/// that user's.
+fn in_small_disk(user: User, options: &str, script: &str) -> Done {
     let migraine = artifacts::migraine().display().to_string();
-    let script = format!("set -e\nmount -t tmpfs -o {options} none /mnt\n{script}");
+    let owner = if user == User::Plain { PLAIN } else { 0 };
+    let shell = user.command(Path::new("/bin/sh"));
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
+    let mount = format!("mount -t tmpfs -o {options},uid={owner},gid={owner} none /mnt && exec \"$@\"");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &mount, "sh"]);
+    command.arg(shell.get_program()).args(shell.get_args()).args(["-e", "-c", script]);
     command
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin:/sbin")
@@ -141,27 +146,42 @@ fn a154_leave_no_byte_and_no_inode() {
     }
     let parcels = ["one", "two"].map(|name| tiny(&manifest(name, &json!({}))));
     let [one, two] = parcels.each_ref().map(Parcel::typed);
-    let trust =
-        format!("export MIGRAINE_HOME=/mnt/home\n$M key trust {} --scope '*'", migraine_tests::package::key().public());
+    // A key that is bad, and a list of another one that says so of a third.
+    let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let (owner, now) = (SecretKey::from_seed(&[51; 32]), "2026-01-02T03:04:05Z".parse().unwrap());
+    let signed =
+        RevocationList::first(owner.public(), now).sign_next(&owner, &[(key().fingerprint(), BadSince::Always)], now);
+    let list = folder.path().join("list");
+    fs::write(&list, signed.unwrap()).unwrap();
+    let (list, bad) = (typed(&list), other_key().public());
+    let trust = format!(
+        "export MIGRAINE_HOME=/mnt/home\n$M key trust {} --scope '*'\n$M key trust {} --scope one\n$M key trust {bad} --scope x",
+        key().public(),
+        owner.public()
+    );
     let full_of_bytes = "dd if=/dev/zero of=/mnt/full bs=4096 2>/dev/null || true\n! printf x > /mnt/more 2>/dev/null";
     let full_of_inodes = "i=0; while touch /mnt/f$i 2>/dev/null; do i=$((i+1)); done\n! touch /mnt/more 2>/dev/null";
-    for (options, fill, control) in [
+    let disks = [
         ("size=2m,mode=755", full_of_bytes, "! cp -r /mnt/home/store /mnt/copy 2>/dev/null"),
         ("size=8m,nr_inodes=80,mode=755", full_of_inodes, "! mkdir /mnt/home/x 2>/dev/null"),
-    ] {
+    ];
+    for (&user, (options, fill, control)) in users().iter().flat_map(|user| disks.map(|disk| (user, disk))) {
         let script = format!(
             "{trust}\n$M plugin install {one}\n$M plugin install {two}\n{fill}\n{control}\n\
-             $M plugin uninstall one\n$M plugin list\n$M plugin uninstall two\n$M plugin fsck\n\
+             $M key revoke {bad}\n$M plugin uninstall one\n$M plugin list\n$M plugin uninstall two\n$M plugin fsck\n\
              ls /mnt/home/store /mnt/home/staging /mnt/home/trash"
         );
-        let done = in_small_disk(options, &script);
+        let done = in_small_disk(user, options, &script);
         done.ends(0).says(&[
+            &format!("Key {} revoked", bad.fingerprint()),
             "'one' uninstalled",
             "two                  1.0.0",
             "'two' uninstalled",
             "0 plugins, 0 trees",
         ]);
         assert!(done.out.ends_with("/mnt/home/staging:\n\n/mnt/home/store:\n\n/mnt/home/trash:\n"), "{done:?}");
+        let script = format!("{trust}\n$M plugin install {one}\n{fill}\n{control}\n$M key import {list}\n$M key list");
+        in_small_disk(user, options, &script).ends(0).says(&["List 1 of", "stopped  one", "by the list of"]);
     }
 }
 
@@ -248,7 +268,7 @@ fn give_away_modes(user: User) {
     for umask in [0o000, 0o777, 0o022] {
         let home = Home::of(user);
         fs::remove_dir_all(home.path()).unwrap();
-        let trust = ["key", "trust", &migraine_tests::package::key().public().to_string(), "--scope", "*"];
+        let trust = ["key", "trust", &key().public().to_string(), "--scope", "*"];
         for line in [&trust[..], &["plugin", "install", parcel.typed()], &["plugin", "hello-world", "hello"]] {
             masked(user, umask, &home.product(line)).ends(0);
         }

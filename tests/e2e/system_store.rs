@@ -52,13 +52,19 @@ impl Lib {
 
     /// As [`Lib::run`], after a step of root's in the same view of the file system.
     pub(super) fn run_with(&self, home: &Home, args: &[&str], step: &str) -> Done {
+        Done::of(self.command(home, args, step).stdin(Stdio::null()))
+    }
+
+    /// The same, to be started.
+    pub(super) fn command(&self, home: &Home, args: &[&str], step: &str) -> Command {
         let product = home.command(args);
         let mut command = Command::new("unshare");
         let script = format!("set -e\nmount --bind \"$0\" /var/lib\n{step}\nexec \"$@\"");
         command.args(["--mount", "sh", "-c", &script]).arg(self.folder.path());
         command.arg(product.get_program()).args(product.get_args()).env_clear();
         command.envs(product.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Done::of(command.current_dir(home.work()).stdin(Stdio::null()))
+        command.current_dir(home.work());
+        command
     }
 
     /// A run of root's with `--system`, which must succeed.

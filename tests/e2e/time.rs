@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use migraine_tests::home::Home;
@@ -46,9 +45,7 @@ fn the_users_word_counts_before_the_grant_and_the_policy_before_both() {
     };
     assert!(hang(&[]).contains("limit of 1 s"), "what it was granted");
     assert!(hang(&["--timeout", "2"]).contains("limit of 2 s"));
-    let policy = home.path().join("policy.yaml");
-    fs::write(&policy, "limits: {command_wall: 3}").unwrap();
-    fs::set_permissions(&policy, fs::Permissions::from_mode(0o600)).unwrap();
+    home.policy("limits: {command_wall: 3}");
     assert!(hang(&["--timeout", "none"]).contains("limit of 3 s"));
     let error = home.refused(&["plugin", "timed", "stream"], "limit_time");
     assert!(error["message"].as_str().unwrap().contains("limit of 3 s"), "{error}");
@@ -99,7 +96,7 @@ fn a_signal_ends_a_workflow_inside_of_a_bound_command() {
     // More often than it takes to quarantine what breaks down by itself.
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
         let (code, out, err) = signalled(&home, &["run", "./w.yaml"], signal);
-        assert_eq!(code, 130, "{signal}: {out} {err}");
+        assert_eq!(code, 128 + signal as i32, "{signal}: {out} {err}");
         assert!(err.contains("interrupted") && !out.contains("never"), "{signal}: {out} {err}");
         assert!(out.contains("at-the-end"), "the events of the end are fired as ever: {signal}: {out} {err}");
     }

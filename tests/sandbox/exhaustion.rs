@@ -187,6 +187,17 @@ fn a069_printing_is_cut() {
         &[
             Guarded::new("overprint", "limit_output", "1024 KiB").args(&["1"]).by("Output"),
             Guarded::new("flood-stdout", "limit_output", "1024 KiB"),
+            Guarded::new("pre-command", "limit_output", "1024 KiB").options(&[
+                "--hook",
+                "--config",
+                "hook=flood-out",
+                "--wall",
+                "30000",
+            ]),
+            Guarded::new("flood-out", "limit_output", "2048 KiB")
+                .args(&["3"])
+                .options(&["--command-output", "2097152"])
+                .by("Output"),
         ],
     );
 }
@@ -202,7 +213,7 @@ fn a070_printing_errors_is_cut() {
     );
 }
 
-// What a command writes to its caller has no cap, and takes no memory.
+// What a command writes to its caller takes no memory.
 #[test]
 fn a069_output_to_the_caller_is_streamed() {
     for &user in kernel::users() {

@@ -163,6 +163,9 @@ fn a035_devices_pipes_and_sockets_cannot_be_made() {
             Attack::new("mknod", &["{dir}/new"]).writes().root().answer(EPERM),
             Attack::new("mkfifo", &["{dir}/new"]).writes().by(Stops::Filters).answer(EPERM),
             Attack::new("bind-unix", &["{dir}/new"]).writes().by(Stops::Filters).answer(EPERM),
+            Attack::new("whiteout", &["{dir}/file", "{dir}/new"]).answer(EPERM),
+            Attack::new("whiteout", &["{dir}/file", "{dir}/new"]).reads().answer(EPERM),
+            Attack::new("whiteout", &["{dir}/file", "{dir}/new"]).writes().by(Stops::Filters).answer(EPERM),
             Attack::new("read", &["{dir}/null"]).reads().root().by(Stops::Spaces),
         ],
     );

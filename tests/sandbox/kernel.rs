@@ -1,9 +1,15 @@
 //! The kernel's surface: calls that no plugin needs, and doors around the filter.
 
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
 use migraine_tests::arena::{Arena, On};
 use migraine_tests::attack::{Attack, Stops, check, everywhere};
 use migraine_tests::guarded::number;
 use migraine_tests::kernel;
+use migraine_tests::matrix::{COLUMNS, Rows, WORKS};
+use migraine_tests::run::{User, run};
 
 const EPERM: &[&str] = &["EPERM"];
 const ENOSYS: &[&str] = &["ENOSYS"];
@@ -167,6 +173,44 @@ fn a037_there_is_no_core_file() {
             Attack::new("setrlimit", &[]).by(Stops::Filters).answer(EPERM),
         ],
     );
+}
+
+// In a directory that it was granted, of a user who wants core files of any size.
+#[test]
+fn a037_a_crash_leaves_no_memory_on_disk() {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    if pattern.contains(['|', '/']) {
+        return kernel::skip("core files", &format!("this machine has them elsewhere (core(5)): {}", pattern.trim()));
+    }
+    let mut rows = Rows::of(37);
+    for &user in kernel::users() {
+        rows.layers("core-file (dir granted to change)", user, &COLUMNS.map(|on| core_file(on, user)));
+    }
+    rows.settle();
+}
+
+fn core_file(on: On, user: User) -> String {
+    let folder = tempfile::tempdir().expect("make a directory");
+    user.give(folder.path());
+    let path = folder.path().to_str().expect("a plain name");
+    let secret = format!("a secret of {path}");
+    let arena = Arena::new(on, user).with(&["--write", path]).command("core-file", &[path, &secret]);
+    let mut command = Command::new("prlimit");
+    command.arg("--core=unlimited").arg(arena.get_program()).args(arena.get_args()).env_clear();
+    let ran =
+        run(command.envs(arena.get_envs().filter_map(|(name, value)| Some((name, value?)))), Duration::from_secs(60));
+    let [out, err] = [ran.out, ran.err].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(out.starts_with("plugin_crashed: it crashed (SIG"), "{on:?}: {out} {err}");
+    assert!(err.contains(&format!("{} bytes stand in {path}\n", secret.len())), "{on:?}: {out} {err}");
+    let files = fs::read_dir(folder.path()).expect("list the directory");
+    let files: Vec<_> = files.map(|entry| entry.expect("an entry").path()).collect();
+    let [file] = files.as_slice() else {
+        assert!(files.is_empty(), "{on:?}: {files:?}");
+        return "no file".to_owned();
+    };
+    let content = fs::read(file).expect("read the core file");
+    assert!(content.windows(secret.len()).any(|piece| piece == secret.as_bytes()), "{on:?}: {}", file.display());
+    WORKS.to_owned()
 }
 
 #[test]

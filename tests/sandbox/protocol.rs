@@ -1,9 +1,10 @@
 //! The protocol is kept: whoever breaks it is ended, with a code of its own and one readable line.
 
+use migraine_tests::arena::{Arena, On};
 use migraine_tests::attack::everywhere;
 use migraine_tests::guarded::{Guarded, check};
 use migraine_tests::kernel;
-use migraine_tests::matrix::Rows;
+use migraine_tests::matrix::{Rows, WORKS};
 
 const SHORT: &[&str] = &["--wall", "300"];
 
@@ -93,6 +94,29 @@ fn a089_calls_and_answers_are_counted() {
             Guarded::new("large-answer", "limit_message", "2097").args(&["2"]),
         ],
     );
+}
+
+#[test]
+fn a086_only_a_command_writes_to_its_caller() {
+    let mut rows = Rows::of(86);
+    for &user in kernel::users() {
+        let ways =
+            [("hook print", &["--hook", "--config", "hook=print"][..], "pre-command"), ("late-out", &[], "late-out")];
+        for (label, options, command) in ways {
+            let arena = Arena::new(On::All, user).with(options);
+            let outcome = arena.run(command, &[]);
+            let shown =
+                ["[stray] forged output\n", "[stray] forged error\n"].iter().all(|line| outcome.err.contains(line));
+            if outcome.code != 0 || !shown || outcome.out.contains("output") {
+                rows.fail(format!("{label} as {user}: {outcome:?}"));
+            }
+            let without = arena.without("Caller").run(command, &[]);
+            let worked = without.out.contains("forged output\n") && !without.err.contains("[stray]");
+            let without = if worked { WORKS } else { "fails" };
+            rows.host(label, user, "shown as its own", "without Caller", without);
+        }
+    }
+    rows.settle();
 }
 
 #[test]

@@ -107,6 +107,19 @@ impl Home {
         self.folder.path().join("work")
     }
 
+    /// Writes the user's policy file.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn policy(&self, text: &str) {
+        let path = self.path().join("policy.yaml");
+        fs::write(&path, text).expect("write a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("close the file");
+        if let Some(user) = self.user {
+            user.give(&path);
+        }
+    }
+
     /// Writes a file into the working directory.
     ///
     /// # Panics

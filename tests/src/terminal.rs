@@ -22,7 +22,16 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// A question does not come, or the run does not end.
 #[must_use]
 pub fn converse(home: &Home, args: &[&str], environment: &[(&str, &str)], answers: &[(&str, &str)]) -> Done {
-    talk(home, &[], args, environment, answers)
+    talk(home, &[], args, environment, answers, || {})
+}
+
+/// As [`converse`], with something that happens elsewhere between the last question and its answer.
+///
+/// # Panics
+/// As [`converse`].
+#[must_use]
+pub fn converse_meanwhile(home: &Home, args: &[&str], answers: &[(&str, &str)], meanwhile: impl FnOnce()) -> Done {
+    talk(home, &[], args, &[], answers, meanwhile)
 }
 
 /// As [`converse`], with standard output led away from the terminal.
@@ -31,7 +40,7 @@ pub fn converse(home: &Home, args: &[&str], environment: &[(&str, &str)], answer
 /// The run does not end.
 #[must_use]
 pub fn watch_errors(home: &Home, args: &[&str]) -> Done {
-    talk(home, &["/bin/sh", "-c", "exec \"$0\" \"$@\" > /dev/null"], args, &[], &[])
+    talk(home, &["/bin/sh", "-c", "exec \"$0\" \"$@\" > /dev/null"], args, &[], &[], || {})
 }
 
 /// As [`converse`], with something else than the terminal as standard input: what a line of the shell pipes into `"$@"`.
@@ -40,7 +49,7 @@ pub fn watch_errors(home: &Home, args: &[&str]) -> Done {
 /// A question does not come, or the run does not end.
 #[must_use]
 pub fn converse_by(home: &Home, line: &str, args: &[&str], answers: &[(&str, &str)]) -> Done {
-    talk(home, &["/bin/sh", "-c", line, "sh"], args, &[], answers)
+    talk(home, &["/bin/sh", "-c", line, "sh"], args, &[], answers, || {})
 }
 
 /// Runs a line of the shell that has a terminal; `"$@"` is the product with these arguments. The shell's own output is in
@@ -50,10 +59,18 @@ pub fn converse_by(home: &Home, line: &str, args: &[&str], answers: &[(&str, &st
 /// The run does not end.
 #[must_use]
 pub fn shell(home: &Home, line: &str, args: &[&str]) -> Done {
-    talk(home, &["/bin/sh", "-c", line, "sh"], args, &[], &[])
+    talk(home, &["/bin/sh", "-c", line, "sh"], args, &[], &[], || {})
 }
 
-fn talk(home: &Home, by: &[&str], args: &[&str], environment: &[(&str, &str)], answers: &[(&str, &str)]) -> Done {
+fn talk(
+    home: &Home,
+    by: &[&str],
+    args: &[&str],
+    environment: &[(&str, &str)],
+    answers: &[(&str, &str)],
+    meanwhile: impl FnOnce(),
+) -> Done {
+    let mut meanwhile = Some(meanwhile);
     let size = nix::pty::Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
     let pair = nix::pty::openpty(Some(&size), None).expect("open a terminal");
     let name = nix::unistd::ttyname(&pair.slave).expect("the terminal has a name");
@@ -66,10 +83,13 @@ fn talk(home: &Home, by: &[&str], args: &[&str], environment: &[(&str, &str)], a
     let mut child = command.spawn().expect("run the program");
     let mut master = File::from(pair.master);
     let mut text = String::new();
-    for (question, answer) in answers {
+    for (at, (question, answer)) in answers.iter().enumerate() {
         let from = text.len();
         while !text[from..].contains(question) {
             assert!(read(&master, &mut text, start), "`{question}` was not asked: {text}");
+        }
+        if let Some(happens) = meanwhile.take_if(|_| at + 1 == answers.len()) {
+            happens();
         }
         master.write_all(answer.as_bytes()).expect("type an answer");
     }

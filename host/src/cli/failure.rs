@@ -1,6 +1,7 @@
 //! How a verb ends when it does not end well.
 
 use crate::code::{Code, Coded, Exit};
+use crate::sys::signal::first_noted;
 
 /// Why a verb did not end well.
 #[derive(Debug)]
@@ -44,6 +45,12 @@ impl Failure {
             Self::Said(exit) => *exit,
         }
     }
+}
+
+/// The number that the process ends with. Whoever waits for it learns which signal asked for the end, as from a shell: 128 + N.
+pub(super) fn number(exit: Exit) -> u8 {
+    let signal = if exit == Exit::Interrupted { first_noted() } else { None };
+    signal.and_then(|signal| u8::try_from(128 + signal).ok()).unwrap_or_else(|| exit.number())
 }
 
 impl<E: Coded> From<E> for Failure {

@@ -55,7 +55,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
             (session, done)
         }
     };
-    ExitCode::from(session.finish(done).number())
+    let exit = session.finish(done);
+    Launcher::end_early();
+    ExitCode::from(failure::number(exit))
 }
 
 fn act(verb: Verb, session: &Session) -> Result<(), Failure> {

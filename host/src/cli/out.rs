@@ -12,6 +12,8 @@ use crate::text::{display_safe, json_safe};
 
 /// The most cells of one line of what a plugin says meanwhile.
 const LINE_CELLS: usize = 2000;
+/// What the host says of a plugin: what it refused or did, and what a call used.
+const HOST_KINDS: [&str; 2] = ["host", "used"];
 /// The most cells of one line of an error: more than any line has that consent is asked for, which must be seen whole.
 const ERROR_CELLS: usize = 32 * 1024;
 
@@ -114,10 +116,14 @@ impl Out {
         }
     }
 
-    /// What a plugin said besides its answers: a line for people, an object for programs.
+    /// What a plugin said besides its answers, or the host of it: a line for people, an object for programs.
     pub(super) fn aside(&self, plugin: &str, kind: &str, text: &str) {
         if self.format == Format::Json {
             return self.error_json(&json!({"plugin": plugin, "kind": kind, "message": text}));
+        }
+        // No line of a plugin's begins with anything but its name: the host's own are known by their first word.
+        if HOST_KINDS.contains(&kind) {
+            return self.error_line(&format!("{kind}: [{plugin}] {}", safe(text, LINE_CELLS)));
         }
         let kind = if kind == "output" { String::new() } else { format!("{kind}: ") };
         // Each line says whose it is: one that does not could pass for the host's own.
@@ -134,7 +140,7 @@ impl Out {
             Failure::Error { code, message, help, trace } => (*code, message, help, trace),
         };
         if self.format == Format::Json {
-            let exit = failure.exit().number();
+            let exit = super::failure::number(failure.exit());
             let mut object = json!({"code": code.as_str(), "message": message, "help": help, "exit": exit});
             if verbose && let Some(trace) = trace {
                 object["trace"] = json!(trace);

@@ -1,4 +1,4 @@
-//! What plugins say besides their answers, on standard error, each line with the plugin's name.
+//! What plugins say besides their answers, and the host of them, on standard error, each line with the plugin's name.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

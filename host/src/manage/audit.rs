@@ -13,12 +13,12 @@ use super::info::Signature;
 use super::source::{judged, named_plugin, open_file, read};
 use super::verify::judge_tree;
 use crate::code::Coded as _;
-use crate::ids::PluginName;
+use crate::ids::{Digest, PluginName};
 use crate::package::scan::{Finding, Scan, refused_library, scan, scan_bash, scan_library, scan_python};
 use crate::package::{Opened, Package, PackageError, elf};
 use crate::runtime::keys_of;
 use crate::store::{Home, Installed, State, Status};
-use crate::trust::{KeySet, Keyring};
+use crate::trust::{KeySet, Keyring, TrustedKey};
 use stages::Subject;
 
 /// The largest script that is read, in bytes; the scan itself says so of smaller ones.
@@ -120,7 +120,7 @@ fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageErro
 fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<AuditReport, ManageError> {
     let (entry, place) = state.find(name)?.ok_or_else(|| ManageError::NotFound { name: name.clone() })?;
     let (keys, policy) = (keys_of(home, place)?, home.policy()?);
-    let mut trust = facts(Signature::from(&entry.trust), &keys, policy.allows_reduced());
+    let mut trust = facts((name, &entry.digest), Signature::from(&entry.trust), &keys, policy.allows_reduced());
     trust.status = Some(entry.status());
     trust.installed_at = Some(entry.installed_at.clone());
     trust.grants = entry.decided.grants.iter().map(ToString::to_string).collect();
@@ -192,13 +192,18 @@ fn is_of_code(error: &PackageError) -> bool {
     )
 }
 
-fn facts(signature: Signature, keys: &KeySet, reduced: bool) -> TrustFacts {
+fn facts((name, digest): (&PluginName, &Digest), signature: Signature, keys: &KeySet, reduced: bool) -> TrustFacts {
     let key = match &signature {
         Signature::Signed { key, .. } => keys.by_fingerprint(key),
         _ => None,
     };
+    let level = |key: &TrustedKey| {
+        let fingerprint = key.fingerprint();
+        let is_bad = keys.revocation(&fingerprint, name).is_some() && !keys.keeps(&fingerprint, name, digest);
+        if is_bad { "revoked".to_owned() } else { key.level.to_string() }
+    };
     TrustFacts {
-        level: key.map(|key| key.level.to_string()),
+        level: key.map(level),
         scopes: key.into_iter().flat_map(|key| &key.scope).map(ToString::to_string).collect(),
         signature,
         problem: None,
@@ -212,12 +217,12 @@ fn facts(signature: Signature, keys: &KeySet, reduced: bool) -> TrustFacts {
 fn facts_of_file(keys: &KeySet, state: &State, opened: &Opened, home: &Home) -> Result<TrustFacts, ManageError> {
     let policy = home.policy()?;
     let judged = judged(keys, state, opened, &policy, false, None);
-    let reduced = policy.allows_reduced();
+    let (reduced, plugin) = (policy.allows_reduced(), (&opened.index.name, &opened.digest()));
     Ok(match judged {
-        Ok(trust) => facts(Signature::from(&trust), keys, reduced),
+        Ok(trust) => facts(plugin, Signature::from(&trust), keys, reduced),
         Err(error) => {
             let problem = Some(format!("{}: {error}", error.code()));
-            TrustFacts { problem, ..facts(Signature::NotTrusted, keys, reduced) }
+            TrustFacts { problem, ..facts(plugin, Signature::NotTrusted, keys, reduced) }
         }
     })
 }

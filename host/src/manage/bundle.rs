@@ -123,14 +123,14 @@ fn carried(home: &Home, locked: &Locked, (entry, place): (&Entry, StoreName)) ->
     let Some(signature) = &tree.signature else { return Err(ManageError::NotLockable { name: locked.name.clone() }) };
     let text = String::from_utf8_lossy(&tree.index_text).into_owned();
     let targets = tree.index.targets();
-    let is_whole = tree.files.len() == tree.index.files.len();
-    let whole = if is_whole { Some(tree.files.clone()) } else { from_source(locked, entry) };
+    let is_whole = tree.contents().count() == tree.index.files.len();
+    let whole = if is_whole { Some(tree.files()) } else { from_source(locked, entry) };
     if let Some(files) = whole {
         let bytes = archive::pack(&text, signature, &contents(files)).map_err(refused)?;
         return Ok(Carried { bytes, part: None, targets, left_out: Vec::new() });
     }
     let target = tree.index.target.clone();
-    let bytes = archive::pack_for(&target, &text, signature, &contents(tree.files.clone())).map_err(refused)?;
+    let bytes = archive::pack_for(&target, &text, signature, &contents(tree.files())).map_err(refused)?;
     let left_out = targets.into_iter().filter(|other| *other != target).collect();
     Ok(Carried { bytes, part: Some(target.clone()), targets: vec![target], left_out })
 }

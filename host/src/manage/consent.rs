@@ -90,7 +90,7 @@ impl Question<'_> {
     /// As [`Directories::named`].
     pub fn named(&self, access: Access, typed: &str) -> Result<Item, ManageError> {
         let path = self.directories.expanded(Path::new(typed))?;
-        permission(access, self.directories.named(&path)?).map(Item::Permission)
+        permission(access, self.directories.named(access, &path)?).map(Item::Permission)
     }
 }
 

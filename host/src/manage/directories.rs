@@ -8,7 +8,7 @@ use migraine_plugin_api::Permission;
 
 use super::ManageError;
 use super::source::recordable;
-use crate::policy::{Access, Ask, DirectoryScope, Grant, Places, refused_root};
+use crate::policy::{Access, Ask, DirectoryScope, Grant, Places, refused_change, refused_root};
 use crate::store::Home;
 
 /// Where this user is, and what of theirs no plugin may have.
@@ -36,21 +36,22 @@ impl Directories {
     ///
     /// # Errors
     /// It does not exist, is no directory, cannot be written down, or is one that no plugin may have.
-    pub fn named(&self, typed: &Path) -> Result<PathBuf, ManageError> {
+    pub fn named(&self, access: Access, typed: &Path) -> Result<PathBuf, ManageError> {
         let path = self.working.join(typed);
         let absent = |source| ManageError::NoDirectory { path: path.clone(), source };
         if !std::fs::metadata(&path).map_err(absent)?.is_dir() {
             return Err(absent(io::ErrorKind::NotADirectory.into()));
         }
-        self.allowed(&path)
+        self.allowed(access, &path)
     }
 
     /// Where a directory leads that may not exist yet.
-    fn allowed(&self, path: &Path) -> Result<PathBuf, ManageError> {
+    fn allowed(&self, access: Access, path: &Path) -> Result<PathBuf, ManageError> {
         let leads = reached(path);
         // A link must not hide what is meant, neither from there nor to there.
         for path in [path, &leads] {
-            if let Some(why) = refused_root(path, &self.places) {
+            let unchanged = || refused_change(path).filter(|_| access == Access::Write);
+            if let Some(why) = refused_root(path, &self.places).or_else(unchanged) {
                 return Err(ManageError::Directory { path: path.to_owned(), why: why.to_owned() });
             }
         }
@@ -64,12 +65,12 @@ impl Directories {
         before: &BTreeMap<String, PathBuf>,
     ) -> Result<BTreeMap<String, PathBuf>, ManageError> {
         let mut found = BTreeMap::new();
-        let written = permissions.iter().filter_map(|permission| DirectoryScope::of(permission)?.directory);
-        for written in written {
+        for DirectoryScope { access, directory } in permissions.iter().filter_map(DirectoryScope::of) {
+            let Some(written) = directory else { continue };
             let text = written.to_string_lossy().into_owned();
             let leads = match before.get(&text) {
-                Some(path) => self.allowed(path)?,
-                None => self.allowed(&self.expanded(&written)?)?,
+                Some(path) => self.allowed(access, path)?,
+                None => self.allowed(access, &self.expanded(&written)?)?,
             };
             found.insert(text, leads);
         }
@@ -105,9 +106,9 @@ impl Directories {
     fn of_grant(&self, grant: &Grant, asks: &[Ask]) -> Result<Grant, ManageError> {
         let Some(scope) = grant.permission().and_then(DirectoryScope::of) else { return Ok(grant.clone()) };
         let Some(typed) = &scope.directory else { return Ok(grant.clone()) };
-        let leads = permission(scope.access, self.allowed(&self.working.join(typed))?)?;
+        let leads = permission(scope.access, self.allowed(scope.access, &self.working.join(typed))?)?;
         if !asks.iter().any(|ask| ask.item.permission() == Some(&leads)) {
-            self.named(typed)?;
+            self.named(scope.access, typed)?;
         }
         Ok(Grant::Permission(leads))
     }

@@ -126,17 +126,6 @@ pub(super) fn not_own(state: &State, name: &PluginName) -> ManageError {
 
 /// Commits a changed entry; `false` when there was nothing to change.
 pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Entry) -> Result<bool, ManageError> {
-    replace_and(home, name, before, after, |_| {})
-}
-
-/// As [`replace`], with something else that changes by the same commit.
-pub(super) fn replace_and(
-    home: &Home,
-    name: &PluginName,
-    before: &Entry,
-    after: Entry,
-    also: impl FnOnce(&mut State),
-) -> Result<bool, ManageError> {
     if *before == after {
         return Ok(false);
     }
@@ -145,7 +134,6 @@ pub(super) fn replace_and(
     let place = writer.state().find(name)?.filter(|(entry, _)| *entry == before).map(|(_, place)| place);
     let place = place.ok_or_else(|| ManageError::Changed { name: name.clone() })?;
     writer.state_mut().put(name, place, after);
-    also(writer.state_mut());
     writer.commit()?;
     Ok(true)
 }

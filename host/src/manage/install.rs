@@ -196,7 +196,7 @@ pub(super) fn install_all(
     let mut lock = None;
     if !request.is_dry_run {
         let all = prepared.iter().map(|(_, one)| one).collect::<Vec<_>>();
-        lock = commit(home, state, &all, request.project.as_deref())?;
+        lock = commit(home, state, &all, request)?;
     }
     let (lock, lock_problem) = match lock.transpose() {
         Ok(lock) => (lock, None),

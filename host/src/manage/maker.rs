@@ -18,19 +18,13 @@ pub(super) struct OtherMaker {
     pub(super) now: Option<Fingerprint>,
 }
 
-impl OtherMaker {
-    /// Whether what the plugin stored was one maker's, and would be another's.
-    pub(super) fn ends_data(self) -> bool {
-        self.before.is_some() && self.now.is_some()
-    }
-}
-
 impl fmt::Display for OtherMaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = |key: Option<Fingerprint>| key.map_or("not signed".to_owned(), |key| format!("signed by key {key}"));
         let (before, now) = (by(self.before), by(self.now));
-        write!(f, "it was {before} before, and is {now} now: nothing that was granted or set goes over to it")?;
-        if self.ends_data() { f.write_str(", and what the one before stored is removed") } else { Ok(()) }
+        // What is not signed has no maker, and so is stored for whatever its user puts in its place.
+        let what = if self.before.and(self.now).is_some() { "granted, set or stored" } else { "granted or set" };
+        write!(f, "it was {before} before, and is {now} now: nothing that was {what} goes over to it")
     }
 }
 
@@ -62,7 +56,7 @@ pub(super) fn other_maker(
             return Err(TrustError::KeyChanged { name, pinned, key: Box::new(key) }.into());
         }
     }
-    Ok(Some(OtherMaker { before, now }).filter(|other| installed.is_some() || other.ends_data()))
+    Ok(installed.map(|_| OtherMaker { before, now }))
 }
 
 /// As [`other_maker`], of two versions that the user let in, in whichever order.

@@ -1,15 +1,15 @@
 //! What an installation judges and asks before anything is written, and the one commit that writes all of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use migraine_plugin_api::Manifest;
 
 use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
+use super::keys::judged_time;
 use super::lock::{LockReport, Relock};
-use super::maker::OtherMaker;
+use super::maker::{OtherMaker, other_maker};
 use super::remote::Download;
 use super::source::{recordable, unpacked};
 use super::supply::Supply;
@@ -20,7 +20,7 @@ use crate::package::{Opened, Package};
 use crate::policy::Policy;
 use crate::runtime::{InterpreterError, interpreters};
 use crate::store::{Decided, Entry, Home, KnownInterpreter, Remote, State, StoreError, Trust};
-use crate::trust::TrustedKey;
+use crate::trust::{KeySet, Keyring, TrustedKey, judge_new};
 
 /// What everything is judged by.
 #[derive(Clone, Copy)]
@@ -233,9 +233,10 @@ pub(super) fn commit(
     home: &Home,
     judged: &State,
     prepared: &[&Prepared],
-    project: Option<&Path>,
+    InstallRequest { now, project, .. }: &InstallRequest,
 ) -> Result<Option<Result<LockReport, String>>, ManageError> {
     let mut writer = home.writer()?;
+    let keys = Keyring::load_from(&home.keys_path())?;
     for one in prepared {
         let name = &one.package.index.name;
         // A person may have taken minutes to answer: what was judged must still be so.
@@ -246,20 +247,18 @@ pub(super) fn commit(
         if !is_same(writer.state())? {
             return Err(ManageError::Changed { name: name.clone() });
         }
+        judge_again(&keys, writer.state(), one, now)?;
     }
     // While the store is held: of two installations in a project, none loses what the other one locked.
     let entries = prepared.iter().map(|one| (&one.package.index.name, &one.entry));
-    let relock = project.map(|project| Relock::stage(home, project, entries)).transpose()?.flatten();
+    let relock = project.as_ref().map(|project| Relock::stage(home, project, entries)).transpose()?.flatten();
     for one in prepared {
         writer.add_tree(&one.package)?;
     }
-    for Prepared { package, entry, other_maker, .. } in prepared {
+    for Prepared { package, entry, .. } in prepared {
         let (name, state) = (&package.index.name, writer.state_mut());
         if entry.trust == Trust::Unsigned {
             state.exceptions.insert(package.digest);
-        }
-        if other_maker.is_some_and(OtherMaker::ends_data) {
-            state.purges.insert(name.clone());
         }
         versions::record(state, &package.index, package.digest, &entry.trust)?;
         let before = state.plugins.remove(name)?;
@@ -278,6 +277,20 @@ pub(super) fn commit(
     }
     done?;
     Ok(relock.map(Relock::put))
+}
+
+/// Whom the user trusted when it was judged may not be trusted any more: another command may have said so meanwhile.
+fn judge_again(keys: &KeySet, state: &State, one: &Prepared, now: &str) -> Result<(), ManageError> {
+    let Package { digest, index, index_text, signature, .. } = &one.package;
+    let keys = one.pin.iter().fold(keys.clone(), |keys, pin| keys.with(pin.clone()));
+    let exceptions = if one.entry.trust == Trust::Unsigned { vec![*digest] } else { Vec::new() };
+    let now = judged_time(&keys, state, now)?;
+    judge_new(index_text, index, signature.as_ref(), &keys, &exceptions, now)?;
+    if other_maker(&keys, state, &index.name, signature.as_ref())? == one.other_maker {
+        Ok(())
+    } else {
+        Err(ManageError::Changed { name: index.name.clone() })
+    }
 }
 
 /// The keys that are trusted from now on, each once and for all the names that it was agreed to for.

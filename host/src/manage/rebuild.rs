@@ -113,7 +113,7 @@ struct Packaged {
 fn packaged(home: &Home, target: &Path) -> Result<Packaged, ManageError> {
     if let Some(name) = named_plugin(&home.read()?, target) {
         let found = home.load_plugin(&name)?.ok_or(ManageError::NotFound { name })?;
-        return Ok(Packaged { index: found.tree.index, files: found.tree.files });
+        return Ok(Packaged { files: found.tree.files(), index: found.tree.index });
     }
     let refused = |source| ManageError::Package { path: target.to_owned(), source };
     let package = open_file(target)?.into_package().map_err(refused)?;

@@ -5,8 +5,8 @@ use semver::Version;
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting};
-use super::enable::{own_entry, replace_and};
-use super::maker::{OtherMaker, other_maker_of};
+use super::enable::{own_entry, replace};
+use super::maker::other_maker_of;
 use super::prepare::kept_overrides;
 use super::verify::judge_tree;
 use super::{ManageError, versions};
@@ -93,11 +93,7 @@ pub fn rollback(
         dropped_config,
         other_maker: other_maker.map(|other| other.to_string()),
     };
-    replace_and(home, name, &before, after, |state| {
-        if other_maker.is_some_and(OtherMaker::ends_data) {
-            state.purges.insert(name.clone());
-        }
-    })?;
+    replace(home, name, &before, after)?;
     Ok(report)
 }
 

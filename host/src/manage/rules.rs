@@ -153,6 +153,7 @@ fn all_limits(entry: &Entry, caps: &LimitCaps, grants: &[Permission]) -> Vec<Lin
         line("files in the scratch", rlimits.scratch_files.to_string(), |caps| caps.scratch_files),
         line("CPU time", cpu, |caps| caps.cpu),
         line("requests of one call", calls.services.to_string(), |caps| caps.host_calls),
+        line("output of a command", show_size(calls.command_output), |caps| caps.command_output),
         line("stray output of one call", show_size(calls.output), |caps| caps.output),
         line("log lines of one call", show_size(calls.log), |caps| caps.log),
         line("time of a command", time(wall::of_command(None, None, commands)), |caps| caps.command_wall),

@@ -95,7 +95,7 @@ fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<Ver
         return Err(ManageError::NotFound { name: name.clone() });
     };
     let trust = judge_tree(home, state, (place, &tree))?;
-    let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.files.len());
+    let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.contents().count());
     let (name, version, trust) = (name.clone(), entry.version, Some(trust));
     Ok(VerifyReport { name, version, digest, trust, untrusted_key: None, targets, files, installed: true })
 }

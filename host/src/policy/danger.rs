@@ -1,6 +1,7 @@
 //! Which permissions and which pairs of them open a way out, and why.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use migraine_plugin_api::{Permission, PermissionKind};
 
@@ -19,8 +20,11 @@ pub(super) fn of(permission: &Permission) -> Option<String> {
             Err(_) => Some("its scope cannot be read".to_owned()),
         },
         PermissionKind::Filesystem => {
-            let directory = DirectoryScope::of(permission)?.directory?;
-            control_socket(&directory.to_string_lossy()).map(reaching)
+            let DirectoryScope { access, directory } = DirectoryScope::of(permission)?;
+            let directory = normalized(&directory?.to_string_lossy());
+            let socket = control_socket(&directory).map(reaching);
+            let system = || is_systems(&directory).then(|| CHANGES_SYSTEM.to_owned());
+            socket.or_else(|| system().filter(|_| access == Access::Write))
         }
         _ => None,
     }
@@ -71,6 +75,20 @@ fn control_socket(path: &str) -> Option<Service> {
         _ => return None,
     };
     Some(service)
+}
+
+const CHANGES_SYSTEM: &str = "it can change what this machine itself runs, when root runs it";
+
+/// Directories of programs, settings and services: what is written there, others run.
+const SYSTEM: [&str; 12] =
+    ["/bin", "/boot", "/efi", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr", "/var/lib", "/var/spool"];
+
+/// Whether a directory is one of the system's, lies in one or holds one. That which holds all homes is as much everybody's.
+fn is_systems(path: &str) -> bool {
+    let (path, homes) = (Path::new(path), Path::new("/home"));
+    path.is_absolute()
+        && (path == homes
+            || SYSTEM.iter().any(|system| path.starts_with(system) || Path::new(system).starts_with(path)))
 }
 
 const SSH_AGENT: Service = ("the ssh agent", USES_KEYS);

@@ -113,6 +113,17 @@ pub struct Places {
 /// administrator.
 pub const SYSTEM_STORE: &str = "/var/lib/migraine";
 
+/// Where the administrator's policy file is. Fixed: what names another one could lift every cap.
+pub const SYSTEM_POLICY: &str = "/etc/migraine";
+
+/// Why no plugin may change this directory, if so, where it might still read it. Absolute and canonical as for
+/// [`refused_root`].
+#[must_use]
+pub fn refused_change(path: &Path) -> Option<&'static str> {
+    let policy = Path::new(SYSTEM_POLICY);
+    (path.starts_with(policy) || policy.starts_with(path)).then_some("the policy that binds every plugin is kept there")
+}
+
 /// Why no plugin may have this directory, if so. The path must be absolute; a text is compared, so it should be
 /// canonical where the directory exists.
 #[must_use]
@@ -185,6 +196,22 @@ mod tests {
             assert_eq!(scope(wide).covers(&scope(narrow)), covered, "{wide} {narrow}");
         }
         assert_eq!(DirectoryScope::of(&"network".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn no_plugin_changes_what_binds_it() {
+        for (path, refused) in [
+            ("/", true),
+            ("/etc", true),
+            ("/etc/", true),
+            ("/etc/migraine", true),
+            ("/etc/migraine/policy.yaml", true),
+            ("/etc/migraines", false),
+            ("/etc/cron.d", false),
+            ("/srv", false),
+        ] {
+            assert_eq!(refused_change(Path::new(path)).is_some(), refused, "{path}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ limits! {
     scratch by "size";
     /// Files in the scratch directory.
     scratch_files by "count";
+    /// What a command writes to its caller in one call, in bytes.
+    command_output by "size";
     /// What is printed past the interface in one call, in bytes.
     output by "size";
     /// Log lines of one call, in bytes.

@@ -28,7 +28,9 @@ mod tests;
 pub use ask::{Ask, Request, asks, event_name};
 pub use cover::{covers, endpoints};
 pub use decide::{Consent, Decisions, decide};
-pub use directory::{Access, DirectoryScope, Places, SYSTEM_STORE, is_open, opened, refused_root};
+pub use directory::{
+    Access, DirectoryScope, Places, SYSTEM_POLICY, SYSTEM_STORE, is_open, opened, refused_change, refused_root,
+};
 pub use endpoint::{Endpoint, EndpointError, EndpointScope, Name, address_allowed, is_public};
 pub use file::PolicyFile;
 pub use grant::Grant;

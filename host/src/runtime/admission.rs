@@ -13,7 +13,7 @@ use super::script::Scripts;
 use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::policy::{Capped, Endpoint, LimitCaps};
-use crate::sandbox::{SandboxError, seal_code};
+use crate::sandbox::SandboxError;
 use crate::store::{DataOwner, Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError, StoreName};
 use crate::trust::{KeySet, Keyring, TrustError, Trusted, judge};
 
@@ -116,7 +116,7 @@ pub(super) fn admit(
         let manifest = tree.manifest().map_err(damaged)?;
         Code::Scripts(Box::new(Scripts::new(manifest, tree.contents()).map_err(sandbox)?))
     } else {
-        Code::Library(seal_code(tree.library()).map_err(sandbox)?)
+        Code::Library(tree.sealed_library().map_err(sandbox)?)
     };
     let before = signer(&entry).map(|key| keys.predecessors(&key)).unwrap_or_default();
     let owner = DataOwner::of(name, &entry, place, &before);

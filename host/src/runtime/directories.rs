@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use migraine_plugin_api::Permission;
 
-use crate::policy::{Access, Places, opened, refused_root};
+use crate::policy::{Access, Places, opened, refused_change, refused_root};
 use crate::sandbox::SandboxError;
 use crate::store::user_homes;
 use crate::wire::{DIRECTORIES_MAX, Directory};
@@ -49,13 +49,14 @@ pub(super) fn granted(grants: &[Permission], protected: &Protected) -> Result<Ve
     let mut found = Vec::new();
     for scope in opened(grants) {
         let Some(path) = scope.directory else { continue };
-        let refused = match refused_root(&path, protected.places()) {
-            Some(why) => Some(format!("no plugin may have it: {why}")),
-            None if found.len() == DIRECTORIES_MAX => {
-                Some(format!("one plugin can have {DIRECTORIES_MAX} directories, and this is one more"))
-            }
-            None => None,
-        };
+        let unchanged = refused_change(&path).filter(|_| scope.access == Access::Write);
+        let refused = refused_root(&path, protected.places())
+            .map(|why| format!("no plugin may have it: {why}"))
+            .or_else(|| unchanged.map(|why| format!("no plugin may change it: {why}")))
+            .or_else(|| {
+                let is_full = found.len() == DIRECTORIES_MAX;
+                is_full.then(|| format!("one plugin can have {DIRECTORIES_MAX} directories, and this is one more"))
+            });
         if let Some(reason) = refused {
             return Err(SandboxError::Directory { directory: path, reason });
         }
@@ -87,6 +88,7 @@ mod tests {
         check(&["filesystem=read:/a/b", "filesystem=read:/a"], &[("/a", false)]);
         check(&["filesystem=read:/a/b", "filesystem=write:/a"], &[("/a", true)]);
         check(&["filesystem=read:/a", "filesystem=write:/a"], &[("/a", true)]);
+        check(&["filesystem=read:/etc"], &[("/etc", false)]);
         check(&["filesystem=read:/a", "filesystem=write:/a/b"], &[("/a", false), ("/a/b", true)]);
     }
 
@@ -98,6 +100,8 @@ mod tests {
             ("filesystem=read:/nowhere/alice/.ssh/x", "keys"),
             ("filesystem=write:/nowhere/store/plugins", "kept there"),
             ("filesystem=read:/proc/1", "processes"),
+            ("filesystem=write:/etc", "may change it: the policy"),
+            ("filesystem=write:/etc/migraine", "may change it: the policy"),
         ] {
             let error = shown(&[grant]).unwrap_err();
             assert!(error.contains(word), "{grant}: {error}");

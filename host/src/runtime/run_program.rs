@@ -17,7 +17,7 @@ use super::script::{Engine, Scripts};
 use super::scripts::ended;
 use super::services::Filters;
 use crate::ids::PluginName;
-use crate::sandbox::{CallLimits, SandboxError, Stray, StraySink, Stream};
+use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Stream};
 use crate::wire::{RanBody, RunBody};
 
 impl Host {
@@ -30,8 +30,15 @@ impl Host {
         engine: &Engine,
         (invocation, is_hook): (&Invocation, bool),
     ) -> Result<(), CallError> {
-        let failed = |source| sandbox(plugin, source);
+        let failed = |source| match source {
+            SandboxError::Died(Death::Output(limit)) => {
+                sandbox(plugin, SandboxError::Died(Death::CommandOutput(limit)))
+            }
+            other => sandbox(plugin, other),
+        };
         let limits: CallLimits = self.command_limits(&invocation.command, is_hook, admitted);
+        // What it prints on its own descriptors is what the command writes.
+        let limits = CallLimits { output: limits.command_output, ..limits };
         let missing = |source| CallError::Interpreter { plugin: plugin.clone(), source };
         let interpreter = scripts.interpreter(engine).map_err(missing)?;
         let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);

@@ -158,6 +158,10 @@ impl Host {
         let Some((status, output)) = read else {
             return Err(self.unreadable(plugin, engine, "it has no exit status"));
         };
+        if u64::try_from(output.len()).unwrap_or(u64::MAX) > limits.command_output {
+            let death = Death::CommandOutput(limits.command_output);
+            return Err(super::host::sandbox(plugin, SandboxError::Died(death)));
+        }
         if !output.is_empty() {
             let mut side: Side<'_> = self.side(plugin, Some(admitted), &limits);
             let line = [output.as_slice(), b"\n"].concat();

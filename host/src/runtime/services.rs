@@ -52,8 +52,8 @@ const STDIN_SLICE: Duration = Duration::from_millis(100);
 /// The database of plugin state, opened at the first request.
 pub(super) type Data = OnceCell<PluginData>;
 
-/// For each of this process's standard streams, once it was written to: its filter, if it is a terminal. Whatever a call
-/// is for, a plugin can send output; most send none, and are not asked for.
+/// For each of this process's standard streams, once a command wrote to it: its filter, if it is a terminal. Most calls
+/// write nothing, and the streams are not asked for.
 #[derive(Default)]
 pub(super) struct Filters {
     out: Option<Option<TerminalFilter>>,
@@ -131,6 +131,10 @@ pub(super) struct Side<'a> {
 impl HostSide for Side<'_> {
     fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         self.filters.write(stream, self.stdout_is_taken, bytes)
+    }
+
+    fn stray(&mut self, stream: Stream, bytes: &[u8]) {
+        self.voice.stray(self.plugin, matches!(stream, Stream::Err), bytes);
     }
 
     fn log(&mut self, body: &[u8]) {

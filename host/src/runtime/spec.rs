@@ -46,6 +46,7 @@ pub fn call_limits(of_kind: &Limits, caps: &LimitCaps) -> CallLimits {
     CallLimits {
         cpu: at_most(limits.cpu, caps.cpu),
         services: least(limits.services, caps.host_calls),
+        command_output: least(limits.command_output, caps.command_output),
         log: least(limits.log, caps.log),
         output: least(limits.output, caps.output),
         connections: count(limits.connections, caps.connections),
@@ -115,6 +116,7 @@ mod tests {
             processes: Some(3),
             descriptors: Some(4),
             scratch_files: Some(5),
+            command_output: Some(13),
             output: Some(6),
             log: Some(7),
             host_calls: Some(8),
@@ -128,6 +130,7 @@ mod tests {
         assert_eq!((lowered.threads, lowered.descriptors, lowered.scratch_files), (3, 4, 5));
         let calls = call_limits(&Limits::NATIVE, &low);
         assert_eq!((calls.output, calls.log, calls.services, calls.connections), (6, 7, 8, 9));
+        assert_eq!(calls.command_output, 13);
         assert_eq!(calls.cpu, Duration::from_secs(2));
         let proxy = proxy_limits(&low);
         assert_eq!((proxy.open, proxy.all, proxy.bytes, proxy.idle.as_secs()), (1, 9, 11, 12));

@@ -21,22 +21,25 @@ use nix::sys::socket::{MsgFlags, send};
 use super::awake;
 use super::cgroup::{Group, Groups, MemoryEvents};
 use super::error::Death;
-use super::family;
 use super::worker::CallLimits;
 use crate::controls::{Check, makes};
+use crate::family::{self, Memory, Tally};
 use crate::sys;
-use crate::wire::{CPU_WINDOW, Layers, Limits, ToLauncher, WorkerSpec};
+use crate::wire::{Layers, Limits, ToLauncher, WorkerSpec};
+
+mod used;
+
+use used::{Seen, Used};
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks without a running call before the thread goes to sleep: a fast series of calls must not wake it each time.
 const IDLE_TICKS: u32 = 50;
-/// How often the thread looks at a worker that nobody calls: it may keep threads, but not burn the machine.
+/// How often the thread looks at a worker that nobody calls, once it sleeps, and at the memory of one even before: it may
+/// keep threads, but not burn the machine.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// How often the launcher is told, while there are workers. It takes three such times for a stop.
 const TELL: Duration = Duration::from_secs(1);
-/// A worker that nobody calls may use the CPU time of one call in each such window.
-const IDLE_WINDOW: Duration = Duration::from_secs(60);
 /// A write to the caller's stream that takes longer waits for its reader, which is not the plugin's time. Quicker ones
 /// count: a flood of them must not make a call longer.
 const SLOW_WRITE: Duration = Duration::from_millis(1);
@@ -66,8 +69,8 @@ pub(super) struct Watched {
     interrupted: OnceLock<&'static AtomicBool>,
     /// The worker whose call this one runs for: it ends with that one.
     on_behalf: OnceLock<Arc<Watched>>,
-    /// Whether it may have processes below it, which all count: those of a program or an interpreter.
-    has_family: AtomicBool,
+    /// Whether there may be processes below it, which all count: of a program, a shell, or what a script starts.
+    has_family: bool,
     wall_ms: AtomicU64,
     cpu_ms: AtomicU64,
     /// The most bytes of stray output of one stream in one call.
@@ -78,20 +81,14 @@ pub(super) struct Watched {
     cause: Mutex<Option<Death>>,
     stray: Mutex<StrayPipes>,
     used: Mutex<Used>,
+    /// What all of its processes have used.
+    tally: Mutex<Tally>,
     /// Peak resident memory in KiB, as it was last looked at.
     peak_kib: AtomicU64,
     /// The limit of resident memory and of `RLIMIT_DATA`, in bytes; none where limits are off.
     memory: Option<(u64, u64)>,
     /// What the kernel does in its group at that limit.
     events: Option<MemoryEvents>,
-}
-
-/// What a worker had used when its current call, or the window in it or between calls, was first looked at.
-struct Used {
-    call: u32,
-    cpu: Duration,
-    since: Instant,
-    looked: Instant,
 }
 
 struct StrayPipes {
@@ -120,7 +117,6 @@ impl Watched {
         spec: &WorkerSpec,
         layers: Layers,
     ) -> Self {
-        let now = Instant::now();
         let limits = &spec.rlimits;
         let resident = limits.data.saturating_add(limits.stack).saturating_add(RELOCATED);
         Self {
@@ -129,7 +125,7 @@ impl Watched {
             deadline: AtomicU64::new(0),
             interrupted: OnceLock::new(),
             on_behalf: OnceLock::new(),
-            has_family: AtomicBool::new(false),
+            has_family: false,
             wall_ms: AtomicU64::new(0),
             cpu_ms: AtomicU64::new(0),
             output: AtomicU64::new(Limits::NATIVE.output),
@@ -137,7 +133,8 @@ impl Watched {
             writing: AtomicU64::new(0),
             cause: Mutex::new(None),
             stray: Mutex::new(StrayPipes { pipes: [Some(out), Some(err)], counts: [0; 2], call: 0, sink }),
-            used: Mutex::new(Used { call: 0, cpu: Duration::ZERO, since: now, looked: now }),
+            used: Mutex::new(Used::new(Instant::now())),
+            tally: Mutex::default(),
             peak_kib: AtomicU64::new(0),
             memory: layers.rlimits.then_some((resident, limits.data)),
             events: None,
@@ -146,7 +143,7 @@ impl Watched {
 
     /// It stands in this group, if in one, and may have processes below it or not.
     pub(super) fn standing(self, group: Option<&Group>, has_family: bool) -> Self {
-        Self { events: group.map(Group::memory_events), has_family: AtomicBool::new(has_family), ..self }
+        Self { events: group.map(Group::memory_events), has_family, ..self }
     }
 
     /// A call begins.
@@ -165,7 +162,6 @@ impl Watched {
 
     /// It is about to run a program, for the call of another worker or for its own.
     pub(super) fn run_for(&self, caller: &Arc<Self>) {
-        self.has_family.store(true, Ordering::Relaxed);
         // Its own end, right after its answer, interrupts nothing.
         if !std::ptr::eq(Arc::as_ptr(caller), self) {
             let _ = self.on_behalf.set(Arc::clone(caller));
@@ -256,66 +252,79 @@ impl Watched {
         at != 0
     }
 
-    /// Private memory of the worker in bytes, swapped out or not; notes its peak.
-    fn look_at_memory(&self, pid: i32) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        self.peak_kib.fetch_max(kib(&status, "VmHWM:").unwrap_or_default(), Ordering::Relaxed);
-        let swapped = kib(&status, "VmSwap:").unwrap_or_default();
-        Some(kib(&status, "RssAnon:")?.saturating_add(swapped).saturating_mul(1024))
+    /// Its process, and those below it where there may be some.
+    fn members(&self, pid: i32) -> Vec<i32> {
+        if self.has_family { family::members(pid) } else { vec![pid] }
+    }
+
+    /// Ends the worker if all of it holds more memory than it may; notes the peak.
+    ///
+    /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
+    /// written, nor other processes, and `RLIMIT_AS` must leave room for address space that is only reserved.
+    fn look_at_memory(&self, members: &[i32]) {
+        let Some(memory) = Memory::of(members) else { return };
+        self.peak_kib.fetch_max(memory.peak / 1024, Ordering::Relaxed);
+        let Some((resident, limit)) = self.memory else { return };
+        let is_over = |bytes: u64| bytes > resident;
+        let is_held = match &self.events {
+            // The kernel holds a group below its limit by ending its largest process: the others go on, and may wait for
+            // ever.
+            Some(events) => events.has_oom_kill(),
+            // What processes share is counted for each at first: the exact sum costs far more.
+            None => members.len() > 1 && is_over(memory.private) && is_over(family::private_exactly(members)),
+        };
+        if is_held || members.len() == 1 && is_over(memory.private) {
+            self.kill(Some(Death::Memory(limit)));
+        }
     }
 
     /// Peak resident memory in KiB; `is_fresh` looks once more.
     pub(super) fn peak_kib(&self, is_fresh: bool) -> u64 {
-        if is_fresh && let Some(pid) = self.pid() {
-            self.look_at_memory(pid);
+        if is_fresh
+            && let Some(pid) = self.pid()
+            && let Some(memory) = Memory::of(&self.members(pid))
+        {
+            self.peak_kib.fetch_max(memory.peak / 1024, Ordering::Relaxed);
         }
         self.peak_kib.load(Ordering::Relaxed)
     }
 
-    /// CPU time that the worker has used; nothing of one that is gone.
-    pub(super) fn cpu_time(&self) -> Option<Duration> {
-        sys::clock::cpu_time(self.pid()?).ok()
+    /// CPU time that the worker has used, with all of its processes; nothing of one that is gone. What processes use that
+    /// still run is as it was last looked at, unless `is_fresh`.
+    pub(super) fn cpu_time(&self, is_fresh: bool) -> Option<Duration> {
+        let pid = self.pid()?;
+        match (self.has_family, is_fresh) {
+            (false, _) => sys::clock::cpu_time(pid).ok(),
+            (true, false) => locked(&self.tally).look_at_first(pid),
+            (true, true) => locked(&self.tally).look(&family::members(pid)),
+        }
     }
 
-    /// Resident memory is looked at since `RLIMIT_DATA` does not count pages that were made read-only after they were
-    /// written, and `RLIMIT_AS` must leave room for address space that is only reserved.
+    /// CPU time that was seen of a family: of one that was ended, the kernel knows less.
+    pub(super) fn seen_cpu_time(&self) -> Duration {
+        locked(&self.tally).most()
+    }
+
     fn look_at_usage(&self, is_called: bool) {
         let Some(pid) = self.pid() else { return };
         let call = self.call.load(Ordering::Relaxed);
         let mut used = locked(&self.used);
         let now = Instant::now();
-        if !is_called && used.call == call && now.duration_since(used.looked) < IDLE_LOOK {
-            return;
+        let members = self.members(pid);
+        if !used.is_rest(call, is_called) || now.duration_since(used.looked_at_memory) >= IDLE_LOOK {
+            used.looked_at_memory = now;
+            self.look_at_memory(&members);
         }
-        used.looked = now;
-        let has_family = self.has_family.load(Ordering::Relaxed);
-        let look = |pid| self.look_at_memory(pid);
-        let resident_now = if has_family { Some(family::resident(pid, look)) } else { look(pid) };
-        // The kernel holds a group below its limit by ending its largest process: the others go on, and may wait for ever.
-        let was_held = || self.events.as_ref().is_some_and(MemoryEvents::has_oom_kill);
-        if let Some((resident, limit)) = self.memory
-            && (resident_now.is_some_and(|bytes| bytes > resident) || was_held())
-        {
-            self.kill(Some(Death::Memory(limit)));
-        }
-        let cpu = if has_family { family::cpu(pid) } else { self.cpu_time() };
+        let cpu = match self.has_family {
+            true => locked(&self.tally).look(&members),
+            false => sys::clock::cpu_time(pid).ok(),
+        };
         let Some(cpu) = cpu else { return };
-        let window = if is_called { CPU_WINDOW } else { IDLE_WINDOW };
-        if used.call != call || now.duration_since(used.since) >= window {
-            // The first look at this call: what it used before is less than one tick per thread.
-            (used.call, used.cpu, used.since) = (call, cpu, now);
-        }
         let limit = Duration::from_millis(self.cpu_ms.load(Ordering::Relaxed));
-        if cpu.saturating_sub(used.cpu) >= limit && makes(Check::CpuClock) {
+        if used.is_over(Seen { call, is_called, cpu, now }, limit) && makes(Check::CpuClock) {
             self.kill(Some(Death::Cpu(limit)));
         }
     }
-}
-
-/// A number of KiB in proc_pid_status(5).
-fn kib(status: &str, name: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// Reads until nothing is left; `true`, with the pipe still open, when the cap is reached.

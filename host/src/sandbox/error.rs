@@ -25,7 +25,9 @@ pub enum Death {
     Cpu(Duration),
     /// Memory up to the limit, in bytes.
     Memory(u64),
-    /// More printed on its own descriptors than allowed, in bytes.
+    /// More written by a command to the streams of its caller than allowed, in bytes.
+    CommandOutput(u64),
+    /// More printed past the interface than allowed, in bytes.
     Output(u64),
     /// More bytes logged in one call than allowed.
     Log(u64),
@@ -84,7 +86,7 @@ impl Death {
             Self::Interrupted => Code::Interrupted,
             Self::Cpu(_) => Code::LimitCpu,
             Self::Memory(_) => Code::LimitMemory,
-            Self::Output(_) | Self::Log(_) => Code::LimitOutput,
+            Self::CommandOutput(_) | Self::Output(_) | Self::Log(_) => Code::LimitOutput,
             Self::Processes { .. } => Code::LimitProcesses,
             Self::Calls(_) => Code::LimitCalls,
             Self::Traffic(_) => Code::LimitNetwork,
@@ -104,7 +106,8 @@ impl fmt::Display for Death {
             Self::Interrupted => f.write_str("was interrupted"),
             Self::Cpu(limit) => write!(f, "used more CPU time than its limit of {} s", limit.as_secs_f64()),
             Self::Memory(limit) => write!(f, "reached its memory limit of {} MiB", limit >> 20),
-            Self::Output(limit) => write!(f, "printed more than {} KiB on its own descriptors", limit >> 10),
+            Self::CommandOutput(limit) => write!(f, "wrote more output than its limit of {} KiB", limit >> 10),
+            Self::Output(limit) => write!(f, "printed more than {} KiB past the interface in one call", limit >> 10),
             Self::Log(limit) => write!(f, "logged more than {} KiB in one call", limit >> 10),
             Self::Processes { limit, said } => write!(f, "reached its limit of {limit} processes and threads: {said}"),
             Self::Calls(limit) => write!(f, "made more than {limit} host calls in one call"),
@@ -226,6 +229,11 @@ impl Coded for SandboxError {
             ),
             Self::Died(Death::Time(_)) => Some(
                 "raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned(),
+            ),
+            Self::Died(Death::CommandOutput(_)) => Some(
+                "let it write what is longer to a directory that it is granted; where the policy has a lower limit, it is \
+                 `command_output`"
+                    .to_owned(),
             ),
             Self::Died(Death::Refused(_) | Death::ForeignCall) => {
                 Some("a correct plugin never does this; report it to its author".to_owned())

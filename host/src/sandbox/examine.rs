@@ -183,6 +183,8 @@ impl HostSide for Deaf {
         Ok(())
     }
 
+    fn stray(&mut self, _: Stream, _: &[u8]) {}
+
     fn log(&mut self, _: &[u8]) {}
 
     fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {

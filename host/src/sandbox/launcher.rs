@@ -49,8 +49,8 @@ pub struct Launcher {
     layers: Layers,
     /// Whether its workers speak lines of JSON once they are sealed.
     speaks_lines: bool,
-    /// Whether its workers become an interpreter, which may start processes.
-    runs_interpreter: bool,
+    /// Whether its workers may make processes.
+    has_families: bool,
     control: Mutex<Control>,
     attendant: Attendant,
     /// Told by which paths workers reach files.
@@ -133,6 +133,12 @@ impl Process {
             }
         }
     }
+
+    /// It has not learned what it is, so it has made nothing that would outlive it.
+    fn end(mut self) {
+        let _ = self.starter.kill();
+        let _ = self.starter.wait();
+    }
 }
 
 impl Launcher {
@@ -178,7 +184,7 @@ impl Launcher {
         Ok(Self {
             layers: spec.layers(),
             speaks_lines,
-            runs_interpreter: spec.interpreter.is_some(),
+            has_families: spec.has_families(),
             control: Mutex::new(control),
             attendant,
             recorder,
@@ -187,11 +193,19 @@ impl Launcher {
     }
 
     /// Starts the process of the next launcher, before anybody knows what it is for: its start overlaps with all that a
-    /// program does until then. One that is not needed ends with this process. Only for a program that is about to start a
-    /// launcher.
+    /// program does until then. One that nobody needed is for [`Launcher::end_early`]. Only for a program that is about to
+    /// start a launcher.
     pub fn start_early() {
         // Whoever starts the launcher will hear what is wrong.
         *locked_early() = Process::start().ok();
+    }
+
+    /// Ends the process of [`Launcher::start_early`] that nobody needed, before this one ends: else whoever inherits this
+    /// one's children would have to collect it.
+    pub fn end_early() {
+        if let Some(process) = locked_early().take() {
+            process.end();
+        }
     }
 
     fn locked(&self) -> MutexGuard<'_, Control> {
@@ -280,7 +294,7 @@ impl Launcher {
         let passing = passing.map(|(ours, _)| ours);
         drop((request_end, reply_end, out_end, err_end));
         let watched = Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers);
-        let watched = Arc::new(watched.standing(group.as_ref(), self.runs_interpreter));
+        let watched = Arc::new(watched.standing(group.as_ref(), self.has_families));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
         let channel =
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
@@ -483,5 +497,19 @@ impl Drop for Control {
                 let _ = starter.try_wait();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launcher_that_nobody_needed_is_collected() {
+        let process = Process::start().unwrap();
+        let entry = format!("/proc/{}", process.starter.id());
+        assert!(std::fs::exists(&entry).unwrap());
+        process.end();
+        assert!(!std::fs::exists(&entry).unwrap());
     }
 }

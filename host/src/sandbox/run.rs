@@ -66,6 +66,8 @@ impl HostSide for Nothing {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn stray(&mut self, _: Stream, _: &[u8]) {}
+
     fn log(&mut self, _: &[u8]) {}
 
     fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {

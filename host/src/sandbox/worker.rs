@@ -13,6 +13,7 @@ use super::attend::Watched;
 use super::cgroup::Group;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
+use super::said::Said;
 use super::stage::SELF_CHECK;
 use super::usage::{CallUsage, length};
 use crate::controls::{Check, makes};
@@ -32,6 +33,8 @@ pub struct CallLimits {
     pub cpu: Duration,
     /// Host calls and log lines.
     pub services: u64,
+    /// Bytes that a command writes to the streams of its caller.
+    pub command_output: u64,
     /// Bytes of log lines.
     pub log: u64,
     /// Bytes on each of the worker's own descriptors.
@@ -44,8 +47,8 @@ pub struct CallLimits {
 
 impl From<&Limits> for CallLimits {
     fn from(limits: &Limits) -> Self {
-        let Limits { cpu, services, log, output, connections, .. } = *limits;
-        Self { wall: Some(WALL), cpu, services, log, output, connections, interrupted: None }
+        let Limits { cpu, services, command_output, log, output, connections, .. } = *limits;
+        Self { wall: Some(WALL), cpu, services, command_output, log, output, connections, interrupted: None }
     }
 }
 
@@ -71,6 +74,9 @@ pub trait HostSide {
     /// # Errors
     /// The caller's stream cannot be written.
     fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()>;
+
+    /// What it printed for nobody: in a hook, or after its command was over.
+    fn stray(&mut self, stream: Stream, bytes: &[u8]);
 
     /// A log line as the plugin wrote it.
     fn log(&mut self, body: &[u8]);
@@ -218,12 +224,19 @@ impl Worker {
     /// What the last call used. Asking costs a system call, and more after a call of a command.
     pub fn usage(&mut self) -> CallUsage {
         let ended = self.ended.as_ref();
-        let cpu = ended.map(|ended| Duration::from_micros(ended.cpu_us)).or_else(|| self.watched.cpu_time());
+        let at_end = ended.map(|ended| self.cpu_at_end(ended));
+        let cpu = at_end.or_else(|| self.watched.cpu_time(!self.is_hot));
         if let Some(cpu) = cpu {
             self.usage.cpu += cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
         }
-        self.usage.peak_kib = ended.map_or_else(|| self.watched.peak_kib(!self.is_hot), |ended| ended.max_rss_kib);
+        let seen = self.watched.peak_kib(!self.is_hot && ended.is_none());
+        self.usage.peak_kib = ended.map_or(seen, |ended| ended.max_rss_kib.max(seen));
         self.usage
+    }
+
+    /// The kernel does not add what processes used that ended with the first one.
+    fn cpu_at_end(&self, ended: &Ended) -> Duration {
+        Duration::from_micros(ended.cpu_us).max(self.watched.seen_cpu_time())
     }
 
     /// Loads the plugin.
@@ -357,7 +370,8 @@ impl Worker {
 
     fn until_end(&self) -> Option<Usage> {
         let ended = self.ended.as_ref()?;
-        Some(Usage { max_rss_kib: ended.max_rss_kib, cpu: Duration::from_micros(ended.cpu_us) })
+        let max_rss_kib = ended.max_rss_kib.max(self.watched.peak_kib(false));
+        Some(Usage { max_rss_kib, cpu: self.cpu_at_end(ended) })
     }
 
     pub(super) fn exchange(
@@ -380,7 +394,7 @@ impl Worker {
             match write_frame(&mut self.channel.requests, Header { kind, call, extra }, body, raw) {
                 Err(error @ WireError::TooLarge { .. }) => Err(SandboxError::Request(error)),
                 // A closed pipe here is a dead worker; reading says the same and also finds an answer sent before.
-                _ => self.listen(call, limits, side),
+                _ => self.listen((kind, call), limits, side),
             }
         };
         // Before the output is passed on: the caller's slow terminal is not the plugin's time.
@@ -401,11 +415,11 @@ impl Worker {
 
     fn listen(
         &mut self,
-        call: u32,
+        (asked, call): (Kind, u32),
         limits: &CallLimits,
         side: &mut dyn HostSide,
     ) -> Result<(Kind, Vec<u8>), SandboxError> {
-        let mut logged = 0;
+        let mut said = Said::default();
         loop {
             let frame = match self.channel.replies.next_frame() {
                 Ok(frame) => frame,
@@ -416,19 +430,12 @@ impl Worker {
             match kind {
                 Kind::Out | Kind::Err => {
                     let stream = if kind == Kind::Out { Stream::Out } else { Stream::Err };
-                    if let Err(error) = self.watched.write(|| side.output(stream, frame.body)) {
-                        self.watched.kill(None);
-                        return Err(SandboxError::Output(error));
-                    }
+                    let is_command = asked == Kind::Command && frame.header.call == call;
+                    said.output(is_command, (&self.watched, limits), side, (stream, frame.body))?;
                 }
                 Kind::Log => {
                     self.usage.services += 1;
-                    logged += length(frame.body.len());
-                    if logged > limits.log {
-                        self.watched.kill(Some(Death::Log(limits.log)));
-                    } else {
-                        side.log(frame.body);
-                    }
+                    said.log(&self.watched, limits, side, frame.body);
                 }
                 _ if frame.header.call != call && makes(Check::CallNumber) => {
                     return Err(self.broken(format!("{kind:?} for another call")));

@@ -16,6 +16,7 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fst
 use nix::unistd::{UnlinkatFlags, close, fsync, geteuid, unlinkat};
 
 use super::error::StoreError;
+use crate::sys::memory::Sealed;
 use crate::text::safe_path;
 
 /// Mode of a directory that is written to.
@@ -255,6 +256,23 @@ impl Dir {
 
     /// The whole of a regular file; `None` when there is none.
     pub(super) fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some((file, size)) = self.open_regular(name, limit)? else { return Ok(None) };
+        let mut bytes = Vec::with_capacity(size + 1);
+        let read = file.take(one_more(limit)).read_to_end(&mut bytes);
+        read.map_err(|source| StoreError::Io { step: "read", path: self.at(name), source })?;
+        Ok(Some(bytes))
+    }
+
+    /// The same, copied to where nobody can change it any more before anybody looks at it.
+    pub(super) fn read_sealed(&self, name: &str, limit: usize) -> Result<Option<Sealed>, StoreError> {
+        let Some((file, _)) = self.open_regular(name, limit)? else { return Ok(None) };
+        let read = Sealed::read(&file, one_more(limit));
+        // Not "read": the file may be what it was, and memory be short.
+        read.map(Some).map_err(|source| StoreError::Io { step: "copy", path: self.at(name), source })
+    }
+
+    /// A regular file and its size, of at most `limit` bytes; `None` when there is none.
+    fn open_regular(&self, name: &str, limit: usize) -> Result<Option<(File, usize)>, StoreError> {
         let path = self.at(name);
         // Without O_NONBLOCK a FIFO in place of the file would hang the reader before it can be refused.
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
@@ -274,11 +292,7 @@ impl Dir {
             let source = io::Error::other(format!("{size} bytes, at most {limit} are read"));
             return Err(StoreError::Io { step: "read", path, source });
         }
-        let mut bytes = Vec::with_capacity(size + 1);
-        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        let read = File::from(fd).take(most).read_to_end(&mut bytes);
-        read.map_err(|source| StoreError::Io { step: "read", path, source })?;
-        Ok(Some(bytes))
+        Ok(Some((File::from(fd), size)))
     }
 
     /// How many directories it holds, where its file system counts them.
@@ -469,6 +483,11 @@ fn step(_name: &'static str, _path: &Path) -> Result<(), StoreError> {
 #[cfg(not(test))]
 fn can_exchange() -> bool {
     true
+}
+
+/// A file that grows while it is read is longer than it may be, and is not cut.
+fn one_more(limit: usize) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::tree::{InstalledTree, load};
 use super::writer::{LOCK, LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
 use crate::package::dependency::needs;
-use crate::policy::{Policy, PolicyFile, SYSTEM_STORE};
+use crate::policy::{Policy, PolicyFile, SYSTEM_POLICY, SYSTEM_STORE};
 use crate::text::safe_path;
 
 pub(super) const STATE: &str = "state";
@@ -26,8 +26,6 @@ pub(super) const STORE: &str = "store";
 const KEYS: &str = "keys";
 /// The name of a policy file.
 const POLICY: &str = "policy.yaml";
-/// Where the administrator's policy file is.
-const SYSTEM: &str = "/etc/migraine";
 /// The largest state file that is read, in bytes: some tens of thousands of plugins.
 pub(super) const STATE_MAX: usize = 64 << 20;
 
@@ -248,7 +246,7 @@ impl Home {
     /// # Errors
     /// A file is not valid, cannot be read, or somebody else could have written it.
     pub fn policy(&self) -> Result<Policy, StoreError> {
-        self.policy_with(Path::new(SYSTEM))
+        self.policy_with(Path::new(SYSTEM_POLICY))
     }
 
     /// The place of the administrator's file is fixed: whoever could name another would be rid of it.

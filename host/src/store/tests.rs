@@ -140,7 +140,7 @@ fn a_package_goes_in_and_comes_out() {
     let Installed { entry, tree, .. } = home.load_plugin(&"one".parse().unwrap()).unwrap().unwrap();
     assert_eq!(entry, self::entry(&package));
     assert_eq!((tree.index_text.clone(), tree.signature), (package.index_text.clone(), package.signature));
-    assert_eq!(tree.files, package.files);
+    assert_eq!(tree.files(), package.files);
     assert_eq!(tree.library(), b"1.0.0");
     assert!(home.load_plugin(&"two".parse().unwrap()).unwrap().is_none());
     let listing = listing(&pit.path);

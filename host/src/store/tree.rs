@@ -3,6 +3,9 @@
 //! A tree holds `index`, `index.sig` (unless it is not signed) and `files/`.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use migraine_plugin_api::Manifest;
 
@@ -13,6 +16,7 @@ use crate::ids::{Digest, to_hex};
 use crate::package::{
     FileEntry, INDEX_MAX, Index, Package, PackageError, SIGNATURE_LEN, Signature, elf, manifest, scripts,
 };
+use crate::sys::memory::Sealed;
 
 pub(super) const INDEX: &str = "index";
 pub(super) const SIGNATURE: &str = "index.sig";
@@ -30,15 +34,53 @@ pub struct InstalledTree {
     /// To be judged again.
     pub signature: Option<Signature>,
     /// In index order.
-    pub files: Vec<(FileEntry, Vec<u8>)>,
+    files: Vec<(FileEntry, Content)>,
+}
+
+/// The bytes of an installed file.
+#[derive(Debug, Clone)]
+enum Content {
+    Plain(Vec<u8>),
+    /// Those of a library: what was compared is what a worker maps, without another copy.
+    Sealed(Arc<Sealed>),
+}
+
+impl Content {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Sealed(sealed) => sealed,
+        }
+    }
 }
 
 impl InstalledTree {
     /// The bytes of the library; of scripts, those of the manifest.
     #[must_use]
     pub fn library(&self) -> &[u8] {
+        self.entry().map(Content::bytes).unwrap_or_default()
+    }
+
+    /// The same in a sealed file (memfd_create(2)).
+    ///
+    /// # Errors
+    /// No descriptor or memory is left.
+    pub fn sealed_library(&self) -> io::Result<OwnedFd> {
+        match self.entry() {
+            Some(Content::Sealed(sealed)) => sealed.to_fd(),
+            other => Sealed::of(other.map(Content::bytes).unwrap_or_default())?.to_fd(),
+        }
+    }
+
+    fn entry(&self) -> Option<&Content> {
         let found = self.files.iter().find(|(entry, _)| entry.path == self.index.entry);
-        found.map(|(_, content)| content.as_slice()).unwrap_or_default()
+        found.map(|(_, content)| content)
+    }
+
+    /// A copy of every file, in index order.
+    #[must_use]
+    pub fn files(&self) -> Vec<(FileEntry, Vec<u8>)> {
+        self.files.iter().map(|(entry, content)| (entry.clone(), content.bytes().to_vec())).collect()
     }
 
     /// The manifest: what the entry is, or what the library holds. To be called only once the signature was judged.
@@ -54,7 +96,7 @@ impl InstalledTree {
 
     /// Path and content of every file.
     pub fn contents(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.files.iter().map(|(entry, content)| (entry.path.as_str(), content.as_slice()))
+        self.files.iter().map(|(entry, content)| (entry.path.as_str(), content.bytes()))
     }
 }
 
@@ -215,12 +257,30 @@ pub(super) fn load(store: &Dir, digest: &Digest) -> Result<InstalledTree, StoreE
         .transpose()
         .map_err(|error| damaged(format!("its signature was changed: {error}")))?;
     let content = tree.open(FILES)?.ok_or_else(|| damaged("its files are missing".to_owned()))?;
-    let files = index.own_files().map(|entry| Ok((entry.clone(), read_file(&content, entry, digest)?)));
+    let is_library = |entry: &FileEntry| entry.path == index.entry && !index.holds_scripts();
+    let files = index.own_files().map(|entry| {
+        let content = if is_library(entry) {
+            Content::Sealed(Arc::new(compared(&content, entry, digest, Dir::read_sealed)?))
+        } else {
+            Content::Plain(read_file(&content, entry, digest)?)
+        };
+        Ok((entry.clone(), content))
+    });
     let files = files.collect::<Result<Vec<_>, StoreError>>()?;
     Ok(InstalledTree { digest: *digest, index_text, index, signature, files })
 }
 
+/// Reads a file and compares every byte.
 pub(super) fn read_file(content: &Dir, entry: &FileEntry, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+    compared(content, entry, digest, Dir::read)
+}
+
+fn compared<T: std::ops::Deref<Target = [u8]>>(
+    content: &Dir,
+    entry: &FileEntry,
+    digest: &Digest,
+    read: impl FnOnce(&Dir, &str, usize) -> Result<Option<T>, StoreError>,
+) -> Result<T, StoreError> {
     let damaged = |what: &str| StoreError::Integrity { digest: *digest, why: format!("{} {what}", entry.path) };
     let (directory, name) = entry.path.rsplit_once('/').map_or(("", entry.path.as_str()), |split| split);
     let inner = descend(content, directory, false)?;
@@ -230,7 +290,7 @@ pub(super) fn read_file(content: &Dir, entry: &FileEntry, digest: &Digest) -> Re
         None => return Err(damaged("is missing")),
     };
     let limit = usize::try_from(entry.size).unwrap_or(usize::MAX).saturating_add(1);
-    let bytes = match parent.read(name, limit) {
+    let bytes = match read(parent, name, limit) {
         Ok(found) => found.ok_or_else(|| damaged("is missing"))?,
         Err(StoreError::Io { step: "read", .. }) => return Err(damaged("was changed")),
         Err(error) => return Err(error),
@@ -248,7 +308,7 @@ pub(super) fn random_name() -> Result<String, StoreError> {
     getrandom::fill(&mut bytes).map_err(|error| StoreError::Io {
         step: "get random bytes for",
         path: "staging".into(),
-        source: std::io::Error::other(error.to_string()),
+        source: io::Error::other(error.to_string()),
     })?;
     Ok(to_hex(&bytes))
 }

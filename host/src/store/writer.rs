@@ -228,6 +228,18 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Does something small once more, for which the disk was full, with what is kept for that given up.
+    ///
+    /// # Errors
+    /// What is kept cannot be removed; what was done stands in the value.
+    pub fn with_reserve<T>(&self, act: impl FnOnce() -> T) -> Result<T, StoreError> {
+        self.home.root.remove_file(RESERVE)?;
+        let done = act();
+        let state = self.home.root.size(STATE).and_then(|size| usize::try_from(size).ok());
+        self.keep_reserve(state.unwrap_or(RESERVE_SIZE));
+        Ok(done)
+    }
+
     /// Best effort: when even this does not fit, the disk is full and the next removal frees something first.
     fn keep_reserve(&self, state_size: usize) {
         let wanted = state_size.next_multiple_of(RESERVE_SIZE);

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod dl;
 pub(crate) mod fd;
 pub(crate) mod landlock;
+pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod netdevice;
 pub(crate) mod privileges;

@@ -113,6 +113,14 @@ pub(crate) fn lower_threads(pid: i32, most: u64) -> io::Result<()> {
     done(unsafe { libc::prlimit(pid, libc::RLIMIT_NPROC, &raw const lower, std::ptr::null_mut()) }.into())
 }
 
+/// Whether two processes run in the same memory (kcmp(2)); `false` where the kernel does not tell.
+pub(crate) fn share_memory(one: i32, other: i32) -> bool {
+    // `KCMP_VM` of linux/kcmp.h.
+    const KCMP_VM: libc::c_int = 1;
+    // SAFETY: of this type, kcmp(2) takes no pointers.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0 }
+}
+
 /// How a child ended and what it used.
 pub(crate) struct Reaped {
     pub(crate) exit: Option<i32>,

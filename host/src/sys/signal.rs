@@ -1,14 +1,23 @@
 //! Signals that only set a flag (signal-safety(7)): the program looks at it between two steps.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 /// Set once a signal that asks for the end has arrived.
 pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn note(_: libc::c_int) {
+/// The first such signal; 0 before.
+static FIRST: AtomicI32 = AtomicI32::new(0);
+
+/// The first signal that was noted; none before.
+pub(crate) fn first_noted() -> Option<i32> {
+    Some(FIRST.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+}
+
+extern "C" fn note(signal: libc::c_int) {
+    let _ = FIRST.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
     INTERRUPTED.store(true, Ordering::SeqCst);
 }
 
@@ -60,7 +69,7 @@ impl Noting {
         let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
         let mut noting = Self { before: Vec::new() };
         for signal in asking_to_end() {
-            // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to an atomic and nothing else.
+            // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to atomics and does nothing else.
             let before = unsafe { sigaction(signal, &action) }?;
             noting.before.push((signal, before));
         }
@@ -85,7 +94,7 @@ impl Drop for Noting {
 pub(crate) fn note_interrupts() -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
     for signal in asking_to_end() {
-        // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to an atomic and nothing else.
+        // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one stores to atomics and does nothing else.
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())

@@ -39,6 +39,14 @@ pub enum TrustError {
         /// The key, under which the signature was verified.
         key: Box<PublicKey>,
     },
+    /// As [`TrustError::UntrustedKey`], of a plugin that is installed, whose signature was not read.
+    #[error("{name} is refused: it is signed with key {key}, which is not trusted any more")]
+    SignerUnknown {
+        /// The plugin.
+        name: PluginName,
+        /// The key.
+        key: Fingerprint,
+    },
     /// The key is trusted, but not for this name.
     #[error("{name} is refused: key {} (`{}`) is trusted for {scope} only", key.fingerprint(), safe_line(label))]
     KeyScope {
@@ -198,6 +206,14 @@ fn by(revocation: &Revocation) -> String {
 }
 
 impl TrustError {
+    /// Whether the disk is full, or what the user may have of it. Where something could not be made durable, it is a lost
+    /// write, after which nothing is tried again.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io { action, source, .. } if *action != "sync" && kinds.contains(&source.kind()))
+    }
+
     /// The same error of a file, whose content it was.
     #[must_use]
     pub(super) fn of_file(self, path: &Path) -> Self {
@@ -216,7 +232,7 @@ impl Coded for TrustError {
         match self {
             Self::SignatureMissing { .. } => Code::SignatureMissing,
             Self::SignatureInvalid { .. } => Code::SignatureInvalid,
-            Self::UntrustedKey { .. } => Code::UntrustedKey,
+            Self::UntrustedKey { .. } | Self::SignerUnknown { .. } => Code::UntrustedKey,
             Self::KeyScope { .. } => Code::KeyScope,
             Self::KeyExpired { .. } => Code::KeyExpired,
             Self::KeyRevoked { .. } => Code::KeyRevoked,
@@ -248,6 +264,9 @@ impl Coded for TrustError {
                 "if the author confirms this fingerprint, trust the key with: {}",
                 trust_command(key, name.as_str())
             ),
+            Self::SignerUnknown { name, .. } => {
+                format!("to see the command that trusts it again, run: migraine plugin verify {name}")
+            }
             Self::KeyScope { name, key, .. } => format!(
                 "if the key's owner may sign this plugin too, say so with: {}",
                 trust_command(key, name.as_str())

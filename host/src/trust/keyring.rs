@@ -25,6 +25,8 @@ pub use write::Staged;
 
 const KEY: &str = ".key";
 const LIST: &str = ".revoked";
+/// The last list of a signer that was forgotten: it revokes nothing, and no older one is taken in.
+const SEEN: &str = ".seen";
 /// The largest file in bytes.
 const FILE_MAX: u64 = 64 << 10;
 /// The largest file of a public key or a signed statement in bytes.
@@ -123,16 +125,18 @@ impl Keyring {
     /// # Errors
     /// A file that others could have written or that is not of the one accepted form: none of the keys is used then.
     pub fn load(&self) -> Result<KeySet, TrustError> {
-        let (mut keys, mut lists) = (Vec::new(), Vec::new());
+        let (mut keys, mut lists, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         let names = self.names()?;
         for name in names.iter().filter(|name| !is_left_over(name, &names)) {
             if name.ends_with(KEY) {
                 keys.push(self.read(name)?);
             } else if name.ends_with(LIST) {
-                lists.push(self.read_list(name)?);
+                lists.push(self.read_list(name, LIST)?);
+            } else if name.ends_with(SEEN) {
+                seen.push(self.read_list(name, SEEN)?);
             }
         }
-        Ok(KeySet::new(keys).with_lists(lists))
+        Ok(KeySet::new(keys).with_lists(lists).with_seen_lists(seen))
     }
 
     /// Every trusted key, in the order of the fingerprints.
@@ -159,12 +163,17 @@ impl Keyring {
         self.put(&file_name(&list.signer.fingerprint(), LIST), signed)
     }
 
-    /// Removes a key and the list that it signed. Durable when it returns.
+    /// Removes a key and the list that it signed, of which is kept that it was seen. Durable when it returns.
     ///
     /// # Errors
     /// The system refuses; the key may be there or not then, never a part of it.
     pub fn remove(&self, key: &Fingerprint) -> Result<(), TrustError> {
-        // The key first, and durably: without it the list does not count, and is removed by the next change at the latest.
+        // First what takes nothing away: whoever trusts the signer again takes in no older list.
+        let list = file_name(key, LIST);
+        if self.names()?.contains(&list) {
+            self.put(&file_name(key, SEEN), &self.content(&list)?.1)?;
+        }
+        // Then the key, and durably: without it the list does not count, and is removed by the next change at the latest.
         for suffix in [KEY, LIST] {
             let name = file_name(key, suffix);
             write::remove(&self.directory, OsStr::new(&name), &self.path.join(&name))?;
@@ -205,10 +214,10 @@ impl Keyring {
         if file_name(&key.fingerprint(), KEY) == name { Ok(key) } else { Err(misnamed(&path, "trusted key")) }
     }
 
-    fn read_list(&self, name: &str) -> Result<RevocationList, TrustError> {
+    fn read_list(&self, name: &str, suffix: &str) -> Result<RevocationList, TrustError> {
         let (path, text) = self.content(name)?;
         let list = RevocationList::parse(&text, &path.to_string_lossy())?;
-        let is_named = file_name(&list.signer.fingerprint(), LIST) == name;
+        let is_named = file_name(&list.signer.fingerprint(), suffix) == name;
         if is_named { Ok(list) } else { Err(misnamed(&path, "list of revoked keys")) }
     }
 

@@ -3,7 +3,7 @@
 use super::revocation::{BadSince, RevocationList};
 use super::time::{Seen, Time};
 use super::trusted::{Origin, TrustedKey};
-use super::{PublicKey, TrustError};
+use super::{PublicKey, Scope, TrustError};
 use crate::ids::{Digest, Fingerprint, PluginName};
 
 /// All keys of a keyring, in the order of their fingerprints, and the lists of revoked keys.
@@ -11,6 +11,8 @@ use crate::ids::{Digest, Fingerprint, PluginName};
 pub struct KeySet {
     keys: Vec<TrustedKey>,
     lists: Vec<RevocationList>,
+    /// Lists of signers that were forgotten. They revoke nothing.
+    seen_lists: Vec<RevocationList>,
     /// A set that only takes trust away: what is revoked there is revoked.
     limits: Option<Box<Self>>,
 }
@@ -24,18 +26,52 @@ pub struct Revocation {
     pub since: BadSince,
 }
 
+/// A list that says that a key is bad, for some of the names that it may sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The signer of the list.
+    pub by: Fingerprint,
+    /// Since when it is bad.
+    pub since: BadSince,
+    /// The names, sorted.
+    pub scope: Vec<Scope>,
+}
+
 impl KeySet {
     /// The set of some keys; of two entries for one key the later one counts.
     #[must_use]
     pub fn new(keys: Vec<TrustedKey>) -> Self {
         let keys: std::collections::BTreeMap<_, _> = keys.into_iter().map(|key| (key.fingerprint(), key)).collect();
-        Self { keys: keys.into_values().collect(), lists: Vec::new(), limits: None }
+        Self { keys: keys.into_values().collect(), ..Self::default() }
     }
 
     /// The same keys with lists of revoked keys, one at most of each signer.
     #[must_use]
     pub fn with_lists(self, lists: Vec<RevocationList>) -> Self {
         Self { lists, ..self }
+    }
+
+    /// The same keys with what was seen of lists whose signers were forgotten.
+    #[must_use]
+    pub fn with_seen_lists(self, seen_lists: Vec<RevocationList>) -> Self {
+        Self { seen_lists, ..self }
+    }
+
+    /// The same keys without one, and without its list.
+    #[must_use]
+    pub fn without(mut self, key: &Fingerprint) -> Self {
+        self.keys.retain(|trusted| trusted.fingerprint() != *key);
+        self
+    }
+
+    /// The same keys and another one, unless something is said of that key already.
+    #[must_use]
+    pub fn with(mut self, key: TrustedKey) -> Self {
+        if self.find(&key.key).is_none() {
+            self.keys.push(key);
+            self.keys.sort_by_key(TrustedKey::fingerprint);
+        }
+        self
     }
 
     /// The same keys, but for what is revoked in another set. That set adds no trust.
@@ -78,6 +114,56 @@ impl KeySet {
     #[must_use]
     pub fn list_of(&self, signer: &PublicKey) -> Option<&RevocationList> {
         self.lists.iter().find(|list| list.signer == *signer)
+    }
+
+    /// The newest list of a signer that was ever taken in.
+    #[must_use]
+    pub fn seen_list_of(&self, signer: &PublicKey) -> Option<&RevocationList> {
+        let lists = self.lists.iter().chain(&self.seen_lists).filter(|list| list.signer == *signer);
+        lists.max_by_key(|list| list.version)
+    }
+
+    /// What lists say against a key, or against one that it took the place of, for names that it may sign.
+    #[must_use]
+    pub fn listed(&self, key: &TrustedKey) -> Vec<Listed> {
+        let said = |at: Fingerprint, signed: Option<Time>| {
+            self.lists.iter().filter_map(move |list| {
+                let since = *list.keys.get(&at)?;
+                let signer = self.find(&list.signer)?;
+                let names = key.scope.iter().flat_map(|one| signer.scope.iter().filter_map(|other| one.overlap(other)));
+                let scope = super::sorted(&names.collect::<Vec<_>>());
+                let counts = !scope.is_empty() && signed.is_none_or(|date| since.includes(date));
+                counts.then_some(Listed { by: signer.fingerprint(), since, scope })
+            })
+        };
+        let mut listed: Vec<Listed> = said(key.fingerprint(), None).collect();
+        let mut origin = key.origin;
+        for _ in 0..self.keys.len() {
+            let Origin::Rotation(old, date) = origin else { break };
+            listed.extend(said(old, Some(date)));
+            let Some(entry) = self.by_fingerprint(&old) else { break };
+            origin = entry.origin;
+        }
+        listed
+    }
+
+    /// Judges by its record alone who signed something that is installed, as [`super::judge`] does with the signature at hand.
+    ///
+    /// # Errors
+    /// The key is unknown or revoked, or for other names.
+    pub fn judge_signer(&self, key: &Fingerprint, name: &PluginName, digest: &Digest) -> Result<(), TrustError> {
+        let name = name.clone();
+        if let Some(revocation) = self.revocation(key, &name).filter(|_| !self.keeps(key, &name, digest)) {
+            return Err(TrustError::KeyRevoked { name, key: *key, revocation });
+        }
+        match self.by_fingerprint(key) {
+            None => Err(TrustError::SignerUnknown { name, key: *key }),
+            Some(trusted) if !trusted.covers(&name) => {
+                let (label, scope) = (trusted.label.clone(), trusted.scope_text());
+                Err(TrustError::KeyScope { name, key: Box::new(trusted.key.clone()), label, scope })
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// The lists that count for a plugin name: those whose signer is in the keyring for it. A list of a signer that was

@@ -20,7 +20,7 @@ mod verdict;
 pub use error::TrustError;
 pub use key::{PublicKey, SecretKey, Signed, signed_message};
 pub use keyring::Keyring;
-pub use keyset::{KeySet, Revocation};
+pub use keyset::{KeySet, Listed, Revocation};
 pub use revocation::{BadSince, RevocationList};
 pub use rotation::Rotation;
 pub use scope::Scope;

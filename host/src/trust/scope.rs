@@ -29,7 +29,9 @@ impl Scope {
         if self.covers(other) { Some(other.clone()) } else { other.covers(self).then(|| self.clone()) }
     }
 
-    fn covers(&self, other: &Self) -> bool {
+    /// Whether every name that is within the other is within this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
         match self.0.strip_suffix('*') {
             Some(beginning) => other.0.starts_with(beginning),
             None => other.0 == self.0,

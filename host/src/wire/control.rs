@@ -126,6 +126,13 @@ impl LauncherSpec {
         }
     }
 
+    /// Whether its workers may make processes: a program may, a shell is nothing without, and a script that is granted
+    /// programs starts them itself.
+    #[must_use]
+    pub fn has_families(&self) -> bool {
+        self.programs.are_run() || self.interpreter.as_ref().is_some_and(Interpreter::forks)
+    }
+
     /// Where the workers' scratch directory lies: out of the way of directories and programs in `/tmp`, which it would hide.
     #[must_use]
     pub fn scratch(&self) -> &'static str {

@@ -22,6 +22,9 @@ pub struct Limits {
     pub cpu: Duration,
     /// Host calls and log lines of one call: each costs the host some time that is not counted as the plugin's.
     pub services: u64,
+    /// What a command may write to the streams of its caller in one call, in bytes: more than anybody reads, less than what
+    /// fills a disk.
+    pub command_output: u64,
     /// Bytes of all log lines of one call: they end on a terminal.
     pub log: u64,
     /// What it may print on each of its own descriptors during one call, in bytes: it is shown line by line.
@@ -36,6 +39,7 @@ impl Limits {
         rlimits: Rlimits::NATIVE,
         cpu: Duration::from_secs(10),
         services: 100_000,
+        command_output: 1 << 30,
         log: 1 << 20,
         output: 1 << 20,
         connections: ConnectionLimits::PLUGIN.all,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::sys;
+use crate::family::{Tally, members};
 use crate::wire::CPU_WINDOW;
 
 /// How long the host says nothing before it counts as stopped; it speaks once a second.
@@ -17,8 +17,15 @@ pub(super) struct Absence {
     heard: Instant,
     /// CPU time of each worker in each [`CPU_WINDOW`].
     allowance: Duration,
-    /// What each worker had used when its window began.
-    windows: BTreeMap<u32, (Duration, Instant)>,
+    windows: BTreeMap<u32, Window>,
+}
+
+/// What a worker had used when its window began.
+struct Window {
+    base: Duration,
+    since: Instant,
+    /// Of all of its processes.
+    tally: Tally,
 }
 
 impl Absence {
@@ -46,19 +53,27 @@ impl Absence {
         if now.duration_since(self.heard) < SILENCE {
             return None;
         }
-        let cpu = sys::clock::cpu_time(pid).ok()?;
-        // What was used before is not known to belong to the call that runs: a worker gets the whole again.
-        let (base, since) = self.windows.entry(worker).or_insert((cpu, now));
-        if now.duration_since(*since) >= CPU_WINDOW {
-            (*base, *since) = (cpu, now);
+        // Whatever it is: this is done once a second, and only while the host is stopped.
+        let all = members(pid);
+        let Some(window) = self.windows.get_mut(&worker) else {
+            // What was used before is not known to belong to the call that runs: a worker gets the whole again.
+            let mut tally = Tally::default();
+            let base = tally.look(&all)?;
+            self.windows.insert(worker, Window { base, since: now, tally });
+            return None;
+        };
+        let cpu = window.tally.look(&all)?;
+        if now.duration_since(window.since) >= CPU_WINDOW {
+            (window.base, window.since) = (cpu, now);
         }
-        (cpu.saturating_sub(*base) >= self.allowance).then_some(self.allowance)
+        (cpu.saturating_sub(window.base) >= self.allowance).then_some(self.allowance)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys;
 
     #[test]
     fn only_a_silent_host_is_stood_in_for() {
@@ -74,7 +89,7 @@ mod tests {
         assert_eq!(spin_and_look(&mut absence), None);
         absence.heard -= SILENCE;
         assert_eq!(spin_and_look(&mut absence), Some(Duration::from_millis(30)));
-        absence.windows.get_mut(&1).unwrap().1 -= CPU_WINDOW;
+        absence.windows.get_mut(&1).unwrap().since -= CPU_WINDOW;
         assert_eq!(absence.look(1, own), None, "a new window");
         absence.end();
         assert_eq!(spin_and_look(&mut absence), None);

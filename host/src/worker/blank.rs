@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use super::jail::{Common, Sealing};
 use super::launcher::{Running, SEAL_DEADLINE, numbers_of, timeout};
-use super::{numbers, serve};
+use super::{loader, numbers, serve};
 use crate::sys;
 use crate::sys::seccomp::{Answer, Notification};
 use crate::wire::{Layers, LoadBy, WorkerSpec};
@@ -175,6 +175,7 @@ pub(super) fn main(sealing: Sealing<'_>, load_by: LoadBy) -> i32 {
     let receives_descriptors = sealing.receives_descriptors();
     let Ok(report) = sealing.finish() else { return 73 };
     let Ok(prepared) = serve::Sealed::new(report) else { return 74 };
+    loader::rehearse();
     match sys::seccomp::wait_in_call(SEALED).and_then(enter_group) {
         Ok(()) => serve::report(prepared, receives_descriptors, load_by),
         Err(_) => 78,

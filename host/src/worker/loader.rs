@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use abi_stable::abi_stability::StableAbi;
-use abi_stable::abi_stability::abi_checking::{AbiInstabilityErrors, check_layout_compatibility};
+use abi_stable::abi_stability::abi_checking::{
+    AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility, check_layout_compatibility_with_globals,
+};
 use abi_stable::library::{LibHeader, LibraryError, lib_header_from_path};
 use abi_stable::std_types::{RResult, RVec};
 use migraine_plugin_api::abi::{HostObject, PluginObject, RootModule_Ref};
@@ -13,6 +15,8 @@ use migraine_plugin_api::{API_VERSION, ApiVersion, PluginError};
 use super::jail::root::{CODE, CODE_COPY};
 use super::numbers;
 use crate::controls::{Check, makes};
+use crate::package::target::OWN;
+use crate::sys;
 use crate::wire::{LoadBy, LoadFailure};
 
 /// A plugin that was opened and checked.
@@ -28,6 +32,17 @@ pub(super) fn place(load_by: LoadBy, own_root: bool) -> PathBuf {
         LoadBy::Procfs => Path::new("/proc/self/fd").join(numbers::CODE.to_string()),
         LoadBy::Copy => CODE_COPY.into(),
     }
+}
+
+/// Does what the start of a plugin does and no plugin is needed for: the pages that it touches are then this process's own
+/// before anybody waits for them. What it learns is forgotten.
+pub(super) fn rehearse() {
+    // It is loaded already, so nothing is opened: the loader's own pages.
+    for library in OWN.libraries {
+        let _ = sys::dl::preload(library);
+    }
+    let layout = <RootModule_Ref as StableAbi>::LAYOUT;
+    let _ = check_layout_compatibility_with_globals(layout, layout, &CheckingGlobals::new());
 }
 
 /// Opens the library and checks its interface both ways: an older plugin on this host and a newer plugin's subset both

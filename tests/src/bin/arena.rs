@@ -68,6 +68,9 @@ struct Args {
     /// Host calls and log lines.
     #[arg(long, default_value_t = 100_000)]
     services: u64,
+    /// Bytes that a command writes to its caller.
+    #[arg(long, default_value_t = CallLimits::default().command_output)]
+    command_output: u64,
     /// Configuration of the plugin, KEY=TEXT.
     #[arg(long)]
     config: Vec<String>,
@@ -158,6 +161,7 @@ impl Args {
             wall: Some(Duration::from_millis(self.wall)),
             cpu: Duration::from_millis(self.cpu),
             services: self.services,
+            command_output: self.command_output,
             ..CallLimits::default()
         }
     }
@@ -172,6 +176,10 @@ impl HostSide for Bare {
             Stream::Out => io::stdout().write_all(bytes),
             Stream::Err => io::stderr().write_all(bytes),
         }
+    }
+
+    fn stray(&mut self, _: Stream, bytes: &[u8]) {
+        eprint!("[stray] {}", String::from_utf8_lossy(bytes));
     }
 
     fn log(&mut self, body: &[u8]) {

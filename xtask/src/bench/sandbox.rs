@@ -4,15 +4,17 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use migraine_host::package::open_library;
+use migraine_host::runtime::keys_of;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, Stream, Worker, seal_code};
-use migraine_host::trust::{KeySet, PublicKey, SecretKey, TrustedKey, judge};
+use migraine_host::store::{Home, Installed};
+use migraine_host::trust::{SecretKey, judge};
 use migraine_host::wire::{Kind, LauncherSpec, LoadBody, Programs, Rlimits, WorkerSpec};
 use migraine_plugin_api::private::CreateBody;
 use migraine_plugin_api::{CommandInfo, Context as HookContext, HookResult, PluginError, StepInfo, WorkflowInfo};
@@ -86,6 +88,8 @@ impl HostSide for Silent {
     fn output(&mut self, _: Stream, _: &[u8]) -> std::io::Result<()> {
         Ok(())
     }
+
+    fn stray(&mut self, _: Stream, _: &[u8]) {}
 
     fn log(&mut self, _: &[u8]) {}
 
@@ -304,21 +308,47 @@ fn bwrap() -> Result<()> {
     if status.success() { Ok(()) } else { bail!("bwrap failed") }
 }
 
-/// From signed bytes to the first answer, the launcher standing, a worker made ahead.
+fn migraine(program: &Path, home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env("MIGRAINE_HOME", home).stdin(Stdio::null());
+    command
+}
+
+/// A new home in which a plugin is installed; the program that did it.
+fn installed(project: &Project, plugin: &str, home: &Path) -> Result<PathBuf> {
+    let mut build = cmd::cargo();
+    cmd::run(
+        build.args(["build", "--quiet", "--locked", "--release", "-p", "migraine-host"]).current_dir(&project.root),
+    )?;
+    let program = project.target.join("release/migraine");
+    if home.exists() {
+        std::fs::remove_dir_all(home)?;
+    }
+    let key = SecretKey::from_seed(&[1; 32]).public().to_string();
+    let library = packaged(project, plugin)?.library;
+    let library = library.to_str().context("the target folder's name is not UTF-8")?;
+    for arguments in [&["key", "trust", &key, "--scope", "*"][..], &["plugin", "install", library, "--yes"]] {
+        let output = migraine(&program, home, arguments).output()?;
+        if !output.status.success() {
+            bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    Ok(program)
+}
+
+/// From an installed plugin to its first answer, the launcher standing, a worker made ahead.
 pub(super) fn cold(project: &Project) -> Result<Row> {
-    let packaged = packaged(project, "steady")?;
-    let (bytes, sidecar) = (std::fs::read(&packaged.library)?, std::fs::read(&packaged.signature)?);
-    let about = format!("{} bytes verified, loaded, first answer; reference: bwrap --unshare-all true", bytes.len());
-    let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
-    let key = PublicKey::from_bytes(&opened.signature.context("it is not signed")?.key)?;
-    let keys = KeySet::new(vec![TrustedKey::new(key, "bench", &["*".parse()?], "1980-01-01T00:00:00Z")?]);
+    let path = project.target.join("bench/cold");
+    installed(project, "steady", &path)?;
+    let (home, name) = (Home::open(&path)?, "steady".parse()?);
+    let size = home.load_plugin(&name)?.context("it is not installed")?.tree.library().len();
+    let about = format!("{size} bytes read, verified, loaded, first answer; reference: bwrap --unshare-all true");
     let launcher = launcher(&LauncherSpec::default())?;
     let body = serde_json::to_vec(&context())?;
     let (ours, settle) = kept(move || {
-        let opened = open_library(bytes.clone(), Some(&sidecar), "libsteady.so")?;
-        judge(&opened.index_text, &opened.index, opened.signature.as_ref(), &keys, &[])?;
-        let package = opened.into_package()?;
-        let mut worker = spawn(&launcher, &seal_code(package.library())?)?;
+        let Installed { tree, exceptions, place, .. } = home.load_plugin(&name)?.context("it is not installed")?;
+        judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys_of(&home, place)?, &exceptions)?;
+        let mut worker = spawn(&launcher, &tree.sealed_library()?)?;
         load(&mut worker)?;
         worker.call(Kind::Hook, &body, b"", &CallLimits::default(), &mut Silent)??;
         Ok(worker)
@@ -329,31 +359,10 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
 
 /// `migraine plugin run hello-world hello` against an empty sandbox.
 pub(super) fn whole_command(project: &Project) -> Result<Row> {
-    let mut build = cmd::cargo();
-    cmd::run(
-        build.args(["build", "--quiet", "--locked", "--release", "-p", "migraine-host"]).current_dir(&project.root),
-    )?;
-    let program = project.target.join("release/migraine");
     let home = project.target.join("bench/home");
-    if home.exists() {
-        std::fs::remove_dir_all(&home)?;
-    }
-    let migraine = move |arguments: &[&str]| {
-        let mut command = Command::new(&program);
-        command.args(arguments).env("MIGRAINE_HOME", &home).stdin(Stdio::null());
-        command
-    };
-    let library = packaged(project, "hello-world")?.library;
-    let key = SecretKey::from_seed(&[1; 32]).public().to_string();
-    let library = library.to_str().context("the target folder's name is not UTF-8")?;
-    for arguments in [&["key", "trust", &key, "--scope", "*"][..], &["plugin", "install", library]] {
-        let output = migraine(arguments).output()?;
-        if !output.status.success() {
-            bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-    }
+    let program = installed(project, "hello-world", &home)?;
     let ours = move || {
-        let output = migraine(&["plugin", "run", "hello-world", "hello"]).output()?;
+        let output = migraine(&program, &home, &["plugin", "run", "hello-world", "hello"]).output()?;
         if output.stdout == b"Hello, World!\n" { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
     };
     let settle = super::nothing();

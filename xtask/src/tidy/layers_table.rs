@@ -10,6 +10,7 @@ pub(super) const RANKS: &[(&str, u8)] = &[
     ("text", 0),
     ("sys", 0),
     ("url", 0),
+    ("family", 1),
     ("wire", 1),
     ("package", 1),
     ("policy", 1),

@@ -50,8 +50,10 @@ pub(super) fn import(args: &ImportArgs, session: &Session) -> Result<(), Failure
     if RevocationList::is_meant(&content) {
         let report = list_import(&session.home()?, &content, &object, &now())?;
         return session.out.report(&report, |report| {
-            let (version, signer, count) = (report.version, report.signer, report.keys.len());
-            session.out.done(&format!("List {version} of {signer} taken in: {count} keys revoked"))
+            let (version, signer, count) = (report.list.version, report.list.signer, report.list.keys.len());
+            let mut shown = session.out.done(&format!("List {version} of {signer} taken in: {count} keys revoked\n"));
+            report.stopped.iter().for_each(|name| shown.push_str(&text::line("stopped", name.as_str())));
+            shown
         });
     }
     let path = target(secret, session)?;

@@ -43,7 +43,7 @@ enum KeyVerb {
         /// Its fingerprint, the key itself, or a file of it
         #[arg(value_name = "KEY|FILE")]
         key: String,
-        /// Even if it was revoked
+        /// Even if it was revoked, or signed a list that revokes others
         #[arg(long)]
         forget_revocation: bool,
     },

@@ -1,6 +1,6 @@
 //! Keys as people read them.
 
-use crate::manage::{KeyReport, RevokedInfo};
+use crate::manage::{KeyReport, ListedInfo, RevokedInfo};
 use crate::text::safe_line;
 
 /// A line below the one that names the key.
@@ -23,12 +23,16 @@ pub(super) fn key(key: &KeyReport) -> String {
     let mut text = format!("{}\n", key.fingerprint);
     text.push_str(&line("label", &safe_line(&key.label)));
     text.push_str(&line("scope", &key.scope.join(", ")));
-    text.push_str(&line("level", key.level.as_str()));
+    text.push_str(&line("level", key.level));
     text.push_str(&line("added", &format!("{} by {}", key.added, key.from)));
     text.push_str(&line("valid", &format!("{} until {}", key.valid_from, until(key))));
     if let Some(RevokedInfo { at, since, kept }) = &key.revoked {
         text.push_str(&line("revoked", &format!("{at}, bad since: {since}")));
         kept.iter().for_each(|digest| text.push_str(&line("keeps", &digest.to_string())));
+    }
+    for ListedInfo { by, since, scope } in &key.listed {
+        let said = format!("for {}, by the list of {by}, bad since: {since}", scope.join(", "));
+        text.push_str(&line("revoked", &said));
     }
     text
 }

@@ -68,7 +68,11 @@ pub(super) fn trust(args: &TrustArgs, session: &Session) -> Result<(), Failure> 
 
 pub(super) fn untrust(word: &str, forget_revocation: bool, session: &Session) -> Result<(), Failure> {
     let report = key_untrust(&session.home()?, &key(word)?.fingerprint(), forget_revocation)?;
-    session.out.report(&report, |report| session.out.done(&format!("Key {} forgotten", report.fingerprint)))
+    session.out.report(&report, |report| {
+        let mut shown = session.out.done(&format!("Key {} forgotten\n", report.key.fingerprint));
+        report.runnable.iter().for_each(|name| shown.push_str(&text::line("runs", name.as_str())));
+        shown
+    })
 }
 
 pub(super) fn revoke(args: &RevokeArgs, session: &Session) -> Result<(), Failure> {

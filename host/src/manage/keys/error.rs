@@ -1,7 +1,7 @@
 //! Why something about keys is refused.
 
 use crate::code::{Code, Coded};
-use crate::ids::Fingerprint;
+use crate::ids::{Fingerprint, PluginName};
 use crate::trust::{Time, Window};
 
 /// A refusal; the message names the key and why.
@@ -19,6 +19,26 @@ pub enum KeyError {
     Revoked {
         /// The key.
         key: Fingerprint,
+    },
+    /// A list says that a key is bad, for names that it was to be trusted for.
+    #[error("key {key} was revoked for {scope}, by the list of key {signer}")]
+    Listed {
+        /// The key.
+        key: Fingerprint,
+        /// Who signed the list.
+        signer: Fingerprint,
+        /// The names.
+        scope: String,
+    },
+    /// A list of revoked keys counts no more without its signer.
+    #[error("key {key} signed a list that revokes {count} keys, which would count no more{}", again(plugins))]
+    ListHeld {
+        /// The signer.
+        key: Fingerprint,
+        /// How many keys it revokes.
+        count: usize,
+        /// Installed plugins that would run again.
+        plugins: Vec<PluginName>,
     },
     /// A statement of a key that is not trusted here.
     #[error("the {what} is signed by key {key}, which is not trusted here")]
@@ -70,6 +90,11 @@ pub enum KeyError {
     },
 }
 
+fn again(plugins: &[PluginName]) -> String {
+    let names: Vec<&str> = plugins.iter().map(PluginName::as_str).collect();
+    if names.is_empty() { String::new() } else { format!("; these plugins would run again: {}", names.join(", ")) }
+}
+
 fn until(window: Window) -> String {
     window.until.map_or_else(|| "on".to_owned(), |until| format!("until {until}"))
 }
@@ -78,7 +103,7 @@ impl Coded for KeyError {
     fn code(&self) -> Code {
         match self {
             Self::Unknown { .. } => Code::KeyNotFound,
-            Self::Revoked { .. } => Code::KeyRevoked,
+            Self::Revoked { .. } | Self::Listed { .. } | Self::ListHeld { .. } => Code::KeyRevoked,
             Self::NotTrusted { .. } => Code::UntrustedKey,
             Self::NoScope { .. } => Code::KeyScope,
             Self::OutOfTime { .. } => Code::KeyExpired,
@@ -90,7 +115,10 @@ impl Coded for KeyError {
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::Unknown { .. } => "run `migraine key list` to see which are there".to_owned(),
-            Self::Revoked { key } => {
+            Self::Listed { .. } => {
+                "name other plugins with --scope, or get them signed by a key that is good".to_owned()
+            }
+            Self::Revoked { key } | Self::ListHeld { key, .. } => {
                 format!("to forget that on purpose, run: migraine key untrust {key} --forget-revocation")
             }
             Self::NotTrusted { .. } => "trust that key first, or trust the new one by itself".to_owned(),

@@ -6,8 +6,8 @@ mod report;
 mod statement;
 
 pub use error::KeyError;
-pub use report::{KeyDetails, KeyReport, ListInfo, RevokedInfo};
-pub use statement::{RotationReport, list_import, rotation_import};
+pub use report::{KeyDetails, KeyReport, ListInfo, ListedInfo, RevokedInfo};
+pub use statement::{ListImportReport, RotationReport, list_import, rotation_import};
 
 use std::collections::BTreeSet;
 
@@ -16,10 +16,11 @@ use serde::Serialize;
 use super::ManageError;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::runtime::keys_of;
-use crate::store::{Entry, Home, State, StoreError, StoreName, Trust};
+use crate::runtime::signer;
+use crate::store::{Entry, Home, State, StoreError, StoreName, Writer};
 use crate::trust::{
-    BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustedKey, Window, plausible,
-    sorted,
+    BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustError, TrustedKey, Window,
+    plausible, sorted,
 };
 
 /// For how long a key is trusted where the user does not say, in days.
@@ -68,6 +69,44 @@ pub(super) fn keyring(home: &Home) -> Result<Keyring, ManageError> {
     Ok(if home.is_system() { Keyring::open_public(&path)? } else { Keyring::open(&path)? })
 }
 
+/// What was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyUntrustReport {
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyReport,
+    /// Installed plugins that run again, since nothing says any more that they are bad.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runnable: Vec<PluginName>,
+}
+
+/// Writes something small that takes trust away, also on a full disk: what the store keeps for that is given up then.
+fn written(writer: &Writer<'_>, write: impl Fn() -> Result<(), TrustError>) -> Result<(), ManageError> {
+    match write() {
+        Err(error) if error.is_full_disk() => Ok(writer.with_reserve(write)??),
+        done => Ok(done?),
+    }
+}
+
+/// The plugins that are trusted by the first keyring of a home, as far as their records tell, and not by the second.
+fn losing(home: &Home, state: &State, before: &KeySet, after: &KeySet) -> Result<Vec<PluginName>, ManageError> {
+    let shared = match home.system_keys_path().filter(|_| state.shared().next().is_some()) {
+        Some(path) => Keyring::load_of_root(&path)?,
+        None => KeySet::default(),
+    };
+    let [before, after] = [before, after].map(|keys| (keys, shared.clone().limited_by(keys.clone())));
+    let is_good = |(own, shared): (&KeySet, &KeySet), (name, entry, place): (&PluginName, &Entry, StoreName)| {
+        let keys = if place == StoreName::System { shared } else { own };
+        signer(entry).is_none_or(|key| keys.judge_signer(&key, name, &entry.digest).is_ok())
+    };
+    let plugins = state.usable()?.into_iter().map(|(name, (entry, place))| (name, entry, place));
+    let losing = plugins.filter(|(name, entry, place)| {
+        let plugin = (name, *entry, *place);
+        is_good((before.0, &before.1), plugin) && !is_good((after.0, &after.1), plugin)
+    });
+    Ok(losing.map(|(name, ..)| name).collect())
+}
+
 /// The moment that something new is judged at.
 pub(super) fn judged_time(keys: &KeySet, state: &State, now: &str) -> Result<Time, ManageError> {
     let installed = state.installed_after(now)?.filter_map(|(name, entry)| {
@@ -82,7 +121,8 @@ pub(super) fn judged_time(keys: &KeySet, state: &State, now: &str) -> Result<Tim
 /// # Errors
 /// It cannot be read, or others could have written it.
 pub fn key_list(home: &Home) -> Result<Vec<KeyReport>, ManageError> {
-    Ok(Keyring::load_from(&home.keys_path())?.iter().map(KeyReport::of).collect())
+    let keys = Keyring::load_from(&home.keys_path())?;
+    Ok(keys.iter().map(|key| KeyReport::of(key, &keys)).collect())
 }
 
 /// Everything that is known of one key.
@@ -95,7 +135,7 @@ pub fn key_show(home: &Home, key: &Fingerprint) -> Result<KeyDetails, ManageErro
     let state = home.read()?;
     let plugins = signed_by(&state, *key)?.map(|(name, _)| name).collect();
     let list = keys.list_of(&entry.key).map(ListInfo::of);
-    Ok(KeyDetails { key: KeyReport::of(entry), list, plugins })
+    Ok(KeyDetails { key: KeyReport::of(entry, &keys), list, plugins })
 }
 
 /// Trusts a key for names, besides those that it is trusted for.
@@ -110,6 +150,11 @@ pub fn key_trust(home: &Home, request: &TrustRequest<'_>) -> Result<KeyReport, M
     let known = keys.find(request.key);
     if known.is_some_and(|known| known.revoked().is_some()) {
         return Err(KeyError::Revoked { key: request.key.fingerprint() }.into());
+    }
+    let asked = TrustedKey::new(request.key.clone(), "asked", request.scope, request.now)?;
+    if let Some(listed) = keys.listed(&asked).first() {
+        let scope = listed.scope.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ");
+        return Err(KeyError::Listed { key: request.key.fingerprint(), signer: listed.by, scope }.into());
     }
     let label = request.label.map(str::to_owned).or_else(|| known.map(|known| known.label.clone()));
     // What was trusted before stays trusted: the command for one plugin must not stop another.
@@ -130,7 +175,7 @@ pub fn key_trust(home: &Home, request: &TrustRequest<'_>) -> Result<KeyReport, M
     };
     let trusted = trusted.checked()?;
     keyring.add(&trusted)?;
-    Ok(KeyReport::of(&trusted))
+    Ok(KeyReport::of(&trusted, &keys))
 }
 
 fn short_label(key: &PublicKey) -> String {
@@ -138,20 +183,26 @@ fn short_label(key: &PublicKey) -> String {
     format!("key {short}")
 }
 
-/// Forgets a key and the list that it signed.
+/// Forgets a key and the list that it signed; an older list of its is not taken in later.
 ///
 /// # Errors
-/// It is not there, it was revoked and that is not to be forgotten, or the keyring cannot be written.
-pub fn key_untrust(home: &Home, key: &Fingerprint, forget_revocation: bool) -> Result<KeyReport, ManageError> {
-    let _lock = home.writer()?;
+/// It is not there, it was revoked, or signed a list that revokes keys, and that is not to be forgotten, or the keyring cannot
+/// be written.
+pub fn key_untrust(home: &Home, key: &Fingerprint, forget_revocation: bool) -> Result<KeyUntrustReport, ManageError> {
+    let writer = home.writer()?;
     let keyring = keyring(home)?;
     let keys = keyring.load()?;
     let known = keys.by_fingerprint(key).ok_or(KeyError::Unknown { key: *key })?;
     if known.revoked().is_some() && !forget_revocation {
         return Err(KeyError::Revoked { key: *key }.into());
     }
-    keyring.remove(key)?;
-    Ok(KeyReport::of(known))
+    let runnable = losing(home, writer.state(), &keys.clone().without(key), &keys)?;
+    let count = keys.list_of(&known.key).map_or(0, |list| list.keys.len());
+    if count > 0 && !forget_revocation {
+        return Err(KeyError::ListHeld { key: *key, count, plugins: runnable }.into());
+    }
+    written(&writer, || keyring.remove(key))?;
+    Ok(KeyUntrustReport { key: KeyReport::of(known, &keys), runnable })
 }
 
 /// Which key is to be revoked: a known one, or any that is given whole.
@@ -206,14 +257,14 @@ pub fn key_revoke(
     let kept: BTreeSet<Digest> = staying.iter().map(|(_, entry)| entry.digest).collect();
     entry.level = Level::Revoked(Revoked { at, since, kept });
     let entry = entry.checked()?;
-    keyring.add(&entry)?;
+    written(&writer, || keyring.add(&entry))?;
     let names = |plugins: Vec<(PluginName, &Entry)>| plugins.into_iter().map(|(name, _)| name).collect();
-    Ok(KeyRevokeReport { key: KeyReport::of(&entry), stopped: names(stopped), staying: names(staying) })
+    Ok(KeyRevokeReport { key: KeyReport::of(&entry, &keys), stopped: names(stopped), staying: names(staying) })
 }
 
 /// The installed plugins that a key signed.
 fn signed_by(state: &State, key: Fingerprint) -> Result<impl Iterator<Item = (PluginName, &Entry)>, StoreError> {
-    let is_signer = move |entry: &Entry| matches!(&entry.trust, Trust::Signed { key: signer, .. } if *signer == key);
+    let is_signer = move |entry: &Entry| signer(entry) == Some(key);
     let plugins = state.usable()?.into_iter().map(|(name, (entry, _))| (name, entry));
     Ok(plugins.filter(move |(_, entry)| is_signer(entry)))
 }

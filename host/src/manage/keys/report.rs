@@ -1,9 +1,9 @@
 //! What is said of keys.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::trust::{Level, RevocationList, Revoked, TrustedKey};
+use crate::trust::{KeySet, Listed, RevocationList, Revoked, TrustedKey};
 
 /// A key of the keyring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,9 +16,8 @@ pub struct KeyReport {
     pub label: String,
     /// The names that it may sign.
     pub scope: Vec<String>,
-    /// `trusted`, `tofu` or `revoked`.
-    #[serde(serialize_with = "as_word")]
-    pub level: Level,
+    /// `trusted`, `tofu` or `revoked`: by the user, or by lists for each name that it may sign.
+    pub level: &'static str,
     /// When it was added.
     pub added: String,
     /// How: `command`, `install` or `rotation OLD DATE`.
@@ -29,10 +28,20 @@ pub struct KeyReport {
     pub valid_until: Option<String>,
     /// How it was taken back.
     pub revoked: Option<RevokedInfo>,
+    /// The lists by which it is revoked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<ListedInfo>,
 }
 
-fn as_word<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(level.as_str())
+/// A list by which a key is revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedInfo {
+    /// The signer of the list.
+    pub by: Fingerprint,
+    /// Since when the key is bad: `always`, or a time.
+    pub since: String,
+    /// The names that it may not sign any more.
+    pub scope: Vec<String>,
 }
 
 /// How a key was taken back.
@@ -74,9 +83,12 @@ pub struct KeyDetails {
 }
 
 impl KeyReport {
-    /// What is said of a key.
+    /// What is said of a key of a keyring.
     #[must_use]
-    pub fn of(key: &TrustedKey) -> Self {
+    pub fn of(key: &TrustedKey, keys: &KeySet) -> Self {
+        let listed = keys.listed(key);
+        let is_listed =
+            key.scope.iter().all(|scope| listed.iter().flat_map(|one| &one.scope).any(|bad| bad.covers(scope)));
         let revoked = key.revoked().map(|Revoked { at, since, kept }| RevokedInfo {
             at: at.to_string(),
             since: since.to_string(),
@@ -87,13 +99,20 @@ impl KeyReport {
             public_key: key.key.to_string(),
             label: key.label.clone(),
             scope: key.scope.iter().map(ToString::to_string).collect(),
-            level: key.level.clone(),
+            level: if is_listed { "revoked" } else { key.level.as_str() },
             added: key.added.to_string(),
             from: key.origin.to_string(),
             valid_from: key.window.from.to_string(),
             valid_until: key.window.until.map(|until| until.to_string()),
             revoked,
+            listed: listed.into_iter().map(ListedInfo::from).collect(),
         }
+    }
+}
+
+impl From<Listed> for ListedInfo {
+    fn from(Listed { by, since, scope }: Listed) -> Self {
+        Self { by, since: since.to_string(), scope: scope.iter().map(ToString::to_string).collect() }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{KEY_DAYS, KeyError, KeyReport, ListInfo, judged_time, keyring};
+use super::{KEY_DAYS, KeyError, KeyReport, ListInfo, judged_time, keyring, losing, written};
+use crate::ids::PluginName;
 use crate::manage::ManageError;
 use crate::store::Home;
 use crate::trust::{KeySet, Level, Origin, RevocationList, Rotation, Scope, Time, TrustedKey, Window, sorted};
@@ -37,7 +38,18 @@ pub fn rotation_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Re
     // A key that was trusted here later than it was replaced signs nothing new at all.
     old.window.until = Some(end.max(old.window.from));
     keyring.add(&old)?;
-    Ok(RotationReport { old: KeyReport::of(&old), new: KeyReport::of(&new) })
+    let keys = keyring.load()?;
+    Ok(RotationReport { old: KeyReport::of(&old, &keys), new: KeyReport::of(&new, &keys) })
+}
+
+/// What a list of revoked keys did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListImportReport {
+    /// The list.
+    #[serde(flatten)]
+    pub list: ListInfo,
+    /// Installed plugins that do not run any more.
+    pub stopped: Vec<PluginName>,
 }
 
 fn rotated(keys: &KeySet, statement: &Rotation, now: Time) -> Result<(TrustedKey, TrustedKey), ManageError> {
@@ -82,7 +94,7 @@ fn rotated(keys: &KeySet, statement: &Rotation, now: Time) -> Result<(TrustedKey
 /// # Errors
 /// The list does not verify, its signer is not trusted, it is older than the known one or from the future, or the keyring
 /// cannot be written.
-pub fn list_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Result<ListInfo, ManageError> {
+pub fn list_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Result<ListImportReport, ManageError> {
     let what = "list of revoked keys";
     let list = RevocationList::parse(bytes, object)?;
     let writer = home.writer()?;
@@ -97,11 +109,12 @@ pub fn list_import(home: &Home, bytes: &[u8], object: &str, now: &str) -> Result
     if list.issued > now.plus_days(AHEAD_DAYS) {
         return Err(KeyError::Ahead { what, key: signer, date: list.issued }.into());
     }
-    if let Some(last) = keys.list_of(&list.signer)
+    if let Some(last) = keys.seen_list_of(&list.signer)
         && (last.version > list.version || (last.version == list.version && *last != list))
     {
         return Err(KeyError::OlderList { signer, offered: list.version, known: last.version }.into());
     }
-    keyring.add_list(&list, bytes)?;
-    Ok(ListInfo::of(&list))
+    written(&writer, || keyring.add_list(&list, bytes))?;
+    let stopped = losing(home, writer.state(), &keys, &keyring.load()?)?;
+    Ok(ListImportReport { list: ListInfo::of(&list), stopped })
 }

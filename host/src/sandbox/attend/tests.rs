@@ -150,7 +150,8 @@ fn a_worker_that_spins_between_calls_is_ended() {
 #[test]
 fn resident_memory_is_limited() {
     let mut trial = Trial::new("sleep 60", quiet());
-    assert!(trial.watched.look_at_memory(trial.watched.pid().unwrap()).is_some_and(|bytes| bytes < 16 << 20));
+    trial.watched.look();
+    assert_eq!(trial.watched.cause(), None);
     Arc::get_mut(&mut trial.watched).unwrap().memory = Some((1, 64 << 20));
     trial.watched.arm(1, &limits(10_000, 10_000));
     trial.watched.look();
@@ -190,7 +191,7 @@ fn cpu_time_is_counted_anew_in_each_window_of_a_call() {
     trial.watched.arm(1, &CallLimits { cpu: limit, ..endless() });
     trial.watched.look();
     for _ in 0..3 {
-        locked(&trial.watched.used).since -= CPU_WINDOW;
+        locked(&trial.watched.used).begin_anew();
         look_after(limit);
         assert_eq!(trial.watched.cause(), None);
     }
@@ -198,31 +199,85 @@ fn cpu_time_is_counted_anew_in_each_window_of_a_call() {
     assert_eq!(trial.watched.cause(), Some(Death::Cpu(limit)));
 }
 
-// A58: what a program starts is counted with it.
-#[test]
-fn all_processes_of_a_program_count() {
-    let (caller, trial) = (Trial::new("sleep 60", quiet()), Trial::new("sh -c 'while :; do :; done' & wait", quiet()));
-    let pid = trial.watched.pid().unwrap();
-    let limit = Duration::from_millis(200);
-    let look_until = |used: Duration| {
-        while family::cpu(pid).unwrap() < used {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        trial.watched.look()
-    };
-    trial.watched.arm(1, &CallLimits { cpu: limit, ..endless() });
-    look_until(limit * 2);
-    look_until(limit * 4);
-    assert_eq!(trial.watched.cause(), None, "of a plugin, only its own process counts");
-    trial.watched.run_for(&caller.watched);
-    trial.watched.arm(2, &CallLimits { cpu: limit, ..endless() });
-    trial.watched.look();
-    let members = family::members(pid);
-    look_until(family::cpu(pid).unwrap() + limit);
-    for pid in &members[1..] {
+/// One with processes below it, which counts them or not.
+fn family(script: &str, has_family: bool) -> Trial {
+    let mut trial = Trial::new(script, quiet());
+    Arc::get_mut(&mut trial.watched).unwrap().has_family = has_family;
+    trial
+}
+
+/// What all processes have used.
+fn used(trial: &Trial) -> Duration {
+    Tally::default().look(&family::members(trial.watched.pid().unwrap())).unwrap()
+}
+
+/// Those below go with the trial.
+fn end_children(trial: &Trial) {
+    for pid in &family::members(trial.watched.pid().unwrap())[1..] {
         kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
     }
-    assert_eq!(trial.watched.cause(), Some(Death::Cpu(limit)));
+}
+
+// A58: what a worker starts is counted with it.
+#[test]
+fn all_processes_count_where_there_may_be_some() {
+    for has_family in [false, true] {
+        let trial = family("sh -c 'while :; do :; done' & wait", has_family);
+        let limit = Duration::from_millis(200);
+        trial.watched.arm(1, &CallLimits { cpu: limit, ..endless() });
+        trial.watched.look();
+        let before = used(&trial);
+        while used(&trial) < before + limit {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        trial.watched.look();
+        end_children(&trial);
+        assert_eq!(trial.watched.cause(), has_family.then_some(Death::Cpu(limit)));
+    }
+}
+
+#[test]
+fn what_a_call_left_behind_is_not_let_burn() {
+    for has_family in [false, true] {
+        let trial = family("sh -c 'while :; do :; done' & wait", has_family);
+        let limit = Duration::from_millis(200);
+        // Each call begins the count of its own anew.
+        for call in 1..=100 {
+            trial.watched.arm(call, &CallLimits { cpu: limit, ..endless() });
+            trial.watched.look();
+            trial.watched.disarm();
+            trial.watched.look();
+            let before = used(&trial);
+            while used(&trial) < before + Duration::from_millis(40) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            trial.watched.look();
+            if trial.watched.cause().is_some() {
+                break;
+            }
+        }
+        end_children(&trial);
+        assert_eq!(trial.watched.cause(), has_family.then_some(Death::Cpu(limit)));
+    }
+}
+
+#[test]
+fn usage_is_of_all_processes() {
+    let spin = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+    let trial = family(&format!("sh -c '{spin}'; (while :; do :; done) & wait"), true);
+    let twenty = Duration::from_millis(20);
+    while trial.watched.cpu_time(false).unwrap() < twenty {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let before = trial.watched.cpu_time(false).unwrap();
+    while trial.watched.cpu_time(true).unwrap() < before + twenty {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(sys::clock::cpu_time(trial.watched.pid().unwrap()).unwrap() < twenty);
+    assert!(trial.watched.peak_kib(true) > 500);
+    end_children(&trial);
+    trial.watched.kill(None);
+    assert!(trial.watched.seen_cpu_time() >= before + twenty);
 }
 
 // A58: the kernel ends one process of a group, and the others go on.

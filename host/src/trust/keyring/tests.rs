@@ -143,8 +143,13 @@ fn keys_and_their_lists_go_together() {
     fs::write(&list_file, &signed).unwrap();
     set_mode(&list_file, 0o620);
     assert_eq!(keyring.load().unwrap_err().code(), Code::InsecurePermissions);
+    set_mode(&list_file, 0o600);
     keyring.remove(&list.signer.fingerprint()).unwrap();
-    assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+    // That the list was seen stays known, and revokes nothing.
+    let seen: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(seen, [file.with_extension("seen")]);
+    let keys = Keyring::open(&path).unwrap().load().unwrap();
+    assert_eq!((keys.list_of(&list.signer), keys.seen_list_of(&list.signer)), (None, Some(&list)));
     keyring.remove(&list.signer.fingerprint()).unwrap();
 }
 

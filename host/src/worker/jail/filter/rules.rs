@@ -216,9 +216,15 @@ pub(super) const BASE: &[Group] = &[
         calls: calls![
             SYS_stat SYS_fstat SYS_lstat SYS_newfstatat SYS_statx SYS_access
             SYS_faccessat SYS_faccessat2 SYS_readlink SYS_readlinkat SYS_getdents64 SYS_getcwd SYS_chdir SYS_fchdir
-            SYS_mkdir SYS_mkdirat SYS_rmdir SYS_unlink SYS_unlinkat SYS_rename SYS_renameat SYS_renameat2 SYS_ftruncate
+            SYS_mkdir SYS_mkdirat SYS_rmdir SYS_unlink SYS_unlinkat SYS_rename SYS_renameat SYS_ftruncate
             SYS_fallocate SYS_fsync SYS_fdatasync SYS_statfs SYS_fstatfs SYS_umask SYS_fadvise64
         ],
+    },
+    Group {
+        name: "renaming with flags",
+        reason: "RENAME_WHITEOUT leaves a character device behind, which needs no privilege to make",
+        action: Action::Check(Check::NoBits(4, libc::RENAME_WHITEOUT)),
+        calls: calls![SYS_renameat2],
     },
     Group {
         name: "opening",

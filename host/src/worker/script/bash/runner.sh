@@ -84,7 +84,9 @@ __take_load() {
     case $name in
       directory) [[ -z ${__values[at]} ]] || cd -- "${__values[at]}" || exit 1 ;;
       handler*) __handlers[${name#handler}]=${__values[at]} ;;
-      =*) export "${name#=}=${__values[at]}" ;;
+      # What a Bash takes from nobody, what is no name in it, and names of its own here.
+      =IFS | =UID | =EUID | =PPID | =BASHOPTS | =SHELLOPTS | =BASH_VERSINFO | =*[!A-Za-z0-9_]* | =[0-9]* | =__*) ;;
+      =*) __environment+=("${name#=}=${__values[at]}") ;;
     esac
   done
 }
@@ -117,6 +119,8 @@ __run() {
   local __at __name
   exec 3<&- 4>&- 7<&- 7>&-
   unset LC_ALL
+  # Not before: LC_ALL, or a name that the runner uses, would change how it reads.
+  (( ${#__environment[@]} == 0 )) || export "${__environment[@]}"
   for (( __at = 0; __at < ${#__names[@]}; __at++ )); do
     __name=${__names[__at]}
     case $__name in

@@ -1,0 +1,147 @@
+//! Memory that nobody can change any more: a sealed in-memory file and the view of it (memfd_create(2), mmap(2)).
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// Bytes that were copied once and then sealed: what is compared with a digest here is what a worker maps.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    file: File,
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping is only read, by whoever holds a reference, and stays until the one owner is dropped.
+unsafe impl Send for Sealed {}
+// SAFETY: as above; the seals keep the bytes as they are.
+unsafe impl Sync for Sealed {}
+
+impl Sealed {
+    /// A sealed copy of the rest of a file, of at most `most` bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the kernel refused memory or seals.
+    pub(crate) fn read(from: &File, most: u64) -> io::Result<Self> {
+        Self::fill(|file| io::copy(&mut from.take(most), file).map(drop))
+    }
+
+    /// A sealed copy.
+    ///
+    /// # Errors
+    /// The kernel refused memory or seals.
+    pub(crate) fn of(bytes: &[u8]) -> io::Result<Self> {
+        Self::fill(|file| file.write_all(bytes))
+    }
+
+    fn fill(write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<Self> {
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let mut file = File::from(memfd_create("migraine-plugin", flags)?);
+        write(&mut file)?;
+        // Not F_SEAL_WRITE: it waits for every page that the kernel itself still holds, and on a busy machine it gives up
+        // (EBUSY). What it covers beyond this is writable mappings made before, and here there are none.
+        let write = SealFlag::F_SEAL_FUTURE_WRITE;
+        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        Ok(Self { start: map(&file, length)?, file, length })
+    }
+
+    /// The sealed file alone.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(crate) fn to_fd(&self) -> io::Result<OwnedFd> {
+        self.file.as_fd().try_clone_to_owned()
+    }
+}
+
+/// A view of a sealed file, every page of it at once: it is about to be read whole.
+fn map(file: &File, length: usize) -> io::Result<NonNull<u8>> {
+    use std::os::fd::AsRawFd as _;
+    // mmap(2) refuses an empty mapping.
+    if length == 0 {
+        return Ok(NonNull::dangling());
+    }
+    let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+    // SAFETY: a new mapping at an address of the kernel's choice, of a file that can neither shrink nor be written.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, flags, file.as_raw_fd(), 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(start.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+}
+
+impl AsFd for Sealed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Deref for Sealed {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `length` bytes are mapped for reading until this value is dropped, and the seals keep them as they are.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        if self.length > 0 {
+            // SAFETY: the mapping is this value's own, and nobody can hold a reference into it any more.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Seek as _;
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+
+    #[test]
+    fn sealed_bytes_stay_as_they_are() {
+        let sealed = Sealed::of(b"verified").unwrap();
+        let mut file = File::from(sealed.to_fd().unwrap());
+        assert!(file.write_all(b"changed").is_err() && file.write_at(b"x", 0).is_err());
+        assert!(fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)).is_err(), "no seal can be added");
+        assert!(file.set_len(0).is_err() && file.set_len(100).is_err());
+        let mut read = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut read).unwrap();
+        assert_eq!((read.as_bytes(), &*sealed), (&b"verified"[..], &b"verified"[..]));
+    }
+
+    #[test]
+    fn a_file_is_copied_up_to_a_limit() {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
+        file.write_all(&bytes).unwrap();
+        for most in [0, 1, 4096, 299_999, 300_000, 400_000] {
+            file.rewind().unwrap();
+            let sealed = Sealed::read(&file, most).unwrap();
+            let expected = &bytes[..bytes.len().min(usize::try_from(most).unwrap())];
+            assert!(*sealed == *expected, "{most}: {} bytes", sealed.len());
+        }
+    }
+
+    #[test]
+    fn a_later_change_of_the_file_is_not_seen() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"before").unwrap();
+        file.rewind().unwrap();
+        let sealed = Sealed::read(&file, 100).unwrap();
+        file.write_at(b"after!", 0).unwrap();
+        file.set_len(0).unwrap();
+        assert_eq!(&*sealed, b"before");
+    }
+}
