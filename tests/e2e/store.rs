@@ -206,7 +206,7 @@ fn a154_purge_on_a_full_disk() {
     let [one, two] = parcels.each_ref().map(Parcel::typed);
     let folder = tempfile::tempdir().unwrap();
     let data = database(folder.path(), "one");
-    let key = migraine_tests::package::key().public();
+    let key = key().public();
     // What never had data gets none by being purged.
     let prepared = format!(
         "export MIGRAINE_HOME=/mnt/home\n$M key trust {key} --scope '*'\n$M plugin install {one}\n\
@@ -220,24 +220,29 @@ fn a154_purge_on_a_full_disk() {
     for (options, fill) in
         [("size=2m,mode=755", full_of_bytes("/mnt").as_str()), ("size=8m,nr_inodes=80,mode=755", full_of_inodes)]
     {
-        let done =
-            in_small_disk(options, &format!("{prepared}\n{with_data}\n{fill}\n{purge}\n$M plugin list\n{later}"));
+        let done = in_small_disk(
+            User::Root,
+            options,
+            &format!("{prepared}\n{with_data}\n{fill}\n{purge}\n$M plugin list\n{later}"),
+        );
         done.ends(0).says(&["'one' uninstalled", "1 plugin, 1 tree"]).never_says(&["it holds data of one"]);
     }
     // There is no room for the database at all: the plugin is gone, and its data goes once there is.
     let apart = "mount -t tmpfs -o size=128k,mode=700 none /mnt/home/data";
     let full = full_of_bytes("/mnt/home/data");
     let before = format!("{prepared}\n{apart}\n{with_data}\n{full}\n{purge}");
-    let done = in_small_disk("size=4m,mode=755", &format!("{before}\n$M plugin list\n$M plugin fsck || true"));
+    let done =
+        in_small_disk(User::Root, "size=4m,mode=755", &format!("{before}\n$M plugin list\n$M plugin fsck || true"));
     done.ends(0).says(&[
         "'one' uninstalled successfully\n",
         "warning: the disk is full: the data of one goes",
         "0 total",
     ]);
-    let done = in_small_disk("size=4m,mode=755", &format!("{before}\n$M plugin install {two}\n{later}"));
+    let done = in_small_disk(User::Root, "size=4m,mode=755", &format!("{before}\n$M plugin install {two}\n{later}"));
     done.ends(0).says(&["'two' installed", "1 plugin, 1 tree"]).never_says(&["it holds data of one"]);
     // What comes back would lose its data with that of before.
     let done = in_small_disk(
+        User::Root,
         "size=4m,mode=755",
         &format!("{before}\n! $M plugin install {one}\n{later}\n$M plugin install {one}"),
     );
