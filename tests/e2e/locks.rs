@@ -4,7 +4,7 @@ use std::fs;
 
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel::users;
-use migraine_tests::package::{Parcel, key, manifest, remade, tiny};
+use migraine_tests::package::{Parcel, key, manifest, other_key, remade, tiny};
 use migraine_tests::run::User;
 use serde_json::{Value, json};
 
@@ -289,4 +289,184 @@ fn a_locked_file_is_found_again() {
         let file = clone.work().canonicalize().unwrap().join("from/base-1.0.0.so");
         assert!(elsewhere.contains(&format!(r#""source": "{}""#, file.display())), "{elsewhere}");
     }
+}
+
+fn lock_text(home: &Home) -> String {
+    fs::read_to_string(home.work().join("migraine.lock")).unwrap()
+}
+
+/// What could not be installed from it is neither locked nor bundled without a word.
+#[test]
+fn what_is_needed_is_locked_and_bundled_or_nothing_is() {
+    let home = Home::new();
+    with_two(&home);
+    home.ok(&["plugin", "lock"]);
+    let before = lock_text(&home);
+    home.ok(&["plugin", "uninstall", "base", "--force"]);
+    for line in
+        [&["plugin", "bundle", "site.bundle"][..], &["plugin", "bundle", "site.bundle", "app"], &["plugin", "lock"]]
+    {
+        let error = home.refused(line, "dependency_missing");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("app 1.0.0 needs `plugin:base ^1`: there is no plugin base"), "{message}");
+        assert!(error["help"].as_str().unwrap().contains("--force"), "{error}");
+    }
+    assert_eq!((lock_text(&home), home.work().join("site.bundle").exists()), (before, false));
+    let forced = home.ok(&["plugin", "bundle", "site.bundle", "--force"]);
+    forced.says(&["warning: app 1.0.0 needs `plugin:base ^1`: there is no plugin base"]);
+    home.ok(&["plugin", "lock", "--force"]).says(&["there is no plugin base"]);
+    assert_eq!(lock(&home)["plugins"].as_array().unwrap().len(), 1);
+    // One of another version, and one that nobody signed, do not go along either.
+    home.ok(&["plugin", "install", needing("base", "2.0.0", &[]).typed(), "--no-lock"]);
+    let error = home.refused(&["plugin", "lock"], "dependency_missing");
+    assert!(error["message"].as_str().unwrap().contains("base is installed in version 2.0.0"), "{error}");
+}
+
+/// Changes a byte of an installed plugin, and lets that be found.
+fn damage(home: &Home, name: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let digest = home.json(&["plugin", "info", name])["digest"].as_str().unwrap().to_owned();
+    let tree = home.path().join("store").join(digest);
+    let index = tree.join("index");
+    fs::set_permissions(&index, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&index, "damaged").unwrap();
+    fs::set_permissions(&index, fs::Permissions::from_mode(0o444)).unwrap();
+    let _ = home.run(["plugin", "refresh"]);
+    assert_eq!(home.json(&["plugin", "list"])["plugins"][0]["status"], "error");
+}
+
+#[test]
+fn what_is_left_out_is_named_and_a_good_lock_does_not_become_an_empty_one() {
+    let home = Home::new();
+    home.install(&needing("alpha", "1.0.0", &[]));
+    home.install(&needing("omega", "1.0.0", &[]));
+    home.ok(&["plugin", "lock"]);
+    damage(&home, "alpha");
+    home.ok(&["plugin", "lock"]).says(&["warning: alpha is left out: its status is error", "omega 1.0.0"]);
+    let warnings = home.json(&["plugin", "bundle", "site.bundle"])["warnings"].clone();
+    assert_eq!(warnings[0]["name"], "alpha", "{warnings}");
+    // Whoever switched one off knows that.
+    home.ok(&["plugin", "disable", "omega"]);
+    let (before, bundled) = (lock_text(&home), fs::read(home.work().join("site.bundle")).unwrap());
+    let error = home.refused(&["plugin", "lock"], "value_invalid");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("migraine.lock names plugins") && message.contains("alpha is left out"), "{message}");
+    assert!(!message.contains("omega"), "{message}");
+    assert_eq!(lock_text(&home), before);
+    home.ok(&["plugin", "lock", "--force"]);
+    assert_eq!(lock(&home)["plugins"], json!([]));
+    home.ok(&["plugin", "lock"]);
+    for force in [&[][..], &["--force"]] {
+        home.refused(&[&["plugin", "bundle", "site.bundle"], force].concat(), "value_invalid");
+    }
+    assert_eq!(fs::read(home.work().join("site.bundle")).unwrap(), bundled);
+}
+
+/// A bundle takes the place of an earlier one, and of nothing else that anybody could miss.
+#[test]
+fn what_is_no_bundle_is_not_replaced_by_one() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let home = Home::new();
+    home.install(&needing("demo", "1.0.0", &[]));
+    let place = |name: &str| home.work().join(name);
+    nix::unistd::mkfifo(&place("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::create_dir(place("folder")).unwrap();
+    home.write("notes.txt", "mine");
+    std::os::unix::fs::symlink("notes.txt", place("link")).unwrap();
+    let mut names = vec![("fifo", "a FIFO"), ("folder", "a directory"), ("link", "a symbolic link")];
+    if nix::unistd::geteuid().is_root() {
+        // A node of its own, of a device that takes everything: that of the machine is nobody's to lose.
+        use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+        mknod(&place("device"), SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, makedev(1, 3)).unwrap();
+        names.push(("device", "a device"));
+    }
+    for (name, what) in names {
+        let kind = fs::symlink_metadata(place(name)).unwrap().file_type();
+        for force in [&[][..], &["--force"]] {
+            let error = home.refused(&[&["plugin", "bundle", name], force].concat(), "value_invalid");
+            assert!(error["message"].as_str().unwrap().contains(&format!("{name} is {what}")), "{error}");
+        }
+        assert_eq!(fs::symlink_metadata(place(name)).unwrap().file_type(), kind, "{name}");
+    }
+    let error = home.refused(&["plugin", "bundle", "notes.txt"], "value_invalid");
+    assert!(error["help"].as_str().unwrap().contains("--force"), "{error}");
+    assert_eq!(fs::read_to_string(place("notes.txt")).unwrap(), "mine");
+    home.ok(&["plugin", "bundle", "notes.txt", "--force"]);
+    home.ok(&["plugin", "bundle", "notes.txt"]);
+    home.ok(&["plugin", "install", "--bundle", "notes.txt"]);
+    // The lock is written by the same hand.
+    nix::unistd::mkfifo(&place("migraine.lock"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    home.refused(&["plugin", "lock"], "value_invalid");
+    assert!(fs::symlink_metadata(place("migraine.lock")).unwrap().file_type().is_fifo());
+}
+
+/// What cannot be locked is not installed: that the lock can be written is known before anything is.
+#[test]
+fn an_installation_in_a_project_that_cannot_be_locked_changes_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for &user in users() {
+        let home = Home::of(user);
+        home.ok(&["plugin", "install", tiny(&manifest("other", &json!({}))).typed(), "--yes"]);
+        home.ok(&["plugin", "lock"]);
+        let parcel = tiny(&manifest("demo", &json!({})));
+        let (before, text) = (home.snapshot(), lock_text(&home));
+        // A name that the new lock takes until it is in its place; and a directory that nothing is written to.
+        home.write(".migraine.lock.tmp/x", "");
+        let obstacle = home.work().join(".migraine.lock.tmp");
+        let done = home.run(["plugin", "install", parcel.typed(), "--yes"]);
+        done.ends(1).says(&["error[io]", "migraine.lock"]).never_says(&["installed successfully"]);
+        assert_eq!((home.snapshot(), lock_text(&home)), (before.clone(), text.clone()));
+        fs::remove_dir_all(&obstacle).unwrap();
+        if user == User::Plain {
+            fs::set_permissions(home.work(), fs::Permissions::from_mode(0o555)).unwrap();
+            home.refused(&["plugin", "install", parcel.typed(), "--yes"], "io");
+            assert_eq!(home.snapshot(), before);
+            home.ok(&["plugin", "install", parcel.typed(), "--yes", "--no-lock", "--dry-run"]);
+            fs::set_permissions(home.work(), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        home.ok(&["plugin", "install", parcel.typed(), "--yes"]).says(&["migraine.lock updated"]);
+        assert_eq!(lock(&home)["plugins"][0]["name"], "demo");
+        assert!(!obstacle.exists());
+    }
+}
+
+/// Behind an air gap there is nobody to ask: one look says what would come and whom to trust, all of it at once.
+#[test]
+fn a_bundle_is_looked_at_first_and_names_every_key() {
+    let author = Home::new();
+    author.trust(&other_key(), "*");
+    author.install(&tiny(&manifest("first", &json!({}))));
+    author.install(&tiny(&manifest("second", &json!({}))).signed(&other_key()));
+    author.install(&tiny(&manifest("third", &json!({}))).signed(&other_key()));
+    author.ok(&["plugin", "bundle", "site.bundle"]);
+    let bundle = fs::read(author.work().join("site.bundle")).unwrap();
+    let home = bare(User::Root);
+    home.write_bytes("site.bundle", &bundle);
+    let before = home.snapshot();
+    let line = ["plugin", "install", "--bundle", "site.bundle"];
+    for more in [&[][..], &["--dry-run"]] {
+        let error = home.refused(&[&line[..], more].concat(), "untrusted_key");
+        let message = error["message"].as_str().unwrap();
+        let other = other_key().public();
+        assert!(message.contains(&format!("migraine key trust {} --scope 'first'", key().public())), "{message}");
+        assert!(message.contains(&format!("migraine key trust {other} --scope 'second' --scope 'third'")), "{message}");
+    }
+    let trusting = [&line[..], &["--trust-locked-keys"]].concat();
+    home.ok(&[&trusting[..], &["--dry-run"]].concat())
+        .says(&["'first' would be installed", "'third' would be installed"]);
+    assert_eq!(home.snapshot(), before);
+    let error = home.refused(&[&line[..], &["--locked"]].concat(), "lock_invalid");
+    assert!(error["message"].as_str().unwrap().contains("the lock in the bundle counts"), "{error}");
+    home.run(["plugin", "install", "x", "--trust-locked-keys"]).ends(1).says(&["--bundle"]);
+    home.ok(&trusting).says(&["'first' installed", "'third' installed"]);
+    // A lock is looked at in the same way.
+    home.ok(&["plugin", "lock"]);
+    home.ok(&["plugin", "uninstall", "second"]);
+    let before = home.snapshot();
+    fs::create_dir(home.work().join("vendor")).unwrap();
+    home.refused(&["plugin", "install", "--locked", "--dry-run", "--from", "vendor"], "lock_mismatch");
+    let second = tiny(&manifest("second", &json!({}))).signed(&other_key());
+    put(&home, "vendor", &second, "1.0.0");
+    home.ok(&["plugin", "install", "--locked", "--dry-run", "--from", "vendor"]).says(&["'second' would be installed"]);
+    assert_eq!(home.snapshot(), before);
 }

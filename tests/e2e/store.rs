@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -183,6 +183,70 @@ fn a154_leave_no_byte_and_no_inode() {
         let script = format!("{trust}\n$M plugin install {one}\n{fill}\n{control}\n$M key import {list}\n$M key list");
         in_small_disk(user, options, &script).ends(0).says(&["List 1 of", "stopped  one", "by the list of"]);
     }
+}
+
+/// A database that holds data of a plugin.
+fn database(folder: &Path, plugin: &str) -> PathBuf {
+    let home = migraine_host::store::Home::open(&folder.join("home")).unwrap();
+    drop(migraine_host::store::PluginData::open(&home).unwrap());
+    let path = folder.join("home/data/plugins.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute("INSERT INTO kept (plugin, maker, key, value) VALUES (?1, 'x', 'k', x'00')", [plugin]).unwrap();
+    database.pragma_update(None, "wal_checkpoint", "truncate").unwrap();
+    path
+}
+
+// covers: A154
+#[test]
+fn a154_purge_on_a_full_disk() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("full disks", "this is not root");
+    }
+    let parcels = ["one", "two"].map(|name| tiny(&manifest(name, &json!({}))));
+    let [one, two] = parcels.each_ref().map(Parcel::typed);
+    let folder = tempfile::tempdir().unwrap();
+    let data = database(folder.path(), "one");
+    let key = key().public();
+    // What never had data gets none by being purged.
+    let prepared = format!(
+        "export MIGRAINE_HOME=/mnt/home\n$M key trust {key} --scope '*'\n$M plugin install {one}\n\
+         $M plugin uninstall one --purge\ntest ! -e /mnt/home/data\n$M plugin install {one}\nmkdir -m 700 /mnt/home/data"
+    );
+    let with_data = format!("cp {} /mnt/home/data/plugins.db\nchmod 600 /mnt/home/data/plugins.db", data.display());
+    let full_of_bytes = |folder: &str| format!("dd if=/dev/zero of={folder}/full bs=4096 2>/dev/null || true");
+    let full_of_inodes = "i=0; while touch /mnt/f$i 2>/dev/null; do i=$((i+1)); done";
+    let purge = "$M plugin uninstall one --purge";
+    let later = format!("rm -f /mnt/full /mnt/f[0-9]* /mnt/home/data/full\n$M plugin install {two}\n$M plugin fsck");
+    for (options, fill) in
+        [("size=2m,mode=755", full_of_bytes("/mnt").as_str()), ("size=8m,nr_inodes=80,mode=755", full_of_inodes)]
+    {
+        let done = in_small_disk(
+            User::Root,
+            options,
+            &format!("{prepared}\n{with_data}\n{fill}\n{purge}\n$M plugin list\n{later}"),
+        );
+        done.ends(0).says(&["'one' uninstalled", "1 plugin, 1 tree"]).never_says(&["it holds data of one"]);
+    }
+    // There is no room for the database at all: the plugin is gone, and its data goes once there is.
+    let apart = "mount -t tmpfs -o size=128k,mode=700 none /mnt/home/data";
+    let full = full_of_bytes("/mnt/home/data");
+    let before = format!("{prepared}\n{apart}\n{with_data}\n{full}\n{purge}");
+    let done =
+        in_small_disk(User::Root, "size=4m,mode=755", &format!("{before}\n$M plugin list\n$M plugin fsck || true"));
+    done.ends(0).says(&[
+        "'one' uninstalled successfully\n",
+        "warning: the disk is full: the data of one goes",
+        "0 total",
+    ]);
+    let done = in_small_disk(User::Root, "size=4m,mode=755", &format!("{before}\n$M plugin install {two}\n{later}"));
+    done.ends(0).says(&["'two' installed", "1 plugin, 1 tree"]).never_says(&["it holds data of one"]);
+    // What comes back would lose its data with that of before.
+    let done = in_small_disk(
+        User::Root,
+        "size=4m,mode=755",
+        &format!("{before}\n! $M plugin install {one}\n{later}\n$M plugin install {one}"),
+    );
+    done.ends(0).says(&["cannot", "'one' installed"]).never_says(&["it holds data of one"]);
 }
 
 /// Runs a command as a user, under a umask.

@@ -208,10 +208,27 @@ fn scripts_are_packed_again_and_compared() {
     fs::remove_file(home.work().join("p/more.txt")).unwrap();
     fs::remove_file(home.work().join("p/README.md")).unwrap();
     home.run(line).ends(6).says(&["README.md: only in the package"]);
-    // Whoever is not trusted is refused before anything else.
+    // Whoever does not trust the key yet may look first, and is told; what was changed is refused before anything else.
     home.write("p/README.md", "# P\n");
-    Home::bare()
-        .refused(&["plugin", "verify", typed(&home.work().join("p-1.0.0.mgp")), "--rebuild", "p"], "untrusted_key");
+    let (stranger, package) = (Home::bare(), home.work().join("p-1.0.0.mgp"));
+    let source = home.work().join("p");
+    let line = ["plugin", "verify", typed(&package), "--rebuild", typed(&source)];
+    stranger.ok(&line).says(&[
+        "is whole, and NOT TRUSTED",
+        "which is not trusted here",
+        "The source makes this package",
+    ]);
+    let report = stranger.json(&line);
+    assert_eq!((&report["trust"], &report["rebuilt"]["same"]), (&Value::Null, &json!(true)));
+    assert_eq!(report["untrusted_key"], key().public().fingerprint().to_string());
+    stranger.refused(&line[..3], "untrusted_key");
+    home.write("p/README.md", "# Q\n");
+    stranger.refused(&line, "content_mismatch");
+    let mut bytes = fs::read(&package).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&package, bytes).unwrap();
+    assert_ne!(stranger.word(line), "content_mismatch");
 }
 
 /// A plugin without dependencies, which is built in a moment.

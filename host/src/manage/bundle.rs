@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::ManageError;
 use super::list::Warning;
-use super::lock::{LOCK_FILE, Lock, Locked, collected};
+use super::lock::{LOCK_FILE, Lock, LockRequest, Locked, collected, sentences};
 use super::lock_source::LockedSource;
 use super::source::{open_file, read};
 use super::supply::Supply;
@@ -18,7 +18,7 @@ use crate::package::bundle::{BUNDLE_MAX, BundleFile, pack, unpack};
 use crate::package::{FileEntry, archive};
 use crate::runtime::keys_of as keys_of_store;
 use crate::store::{Entry, Home, StoreName};
-use crate::trust::keyring::save_public;
+use crate::trust::keyring::{check_replaceable, save_public};
 use crate::trust::{KeySet, PublicKey};
 
 /// Where packages lie in a bundle.
@@ -52,13 +52,18 @@ pub struct Bundled {
     pub left_out: Vec<String>,
 }
 
-/// Writes the named plugins and what they need into one file, or all that are enabled.
+/// Writes plugins and what they need into one file.
 ///
 /// # Errors
-/// One that is named is not installed or not signed, its package cannot be put together, or the file cannot be written.
-pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleReport, ManageError> {
+/// One that is named is not installed or not signed, something that is needed is missing, there is nothing to bundle, a
+/// package cannot be put together, something is in the file's place that is no bundle, or it cannot be written.
+pub fn bundle(home: &Home, out: &Path, request: LockRequest<'_>) -> Result<BundleReport, ManageError> {
+    check_out(out, request.force)?;
     let state = home.read()?;
-    let (lock, mut warnings) = collected(&state, names, &|_, entry| LockedSource::server(entry))?;
+    let (lock, mut warnings) = collected(home, &state, request, &|_, entry| LockedSource::server(entry))?;
+    if lock.plugins.is_empty() {
+        return Err(ManageError::NothingToLock { verb: "bundle", kept: None, left_out: sentences(&warnings) });
+    }
     let mut plugins = Vec::new();
     let mut files = vec![(LOCK_FILE.to_owned(), lock.render().into_bytes())];
     for locked in lock.plugins.values() {
@@ -84,6 +89,21 @@ pub fn bundle(home: &Home, out: &Path, names: &[PluginName]) -> Result<BundleRep
     save_public(out, &bytes, true)?;
     let keys = keys.into_keys().collect();
     Ok(BundleReport { path: out.to_owned(), size: bytes.len(), plugins, keys, warnings })
+}
+
+/// What is no bundle is replaced by one only where that is said.
+fn check_out(out: &Path, force: bool) -> Result<(), ManageError> {
+    check_replaceable(out)?;
+    if force || !out.try_exists().unwrap_or(true) {
+        return Ok(());
+    }
+    let bytes = read(out, BUNDLE_MAX)?;
+    let why = match unpack(&bytes) {
+        Ok(files) if files.iter().any(|(path, _)| path == LOCK_FILE) => return Ok(()),
+        Ok(_) => "it holds no lock".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(ManageError::NotReplaced { path: out.to_owned(), why })
 }
 
 /// What goes along of a plugin.

@@ -16,7 +16,7 @@ use crate::policy::{Ask, PolicyError, Refusal};
 use crate::runtime::Requirement;
 use crate::store::{Status, StoreError};
 use crate::text::{safe_line, safe_path};
-use crate::trust::TrustError;
+use crate::trust::{PublicKey, TrustError};
 use crate::url::{Url, UrlError};
 use crate::wire::DIRECTORIES_MAX;
 
@@ -422,6 +422,40 @@ pub enum ManageError {
         /// The plugin.
         name: PluginName,
     },
+    /// Several plugins of a lock are signed by keys that are not trusted for them.
+    #[error("these keys are not trusted for what they sign:{}", stranger_lines(keys))]
+    Strangers {
+        /// The keys, each with the plugins that it signed.
+        keys: Vec<(Box<PublicKey>, Vec<PluginName>)>,
+    },
+    /// What is to be locked or bundled would not go together where it is installed.
+    #[error("what is needed would be missing where this is installed:{}", difference_lines(unmet))]
+    LockNeeds {
+        /// What is needed and does not go along, one sentence each.
+        unmet: Vec<String>,
+    },
+    /// Nothing is left to be locked or bundled.
+    #[error(
+        "there is nothing to {verb}: no plugin is enabled that can be{}{}",
+        kept.as_ref().map(|path| format!(", and {} names plugins", safe_path(path))).unwrap_or_default(),
+        difference_lines(left_out)
+    )]
+    NothingToLock {
+        /// The verb.
+        verb: &'static str,
+        /// The lock that would have become an empty one.
+        kept: Option<PathBuf>,
+        /// What is left out, and why, one sentence each.
+        left_out: Vec<String>,
+    },
+    /// A file that is no bundle would have been replaced by one.
+    #[error("{} is there already, and is no bundle: {why}", safe_path(path))]
+    NotReplaced {
+        /// The file.
+        path: PathBuf,
+        /// Why it is none.
+        why: String,
+    },
     /// A bundle holds something else than its lock names.
     #[error("{} is no bundle of plugins: {}", safe_line(&path.to_string_lossy()), safe_line(why))]
     Bundle {
@@ -489,6 +523,14 @@ fn changed_how(why: Option<&ManageError>) -> String {
         || "whose content is not what was confirmed".to_owned(),
         |why| format!("which cannot be used: {why}"),
     )
+}
+
+fn stranger_lines(keys: &[(Box<PublicKey>, Vec<PluginName>)]) -> String {
+    let line = |(key, names): &(Box<PublicKey>, Vec<PluginName>)| {
+        let scopes: String = names.iter().map(|name| format!(" --scope '{name}'")).collect();
+        format!("\n  {}: {}\n    migraine key trust {key}{scopes}", names_line(names), key.fingerprint())
+    };
+    keys.iter().map(line).collect()
 }
 
 fn difference_lines(differences: &[String]) -> String {

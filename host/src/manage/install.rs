@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::companions::{Companion, Companions, Sources, companions, folder_of};
 use super::consent::{CompanionsQuestion, Consenting};
 use super::info::MissingItem;
+use super::lock::LockReport;
 use super::origin::Place;
 use super::prepare::{Given, Prepared, commit, prepare};
 use super::search::folders;
@@ -39,6 +40,8 @@ pub struct InstallRequest {
     pub trust_key: Option<Fingerprint>,
     /// Versions that may be installed although others were seen before.
     pub allowed: Allowed,
+    /// The project whose lock takes in what is installed, if it has one.
+    pub project: Option<PathBuf>,
     /// The time: RFC 3339, UTC.
     pub now: String,
 }
@@ -55,6 +58,7 @@ impl InstallRequest {
             allow_unsigned: false,
             trust_key: None,
             allowed,
+            project: None,
             now: now.to_owned(),
         }
     }
@@ -94,9 +98,15 @@ pub struct InstallReport {
     pub url: Option<String>,
     /// Nothing was changed: this is what would have been.
     pub dry_run: bool,
+    /// Why the lock of the project did not take it in, although it is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_problem: Option<String>,
     /// The same as `missing`, for the error that ends the command.
     #[serde(skip)]
     pub asks: Vec<Ask>,
+    /// The lock of the project that took it in.
+    #[serde(skip)]
+    pub lock: Option<LockReport>,
 }
 
 /// How often it is judged anew because another process changed the plugin meanwhile.
@@ -187,12 +197,26 @@ pub(super) fn install_all(
     for (_, one) in &mut prepared {
         one.warnings.extend(in_the_way(one, Around { others: &others, keys: &keys }));
     }
+    let mut lock = None;
     if !request.is_dry_run {
-        commit(home, state, &prepared.iter().map(|(_, one)| one).collect::<Vec<_>>(), &request.now)?;
+        let all = prepared.iter().map(|(_, one)| one).collect::<Vec<_>>();
+        lock = commit(home, state, &all, request)?;
     }
+    let (lock, lock_problem) = match lock.transpose() {
+        Ok(lock) => (lock, None),
+        Err(why) => (None, Some(why)),
+    };
     let mains = prepared.into_iter().filter(|(is_main, _)| *is_main);
     let mut along = Some(along);
-    Ok(mains.map(|(_, main)| report(main, along.take().unwrap_or_default(), request.is_dry_run)).collect())
+    let mut report = |main| {
+        let along = along.take().unwrap_or_default();
+        InstallReport {
+            lock: lock.clone(),
+            lock_problem: lock_problem.clone(),
+            ..report(main, along, request.is_dry_run)
+        }
+    };
+    Ok(mains.map(|(_, main)| report(main)).collect())
 }
 
 /// What is to be installed, what is needed before who needs it.
@@ -282,5 +306,7 @@ fn report(main: Prepared, along: Vec<Companion>, dry_run: bool) -> InstallReport
         url: entry.remote.map(|remote| remote.url.to_string()),
         dry_run,
         asks: settled.consent.missing,
+        lock: None,
+        lock_problem: None,
     }
 }

@@ -14,10 +14,12 @@ use super::list::Warning;
 use super::lock_source::LockedSource;
 use super::source::read;
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::package::dependency::needs;
-use crate::runtime::signer;
+use crate::package::dependency::{Need, needs};
+use crate::runtime::{Around, fitting, signer};
 use crate::store::{Entry, Home, State, Status};
-use crate::trust::keyring::save_public;
+use crate::text::safe_line;
+use crate::trust::Keyring;
+use crate::trust::keyring::{Staged, save_public, stage_public};
 
 /// The name of the file, in the directory of a project.
 pub const LOCK_FILE: &str = "migraine.lock";
@@ -222,24 +224,40 @@ impl Places<'_> {
     }
 }
 
-/// Writes the lock of a project: of the named plugins and what they need, or of all that are enabled.
+/// Which plugins are locked or bundled.
+#[derive(Debug, Clone, Copy)]
+pub struct LockRequest<'a> {
+    /// Those, and what they need; all that are enabled, where none is named.
+    pub names: &'a [PluginName],
+    /// Also where something that is needed does not go along, where nothing is left, or where a file would be replaced that
+    /// is none of ours.
+    pub force: bool,
+}
+
+/// Writes the lock of a project.
 ///
 /// # Errors
-/// One that is named is not installed or not signed, or the file cannot be written.
-pub fn lock(home: &Home, project: &Path, names: &[PluginName]) -> Result<LockReport, ManageError> {
+/// One that is named is not installed or not signed, something that is needed is missing, a lock would become an empty one,
+/// or the file cannot be written.
+pub fn lock(home: &Home, project: &Path, request: LockRequest<'_>) -> Result<LockReport, ManageError> {
     let before = Lock::of(project).ok().flatten().unwrap_or_default();
     let places = Places { home, project, before: &before };
-    let (lock, warnings) = collected(&home.read()?, names, &|name, entry| places.of(name, entry))?;
+    let (lock, warnings) = collected(home, &home.read()?, request, &|name, entry| places.of(name, entry))?;
+    if lock.plugins.is_empty() && !before.plugins.is_empty() && !request.force {
+        let kept = Some(project.join(LOCK_FILE));
+        return Err(ManageError::NothingToLock { verb: "lock", kept, left_out: sentences(&warnings) });
+    }
     written(project, lock, warnings)
 }
 
 /// Where a plugin can be had.
 pub(super) type SourceOf<'a> = &'a dyn Fn(&PluginName, &Entry) -> Option<LockedSource>;
 
-/// The lock of the named plugins and what they need, or of all that are enabled, and what cannot be locked.
+/// The lock of what is asked for, and what cannot be locked.
 pub(super) fn collected(
+    home: &Home,
     state: &State,
-    names: &[PluginName],
+    LockRequest { names, force }: LockRequest<'_>,
     source: SourceOf<'_>,
 ) -> Result<(Lock, Vec<Warning>), ManageError> {
     let (mut wanted, plugins) = (names.to_vec(), state.all());
@@ -247,7 +265,9 @@ pub(super) fn collected(
         let enabled = plugins.iter()?.filter(|(_, entry)| entry.status() == Status::Enabled);
         wanted = enabled.map(|(name, _)| name.clone()).collect();
     }
-    let (mut lock, mut warnings) = (Lock::default(), Vec::new());
+    let (mut lock, mut warnings, mut unmet) = (Lock::default(), Vec::new(), Vec::new());
+    let keys = Keyring::load_from(&home.keys_path())?;
+    let around = Around { others: &plugins, keys: &keys };
     while let Some(name) = wanted.pop() {
         if lock.plugins.contains_key(&name) {
             continue;
@@ -256,18 +276,51 @@ pub(super) fn collected(
         match locked(&name, entry, source(&name, entry)) {
             Some(locked) => {
                 warnings.extend(secret_address(&name, entry));
-                let installed = needs(&entry.dependencies).into_iter().map(|need| need.name);
+                let needed = needs(&entry.dependencies);
+                unmet.extend(needed.iter().filter_map(|need| unmet_need(&name, entry, need, around)));
+                let installed = needed.into_iter().map(|need| need.name);
                 wanted.extend(installed.filter(|needed| plugins.contains_key(needed)));
                 lock.plugins.insert(name, locked);
             }
             None if names.contains(&name) => return Err(ManageError::NotLockable { name }),
-            None => {
-                let message = "is left out: nobody signed it".to_owned();
-                warnings.push(Warning { name: name.to_string(), message });
-            }
+            None => warnings.push(left_out(&name, "nobody signed it")),
         }
     }
+    if names.is_empty() {
+        // What would run is meant to be a part of it.
+        let broken = plugins.iter()?.filter(|(_, entry)| entry.decided.enabled && entry.status() != Status::Enabled);
+        let broken = broken.filter(|(name, _)| !lock.plugins.contains_key(*name));
+        warnings.extend(broken.map(|(name, entry)| left_out(name, &standing(entry))));
+    }
+    match (unmet.is_empty(), force) {
+        (false, false) => return Err(ManageError::LockNeeds { unmet }),
+        _ => warnings.extend(unmet.into_iter().map(|message| Warning { name: String::new(), message })),
+    }
     Ok((lock, warnings))
+}
+
+fn left_out(name: &PluginName, why: &str) -> Warning {
+    Warning { name: name.to_string(), message: format!("is left out: {why}") }
+}
+
+fn standing(entry: &Entry) -> String {
+    let reason = entry.problem.as_ref().map(|problem| format!(" ({})", safe_line(&problem.reason)));
+    format!("its status is {}{}", entry.status(), reason.unwrap_or_default())
+}
+
+/// What a plugin needs and would not find where the lock is installed, in words.
+fn unmet_need(name: &PluginName, entry: &Entry, need: &Need, around: Around<'_>) -> Option<String> {
+    let why = match fitting(need, entry, around) {
+        Ok(found) if signer(found).is_some() => return None,
+        Ok(found) => format!("{} {} cannot be locked: nobody signed it", need.name, found.version),
+        Err(why) => why,
+    };
+    Some(format!("{name} {} needs `plugin:{need}`: {why}", entry.version))
+}
+
+/// Warnings as sentences of their own.
+pub(super) fn sentences(warnings: &[Warning]) -> Vec<String> {
+    warnings.iter().map(|Warning { name, message }| format!("{name} {message}").trim().to_owned()).collect()
 }
 
 /// A query can hold a token, and a lock is for everybody.
@@ -277,21 +330,51 @@ fn secret_address(name: &PluginName, entry: &Entry) -> Option<Warning> {
     Some(Warning { name: name.to_string(), message })
 }
 
-/// Takes what was installed just now into the lock of the project, if there is one; what cannot be locked goes out of it.
-///
-/// # Errors
-/// As [`Lock::of`], or the file cannot be written.
-pub fn relock(home: &Home, project: &Path, names: &[PluginName]) -> Result<Option<LockReport>, ManageError> {
-    let Some(mut lock) = Lock::of(project)? else { return Ok(None) };
-    let (state, before) = (home.read()?, lock.clone());
-    let places = Places { home, project, before: &before };
-    for name in names {
-        match state.plugins.get(name)?.and_then(|entry| locked(name, entry, places.of(name, entry))) {
-            Some(locked) => drop(lock.plugins.insert(name.clone(), locked)),
-            None => drop(lock.plugins.remove(name)),
+/// A project's lock that takes in what is about to be installed, written beside it: that it can be written is known before
+/// anything is installed.
+pub(super) struct Relock {
+    staged: Option<Staged>,
+    report: LockReport,
+}
+
+impl Relock {
+    /// The lock of a project, if there is one, with these plugins as they will be; what cannot be locked goes out of it.
+    ///
+    /// # Errors
+    /// As [`Lock::of`], or the file cannot be written.
+    pub(super) fn stage<'a>(
+        home: &Home,
+        project: &Path,
+        entries: impl Iterator<Item = (&'a PluginName, &'a Entry)>,
+    ) -> Result<Option<Self>, ManageError> {
+        let Some(mut lock) = Lock::of(project)? else { return Ok(None) };
+        let before = lock.clone();
+        let places = Places { home, project, before: &before };
+        for (name, entry) in entries {
+            match locked(name, entry, places.of(name, entry)) {
+                Some(locked) => drop(lock.plugins.insert(name.clone(), locked)),
+                None => drop(lock.plugins.remove(name)),
+            }
+        }
+        let path = project.join(LOCK_FILE);
+        let text = lock.render();
+        let changed = read(&path, LOCK_MAX).ok().as_deref() != Some(text.as_bytes());
+        let staged = changed.then(|| stage_public(&path, text.as_bytes())).transpose()?;
+        let plugins = lock.plugins.into_values().collect();
+        Ok(Some(Self { staged, report: LockReport { path, plugins, changed, warnings: Vec::new() } }))
+    }
+
+    /// Puts it into its place, once everything is installed.
+    ///
+    /// # Errors
+    /// That failed; in words that say what is so now.
+    pub(super) fn put(self) -> Result<LockReport, String> {
+        let Self { staged, report } = self;
+        match staged.map_or(Ok(()), Staged::put) {
+            Ok(()) => Ok(report),
+            Err(error) => Err(format!("everything is installed, and the lock of the project may not name it: {error}")),
         }
     }
-    written(project, lock, Vec::new()).map(Some)
 }
 
 fn written(project: &Path, lock: Lock, warnings: Vec<Warning>) -> Result<LockReport, ManageError> {

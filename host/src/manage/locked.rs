@@ -8,15 +8,17 @@ use super::bundle::Bundle;
 use super::consent::{Consenting, FetchQuestion};
 use super::folder::meant;
 use super::install::{InstallReport, InstallRequest, install_all};
+use super::keys::judged_time;
 use super::lock::{Lock, Locked, difference};
 use super::lock_source::LockedSource;
 use super::remote::{Online, download};
 use super::resolve::{Cycle, ResolveError, load_order};
-use super::source::{Found, open_file, scan};
+use super::source::{Found, judged, open_file, scan};
 use super::supply::Supply;
 use crate::ids::{Fingerprint, PluginName};
 use crate::package::Opened;
 use crate::store::{Home, State};
+use crate::trust::{Keyring, PublicKey, TrustError};
 use crate::url::Url;
 
 /// Where the packages that a lock names are looked for, by their digests.
@@ -42,6 +44,8 @@ pub struct LockedRequest<'a> {
     pub trust_keys: bool,
     /// Trust the key of this fingerprint, for the plugins that it signed.
     pub trust_key: Option<Fingerprint>,
+    /// Only look what would happen: everything is judged, and nothing is changed.
+    pub is_dry_run: bool,
     /// The time: RFC 3339, UTC.
     pub now: &'a str,
 }
@@ -72,7 +76,7 @@ pub fn install_locked(
         if absent.is_empty() {
             break missing.into_iter().map(|one| one.name.clone()).collect::<BTreeSet<_>>();
         }
-        known.extend(fetched(home, &absent, from, consenting, online)?);
+        known.extend(fetched(home, (&absent, !request.is_dry_run), from, consenting, online)?);
     };
     let needs = missing.iter().filter_map(|name| Some((name.clone(), needs_of(&known.get(name)?.1))));
     let order = load_order(&needs.collect()).map_err(|Cycle(names)| ResolveError::Cycle { names })?;
@@ -83,10 +87,44 @@ pub fn install_locked(
     if mains.is_empty() {
         return Ok(Vec::new());
     }
-    let install = InstallRequest::of(PathBuf::new().into(), request.now);
+    let is_dry_run = request.is_dry_run;
+    let install = InstallRequest { is_dry_run, ..InstallRequest::of(PathBuf::new().into(), request.now) };
     let locked = |name: &PluginName| request.lock.plugins.get(name).filter(|_| request.trust_keys).map(|one| one.key);
     let key = |name: &PluginName| locked(name).or(request.trust_key);
-    install_all(home, &state, (mains, Some(&others)), &install, consenting, &key)
+    let done = install_all(home, &state, (mains, Some(&others)), &install, consenting, &key);
+    done.map_err(|error| match error {
+        ManageError::Trust(TrustError::UntrustedKey { .. } | TrustError::KeyScope { .. }) => {
+            let opened = order.iter().filter_map(|(name, _)| Some(&known.get(name)?.1));
+            all_strangers(home, &state, opened, (request.now, &key)).ok().flatten().unwrap_or(error)
+        }
+        _ => error,
+    })
+}
+
+/// The key that the caller trusts for a name.
+type Vouched<'a> = &'a dyn Fn(&PluginName) -> Option<Fingerprint>;
+
+/// Every key that some of the plugins are refused for, where there are several: whoever has no network asks once.
+fn all_strangers<'a>(
+    home: &Home,
+    state: &State,
+    plugins: impl Iterator<Item = &'a Opened>,
+    (now, vouched): (&str, Vouched<'_>),
+) -> Result<Option<ManageError>, ManageError> {
+    let (keyring, policy) = (Keyring::load_from(&home.keys_path())?, home.policy()?);
+    let now = judged_time(&keyring, state, now)?;
+    let mut keys: BTreeMap<Fingerprint, (Box<PublicKey>, Vec<PluginName>)> = BTreeMap::new();
+    for opened in plugins {
+        let name = &opened.index.name;
+        if let Err(ManageError::Trust(TrustError::UntrustedKey { key, .. } | TrustError::KeyScope { key, .. })) =
+            judged(&keyring, state, opened, &policy, false, Some(now))
+            && vouched(name) != Some(key.fingerprint())
+        {
+            keys.entry(key.fingerprint()).or_insert_with(|| (key, Vec::new())).1.push(name.clone());
+        }
+    }
+    let several = keys.values().map(|(_, names)| names.len()).sum::<usize>() > 1;
+    Ok(several.then(|| ManageError::Strangers { keys: keys.into_values().collect() }))
 }
 
 fn is_as_locked(state: &State, locked: &Locked) -> Result<bool, ManageError> {
@@ -103,7 +141,7 @@ fn nowhere(locked: &Locked) -> String {
 /// wrote it must not decide what this machine connects to.
 fn fetched(
     home: &Home,
-    absent: &[&Locked],
+    (absent, keep): (&[&Locked], bool),
     from: &LockedFrom<'_>,
     consenting: &mut Consenting<'_>,
     online: &mut Online<'_>,
@@ -126,7 +164,7 @@ fn fetched(
             let differences = vec![format!("{url} {what} {} {} ({})", locked.name, locked.version, locked.digest)];
             ManageError::LockDiffers { differences }
         };
-        let download = download(home, &url, None, true, online)?.ok_or_else(|| differs("does not hand out"))?;
+        let download = download(home, &url, None, keep, online)?.ok_or_else(|| differs("does not hand out"))?;
         let supply = Supply::Remote(url.to_string().into(), download);
         let opened = supply.open()?;
         let is_locked = opened.digest() == locked.digest.0 && opened.index.name == locked.name;

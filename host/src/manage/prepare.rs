@@ -8,6 +8,7 @@ use super::consent::{Asking, Consenting, Settled};
 use super::first_use::{self, Judged, Pinned};
 use super::install::InstallRequest;
 use super::keys::judged_time;
+use super::lock::{LockReport, Relock};
 use super::maker::{OtherMaker, other_maker};
 use super::remote::Download;
 use super::source::{recordable, unpacked};
@@ -226,8 +227,14 @@ fn previous(before: &Entry, version: &semver::Version) -> Option<Box<Entry>> {
     Some(Box::new(Entry { previous: None, ..before.clone() }))
 }
 
-/// Writes everything that was prepared, by one commit.
-pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared], now: &str) -> Result<(), ManageError> {
+/// Writes everything that was prepared, by one commit, and takes it into the lock of the project, if there is one. What
+/// became of the lock is told: everything is installed by then.
+pub(super) fn commit(
+    home: &Home,
+    judged: &State,
+    prepared: &[&Prepared],
+    InstallRequest { now, project, .. }: &InstallRequest,
+) -> Result<Option<Result<LockReport, String>>, ManageError> {
     let mut writer = home.writer()?;
     let keys = Keyring::load_from(&home.keys_path())?;
     for one in prepared {
@@ -241,6 +248,11 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared], now: &
             return Err(ManageError::Changed { name: name.clone() });
         }
         judge_again(&keys, writer.state(), one, now)?;
+    }
+    // While the store is held: of two installations in a project, none loses what the other one locked.
+    let entries = prepared.iter().map(|one| (&one.package.index.name, &one.entry));
+    let relock = project.as_ref().map(|project| Relock::stage(home, project, entries)).transpose()?.flatten();
+    for one in prepared {
         writer.add_tree(&one.package)?;
     }
     for Prepared { package, entry, .. } in prepared {
@@ -263,7 +275,8 @@ pub(super) fn commit(home: &Home, judged: &State, prepared: &[&Prepared], now: &
     if done.is_ok() || home.read().is_ok_and(|state| prepared.iter().all(|one| is_installed(&state, one))) {
         pinned.into_iter().for_each(Pinned::keep);
     }
-    Ok(done?)
+    done?;
+    Ok(relock.map(Relock::put))
 }
 
 /// Whom the user trusted when it was judged may not be trusted any more: another command may have said so meanwhile.

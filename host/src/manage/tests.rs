@@ -106,6 +106,7 @@ fn request(path: &Path, allow_unsigned: bool) -> InstallRequest {
         allow_unsigned,
         trust_key: None,
         allowed: Allowed::default(),
+        project: None,
         now: CREATED.to_owned(),
     }
 }
@@ -290,7 +291,7 @@ fn what_is_not_trusted_is_refused_and_leaves_nothing() {
     // The exception is for this file alone, and it is shown.
     bench.install(&good, &["--allow-unsigned"]).unwrap();
     assert_eq!(info(&bench.home, Path::new("demo")).unwrap().signature, Signature::Unsigned);
-    assert_eq!(verify(&bench.home, &good, CREATED).unwrap().trust, Trust::Unsigned);
+    assert_eq!(verify(&bench.home, &good, CREATED).unwrap().trust, Some(Trust::Unsigned));
     let other = bench.built("1.2.0", "");
     fs::remove_file(other.with_extension("so.sig")).unwrap();
     assert_eq!(code(bench.install(&other, &[])), Code::SignatureMissing);

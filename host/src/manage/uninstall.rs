@@ -18,6 +18,9 @@ pub struct UninstallReport {
     pub version: Option<semver::Version>,
     /// Whether its data was removed too.
     pub purged: bool,
+    /// Whether its data is there still, since the disk is full: it goes with a later change.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub data_waits: bool,
 }
 
 /// Removes a plugin. With `purge`, its data as well, also when only data was left of it; with `force`, also one that others
@@ -47,7 +50,9 @@ pub fn uninstall(home: &Home, name: &PluginName, purge: bool, force: bool) -> Re
         writer.state_mut().purges.insert(name.clone());
     }
     writer.commit()?;
-    Ok(UninstallReport { name: name.clone(), version: removed.map(|entry| entry.version), purged: purge })
+    let data_waits = purge && writer.data_waits();
+    let (version, purged) = (removed.map(|entry| entry.version), purge && !data_waits);
+    Ok(UninstallReport { name: name.clone(), version, purged, data_waits })
 }
 
 fn has_data(home: &Home, name: &PluginName) -> Result<bool, ManageError> {

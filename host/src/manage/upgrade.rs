@@ -175,6 +175,7 @@ fn one(
         allow_unsigned: false,
         trust_key: None,
         allowed: Allowed::default(),
+        project: None,
         now: now.to_owned(),
     };
     match install(home, &request, consenting) {

@@ -9,10 +9,11 @@ use super::enable::replace;
 use super::folder::meant;
 use super::keys::judged_time;
 use super::source::{judged, named_plugin, open_file, to_trust, unpacked};
-use crate::ids::{Digest, PluginName};
+use crate::ids::{Digest, Fingerprint, PluginName};
+use crate::package::Package;
 use crate::runtime::keys_of;
 use crate::store::{Entry, Home, Installed, InstalledTree, ProblemKind, State, StoreName, Trust};
-use crate::trust::{Keyring, Trusted, judge};
+use crate::trust::{Keyring, TrustError, Trusted, judge};
 
 /// What was found to be in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,8 +24,11 @@ pub struct VerifyReport {
     pub version: semver::Version,
     /// The digest of its index.
     pub digest: Digest,
-    /// Who vouches for it.
-    pub trust: Trust,
+    /// Who vouches for it; nobody whom this user trusts, where that was not asked for.
+    pub trust: Option<Trust>,
+    /// The key that signed it and is not trusted here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untrusted_key: Option<Fingerprint>,
     /// The machines that it is for: target triples, or `any`.
     pub targets: Vec<String>,
     /// How many files were compared.
@@ -45,6 +49,38 @@ pub fn verify(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, Man
     }
 }
 
+/// As [`verify`] before a file is compared with its source. Whoever does that may want to know before trusting a key, so an
+/// unknown one is no refusal: its signature was verified, and the report names it.
+///
+/// # Errors
+/// As [`verify`], but for an unknown key of a file.
+pub fn verify_to_compare(home: &Home, target: &Path, now: &str) -> Result<VerifyReport, ManageError> {
+    let key = match verify(home, target, now) {
+        Err(ManageError::Trust(TrustError::UntrustedKey { key, .. }))
+            if named_plugin(&home.read()?, target).is_none() =>
+        {
+            key.fingerprint()
+        }
+        done => return done,
+    };
+    let path = meant(target)?;
+    let report = of_file(unpacked(open_file(&path)?, &path)?);
+    Ok(VerifyReport { untrusted_key: Some(key), ..report })
+}
+
+fn of_file(package: Package) -> VerifyReport {
+    VerifyReport {
+        targets: package.index.targets(),
+        name: package.index.name,
+        version: package.index.version,
+        digest: package.digest,
+        trust: None,
+        untrusted_key: None,
+        files: package.files.len() + package.others.len(),
+        installed: false,
+    }
+}
+
 fn verify_file(home: &Home, state: &State, path: &Path, now: &str) -> Result<VerifyReport, ManageError> {
     let path = &meant(path)?;
     let opened = open_file(path)?;
@@ -52,15 +88,7 @@ fn verify_file(home: &Home, state: &State, path: &Path, now: &str) -> Result<Ver
     let now = judged_time(&keys, state, now)?;
     let trust = judged(&keys, state, &opened, &home.policy()?, false, Some(now))?;
     let package = unpacked(opened, path)?;
-    Ok(VerifyReport {
-        targets: package.index.targets(),
-        name: package.index.name,
-        version: package.index.version,
-        digest: package.digest,
-        trust,
-        files: package.files.len() + package.others.len(),
-        installed: false,
-    })
+    Ok(VerifyReport { trust: Some(trust), ..of_file(package) })
 }
 
 fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<VerifyReport, ManageError> {
@@ -73,7 +101,8 @@ fn verify_installed(home: &Home, state: &State, name: &PluginName) -> Result<Ver
         replace(home, name, &entry, Entry { problem: None, ..entry.clone() })?;
     }
     let (digest, targets, files) = (tree.digest, tree.index.targets(), tree.contents().count());
-    Ok(VerifyReport { name: name.clone(), version: entry.version, digest, trust, targets, files, installed: true })
+    let (name, version, trust) = (name.clone(), entry.version, Some(trust));
+    Ok(VerifyReport { name, version, digest, trust, untrusted_key: None, targets, files, installed: true })
 }
 
 /// The verdict over an installed tree, with today's keys and policy.

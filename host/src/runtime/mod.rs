@@ -31,7 +31,7 @@ pub use admission::keys_of;
 pub use error::CallError;
 pub use host::Host;
 pub use learn::{Learned, Learner};
-pub use needs::{Around, Requirement, RequirementState, needed_plugins, requirements, signer};
+pub use needs::{Around, Requirement, RequirementState, fitting, needed_plugins, requirements, signer};
 pub use proxy::{Gate, Proxy, proxy_variables};
 pub use script::{InterpreterError, Python, changes, interpreters, shown};
 pub use services::Voice;

@@ -88,6 +88,18 @@ fn requirement(text: &str, entry: &Entry, around: Around<'_>) -> Requirement {
 }
 
 fn plugin(need: &Need, by: &Entry, around: Around<'_>) -> Result<String, String> {
+    let (name, found) = (&need.name, fitting(need, by, around)?);
+    match found.status() {
+        Status::Enabled => Ok(format!("{name} {}", found.version)),
+        status => Err(format!("{name} {} is not enabled (status: {status})", found.version)),
+    }
+}
+
+/// The installed plugin that another one needs, enabled or not.
+///
+/// # Errors
+/// There is none of that name, in that range, by that maker; in words.
+pub fn fitting<'a>(need: &Need, by: &Entry, around: Around<'a>) -> Result<&'a Entry, String> {
     let name = &need.name;
     let found = around.others.get(name).map_err(|error| error.to_string())?;
     let Some(found) = found else { return Err(format!("there is no plugin {name}")) };
@@ -98,10 +110,7 @@ fn plugin(need: &Need, by: &Entry, around: Around<'_>) -> Result<String, String>
     if let Some(wanted) = wanted.filter(|wanted| !is_signed_by(found, wanted, around.keys)) {
         return Err(format!("{name} {} is not signed by {wanted}", found.version));
     }
-    match found.status() {
-        Status::Enabled => Ok(format!("{name} {}", found.version)),
-        status => Err(format!("{name} {} is not enabled (status: {status})", found.version)),
-    }
+    Ok(found)
 }
 
 /// The key that signed a plugin.

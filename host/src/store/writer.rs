@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::statvfs;
 
 use super::dir::{Dir, PRIVATE_FILE};
 use super::error::StoreError;
 use super::hold::Hold;
 use super::home::{Home, STATE, STATE_MAX, STORE};
 use super::inspect::mend;
-use super::plugin_data::PluginData;
+use super::plugin_data::{DATA, PluginData};
 use super::state::State;
 use super::tree::{add, random_name, replace};
 use crate::ids::Digest;
@@ -32,6 +33,9 @@ pub(super) const LEFTOVERS: [&str; 2] = [STAGING, TRASH];
 /// Space and an inode that are given up when the disk is full, so that a removal can still be committed.
 const RESERVE: &str = "reserve";
 const RESERVE_SIZE: usize = 64 << 10;
+/// The most bytes and files that a removal from the database of plugin data takes beside it.
+const LOG_ROOM: u64 = 256 << 10;
+const LOG_FILES: u64 = 2;
 
 /// The right to change the store. Nothing has an effect before [`Writer::commit`].
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub struct Writer<'a> {
     added: BTreeSet<Digest>,
     /// Whether trees of others may be there that no plugin needs.
     sweeps: bool,
+    /// Whether data was to be removed and is there still, since the disk is full.
+    data_waits: bool,
     /// Held to the end of the change.
     _lock: Flock<File>,
     /// Let go last: a signal that waited must find nothing staged and no lock held.
@@ -91,8 +97,8 @@ impl<'a> Writer<'a> {
         let staging = home.root.open_or_make(STAGING)?;
         let trash = home.root.open_or_make(TRASH)?;
         home.root.open_or_make("plugins")?;
-        let (added, sweeps) = (BTreeSet::new(), false);
-        Ok(Self { home, store, staging, trash, state, added, sweeps, _lock: lock, hold })
+        let (added, sweeps, data_waits) = (BTreeSet::new(), false, false);
+        Ok(Self { home, store, staging, trash, state, added, sweeps, data_waits, _lock: lock, hold })
     }
 
     /// The state as it will be committed.
@@ -147,14 +153,57 @@ impl<'a> Writer<'a> {
     /// either can be.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         self.go_on()?;
-        self.write_state()?;
-        if !self.state.purges.is_empty() {
+        if self.data_waits && !self.is_data_of_nobody() {
+            // What comes back would find the data of before, and lose its own when that is removed.
             self.purge()?;
-            self.write_state()?;
         }
-        // It is committed: what cannot be removed now, the next writer removes.
+        self.data_waits = false;
+        if !self.home.has_data() {
+            self.state.purges.clear();
+        }
+        self.write_state()?;
+        // It is committed: what cannot be removed now, the next writer removes. Before the data, whose removal takes room.
         let _ = if self.sweeps { self.remove_unreferenced() } else { self.remove_replaced() };
-        Ok(())
+        self.purge_or_wait()
+    }
+
+    /// Whether data that was to be removed is there still: the disk is full, and it goes with a later change.
+    #[must_use]
+    pub fn data_waits(&self) -> bool {
+        self.data_waits
+    }
+
+    /// Removes data that is to be removed. On a full disk that can wait, as long as its plugins are gone.
+    fn purge_or_wait(&mut self) -> Result<(), StoreError> {
+        if self.state.purges.is_empty() {
+            return Ok(());
+        }
+        let mut done = self.purge();
+        if done.is_err() && self.is_disk_full() {
+            let _ = self.home.root.remove_file(RESERVE);
+            done = self.purge();
+        }
+        match done {
+            Err(_) if self.is_data_of_nobody() && self.is_disk_full() => {
+                self.data_waits = true;
+                Ok(())
+            }
+            done => done.and_then(|()| self.write_state()),
+        }
+    }
+
+    fn is_data_of_nobody(&self) -> bool {
+        !self.state.purges.iter().any(|name| self.state.plugins.contains_key(name))
+    }
+
+    /// Whether there is no room for what the database writes while something is removed from it: a log, an index of the log.
+    fn is_disk_full(&self) -> bool {
+        // The data can lie on a disk of its own.
+        [self.home.path(), &self.home.path().join(DATA)].into_iter().filter_map(|path| statvfs(path).ok()).any(|disk| {
+            let bytes = disk.blocks_available().saturating_mul(disk.fragment_size());
+            // Some file systems count no inodes.
+            bytes < LOG_ROOM || (disk.files() > 0 && disk.files_available() < LOG_FILES)
+        })
     }
 
     fn write_state(&mut self) -> Result<(), StoreError> {
@@ -219,11 +268,7 @@ impl<'a> Writer<'a> {
                 self.home.root.remove_file(&name)?;
             }
         }
-        if !self.state.purges.is_empty() {
-            self.purge()?;
-            self.write_state()?;
-        }
-        Ok(())
+        self.purge_or_wait()
     }
 
     fn remove_unreferenced(&self) -> Result<(), StoreError> {

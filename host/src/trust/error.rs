@@ -163,6 +163,14 @@ pub enum TrustError {
         /// Why.
         reason: &'static str,
     },
+    /// Something else than a regular file is where one would be written.
+    #[error("{} is {what}: nothing but a regular file is replaced", safe_line(&path.to_string_lossy()))]
+    Occupied {
+        /// Where.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// A directory or file that others could change or, if it is secret, read.
     #[error("{} is refused: {reason}", safe_line(&path.to_string_lossy()))]
     Insecure {
@@ -234,7 +242,7 @@ impl Coded for TrustError {
             Self::PassphraseMissing { .. } => Code::PassphraseMissing,
             Self::PassphraseWrong { .. } => Code::PassphraseWrong,
             Self::WeakKey { .. } => Code::WeakKey,
-            Self::Malformed { .. } | Self::Unfit { .. } => Code::ValueInvalid,
+            Self::Malformed { .. } | Self::Unfit { .. } | Self::Occupied { .. } => Code::ValueInvalid,
             Self::Insecure { .. } => Code::InsecurePermissions,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::FileNotFound,
             Self::Io { .. } => Code::Io,
@@ -297,6 +305,7 @@ impl Coded for TrustError {
             }
             Self::Malformed { what: "time", .. } => "write the day and the time of day, in UTC".to_owned(),
             Self::Malformed { what: "day", .. } => "write a day that there is, like 2027-01-31".to_owned(),
+            Self::Occupied { .. } => "name the path of a new file, or of one to be replaced".to_owned(),
             Self::Unfit { .. } => "nothing was written; correct what was typed".to_owned(),
             Self::Malformed { what: "scope", .. } => "for example: --scope 'acme-*'".to_owned(),
             Self::Malformed { .. } => "correct or remove the file".to_owned(),

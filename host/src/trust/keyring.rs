@@ -21,6 +21,7 @@ use super::{KeySet, PublicKey, RevocationList, SecretFile, TrustError, TrustedKe
 use crate::controls::{Check, makes};
 use crate::ids::Fingerprint;
 use write::Kind;
+pub use write::Staged;
 
 const KEY: &str = ".key";
 const LIST: &str = ".revoked";
@@ -270,9 +271,25 @@ pub fn save_secret(path: &Path, content: &str) -> Result<(), TrustError> {
 /// Writes a file that everybody may read, as a whole: a reader sees the old one or the new one. Durable when it returns.
 ///
 /// # Errors
-/// There is a file already and it is not to be replaced, or the system refuses.
+/// There is a file already and it is not to be replaced, or something else than a regular file; or the system refuses.
 pub fn save_public(path: &Path, content: &[u8], replaces: bool) -> Result<(), TrustError> {
     write::write_at(path, content, if replaces { Kind::Public } else { Kind::NewPublic })
+}
+
+/// As [`save_public`] of a file that may be replaced, up to the last step.
+///
+/// # Errors
+/// Something else than a regular file is in its place, or the system refuses.
+pub fn stage_public(path: &Path, content: &[u8]) -> Result<Staged, TrustError> {
+    Staged::at(path, content, Kind::Public)
+}
+
+/// Whether [`save_public`] would replace what has this path.
+///
+/// # Errors
+/// Something else than a regular file has it, or its folder cannot be looked at.
+pub fn check_replaceable(path: &Path) -> Result<(), TrustError> {
+    write::check_place_at(path)
 }
 
 /// Reads a public key file, which may belong to anybody.

@@ -40,6 +40,7 @@ const TRUST: &str = "key trust {key} --scope * --label tests";
 /// Somebody else's plugin, which must go on working.
 const BYSTANDER: &str = "plugin install {bystander} --yes";
 const INSTALL: &str = "plugin install {package} --yes";
+const TINY: &str = "plugin install {tiny} --yes";
 const LINK: &str = "plugin link {linked} --yes";
 const PROJECT: &str = "plugin trust-project {project}";
 const OTHER: &str = "key trust {other} --scope other-* --label other";
@@ -115,12 +116,21 @@ pub const OPERATIONS: &[Operation] = &[
     mending("repair-modes", &[TRUST, BYSTANDER, INSTALL, "!chmod 400 home/store/*/files/* home/store/*/index"]),
     mending("repair-file", &[TRUST, BYSTANDER, INSTALL, DAMAGE]),
     mending("repair-state", &[TRUST, BYSTANDER, INSTALL, "!printf x >>home/state"]),
-    // Compressed as well as can be: of a small plugin.
+    // A lock, and what is made from one: of a small plugin, which is compressed as well as can be.
+    operation("lock", &[TRUST, TINY], "plugin lock"),
+    Operation { reports: true, ..in_two_steps("install-in-project", &[TRUST, "plugin lock"], TINY) },
     operation(
-        "bundle",
-        &[TRUST, "plugin install {tiny} --yes", "plugin disable tiny"],
-        "plugin bundle out.bundle tiny",
+        "install-locked",
+        &[TRUST, TINY, "plugin lock", "plugin uninstall tiny"],
+        "plugin install --locked --yes",
     ),
+    operation(
+        "install-bundle",
+        &[TRUST, TINY, "plugin bundle out.bundle", "plugin uninstall tiny"],
+        "plugin install --bundle out.bundle --yes",
+    ),
+    operation("install-along", &[TRUST], "plugin install {needing} --yes"),
+    operation("bundle", &[TRUST, TINY, "plugin disable tiny"], "plugin bundle out.bundle tiny"),
     operation("package", &[], "plugin package {scripts} --key {secret}"),
     operation("key-trust-first", &[], TRUST),
     operation("key-trust", &[TRUST, BYSTANDER], OTHER),
@@ -305,6 +315,12 @@ fn wares() -> &'static [Ware] {
         let scripts = json!({"name": "scripts", "version": "1.0.0", "commands": [command]}).to_string();
         vec![
             ware(Some("tiny"), "tiny", &tiny(&manifest("tiny", &json!({}))).package()),
+            ware(
+                Some("needing"),
+                "along",
+                &tiny(&manifest("needing", &json!({"dependencies": ["plugin:tiny ^1"]}))).package(),
+            ),
+            ware(None, "along", &tiny(&manifest("tiny", &json!({}))).package()),
             ware(Some("newer-bystander"), "newer", &newer_bystander.package()),
             ware(Some("linked"), "linked", &unsigned.library),
             ware(None, "project/plugins", &newer.package()),

@@ -52,10 +52,15 @@ pub(super) fn uninstall(name: &str, purge: bool, force: bool, session: &Session)
         let text = match (&report.version, report.purged) {
             (Some(_), false) => format!("Plugin '{name}' uninstalled successfully\n"),
             (Some(_), true) => format!("Plugin '{name}' uninstalled successfully, its data is removed\n"),
-            (None, _) => format!("Data of plugin '{name}' removed successfully\n"),
+            (None, false) => format!("Data of plugin '{name}' is to be removed\n"),
+            (None, true) => format!("Data of plugin '{name}' removed successfully\n"),
         };
         session.out.done(&text)
-    })
+    })?;
+    if report.data_waits {
+        session.out.warning(&format!("the disk is full: the data of {name} goes with the next change that finds room"));
+    }
+    Ok(())
 }
 
 pub(super) fn forget(name: &str, session: &Session) -> Result<(), Failure> {

@@ -8,10 +8,9 @@ use super::{InstallArgs, lock};
 use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::code::Code;
-use crate::ids::PluginName;
 use crate::manage::{
     Allowed, Consenting, Download, Expected, InstallReport, InstallRequest, Lock, LockReport, ManageError, Online,
-    Source, Word, download, expected_digest, install, relock,
+    Source, Word, download, expected_digest, install,
 };
 use crate::store::{Home, Status, Trust};
 use crate::text::safe_line;
@@ -23,14 +22,17 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     if args.locked || args.bundle.is_some() {
         return lock::install(&args, session);
     }
+    if args.trust_locked_keys {
+        return Err(Failure::usage("--trust-locked-keys goes with --locked or --bundle".to_owned()));
+    }
     let [source] = args.path.as_slice() else {
         return Err(Failure::usage("one plugin is installed at a time; what it needs comes along".to_owned()));
     };
     // The lock is of the user's project.
-    let is_locked = !args.no_lock && !home.is_system();
-    if is_locked {
-        // Before anything is installed: a lock that cannot be read could not be kept up to date.
-        Lock::of(&lock::project()?)?;
+    let project = if args.no_lock || home.is_system() { None } else { Some(lock::project()?) };
+    if let Some(project) = &project {
+        // Before anything is asked or fetched: a lock that cannot be read could not be kept up to date.
+        Lock::of(project)?;
     }
     let digest = args.expect_digest.as_deref().map(expected_digest).transpose()?;
     let word = Word::of(source)?;
@@ -49,31 +51,32 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         allow_unsigned: args.allow_unsigned,
         trust_key: args.trust_key,
         allowed: Allowed { downgrade: args.allow_downgrade, reuse: args.allow_reuse },
+        project,
         now: now(),
     };
     let act = |consenting: &mut Consenting<'_>| install(&home, &request, consenting);
     let report = if args.dry_run { args.consent.alone(&home, act) } else { args.consent.with(&home, act) }?;
-    let keeps = is_locked && !args.dry_run;
-    let locked = if keeps { relock(&home, &lock::project()?, &names_of(&report))? } else { None };
     session.out.report(&report, |report| {
-        let changed = locked.filter(|locked| locked.changed);
-        let line = |locked: LockReport| format!("  lock       {} updated\n", safe_line(&locked.path.to_string_lossy()));
+        let changed = report.lock.as_ref().filter(|locked| locked.changed);
+        let line =
+            |locked: &LockReport| format!("  lock       {} updated\n", safe_line(&locked.path.to_string_lossy()));
         text(report, &session.out) + &changed.map(line).unwrap_or_default()
     })?;
     remarks(&report, session);
+    let behind = report
+        .lock_problem
+        .map(|why| Failure::new(Code::Io, why, Some("bring it up to date with `migraine plugin lock`".to_owned())));
     if report.status == Status::Installed {
+        if let Some(Failure::Error { message, .. }) = behind {
+            session.out.warning(&message);
+        }
         let command = match report.dry_run {
             true => format!("migraine plugin install {}", safe_line(&typed)),
             false => format!("migraine plugin enable {}", report.name),
         };
         return Err(ManageError::Consent { name: report.name, missing: report.asks, other_maker: None, command }.into());
     }
-    Ok(())
-}
-
-/// The plugins that an installation changed.
-fn names_of(report: &InstallReport) -> Vec<PluginName> {
-    report.along.iter().map(|companion| companion.name.clone()).chain([report.name.clone()]).collect()
+    behind.map_or(Ok(()), Err)
 }
 
 /// What the user should know besides.

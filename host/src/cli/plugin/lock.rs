@@ -11,8 +11,8 @@ use crate::cli::{Failure, Session};
 use crate::code::Code;
 use crate::ids::PluginName;
 use crate::manage::{
-    self, Bundle, BundleReport, Bundled, Consenting, InstallReport, Lock, LockReport, Locked, LockedFrom,
-    LockedRequest, ManageError, Online, Warning, install_locked, locked_folders,
+    self, Bundle, BundleReport, Bundled, Consenting, InstallReport, LOCK_FILE, Lock, LockReport, LockRequest, Locked,
+    LockedFrom, LockedRequest, ManageError, Online, Warning, install_locked, locked_folders,
 };
 use crate::store::Status;
 use crate::text::safe_line;
@@ -35,8 +35,9 @@ pub(super) fn project() -> Result<PathBuf, Failure> {
     })
 }
 
-pub(super) fn lock(words: &[PathBuf], session: &Session) -> Result<(), Failure> {
-    let report = manage::lock(&session.home()?, &project()?, &names(words)?)?;
+pub(super) fn lock(words: &[PathBuf], force: bool, session: &Session) -> Result<(), Failure> {
+    let request = LockRequest { names: &names(words)?, force };
+    let report = manage::lock(&session.home()?, &project()?, request)?;
     told(&report.warnings, session);
     session.out.report(&report, |LockReport { path, plugins, changed, .. }| {
         let shown = safe_line(&path.to_string_lossy());
@@ -46,8 +47,9 @@ pub(super) fn lock(words: &[PathBuf], session: &Session) -> Result<(), Failure> 
     })
 }
 
-pub(super) fn bundle(out: &Path, words: &[PathBuf], session: &Session) -> Result<(), Failure> {
-    let report = manage::bundle(&session.home()?, out, &names(words)?)?;
+pub(super) fn bundle(out: &Path, words: &[PathBuf], force: bool, session: &Session) -> Result<(), Failure> {
+    let request = LockRequest { names: &names(words)?, force };
+    let report = manage::bundle(&session.home()?, out, request)?;
     told(&report.warnings, session);
     session.out.report(&report, |BundleReport { path, size, plugins, keys, .. }| {
         let shown = safe_line(&path.to_string_lossy());
@@ -62,7 +64,19 @@ pub(super) fn bundle(out: &Path, words: &[PathBuf], session: &Session) -> Result
 
 fn told(warnings: &[Warning], session: &Session) {
     for Warning { name, message } in warnings {
-        session.out.warning(&format!("{} {message}", safe_line(name)));
+        session.out.warning(format!("{} {message}", safe_line(name)).trim());
+    }
+}
+
+/// The lock of the project; beside a bundle, which has one too, it is the one that counts.
+fn own_lock(project: &Path, has_bundle: bool) -> Result<Lock, ManageError> {
+    match Lock::of(project)? {
+        None if has_bundle => {
+            let why = "there is no such file; without --locked, the lock in the bundle counts".to_owned();
+            Err(ManageError::Lock { path: project.join(LOCK_FILE), why })
+        }
+        None => Lock::needed(project),
+        Some(lock) => Ok(lock),
     }
 }
 
@@ -70,7 +84,7 @@ fn told(warnings: &[Warning], session: &Session) {
 pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failure> {
     let (home, project) = (session.home()?, project()?);
     let (names, bundle) = (names(&args.path)?, args.bundle.as_deref().map(Bundle::open).transpose()?);
-    let own = args.locked.then(|| Lock::needed(&project)).transpose()?;
+    let own = args.locked.then(|| own_lock(&project, bundle.is_some())).transpose()?;
     let lock = match (&own, &bundle) {
         (Some(own), _) => own,
         (None, Some(bundle)) => &bundle.lock,
@@ -81,15 +95,15 @@ pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failu
         None => locked_folders(&home, &home.read()?, &project, &args.from),
     };
     let now = now();
-    let request =
-        LockedRequest { lock, names: &names, trust_keys: args.trust_locked_keys, trust_key: args.trust_key, now: &now };
+    let (trust_keys, trust_key) = (args.trust_locked_keys, args.trust_key);
+    let request = LockedRequest { lock, names: &names, trust_keys, trust_key, is_dry_run: args.dry_run, now: &now };
     // Whoever names a folder or a bundle means that, and nothing else.
     let is_open = bundle.is_none() && args.from.is_empty();
     let from = LockedFrom { folders: &folders, bundle: bundle.as_ref(), project: is_open.then_some(&*project) };
     let (settings, mut bar) = (args.download.settings(), args.download.bar(&session.out));
     let mut online = Online { settings: &settings, watch: &mut bar };
     let act = |consenting: &mut Consenting<'_>| install_locked(&home, &request, &from, consenting, &mut online);
-    let plugins = args.consent.with(&home, act)?;
+    let plugins = if args.dry_run { args.consent.alone(&home, act) } else { args.consent.with(&home, act) }?;
     let report = Installed { plugins };
     session.out.report(&report, |report| {
         let nothing = session.out.done("Everything is installed as it is locked\n");
@@ -99,7 +113,11 @@ pub(super) fn install(args: &InstallArgs, session: &Session) -> Result<(), Failu
     report.plugins.iter().for_each(|one| remarks(one, session));
     match report.plugins.into_iter().find(|one| one.status == Status::Installed) {
         Some(InstallReport { name, asks, .. }) => {
-            let command = format!("migraine plugin enable {name}");
+            let command = match &args.bundle {
+                _ if !args.dry_run => format!("migraine plugin enable {name}"),
+                Some(bundle) => format!("migraine plugin install --bundle {}", safe_line(&bundle.to_string_lossy())),
+                None => "migraine plugin install --locked".to_owned(),
+            };
             Err(ManageError::Consent { name, missing: asks, other_maker: None, command }.into())
         }
         None => Ok(()),

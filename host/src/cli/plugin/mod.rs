@@ -147,13 +147,19 @@ enum PluginVerb {
     Lock {
         /// The plugins; what they need is locked as well [default: all that are enabled]
         names: Vec<PathBuf>,
+        /// Even if something that they need is missing, or nothing is left to lock
+        #[arg(long)]
+        force: bool,
     },
     /// Write plugins, their keys and a lock into one file, for a site without a network
     Bundle {
-        /// The file
+        /// The file; an earlier bundle is replaced
         out: PathBuf,
         /// The plugins; what they need goes along [default: all that are enabled]
         names: Vec<PathBuf>,
+        /// Even if something that they need is missing, and in the place of a file that is no bundle
+        #[arg(long)]
+        force: bool,
     },
     /// Look for plugins in the folder `plugins` of a project as well, as long as its content is what it is now
     TrustProject {
@@ -211,8 +217,8 @@ impl PluginVerb {
 }
 
 /// What is said of one plugin, not of all that a lock or a bundle names.
-const ONE_ALONE: [&str; 7] =
-    ["dry_run", "expect_digest", "name", "yes_i_mean", "allow_unsigned", "allow_downgrade", "allow_reuse"];
+const ONE_ALONE: [&str; 6] =
+    ["expect_digest", "name", "yes_i_mean", "allow_unsigned", "allow_downgrade", "allow_reuse"];
 
 #[derive(Debug, Args)]
 struct InstallArgs {
@@ -232,9 +238,9 @@ struct InstallArgs {
     /// With --locked, look for the packages in this folder and nowhere else; may be given several times
     #[arg(long, value_name = "DIR", requires = "locked")]
     from: Vec<PathBuf>,
-    /// With --locked, trust the keys that the lock names, each for the plugins that it is named with: only for a lock that
-    /// comes from somebody you trust
-    #[arg(long, requires = "locked")]
+    /// With --locked or --bundle, trust the keys that the lock names, each for the plugins that it is named with: only for a
+    /// lock that comes from somebody you trust
+    #[arg(long)]
     trust_locked_keys: bool,
     /// Leave `migraine.lock` of this directory as it is
     #[arg(long)]
@@ -455,8 +461,8 @@ fn act(verb: PluginVerb, session: &Session) -> Result<(), Failure> {
         PluginVerb::Fsck { repair } => fsck::run(repair, session),
         PluginVerb::Link { path, yes_i_mean, consent } => link::link(&path, yes_i_mean.as_ref(), &consent, session),
         PluginVerb::Unlink { name, force } => link::unlink(&name, force, session),
-        PluginVerb::Lock { names } => lock::lock(&names, session),
-        PluginVerb::Bundle { out, names } => lock::bundle(&out, &names, session),
+        PluginVerb::Lock { names, force } => lock::lock(&names, force, session),
+        PluginVerb::Bundle { out, names, force } => lock::bundle(&out, &names, force, session),
         PluginVerb::TrustProject { dir } => projects::trust(&dir, session),
         PluginVerb::UntrustProject { dir } => projects::untrust(&dir, session),
         PluginVerb::Verify { target, rebuild } => show::verify(&target, rebuild.as_deref(), session),

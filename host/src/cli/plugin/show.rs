@@ -21,24 +21,14 @@ pub(super) fn info(target: &Path, session: &Session) -> Result<(), Failure> {
 
 pub(super) fn verify(target: &Path, source: Option<&Path>, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
-    let verified = manage::verify(&home, target, &now())?;
-    // Whoever is not trusted is refused first: no toolchain is started for what could not be installed anyway.
+    // What else an installation would refuse is refused first: no toolchain is started for it.
+    let verified = match source {
+        Some(_) => manage::verify_to_compare(&home, target, &now())?,
+        None => manage::verify(&home, target, &now())?,
+    };
     let rebuilt = source.map(|source| manage::rebuild(&home, target, source)).transpose()?;
     let report = Verified { verified, rebuilt };
-    session.out.report(&report, |Verified { verified, rebuilt }| {
-        let what = if verified.installed { "Plugin" } else { "Package of plugin" };
-        let line = format!("{what} '{}' {} verified successfully\n", verified.name, verified.version);
-        let files = if verified.files == 1 { "file" } else { "files" };
-        format!(
-            "{}  signature  {}\n  digest     {}\n  targets    {}\n  compared   {} {files}\n{}",
-            session.out.done(&line),
-            trust_line(&verified.trust),
-            verified.digest,
-            verified.targets.join(", "),
-            verified.files,
-            rebuilt.as_ref().map(rebuilt_text).unwrap_or_default()
-        )
-    })?;
+    session.out.report(&report, |report| verified_text(report, &session.out))?;
     match report.rebuilt {
         Some(rebuilt) if !rebuilt.same => {
             let message = format!("the package of {} {} is not what the source makes", rebuilt.name, rebuilt.version);
@@ -47,6 +37,29 @@ pub(super) fn verify(target: &Path, source: Option<&Path>, session: &Session) ->
         }
         _ => Ok(()),
     }
+}
+
+fn verified_text(Verified { verified, rebuilt }: &Verified, out: &Out) -> String {
+    let VerifyReport { name, version, digest, targets, files, .. } = verified;
+    let what = if verified.installed { "Plugin" } else { "Package of plugin" };
+    let (line, signature) = match (&verified.trust, &verified.untrusted_key) {
+        (Some(trust), _) => {
+            (out.done(&format!("{what} '{name}' {version} verified successfully\n")), trust_line(trust))
+        }
+        (None, key) => {
+            let key = key.as_ref().map(ToString::to_string).unwrap_or_default();
+            (
+                format!("{what} '{name}' {version} is whole, and NOT TRUSTED\n"),
+                format!("{key}, which is not trusted here"),
+            )
+        }
+    };
+    let noun = if *files == 1 { "file" } else { "files" };
+    format!(
+        "{line}  signature  {signature}\n  digest     {digest}\n  targets    {}\n  compared   {files} {noun}\n{}",
+        targets.join(", "),
+        rebuilt.as_ref().map(rebuilt_text).unwrap_or_default()
+    )
 }
 
 /// Both reports, as one value.

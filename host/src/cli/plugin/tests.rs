@@ -73,6 +73,7 @@ fn the_list_is_a_table_for_people_and_objects_for_programs() {
         allow_unsigned: true,
         trust_key: None,
         allowed: Allowed::default(),
+        project: None,
         now: CREATED.to_owned(),
     };
     let directories = &Directories::new(&home, &[], folder.path());

@@ -58,6 +58,9 @@ impl Coded for ManageError {
             Self::LinkChanged { .. } => Code::LinkChanged,
             Self::NotOwn { .. } => Code::InsecurePermissions,
             Self::NotLinked { .. } | Self::NotLockable { .. } => Code::ValueInvalid,
+            Self::NothingToLock { .. } | Self::NotReplaced { .. } => Code::ValueInvalid,
+            Self::LockNeeds { .. } => Code::DependencyMissing,
+            Self::Strangers { .. } => Code::UntrustedKey,
             Self::Lock { .. } => Code::LockInvalid,
             Self::LockDiffers { .. } => Code::LockMismatch,
             Self::Bundle { .. } => Code::PackageInvalid,
@@ -142,7 +145,7 @@ impl Coded for ManageError {
                 "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
                     .to_owned()
             }
-            Self::PathText { .. } | Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } | Self::OfSystem { .. } | Self::Withheld { .. } => return self.help_with_others(),
+            Self::PathText { .. } | Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Strangers { .. } | Self::LockNeeds { .. } | Self::NothingToLock { .. } | Self::NotReplaced { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } | Self::OfSystem { .. } | Self::Withheld { .. } => return self.help_with_others(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
@@ -194,6 +197,19 @@ impl ManageError {
                     .to_owned()
             }
             Self::NotLockable { .. } => "install a version of it that its author signed".to_owned(),
+            Self::Strangers { .. } => {
+                "where a key's owner confirms the fingerprint, run the command below it; --trust-locked-keys trusts all of \
+                 them, if you trust whoever made the lock"
+                    .to_owned()
+            }
+            Self::LockNeeds { .. } => {
+                "install what is missing, or add --force to leave it to whoever installs this".to_owned()
+            }
+            Self::NothingToLock { kept: Some(_), .. } => {
+                "enable what belongs to the project; for a lock that names nothing, add --force".to_owned()
+            }
+            Self::NothingToLock { .. } => "enable a plugin that its author signed, or name one".to_owned(),
+            Self::NotReplaced { .. } => "name another file, or add --force to replace this one".to_owned(),
             Self::Bundle { .. } => "make it again with `migraine plugin bundle`".to_owned(),
             Self::ProjectUnknown { .. } => "name the directory that holds the folder `plugins`".to_owned(),
             Self::OfSystem { name } => format!(

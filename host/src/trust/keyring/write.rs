@@ -5,11 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, RenameFlags, open, openat, renameat2};
-use nix::sys::stat::{Mode, fchmod};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, open, openat, renameat2};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use super::failed;
@@ -47,9 +47,78 @@ impl Kind {
 
 /// Writes a file at a path. Durable when it returns.
 pub(super) fn write_at(path: &Path, content: &[u8], kind: Kind) -> Result<(), TrustError> {
+    Staged::at(path, content, kind)?.put()
+}
+
+/// A file that was written under another name, and durably. Dropped before it is put into place, it is gone again.
+#[derive(Debug)]
+pub struct Staged {
+    directory: OwnedFd,
+    temporary: OsString,
+    name: OsString,
+    path: PathBuf,
+    kind: Kind,
+    is_there: bool,
+}
+
+impl Staged {
+    pub(super) fn at(path: &Path, content: &[u8], kind: Kind) -> Result<Self, TrustError> {
+        let name = path.file_name().ok_or(Errno::EISDIR).map_err(failed("make", path))?.to_owned();
+        let directory = open_parent(path)?;
+        if kind == Kind::Public {
+            check_place(&directory, &name, path)?;
+        }
+        let temporary = temporary_name(&name);
+        remove(&directory, &temporary, path)?;
+        let staged = Self { directory, temporary, name, path: path.to_owned(), kind, is_there: true };
+        write_new(&staged.directory, &staged.temporary, content, kind, path)?;
+        Ok(staged)
+    }
+
+    /// Puts it into its place. Durable when it returns.
+    ///
+    /// # Errors
+    /// The system refuses; but for the last step, what was there is there still.
+    pub fn put(mut self) -> Result<(), TrustError> {
+        let (from, to) = (self.temporary.as_os_str(), self.name.as_os_str());
+        let put = renameat2(&self.directory, from, &self.directory, to, self.kind.flags());
+        put.map_err(failed("put into place", &self.path))?;
+        self.is_there = false;
+        sync(&self.directory, &self.path)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if self.is_there {
+            // The error that is reported is the first one.
+            let _ = remove(&self.directory, &self.temporary, &self.path);
+        }
+    }
+}
+
+/// Whether a file may take the place of what has its path: of a regular file, or of nothing. Whoever names a device means to
+/// write to it, and would lose it.
+pub(super) fn check_place_at(path: &Path) -> Result<(), TrustError> {
     let name = path.file_name().ok_or(Errno::EISDIR).map_err(failed("make", path))?;
-    let directory = open_parent(path)?;
-    write_in(&directory, name, content, kind, path)
+    check_place(&open_parent(path)?, name, path)
+}
+
+fn check_place(directory: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), TrustError> {
+    let status = match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => return Ok(()),
+        status => status.map_err(failed("look at", path))?,
+    };
+    let what = match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFREG => return Ok(()),
+        SFlag::S_IFDIR => "a directory",
+        SFlag::S_IFLNK => "a symbolic link",
+        SFlag::S_IFIFO => "a FIFO",
+        SFlag::S_IFCHR | SFlag::S_IFBLK => "a device",
+        SFlag::S_IFSOCK => "a socket",
+        _ => "no regular file",
+    };
+    Err(TrustError::Occupied { path: path.to_owned(), what })
 }
 
 /// Writes a file into an open directory; `path` is for messages. Durable when it returns.
