@@ -1,7 +1,6 @@
 //! What a process and all below it use, as procfs and their clocks say (proc_pid_stat(5)).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::time::Duration;
 
@@ -12,28 +11,66 @@ use crate::sys;
 /// More processes than any worker may have: a list that changes while it is read must end.
 const FAMILY_MAX: usize = 1024;
 
-/// A process and all below it. A child whose parent ended moves up to the first one, so none gets out. Of a process whose
-/// procfs cannot be read, it is the process alone.
-pub(crate) fn members(first: i32) -> Vec<i32> {
-    let mut found = vec![first];
-    let mut next = 0;
-    while let Some(pid) = found.get(next).filter(|_| next < FAMILY_MAX) {
-        found.extend(children(*pid));
-        next += 1;
+/// Where procfs is mounted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Procfs(&'static str);
+
+impl Procfs {
+    /// Where it always is.
+    pub(crate) const USUAL: Self = Self("/proc");
+    /// In the working directory.
+    pub(crate) const HERE: Self = Self(".");
+
+    /// A process and all below it. A child whose parent ended moves up to the first one, so none gets out. Where there is
+    /// no procfs, it is the process alone.
+    pub(crate) fn members(self, first: i32) -> Vec<i32> {
+        let mut found = vec![first];
+        let mut next = 0;
+        while let Some(pid) = found.get(next).filter(|_| next < FAMILY_MAX) {
+            found.extend(self.children(*pid));
+            next += 1;
+        }
+        found
     }
-    found
+
+    /// The children of all threads of a process.
+    fn children(self, pid: i32) -> Vec<i32> {
+        let threads = fs::read_dir(format!("{}/{pid}/task", self.0)).into_iter().flatten().flatten();
+        let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    }
+
+    fn sample(self, pid: i32) -> Option<Sample> {
+        let own = sys::clock::cpu_time(pid).ok()?;
+        let (started, waited_for) = self.read_stat(pid).unwrap_or_default();
+        Some(Sample { started, own, waited_for })
+    }
+
+    fn read_stat(self, pid: i32) -> Option<(u64, Duration)> {
+        let stat = fs::read_to_string(format!("{}/{pid}/stat", self.0)).ok()?;
+        // The name stands in parentheses and may hold anything; the state after it is field 3.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let (cutime, cstime, started) = (field(16)?, field(17)?, field(22)?);
+        let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?.max(1);
+        Some((started, Duration::from_millis((cutime + cstime).saturating_mul(1000) / per_second)))
+    }
 }
 
-/// The children of all threads of a process.
-fn children(pid: i32) -> Vec<i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+/// When a process started, in clock ticks since the machine did.
+pub(crate) fn started(pid: i32) -> Option<u64> {
+    Procfs::USUAL.read_stat(pid).map(|(started, _)| started)
+}
+
+/// A process and all below it.
+pub(crate) fn members(first: i32) -> Vec<i32> {
+    Procfs::USUAL.members(first)
 }
 
 /// CPU time of a family, counted over several looks: what was used stays used, however its processes end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tally {
+    procfs: Procfs,
     /// Each process of the last look by its number and its start, with what it had used itself.
     own: BTreeMap<(i32, u64), Duration>,
     /// What processes had used when they were last seen.
@@ -41,7 +78,18 @@ pub(crate) struct Tally {
     most: Duration,
 }
 
+impl Default for Tally {
+    fn default() -> Self {
+        Self::by(Procfs::USUAL)
+    }
+}
+
 impl Tally {
+    /// Nothing so far.
+    pub(crate) fn by(procfs: Procfs) -> Self {
+        Self { procfs, own: BTreeMap::new(), gone: Duration::ZERO, most: Duration::ZERO }
+    }
+
     /// What the family has used by now; nothing of a first process that is gone.
     ///
     /// Two sums are made, and neither is ever too much. The kernel adds the time of a process to its parent's count of
@@ -52,7 +100,7 @@ impl Tally {
         let mut now = BTreeMap::new();
         let mut by_waits = Duration::ZERO;
         for (place, pid) in members.iter().enumerate() {
-            match sample(*pid) {
+            match self.procfs.sample(*pid) {
                 Some(Sample { started, own, waited_for }) => {
                     by_waits += own + waited_for;
                     now.insert((*pid, started), own);
@@ -66,7 +114,7 @@ impl Tally {
                 continue;
             }
             // It may only have changed its parent while the list was made.
-            match sample(pid).filter(|sample| sample.started == started) {
+            match self.procfs.sample(pid).filter(|sample| sample.started == started) {
                 Some(sample) => _ = now.insert((pid, started), sample.own),
                 None => self.gone += seen,
             }
@@ -79,7 +127,7 @@ impl Tally {
 
     /// As [`Tally::look`] at the first process and those that it has waited for: one file instead of several for each.
     pub(crate) fn look_at_first(&mut self, first: i32) -> Option<Duration> {
-        let Sample { own, waited_for, .. } = sample(first)?;
+        let Sample { own, waited_for, .. } = self.procfs.sample(first)?;
         self.most = self.most.max(own + waited_for);
         Some(self.most)
     }
@@ -98,27 +146,6 @@ struct Sample {
     own: Duration,
     /// Of all below it that ended and were waited for.
     waited_for: Duration,
-}
-
-fn sample(pid: i32) -> Option<Sample> {
-    let own = sys::clock::cpu_time(pid).ok()?;
-    let (started, waited_for) = read_stat(pid).unwrap_or_default();
-    Some(Sample { started, own, waited_for })
-}
-
-/// When a process started, in clock ticks since the machine did.
-pub(crate) fn started(pid: u32) -> Option<u64> {
-    read_stat(pid).map(|(started, _)| started)
-}
-
-fn read_stat(pid: impl fmt::Display) -> Option<(u64, Duration)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything; the state after it is field 3.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    let (cutime, cstime, started) = (field(16)?, field(17)?, field(22)?);
-    let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?.max(1);
-    Some((started, Duration::from_millis((cutime + cstime).saturating_mul(1000) / per_second)))
 }
 
 /// Resident memory of a family, in bytes.

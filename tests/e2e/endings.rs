@@ -1,9 +1,12 @@
 //! Every way to end has its code, its exit code and its reason, and leaves nothing behind (each run is held to that).
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use migraine_tests::home::Home;
 use migraine_tests::package::plugin;
+use migraine_tests::run::Background;
+use migraine_tests::scripts::Script;
 
 fn check(home: &Home, command: &[&str], code: &str, exit: i32, word: &str) {
     let line = [&["plugin", "run", "--timeout", "1", "hostile"], command].concat();
@@ -109,4 +112,27 @@ fn what_a_call_used_is_told() {
     let spun = home.run(["--verbose", "plugin", "run", "--timeout", "1", "hostile", "spin"]);
     spun.ends(124).says(&["CPU time"]);
     home.run(["plugin", "run", "hostile", "quiet"]).ends(0).never_says(&["CPU time"]);
+}
+
+// The process that starts a launcher ends right away, and nothing of it may stay for as long as a workflow runs.
+#[test]
+fn what_started_a_launcher_is_collected() {
+    let home = Script::bash("pre-command", "printf '{}'").installed(Home::new());
+    home.write("w.yaml", "name: w\nsteps: [{name: s, command: 'sleep 5; true'}]");
+    let mut run = Background(home.product(["run", "./w.yaml"]).stdout(Stdio::null()).spawn().unwrap());
+    let children = || {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", run.0.id())).unwrap().flatten();
+        let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+        let all: Vec<String> =
+            lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+        all.iter().filter_map(|child| std::fs::read_to_string(format!("/proc/{child}/stat")).ok()).collect::<Vec<_>>()
+    };
+    // The launcher, whose worker has answered, and the step.
+    let is_done = |children: &[String]| children.len() == 2 && children.iter().any(|stat| stat.contains("(sh) S"));
+    let began = std::time::Instant::now();
+    while !is_done(&children()) {
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", children());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(run.0.wait().unwrap().success());
 }

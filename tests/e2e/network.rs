@@ -7,6 +7,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use migraine_tests::home::Home;
+use migraine_tests::scripts::Script;
+use serde_json::json;
+
 use crate::exec::{Bench, everybody};
 
 /// What urllib reads from an address, by a certificate where one is given.
@@ -107,6 +111,58 @@ fn curl_reaches_what_was_granted_and_nothing_else() {
         let alone = Bench::new(user, &["exec=curl"]);
         let done = alone.exec(&["curl", "-sS", "--max-time", "20", &format!("http://127.0.0.1:{port}/")]);
         done.ends(0).says(&["exit 7\n"]).never_says(&["found"]);
+    });
+}
+
+// covers: A49, for what a shell starts itself
+#[test]
+fn a_shells_curl_reaches_what_was_granted_and_nothing_else() {
+    let (port, other) = (site("found\n"), site("never\n"));
+    let granted = ["exec=curl".to_owned(), "exec=perl".to_owned(), format!("network=localhost:{port}")];
+    let granted: Vec<&str> = granted.iter().map(String::as_str).collect();
+    let perl = json!({"type": "executable", "program": "go.pl", "interpreter": "perl"});
+    let program = "shift; exit(system('curl', '-sS', '--fail-with-body', '--max-time', '20', @ARGV) >> 8)";
+    let scripts = [
+        Script::bash_command("curl -sS --fail-with-body --max-time 20 \"$@\""),
+        Script::new("script").file("go.pl", program).command(&json!({"name": "go", "handler": perl})),
+    ];
+    everybody(|user| {
+        for script in &scripts {
+            let home = script.clone().asking(&granted).installed(Home::of(user));
+            let curl = |args: &[&str]| home.run([&["--verbose", "plugin", "run", "script", "go", "--"], args].concat());
+            // Each call has a proxy of its own.
+            for _ in 0..2 {
+                let done = curl(&[&format!("http://localhost:{port}/page")]);
+                assert_eq!(done.ends(0).out, "found\n", "{done:?}");
+                done.says(&[&format!("[script] host: connected to `localhost:{port}` through the proxy\n")])
+                    .says(&[", 1 connections with "]);
+            }
+            let done = curl(&[&format!("http://localhost:{other}/page")]);
+            let line = format!("`connect` needs the permission network=localhost:{other}, which was not granted");
+            done.never_says(&["never", "found"]);
+            done.says(&[
+                &format!("[script] host: permission_denied: {line}\n"),
+                &format!("permission_denied: {line}\n"),
+            ]);
+            assert_ne!(done.code, 0);
+            // There is no other way.
+            for way in [&["--noproxy", "*"][..], &["-x", "http://127.0.0.1:3129"]] {
+                let done = curl(&[way, &[&format!("http://127.0.0.1:{port}/")]].concat());
+                assert!(done.code != 0 && !done.out.contains("found"), "{done:?}");
+            }
+        }
+        // A warm shell, called again and again.
+        let text = format!("curl -sS --max-time 20 http://localhost:{port}/page >&2; printf '{{}}'");
+        let home = Script::bash("pre-command", &text).asking(&granted).installed(Home::of(user));
+        home.write("w.yaml", "name: w\nsteps: [{name: a, command: 'true'}, {name: b, command: 'true'}]");
+        let done = home.run(["run", "./w.yaml"]);
+        assert_eq!(done.ends(0).err.matches("[script] found\n").count(), 2, "{done:?}");
+        // Python is passed streams of the machine's own network, and so has no socket of its own.
+        let text =
+            "import subprocess\ndef f(args, context):\n    print(subprocess.run(['curl', '-sS', *args]).returncode)\n";
+        let home = Script::python_command(text).asking(&granted).installed(Home::of(user));
+        let done = home.run(["plugin", "run", "script", "go", "--", &format!("http://localhost:{port}/page")]);
+        done.ends(0).never_says(&["found"]);
     });
 }
 

@@ -1,9 +1,17 @@
 //! Limits of scripts hold for all processes of a worker: subshells, what they leave behind, and what a script starts itself.
 
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use migraine_tests::home::{Done, Home};
 use migraine_tests::kernel;
-use migraine_tests::run::User;
+use migraine_tests::run::{Background, User};
 use migraine_tests::scripts::Script;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn everybody(test: impl Fn(User)) {
     kernel::users().iter().copied().for_each(test);
@@ -88,6 +96,48 @@ fn what_a_hook_leaves_running_is_limited() {
         let steps = (0..8).map(|step| format!("{{name: s{step}, command: 'sleep 0.5'}}"));
         home.write("w.yaml", &format!("name: w\nsteps: [{}]", steps.collect::<Vec<_>>().join(", ")));
         home.run(["run", "./w.yaml"]).says(&["limit_cpu", "it used more CPU time than its limit of 1 s"]);
+    });
+}
+
+/// The children of a process.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
+}
+
+/// Waits until it holds.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+// The launcher looks while the host is stopped: it sees a shell's processes as well.
+#[test]
+fn cpu_time_of_all_processes_is_limited_while_the_host_is_stopped() {
+    everybody(|user| {
+        let text = "( while ((SECONDS < 60)); do :; done )";
+        let home = limited(&Script::bash_command(text), user, "cpu: 1");
+        let product = home.product(["plugin", "run", "script", "go"]);
+        let mut command = user.command(Path::new(product.get_program()));
+        command.args(product.get_args()).env_clear();
+        command.envs(product.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut host = Background(command.current_dir(home.work()).stderr(Stdio::piped()).spawn().unwrap());
+        let workers = || children(host.0.id()).into_iter().flat_map(children).collect::<Vec<_>>();
+        // A handler runs in a subshell of the worker's shell.
+        let spins = || workers().into_iter().flat_map(children).next().is_some();
+        until("the call begins", spins);
+        let host_pid = Pid::from_raw(host.0.id().cast_signed());
+        kill(host_pid, Signal::SIGSTOP).unwrap();
+        until("the launcher ends the worker", || workers().is_empty());
+        kill(host_pid, Signal::SIGCONT).unwrap();
+        let mut said = String::new();
+        host.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains("limit_cpu"), "{said}");
+        host.0.wait().unwrap();
     });
 }
 

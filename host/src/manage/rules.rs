@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use migraine_plugin_api::{Permission, PermissionKind};
+use migraine_plugin_api::{Handler, Permission, PermissionKind, Protocol};
 use serde::Serialize;
 
 use crate::policy::{Capped, Item, LimitCaps, Policy, Request, asks, show_size};
@@ -79,17 +79,19 @@ fn can(entry: &Entry, grants: &[Permission]) -> Vec<String> {
     };
     let granted = asks(&request).into_iter().filter(|ask| in_force(&ask.item)).map(|ask| ask.words);
     let always = ["use a scratch directory of its own, which is gone when it ends", "keep values under its own name"];
-    let programs = of_programs(grants).into_iter();
+    let programs = of_programs(entry, grants).into_iter();
     granted.chain(programs.map(str::to_owned)).chain(always.map(str::to_owned)).collect()
 }
 
 /// What its programs can do by its grants.
-fn of_programs(grants: &[Permission]) -> Vec<&'static str> {
+fn of_programs(entry: &Entry, grants: &[Permission]) -> Vec<&'static str> {
     let held = |kind: PermissionKind| grants.iter().any(|grant| grant.kind() == kind);
     if !held(PermissionKind::Exec) {
         return Vec::new();
     }
-    let mut words = vec!["let its programs read the system's programs and libraries, and no other file of the system"];
+    let starts = if entry.holds_scripts() { Some("start its programs itself, within its own limits") } else { None };
+    let mut words: Vec<_> = starts.into_iter().collect();
+    words.push("let its programs read the system's programs and libraries, and no other file of the system");
     if held(PermissionKind::Filesystem) {
         words.push("let its programs do in the granted directories what it can do itself");
     }
@@ -97,9 +99,26 @@ fn of_programs(grants: &[Permission]) -> Vec<&'static str> {
         words.push("let its programs see the granted variables");
     }
     if held(PermissionKind::Network) {
-        words.push("let its programs reach the granted servers, through the proxy that their environment names");
+        words.push(match (entry.holds_scripts(), has_programs_run(entry)) {
+            (true, true) => {
+                "let programs that a shell of its own starts or the host runs for it reach the granted servers, through \
+                 the proxy that their environment names"
+            }
+            _ => "let its programs reach the granted servers, through the proxy that their environment names",
+        });
     }
     words
+}
+
+/// Whether the host runs programs for it, each in a sandbox of its own: neither a shell nor a program that is called by
+/// arguments could ask for one.
+fn has_programs_run(entry: &Entry) -> bool {
+    let asks = |script: &Handler| match script {
+        Handler::Bash(_) => false,
+        Handler::Executable(program) => program.protocol != Protocol::Argv,
+        _ => true,
+    };
+    !entry.holds_scripts() || entry.scripts().any(|script| asks(&script))
 }
 
 fn cannot(entry: &Entry, grants: &[Permission]) -> Vec<String> {
@@ -169,7 +188,7 @@ fn all_limits(entry: &Entry, caps: &LimitCaps, grants: &[Permission]) -> Vec<Lin
             line("silence of a connection to no local socket", seconds(own.idle), |caps| caps.proxy_idle),
         ]);
     }
-    if held(PermissionKind::Exec) {
+    if held(PermissionKind::Exec) && has_programs_run(entry) {
         let program = rlimits_of(Rlimits::PROGRAM, caps);
         lines.extend([
             line("memory of a program", show_size(program.data), |caps| caps.memory),
@@ -267,6 +286,33 @@ mod tests {
         assert_eq!((limit("memory of a program"), limit("processes of a program")), (Some("256 MiB"), Some("32")));
         let without = rules(&["network=example.com:443"]);
         assert!(!without.can.iter().chain(&without.cannot).any(|words| words.contains("programs")), "{without:?}");
+    }
+
+    #[test]
+    fn what_a_script_starts_is_told_apart_from_what_is_run_for_it() {
+        let grants = ["exec=curl", "network=example.com:443"];
+        let of = |handler: Value| {
+            let more = json!({"commands": [{"name": "go", "description": "Goes", "handler": handler}]});
+            Rules::of(&entry(&grants, &more), &Policy::default())
+        };
+        let is_limited = |rules: &Rules| rules.limits.iter().any(|limit| limit.what == "processes of a program");
+        for alone in [json!({"type": "bash", "script": "echo"}), json!({"type": "executable", "program": "tool"})] {
+            let rules = of(alone);
+            has(&rules.can, "start its programs itself, within its own limits");
+            has(
+                &rules.can,
+                "let its programs reach the granted servers, through the proxy that their environment names",
+            );
+            assert!(!is_limited(&rules), "{:?}", rules.limits);
+        }
+        let rules = of(json!({"type": "python", "module": "main", "function": "f"}));
+        has(&rules.can, "start its programs itself, within its own limits");
+        assert!(
+            rules.can.iter().any(|words| words.contains("the host runs for it reach the granted")),
+            "{:?}",
+            rules.can
+        );
+        assert!(is_limited(&rules), "{:?}", rules.limits);
     }
 
     #[test]

@@ -78,10 +78,7 @@ impl Side<'_> {
         let environment = environment::granted(self.permissions, std::env::vars_os());
         let mut environment = masked::environment(self.secrets, environment);
         environment.push(Variable { name: "PATH".to_owned(), value: programs::search_path().into() });
-        if spec.listens {
-            environment
-                .extend(proxy_variables().into_iter().map(|(name, value)| Variable { name, value: value.into() }));
-        }
+        environment.extend(proxy_environment(spec.listens));
         let run = RunBody { file, name: request.program, arguments: request.args, directory: request.cwd, environment };
         let (ran, output) = self.run(&run, &request.stdin, &spec).map_err(|error| {
             self.voice.granted(self.plugin, &format!("ran `{}`: {error}", run.file.display()));
@@ -157,7 +154,7 @@ impl Side<'_> {
     }
 
     /// Serves the programs of a plugin that holds `network`, for as long as one runs.
-    fn proxy(&self, launcher: &Launcher) -> Result<Option<Proxy>, SandboxError> {
+    pub(super) fn proxy(&self, launcher: &Launcher) -> Result<Option<Proxy>, SandboxError> {
         let Some(listener) = launcher.listener()? else { return Ok(None) };
         let gate = Gate {
             plugin: self.plugin.clone(),
@@ -179,6 +176,12 @@ impl Side<'_> {
             None => PluginError::failed(error.to_string()),
         }
     }
+}
+
+/// The variables by which programs find the proxy, where there is one.
+pub(super) fn proxy_environment(listens: bool) -> impl Iterator<Item = Variable> {
+    let variables = if listens { proxy_variables() } else { Vec::new() };
+    variables.into_iter().map(|(name, value)| Variable { name, value: value.into() })
 }
 
 fn invalid(message: &str) -> PluginError {

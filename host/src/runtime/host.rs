@@ -13,7 +13,7 @@ use super::admission::{Admitted, Code, admit};
 use super::directories::Protected;
 use super::environment;
 use super::error::CallError;
-use super::exec::Spent;
+use super::exec::{Spent, proxy_environment};
 use super::launchers::Launchers;
 use super::masked;
 use super::script::{Engine, Told, changes, interpreters};
@@ -27,7 +27,7 @@ use crate::sandbox::awake::{self, Deadline};
 use crate::sandbox::{CallLimits, CallUsage, Death, Launcher, SandboxError, Stray, StraySink, Traffic, Worker};
 use crate::secrets::Secrets;
 use crate::store::{Entry, Home, Problem, ProblemKind};
-use crate::wire::{Kind, Limits, LoadBody};
+use crate::wire::{Kind, Limits, LoadBody, WorkerSpec};
 
 /// Breakdowns in one run after which a plugin is quarantined.
 const BREAKDOWNS: u32 = 3;
@@ -222,9 +222,13 @@ impl Host {
             ..self.side(plugin, Some(admitted), &rest)
         };
         self.streams.begin(plugin);
+        let launcher = self.launchers.of_scripts(plugin, engine).filter(|launcher| launcher.listens());
+        let proxy = launcher.map(|launcher| side.proxy(&launcher)).transpose();
+        let proxy = proxy.map_err(|source| sandbox(plugin, source))?.flatten();
         let outcome = worker.call_handler((request.kind, handler), request.body, request.raw, &rest, &mut side);
         let mut traffic = Traffic { connections: side.connections.into(), bytes: self.streams.moved(plugin) };
         traffic += side.proxied;
+        traffic += proxy.map(|proxy| proxy.traffic()).unwrap_or_default();
         self.settings.voice.used(plugin, &CallUsage { traffic, ..worker.usage() });
         match outcome {
             Ok(answer) => {
@@ -261,7 +265,10 @@ impl Host {
         let mut worker = self.spawn(plugin, &admitted, engine, (None, self.sink(plugin)))?;
         let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
         let mut side = Side { caller: Some(worker.caller()), ..self.side(plugin, Some(&admitted), limits) };
-        let environment = masked::environment(kept, environment::granted(&admitted.permissions, std::env::vars_os()));
+        let mut environment =
+            masked::environment(kept, environment::granted(&admitted.permissions, std::env::vars_os()));
+        let launcher = self.launchers.of_scripts(plugin, engine);
+        environment.extend(proxy_environment(launcher.is_some_and(|launcher| launcher.listens())));
         let loaded = match &admitted.code {
             Code::Library(_) => {
                 let config = masked::config(kept, admitted.config.clone());
@@ -300,7 +307,9 @@ impl Host {
             Code::Library(code) => (worker_spec(&admitted.permissions, &admitted.caps), code),
             Code::Scripts(scripts) => (script_spec(&admitted.permissions, &admitted.caps), &scripts.files),
         };
-        let mut spawned = self.launcher(plugin, admitted, engine)?.spawn_reading(&spec, code, input, Arc::clone(&sink));
+        let launcher = self.launcher(plugin, admitted, engine)?;
+        let spec = WorkerSpec { receives_descriptors: spec.receives_descriptors && !launcher.listens(), ..spec };
+        let mut spawned = launcher.spawn_reading(&spec, code, input, Arc::clone(&sink));
         let reduces = |error| admitted.allows_reduced && self.launchers.reduce(error);
         if spawned.as_ref().is_err_and(reduces) {
             spawned = self.launcher(plugin, admitted, engine)?.spawn_reading(&spec, code, input, sink);
@@ -313,7 +322,7 @@ impl Host {
         Ok(worker)
     }
 
-    fn launcher(
+    pub(super) fn launcher(
         &mut self,
         plugin: &PluginName,
         admitted: &Admitted,

@@ -74,7 +74,7 @@ impl Launchers {
     }
 
     /// The launcher for the scripts of a plugin that one engine answers. With grants of programs, scripts start them
-    /// themselves.
+    /// themselves, and reach granted servers through the proxy where the script can ask the host for no stream.
     ///
     /// # Errors
     /// As [`Launchers::get`].
@@ -92,7 +92,11 @@ impl Launchers {
         let directories = granted(grants, &self.protected)?;
         let starts_programs = grants.iter().any(|grant| grant.kind() == PermissionKind::Exec);
         let programs = if starts_programs { programs::granted(grants, &directories) } else { Programs::None };
-        let spec = LauncherSpec { directories, programs, interpreter: Some(interpreter), ..LauncherSpec::default() };
+        // A worker that is passed streams of the machine's own network makes none itself.
+        let is_connected = grants.iter().any(|grant| grant.kind() == PermissionKind::Network);
+        let listens = starts_programs && is_connected && !interpreter.asks_host();
+        let interpreter = Some(interpreter);
+        let spec = LauncherSpec { directories, programs, interpreter, listens, ..LauncherSpec::default() };
         let key = (plugin.clone(), engine.clone());
         if let Some((_, launcher)) = self.scripts.get(&key).filter(|(running, _)| *running == spec) {
             return Ok(Arc::clone(launcher));
@@ -100,6 +104,11 @@ impl Launchers {
         let launcher = Arc::new(Launcher::start(&spec)?);
         self.scripts.insert(key, (spec, Arc::clone(&launcher)));
         Ok(launcher)
+    }
+
+    /// The launcher for such scripts, where one runs.
+    pub(super) fn of_scripts(&self, plugin: &PluginName, engine: &Engine) -> Option<Arc<Launcher>> {
+        self.scripts.get(&(plugin.clone(), engine.clone())).map(|(_, launcher)| Arc::clone(launcher))
     }
 
     /// The directory that scripts of a plugin start in: where the user is, if that was granted.

@@ -10,6 +10,7 @@ use migraine_plugin_api::{Invocation, PluginError};
 use super::admission::Admitted;
 use super::environment;
 use super::error::CallError;
+use super::exec::proxy_environment;
 use super::host::{Host, sandbox};
 use super::input;
 use super::masked;
@@ -17,7 +18,7 @@ use super::script::{Engine, Scripts};
 use super::scripts::ended;
 use super::services::Filters;
 use crate::ids::PluginName;
-use crate::sandbox::{CallLimits, Death, SandboxError, Stray, StraySink, Stream};
+use crate::sandbox::{CallLimits, CallUsage, Death, SandboxError, Stray, StraySink, Stream};
 use crate::wire::{RanBody, RunBody};
 
 impl Host {
@@ -44,8 +45,10 @@ impl Host {
         let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
         let environment = environment::granted(&admitted.permissions, std::env::vars_os());
         let mut environment = masked::environment(kept, environment);
+        let launcher = self.launcher(plugin, admitted, engine)?;
         let told = self.told(plugin, admitted);
         environment.extend(Scripts::variables(&told));
+        environment.extend(proxy_environment(launcher.listens()));
         let mut arguments = interpreter.arguments;
         arguments.push(invocation.command.clone());
         arguments.extend(invocation.args.iter().cloned());
@@ -58,6 +61,7 @@ impl Host {
         let (theirs, ours) = piped.unzip();
         let mut worker = self.spawn(plugin, admitted, engine, (theirs.as_ref(), sink))?;
         drop(theirs);
+        let proxy = self.side(plugin, Some(admitted), &limits).proxy(&launcher).map_err(failed)?;
         let (over, tell_over) = io::pipe().map_err(unread)?;
         let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
         let caller = worker.caller();
@@ -72,7 +76,8 @@ impl Host {
         {
             self.settings.voice.audit(plugin, &format!("standard input could not be read to its end: {error}"));
         }
-        self.settings.voice.used(plugin, &worker.usage());
+        let traffic = proxy.map(|proxy| proxy.traffic()).unwrap_or_default();
+        self.settings.voice.used(plugin, &CallUsage { traffic, ..worker.usage() });
         worker.end();
         match ran.map_err(failed)? {
             RanBody::Exited(0) => Ok(()),

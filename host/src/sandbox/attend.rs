@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -21,6 +22,7 @@ use nix::sys::socket::{MsgFlags, send};
 use super::awake;
 use super::cgroup::{Group, Groups, MemoryEvents};
 use super::error::Death;
+use super::launcher::Starter;
 use super::worker::CallLimits;
 use crate::controls::{Check, makes};
 use crate::family::{self, Memory, Tally};
@@ -368,6 +370,8 @@ struct Shared {
     /// The launcher's control socket; only ever written here.
     launcher: OwnedFd,
     groups: Arc<Groups>,
+    /// Collected here: everybody else has something to wait for.
+    starter: Starter,
     /// Whether the next worker's control group is to be made.
     wants_group: AtomicBool,
     list: Mutex<BTreeMap<u64, Arc<Watched>>>,
@@ -387,13 +391,14 @@ const END: u64 = 0;
 
 impl Attendant {
     /// Starts the threads; they tell the launcher, over its control socket, that this process is not stopped.
-    pub(super) fn start(launcher: OwnedFd, groups: Arc<Groups>) -> io::Result<Self> {
+    pub(super) fn start(launcher: OwnedFd, (groups, starter): (Arc<Groups>, Starter)) -> io::Result<Self> {
         let pipes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         pipes.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
         let shared = Arc::new(Shared {
             launcher,
             groups,
+            starter,
             wants_group: AtomicBool::new(false),
             list: Mutex::default(),
             next: AtomicU64::new(END + 1),
@@ -482,6 +487,7 @@ impl Shared {
                 self.tell(cpu_ms);
                 told = Some((Instant::now(), cpu_ms));
             }
+            self.collect_starter();
             let active = all.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
             if idle < IDLE_TICKS {
@@ -501,6 +507,12 @@ impl Shared {
             self.asleep.store(false, Ordering::SeqCst);
             idle = idle.min(IDLE_TICKS);
         }
+    }
+
+    fn collect_starter(&self) {
+        let mut starter = locked(&self.starter);
+        let has_ended = |starter: &mut Child| starter.try_wait().is_ok_and(|status| status.is_some());
+        drop(starter.take_if(has_ended));
     }
 
     /// Tells the launcher that somebody looks at its workers. A launcher that takes no message now hears the next one.

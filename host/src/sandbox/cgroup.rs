@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::unistd::getpid;
+
 use place::{Place, Version};
 
 use crate::family::started;
@@ -159,7 +161,7 @@ impl Drop for Groups {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Owner {
     namespace: u64,
-    pid: u32,
+    pid: i32,
     started: u64,
 }
 
@@ -170,7 +172,7 @@ impl Owner {
     fn this() -> Option<Self> {
         let link = fs::read_link("/proc/self/ns/pid").ok()?;
         let namespace = link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()?;
-        let pid = std::process::id();
+        let pid = getpid().as_raw();
         Some(Self { namespace, pid, started: started(pid)? })
     }
 
@@ -183,7 +185,7 @@ impl Owner {
         let mut numbers = name.strip_prefix("migraine-")?.split('-').map(str::parse);
         let mut next = || numbers.next()?.ok();
         let (namespace, pid, started) = (next()?, next()?, next()?);
-        Some(Self { namespace, pid: u32::try_from(pid).ok()?, started })
+        Some(Self { namespace, pid: i32::try_from(pid).ok()?, started })
     }
 
     /// Whether it is known to be gone; of another namespace nothing is known.

@@ -51,6 +51,8 @@ pub struct Launcher {
     speaks_lines: bool,
     /// Whether its workers may make processes.
     has_families: bool,
+    /// Whether its workers reach the proxy.
+    listens: bool,
     control: Mutex<Control>,
     attendant: Attendant,
     /// Told by which paths workers reach files.
@@ -65,10 +67,13 @@ impl std::fmt::Debug for Launcher {
     }
 }
 
+/// The process that was started. It ends as soon as the launcher proper stands in its namespaces, a millisecond later, which
+/// is not waited for: the attendant collects it. Where there are no namespaces, it is the launcher itself.
+pub(super) type Starter = Arc<Mutex<Option<Child>>>;
+
 struct Control {
     socket: OwnedFd,
-    /// The process that was started; it ends as soon as the launcher proper stands in its namespaces.
-    starter: Option<Child>,
+    starter: Starter,
     ready: Option<Ready>,
     next: u32,
     /// Whether the whole program ends now.
@@ -169,11 +174,13 @@ impl Launcher {
             None => Process::start()?.tell(&body)?,
         };
         let groups = Arc::new(Groups::new());
-        let attendant = ours.try_clone().and_then(|socket| Attendant::start(socket, Arc::clone(&groups)));
+        let starter: Starter = Arc::new(Mutex::new(Some(starter)));
+        let shared = (Arc::clone(&groups), Arc::clone(&starter));
+        let attendant = ours.try_clone().and_then(|socket| Attendant::start(socket, shared));
         let attendant = attendant.map_err(SandboxError::Start)?;
         let control = Control {
             socket: ours,
-            starter: Some(starter),
+            starter,
             ready: None,
             next: 1,
             left: false,
@@ -185,6 +192,7 @@ impl Launcher {
             layers: spec.layers(),
             speaks_lines,
             has_families: spec.has_families(),
+            listens: spec.listens,
             control: Mutex::new(control),
             attendant,
             recorder,
@@ -308,6 +316,12 @@ impl Launcher {
         worker
     }
 
+    /// Whether its workers make streams of their own, to the proxy alone. They are passed none then.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.listens
+    }
+
     /// What limits memory and processes of the next worker.
     #[must_use]
     pub fn limited_by(&self) -> LimitedBy {
@@ -407,20 +421,8 @@ impl Control {
         }
     }
 
-    /// The starter has cloned the launcher proper and ends; nobody else would collect it. Its end takes a millisecond,
-    /// which is not waited for here: the next message finds it gone.
-    fn collect_starter(&mut self) {
-        if self.ready.is_some()
-            && let Some(starter) = &mut self.starter
-            && starter.try_wait().is_ok_and(|status| status.is_some())
-        {
-            self.starter = None;
-        }
-    }
-
     /// Reads one message.
     fn hear(&mut self) -> Result<Heard, SandboxError> {
-        self.collect_starter();
         let timeout = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
         let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         let ready = loop {
@@ -489,7 +491,7 @@ impl Drop for Control {
             }
             sys::process::await_end(&ready.pidfd);
         }
-        if let Some(mut starter) = self.starter.take() {
+        if let Some(mut starter) = self.starter.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Never by its number: a program that collects all children may have freed it for another process.
             if was_up {
                 let _ = starter.wait();

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use memchr::memmem;
-use migraine_plugin_api::{CommandSpec, HookSpec, Permission, Timeout};
+use migraine_plugin_api::{CommandSpec, Handler, HookSpec, Permission, Timeout};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -239,6 +239,12 @@ impl Entry {
     pub fn holds_scripts(&self) -> bool {
         self.hooks.iter().any(|hook| hook.handler.script().is_some())
             || self.commands.iter().any(|command| command.handler.is_some())
+    }
+
+    /// The scripts that answer its calls, as far as it tells.
+    pub fn scripts(&self) -> impl Iterator<Item = Handler> {
+        let of_hooks = self.hooks.iter().flat_map(HookSpec::scripts);
+        of_hooks.chain(self.commands.iter().filter_map(|command| command.handler.clone()))
     }
 
     /// The time that the user granted one of its commands; absent, the host's default holds.

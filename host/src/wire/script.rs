@@ -51,6 +51,13 @@ impl Interpreter {
         matches!(self.language, Language::Bash | Language::Command)
     }
 
+    /// Whether it can ask the host for something, such as a connected stream: a shell, and a program that is called by
+    /// arguments, cannot.
+    #[must_use]
+    pub fn asks_host(&self) -> bool {
+        !matches!(self.language, Language::Bash | Language::Command)
+    }
+
     /// Whether the program is one of the plugin's own files.
     #[must_use]
     pub fn is_plugins_own(&self) -> bool {

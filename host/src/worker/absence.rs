@@ -2,9 +2,12 @@
 //! workers go on. Everything else that the host looks at waits for it, or is limited by the kernel as well.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::family::{Tally, members};
+use nix::unistd::{chdir, fchdir};
+
+use crate::family::{Procfs, Tally};
 use crate::wire::CPU_WINDOW;
 
 /// How long the host says nothing before it counts as stopped; it speaks once a second.
@@ -18,6 +21,8 @@ pub(super) struct Absence {
     /// CPU time of each worker in each [`CPU_WINDOW`].
     allowance: Duration,
     windows: BTreeMap<u32, Window>,
+    /// procfs, where the root does not show it.
+    procfs: Option<OwnedFd>,
 }
 
 /// What a worker had used when its window began.
@@ -32,8 +37,8 @@ impl Absence {
     /// How often to look.
     pub(super) const TICK: Duration = Duration::from_secs(1);
 
-    pub(super) fn new() -> Self {
-        Self { heard: Instant::now(), allowance: ALLOWANCE, windows: BTreeMap::new() }
+    pub(super) fn new(procfs: Option<OwnedFd>) -> Self {
+        Self { heard: Instant::now(), allowance: ALLOWANCE, windows: BTreeMap::new(), procfs }
     }
 
     /// The host said something.
@@ -53,11 +58,20 @@ impl Absence {
         if now.duration_since(self.heard) < SILENCE {
             return None;
         }
+        let Some(procfs) = &self.procfs else { return self.look_by(Procfs::USUAL, worker, pid, now) };
+        // Files in it have no other path. There is one thread, which makes no worker meanwhile.
+        fchdir(procfs).ok()?;
+        let over = self.look_by(Procfs::HERE, worker, pid, now);
+        let _ = chdir("/");
+        over
+    }
+
+    fn look_by(&mut self, procfs: Procfs, worker: u32, pid: i32, now: Instant) -> Option<Duration> {
         // Whatever it is: this is done once a second, and only while the host is stopped.
-        let all = members(pid);
+        let all = procfs.members(pid);
         let Some(window) = self.windows.get_mut(&worker) else {
             // What was used before is not known to belong to the call that runs: a worker gets the whole again.
-            let mut tally = Tally::default();
+            let mut tally = Tally::by(procfs);
             let base = tally.look(&all)?;
             self.windows.insert(worker, Window { base, since: now, tally });
             return None;
@@ -78,7 +92,7 @@ mod tests {
     #[test]
     fn only_a_silent_host_is_stood_in_for() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let mut absence = Absence::new();
+        let mut absence = Absence::new(None);
         absence.allow(Duration::from_millis(30));
         let spin_and_look = |absence: &mut Absence| {
             absence.look(1, own);

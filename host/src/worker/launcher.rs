@@ -15,6 +15,7 @@ use super::absence::Absence;
 use super::blank::{self, Blanks};
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
+use super::jail::root::Entered;
 use super::jail::{self, Common, Report, StepError, at};
 use super::{numbers, program, script, serve};
 use crate::package::target::OWN;
@@ -34,7 +35,7 @@ pub(super) fn main() -> ! {
     sys::process::set_variable("TMPDIR", spec.scratch().as_ref());
     let mut filters = Filters::new();
     let code = match start(&spec, &control, &mut filters) {
-        Ok(load_by) => Launcher::new(control, load_by, spec, filters).run(),
+        Ok(entered) => Launcher::new(control, entered, spec, filters).run(),
         Err(error) => {
             let message = complaint(error);
             // Its handle goes along, so that the host can collect this process.
@@ -79,12 +80,12 @@ fn complaint(error: TakeError) -> FromLauncher {
 }
 
 /// Enters the sandbox of the launcher itself.
-fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Result<LoadBy, TakeError> {
+fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Result<Entered, TakeError> {
     // The caller's could leave directories of the new root that nobody may enter.
     let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
     let (mut listener, mut entered) = (None, None);
-    let mut load_by = spec.load_by.unwrap_or(LoadBy::Procfs);
+    let mut own_root = Entered { load_by: spec.load_by.unwrap_or(LoadBy::Procfs), procfs: None };
     if spec.layers().namespaces {
         let trees = jail::directories::take_as_root(&spec.directories)?;
         let interpreter = jail::system::take_as_root(spec.interpreter.as_ref())?;
@@ -107,7 +108,7 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
         preload(spec)?;
-        load_by = jail::root::enter(spec, &trees)?;
+        own_root = jail::root::enter(spec, &trees)?;
         jail::spaces::rename_host()?;
         // What most workers need is ready before the first is asked for, and while this one would wait anyway.
         filters.insert(Profile::default(), filter::compile(Profile::default()));
@@ -125,9 +126,9 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
     nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     let fds: Vec<BorrowedFd<'_>> = [&own].into_iter().chain(&listener).map(OwnedFd::as_fd).collect();
-    at("report to the host", say(control, &FromLauncher::Ready { load_by }, &fds))?;
+    at("report to the host", say(control, &FromLauncher::Ready { load_by: own_root.load_by }, &fds))?;
     drop(entered);
-    Ok(load_by)
+    Ok(own_root)
 }
 
 /// Loads what plugins may need: before the root goes away, since a native worker's holds no libraries, and before any plugin
@@ -177,14 +178,15 @@ enum Event {
 }
 
 impl Launcher {
-    fn new(control: OwnedFd, load_by: LoadBy, spec: LauncherSpec, filters: Filters) -> Self {
+    fn new(control: OwnedFd, entered: Entered, spec: LauncherSpec, filters: Filters) -> Self {
+        let Entered { load_by, procfs } = entered;
         let (layers, scratch) = (spec.layers(), spec.scratch());
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && layers.namespaces;
         let LauncherSpec { directories, programs, interpreter, level, learns, .. } = spec;
         let common = Common { layers, load_by, scratch, directories, programs, interpreter, listens, learns, level };
         let blanks = Blanks::new(&common);
-        Self { control, common, filters, workers: BTreeMap::new(), blanks, absence: Absence::new() }
+        Self { control, common, filters, workers: BTreeMap::new(), blanks, absence: Absence::new(procfs) }
     }
 
     fn run(mut self) -> i32 {

@@ -51,7 +51,8 @@ impl Drop for Trial {
 }
 
 fn start() -> Attendant {
-    Attendant::start(File::open("/dev/null").unwrap().into(), Arc::new(Groups::new())).unwrap()
+    let shared = (Arc::new(Groups::new()), Starter::default());
+    Attendant::start(File::open("/dev/null").unwrap().into(), shared).unwrap()
 }
 
 fn quiet() -> StraySink {

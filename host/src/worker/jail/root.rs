@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -27,11 +27,18 @@ const DEVICES: [&str; 3] = ["null", "zero", "urandom"];
 /// Directories that exist on every system and can carry the new root for a moment.
 const CARRIERS: [&str; 4] = ["/tmp", "/run", "/mnt", "/proc"];
 
+/// What the launcher has of its new root.
+pub(in crate::worker) struct Entered {
+    pub(in crate::worker) load_by: LoadBy,
+    /// procfs, where the root does not show it and it could be mounted: its working directory may lead there for a moment.
+    pub(in crate::worker) procfs: Option<OwnedFd>,
+}
+
 /// Builds the root and moves into it; called by the launcher, before any worker.
 ///
 /// # Errors
 /// The first mount that failed, or a directory that could not be attached.
-pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<LoadBy, TakeError> {
+pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<Entered, TakeError> {
     let forced = spec.load_by;
     let shows_system = spec.programs.are_run() || spec.interpreter.is_some();
     let links = if shows_system { at("read the system's links", system::links())? } else { Vec::new() };
@@ -56,6 +63,7 @@ pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<Lo
     }
     at("make the system's links", system::make_links(&links, Path::new(carrier)))?;
     directories::attach(trees, Path::new(carrier))?;
+    let procfs = if shows_system { at("hide procfs", hidden_proc(&new("proc")))? } else { None };
     let load_by = match forced {
         // A program would see its own descriptors' names there, and the host program's path in the launcher's.
         _ if shows_system => LoadBy::Copy,
@@ -73,7 +81,18 @@ pub(in crate::worker) fn enter(spec: &LauncherSpec, trees: &[Tree]) -> Result<Lo
     at("enter the root", chdir("/"))?;
     let sealed = quiet | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
     at("make the root read-only", mount(None::<&str>, "/", None::<&str>, sealed, None::<&str>))?;
-    Ok(load_by)
+    Ok(Entered { load_by, procfs })
+}
+
+/// procfs at no path, for the launcher alone; nothing where it may not be mounted.
+fn hidden_proc(target: &Path) -> io::Result<Option<OwnedFd>> {
+    if mount_proc(target) != LoadBy::Procfs {
+        return Ok(None);
+    }
+    let place = open_file(AT_FDCWD, target).and_then(|place| sys::fd::lift(&place, numbers::LAUNCHER));
+    // No worker may see it.
+    umount2(target, MntFlags::MNT_DETACH)?;
+    place.map(Some)
 }
 
 /// The mount is read-only: what is written to a device still reaches it, but its times and mode, which are the machine's,
