@@ -34,7 +34,7 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     let Some(Installed { entry: before, tree, place, .. }) = home.load_plugin(name)? else {
         return Err(ManageError::NotFound { name: name.clone() });
     };
-    if place == StoreName::System && state.system.withheld.contains(name) {
+    if place == StoreName::System && state.system.is_withheld(name) {
         return Err(ManageError::Withheld { name: name.clone() });
     }
     let mut entry = before.clone();
@@ -117,11 +117,7 @@ pub(super) fn own_entry(home: &Home, name: &PluginName) -> Result<Entry, ManageE
 /// Why a plugin that is not the user's own cannot be changed.
 pub(super) fn not_own(state: &State, name: &PluginName) -> ManageError {
     let name = name.clone();
-    if state.system.plugins.contains_key(&name) {
-        ManageError::OfSystem { name }
-    } else {
-        ManageError::NotFound { name }
-    }
+    if state.system.contains(&name) { ManageError::OfSystem { name } } else { ManageError::NotFound { name } }
 }
 
 /// Commits a changed entry; `false` when there was nothing to change.

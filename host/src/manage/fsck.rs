@@ -181,7 +181,7 @@ fn of_system(home: &Home) -> Vec<FsckFinding> {
         let path = format!("{SYSTEM_STORE}/store/{}", entry.digest);
         Some(FsckFinding { plugin: Some(name.clone()), ..FsckFinding::of(&path, &error) })
     };
-    let mut findings: Vec<FsckFinding> = state.system.plugins.iter().filter_map(loaded).collect();
+    let mut findings: Vec<FsckFinding> = state.system.iter().filter_map(loaded).collect();
     if let Some(Err(error)) = home.has_system().then(|| keys_of(home, StoreName::System)) {
         findings.push(FsckFinding::of(&format!("{SYSTEM_STORE}/keys"), &error));
     }

@@ -114,12 +114,11 @@ fn system(home: &Home) -> HealthCheck {
     }
     let loaded = state
         .system
-        .plugins
-        .values()
-        .try_for_each(|entry| home.load_in(StoreName::System, &entry.digest).map_err(ManageError::from).map(drop));
+        .iter()
+        .try_for_each(|(_, entry)| home.load_in(StoreName::System, &entry.digest).map_err(ManageError::from).map(drop));
     let keys = loaded.and_then(|()| Ok(keys_of(home, StoreName::System)?));
     let found = keys.map(|keys| {
-        let (plugins, keys) = (state.system.plugins.len(), keys.len());
+        let (plugins, keys) = (state.system.len(), keys.len());
         format!("{SYSTEM_STORE}: {plugins} plugin{}, {keys} trusted key{}", plural(plugins), plural(keys))
     });
     HealthCheck::of(what, found)

@@ -119,6 +119,16 @@ impl<T> Records<T> {
         }
     }
 
+    /// The same, each to be read as another type; what was read already is read again.
+    pub(super) fn recast<U: From<T>>(self) -> Records<U> {
+        let recast = |slot| match slot {
+            Slot::Read(line, _) => Slot::Read(line, OnceLock::new()),
+            Slot::Made(value) => Slot::Made(Box::new(U::from(*value))),
+        };
+        let slots = self.slots.into_iter().map(|(name, slot)| (name, recast(slot))).collect();
+        Records { slots, replaced: self.replaced }
+    }
+
     fn note(&mut self, name: PluginName, before: Option<&Slot<T>>) {
         if let Some(Slot::Read(line, _)) = before {
             self.replaced.push((name, line.clone()));

@@ -89,7 +89,7 @@ fn written(writer: &Writer<'_>, write: impl Fn() -> Result<(), TrustError>) -> R
 
 /// The plugins that are trusted by the first keyring of a home, as far as their records tell, and not by the second.
 fn losing(home: &Home, state: &State, before: &KeySet, after: &KeySet) -> Result<Vec<PluginName>, ManageError> {
-    let shared = match home.system_keys_path().filter(|_| state.shared().next().is_some()) {
+    let shared = match home.system_keys_path().filter(|_| state.shared_names().next().is_some()) {
         Some(path) => Keyring::load_of_root(&path)?,
         None => KeySet::default(),
     };
