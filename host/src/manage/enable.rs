@@ -1,10 +1,13 @@
 //! `enable` and `disable`: both can be repeated without harm.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::ManageError;
 use super::companions::needed_by;
 use super::consent::{Asking, Consenting};
+use super::lock::{Followed, Relock};
 use super::verify::judge_tree;
 use crate::ids::PluginName;
 use crate::policy::granted_words;
@@ -125,11 +128,22 @@ pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Ent
     if *before == after {
         return Ok(false);
     }
+    replace_in(home, None, name, (before, after)).map(|_| true)
+}
+
+/// As [`replace`], of a plugin whose version changes; the lock of a project that names it follows.
+pub(super) fn replace_in(
+    home: &Home,
+    project: Option<&Path>,
+    name: &PluginName,
+    (before, after): (&Entry, Entry),
+) -> Result<Followed, ManageError> {
     let mut writer = home.writer()?;
     // What was judged must still be so: a person may have taken minutes to answer.
     let place = writer.state().find(name)?.filter(|(entry, _)| *entry == before).map(|(_, place)| place);
     let place = place.ok_or_else(|| ManageError::Changed { name: name.clone() })?;
+    let relock = project.map(|project| Relock::stage_named(home, project, (name, Some(&after)))).transpose()?.flatten();
     writer.state_mut().put(name, place, after);
     writer.commit()?;
-    Ok(true)
+    Ok(Followed::of(relock.map(Relock::put)))
 }

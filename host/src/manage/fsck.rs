@@ -88,9 +88,25 @@ pub fn fsck(home: &Home, repair: bool, now: &str) -> Result<FsckReport, ManageEr
         let new: Vec<FsckFinding> = left.into_iter().filter(is_new).collect();
         findings.extend(new.into_iter().chain(lost));
     }
+    if home.is_system() {
+        findings.iter_mut().filter_map(|finding| finding.help.as_mut()).for_each(|help| *help = with_system(help));
+    }
     findings.extend(of_system(home));
     let plugins = home.read_whole().map_or(0, |state| state.plugins.len());
     Ok(FsckReport { plugins, trees: found.present.len(), files: found.files, findings })
+}
+
+/// The same advice for the system store.
+fn with_system(help: &str) -> String {
+    const GROUP: &str = "migraine plugin ";
+    let mut parts = help.split(GROUP);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let verb = part.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(part.len());
+        let (verb, rest) = part.split_at(verb);
+        text.push_str(&format!("{GROUP}{verb} --system{rest}"));
+    }
+    text
 }
 
 fn findings(home: &Home, found: &Inspection) -> Vec<FsckFinding> {

@@ -357,12 +357,12 @@ mod tests {
     type Why = Arc<OnceLock<StoreError>>;
 
     /// A view of what the system store has, after the text of its state was changed.
-    fn view(plugins: &[(&str, Entry)], change: impl Fn(String) -> String) -> (SystemView, Why) {
+    fn view(plugins: &[(&str, Entry)], change: impl Fn(&str) -> String) -> (SystemView, Why) {
         let mut shared = State::default();
         for (name, entry) in plugins {
             shared.plugins.insert(name.parse().unwrap(), entry.clone());
         }
-        let text = change(String::from_utf8(shared.encode().unwrap()).unwrap());
+        let text = change(std::str::from_utf8(&shared.encode().unwrap()).unwrap());
         let text = Text { bytes: text.into_bytes(), path: "/s/state".into() };
         let (shared, why) = (State::read_checked(&Arc::new(text)).unwrap(), Why::default());
         (SystemView::of(shared, &BTreeMap::new(), Arc::clone(&why)), why)
@@ -373,7 +373,7 @@ mod tests {
     }
 
     /// The record of `b` cannot be read: it has another version.
-    fn damaged(text: String) -> String {
+    fn damaged(text: &str) -> String {
         let at = text.find("\n\"b\":").unwrap();
         let (before, rest) = text.split_at(at);
         before.to_owned() + &rest.replacen("1.0.0", "x.y.z", 1)
@@ -413,7 +413,7 @@ mod tests {
     fn what_is_put_is_what_stands_for_the_user() {
         let (off, on) = (Decided { enabled: false, ..Decided::default() }, entry(&one("1.0.0")));
         let withheld = Entry { decided: off, ..on.clone() };
-        let (shared, _) = view(&[("a", withheld), ("b", on.clone())], |text| text);
+        let (shared, _) = view(&[("a", withheld), ("b", on.clone())], str::to_owned);
         assert_eq!((shared.is_withheld(&name("a")), shared.is_withheld(&name("b"))), (true, false));
         let mut state = State { system: shared, ..State::default() };
         for plugin in ["a", "b"] {
