@@ -5,13 +5,14 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use migraine_tests::home::Home;
-use migraine_tests::kernel::users;
-use migraine_tests::package::{manifest, tiny};
+use migraine_tests::kernel::{skip, users};
+use migraine_tests::package::{Parcel, key, manifest, tiny};
 use migraine_tests::run::User;
 use serde_json::json;
 
 use super::dependencies::{needing, put};
 use super::locks::{lock, lock_text, with_two};
+use super::store::in_small_disk;
 use super::system_store::Lib;
 
 const LOCKED_RUN: [&str; 3] = ["run", "w.yaml", "--locked"];
@@ -201,5 +202,33 @@ fn the_system_stores_plugin_takes_the_place_of_the_users_own() {
         // What root does for all is no project's.
         lib.run_with(&home, &["plugin", "list"], ":").ends(0);
         assert_eq!(lock_text(&home), text);
+    }
+}
+
+/// What is removed makes the room that the lock takes.
+// covers: A154
+#[test]
+fn a_removal_on_a_full_disk_is_locked_as_well() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("full disks", "this is not root");
+    }
+    let parcels = ["one", "two"].map(|name| tiny(&manifest(name, &json!({}))));
+    let [one, two] = parcels.each_ref().map(Parcel::typed);
+    for (&user, inodes) in users().iter().flat_map(|user| [(user, false), (user, true)]) {
+        let (options, fill) = match inodes {
+            false => ("size=2m,mode=755", "dd if=/dev/zero of=/mnt/full bs=4096 2>/dev/null || true"),
+            true => ("size=8m,nr_inodes=80,mode=755", "i=0; while touch /mnt/f$i 2>/dev/null; do i=$((i+1)); done"),
+        };
+        let script = format!(
+            "export MIGRAINE_HOME=/mnt/home; mkdir /mnt/work; cd /mnt/work\n$M key trust {} --scope '*'\n\
+             $M plugin install {one}\n$M plugin install {two}\n$M plugin lock\n{fill}\n\
+             ! cp migraine.lock other 2>/dev/null || ! test -s other\n$M plugin uninstall one\n\
+             ls -A\ncat migraine.lock",
+            key().public()
+        );
+        let done = in_small_disk(user, options, &script);
+        done.ends(0).says(&["'one' uninstalled", "migraine.lock updated", "\"two\""]);
+        let lock = done.out.rsplit("migraine.lock").next().unwrap();
+        assert!(!lock.contains("\"one\"") && !done.out.contains(".tmp"), "{done:?}");
     }
 }

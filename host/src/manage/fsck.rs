@@ -306,3 +306,23 @@ fn registered(home: &Home, keys: &KeySet, digest: &Digest, now: &str) -> Result<
     let entry = bare_entry(tree.index.version.clone(), *digest, to_trust(trusted), &manifest, now);
     Ok((tree, entry))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_for_the_system_store_names_it() {
+        for (help, expected) in [
+            ("`migraine plugin fsck --repair` puts it right", "`migraine plugin fsck --system --repair` puts it right"),
+            ("run: migraine plugin enable NAME. Remove", "run: migraine plugin enable --system NAME. Remove"),
+            (
+                "a migraine plugin list, migraine plugin list",
+                "a migraine plugin list --system, migraine plugin list --system",
+            ),
+            ("the next change of the store removes it", "the next change of the store removes it"),
+        ] {
+            assert_eq!(with_system(help), expected);
+        }
+    }
+}

@@ -219,6 +219,12 @@ impl<T: DeserializeOwned> Records<T> {
         Ok(read.collect::<Result<Vec<_>, StoreError>>()?.into_iter())
     }
 
+    /// The names of those whose text, as it was read, may hold what is wanted.
+    pub(super) fn named(&self, may: impl Fn(&[u8]) -> bool) -> Vec<PluginName> {
+        let may = |slot: &Slot<T>| matches!(slot, Slot::Read(line, _) if may(line.bytes()));
+        self.slots.iter().filter(|(_, slot)| may(slot)).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Those that were changed or added since the file was read.
     pub(super) fn made(&self) -> impl Iterator<Item = &T> {
         self.slots.values().filter_map(|slot| match slot {

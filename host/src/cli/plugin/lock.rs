@@ -14,6 +14,7 @@ use crate::manage::{
     self, Bundle, BundleReport, Bundled, Consenting, Followed, InstallReport, LOCK_FILE, Lock, LockReport, LockRequest,
     Locked, LockedFrom, LockedRequest, ManageError, Online, Warning, install_locked, locked_folders,
 };
+use crate::package::scripts::ANY_TARGET;
 use crate::store::{Home, Status};
 use crate::text::safe_line;
 
@@ -89,7 +90,9 @@ pub(super) fn bundle(out: &Path, words: &[PathBuf], force: bool, session: &Sessi
         let shown = safe_line(&path.to_string_lossy());
         let mut text = session.out.done(&format!("{shown} written ({size} bytes)\n"));
         for Bundled { locked: Locked { name, version, digest, .. }, targets, .. } in plugins {
-            text.push_str(&format!("  {name} {version} {digest} for {}\n", targets.join(", ")));
+            let machines: Vec<&str> =
+                targets.iter().map(|one| if one == ANY_TARGET { "any machine" } else { one }).collect();
+            text.push_str(&format!("  {name} {version} {digest} for {}\n", machines.join(", ")));
         }
         keys.iter().for_each(|key| text.push_str(&format!("  key {key}\n")));
         text

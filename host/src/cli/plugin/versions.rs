@@ -7,7 +7,7 @@ use crate::cli::session::{now, plugin_name};
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, Followed, ManageError, Online, Outdated, Upgrade, UpgradeOutcome, Warning};
 use crate::store::Status;
-use crate::text::{LINE_CELLS, display_safe, safe_line};
+use crate::text::{LINE_CELLS, counted, display_safe, safe_line};
 
 pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), Failure> {
     let (settings, mut bar) = (download.settings(), download.bar(&session.out));
@@ -16,7 +16,7 @@ pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), 
     warn(&report.warnings, session);
     session.out.report(&report, |report| {
         if report.plugins.is_empty() {
-            return session.out.done(&format!("No newer version of {} plugins was found\n", report.checked));
+            return session.out.done(&format!("No newer version of {} was found\n", counted(report.checked, "plugin")));
         }
         let line = |plugin: &Outdated| {
             let (installed, available) = (plugin.installed.to_string(), plugin.available.to_string());
