@@ -58,6 +58,12 @@ pub fn safe_path(path: &Path) -> String {
     safe_whole(&path.to_string_lossy())
 }
 
+/// A number of things, as it is read aloud: `1 plugin`, `2 plugins`.
+#[must_use]
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// JSON that is safe on a terminal and says the same: in its strings, what [`display_safe`] would escape is written as
 /// `\uXXXX` (RFC 8259, 7). Its own line breaks stay.
 #[must_use]

@@ -120,6 +120,13 @@ fn is_best_effort(synced: &Path, run: &Traced) -> bool {
     is_committed || synced.ends_with("home/reserve") || synced.ends_with("home/data")
 }
 
+/// How a run ended. All that it did would be megabytes.
+fn brief(run: &Traced) -> String {
+    let said = format!("{}{}", run.out, run.err);
+    let shown: String = said.chars().take(2000).collect();
+    format!("ended with {} after {} calls: {shown}", run.code, run.calls.len())
+}
+
 // covers: A147
 #[test]
 fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
@@ -132,7 +139,7 @@ fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
             let what = format!("{} as {user}: {}", operation.name, call.shown());
             let failed = run.calls.iter().position(|call| call.result == Some(-i64::from(nix::libc::EIO)));
             let (call, later) = run.calls[failed.unwrap()..].split_first().unwrap();
-            let Change::Sync { inode, path } = &call.change else { panic!("{what}: {call:?} is no sync") };
+            let Change::Sync { inode, path } = &call.change else { panic!("{what}: {} is no sync", call.shown()) };
             let is_same = |call: &&Call| matches!(&call.change, Change::Sync { inode: other, .. } if other == inode);
             // Of several changes, each syncs the folders that it changed itself.
             assert!(operation.reports || later.iter().all(|call| !is_same(&call)), "{what}: tried again");
@@ -146,10 +153,10 @@ fn a147_an_fsync_that_failed_is_reported_and_not_tried_again() {
                 // A report can be right of what was done before the sync that failed.
                 let said = if operation.reports { run.code == 0 } else { !run.out.is_empty() };
                 let told = format!("{}{}", run.out, run.err);
-                assert!(run.code != 0 && !said, "{what}: {run:?}");
+                assert!(run.code != 0 && !said, "{what}: {}", brief(run));
                 let told: String = told.split_whitespace().collect();
                 let is_code = told.contains("\"code\":\"io\"");
-                assert!(is_code || operation.reports && told.contains("\"reason\":\"io:"), "{what}: {told}");
+                assert!(is_code || operation.reports && told.contains("\"reason\":\"io:"), "{what}: {}", brief(run));
             }
         }
     }

@@ -491,7 +491,7 @@ fn an_upgrade_comes_from_the_same_server() {
         // The server is asked whether something changed, and sends nothing.
         let asked = site.server.asked();
         assert!(asked[1].header("if-none-match").is_some_and(|etag| etag.starts_with('"')), "{asked:?}");
-        site.run(&["plugin", "outdated"]).ends(0).says(&["No newer version of 1 plugins was found"]);
+        site.run(&["plugin", "outdated"]).ends(0).says(&["No newer version of 1 plugin was found"]);
         site.put("/demo.mgp", &demo("demo", "1.1.0"));
         let outdated = site.json(&["plugin", "outdated"]);
         assert_eq!(

@@ -42,7 +42,10 @@ fn looking_at_things_makes_nothing() {
         home.write("w.yaml", "name: w\nsteps: [{command: 'true'}]\n");
         home.write("dir/README.md", "# Nothing");
         let before = everything(&around);
-        let lines: [(&[&str], &str); 16] = [
+        let lines: [(&[&str], &str); 19] = [
+            (&["key", "untrust", &trust], "key_not_found"),
+            (&["key", "revoke", &trust], "key_not_found"),
+            (&["key", "show", &trust], "key_not_found"),
             (&["plugin", "list"], "works"),
             (&["plugin", "info", file], "works"),
             (&["plugin", "info", "hello-world"], "plugin_not_found"),

@@ -12,7 +12,7 @@ use super::dependencies::{needing, put};
 use super::fetch::{Site, run};
 use super::signed::bare;
 
-fn lock(home: &Home) -> Value {
+pub(super) fn lock(home: &Home) -> Value {
     serde_json::from_str(&fs::read_to_string(home.work().join("migraine.lock")).unwrap()).unwrap()
 }
 
@@ -21,7 +21,7 @@ fn other(version: &str, description: &str) -> Parcel {
 }
 
 /// Two plugins, of which one needs the other, installed.
-fn with_two(home: &Home) {
+pub(super) fn with_two(home: &Home) {
     put(home, "from", &needing("app", "1.0.0", &["plugin:base ^1"]), "1.0.0");
     put(home, "from", &needing("base", "1.0.0", &[]), "1.0.0");
     home.ok(&["plugin", "install", "from/app-1.0.0.so", "--yes"]);
@@ -291,7 +291,7 @@ fn a_locked_file_is_found_again() {
     }
 }
 
-fn lock_text(home: &Home) -> String {
+pub(super) fn lock_text(home: &Home) -> String {
     fs::read_to_string(home.work().join("migraine.lock")).unwrap()
 }
 
@@ -302,7 +302,7 @@ fn what_is_needed_is_locked_and_bundled_or_nothing_is() {
     with_two(&home);
     home.ok(&["plugin", "lock"]);
     let before = lock_text(&home);
-    home.ok(&["plugin", "uninstall", "base", "--force"]);
+    home.ok(&["plugin", "uninstall", "base", "--force", "--no-lock"]);
     for line in
         [&["plugin", "bundle", "site.bundle"][..], &["plugin", "bundle", "site.bundle", "app"], &["plugin", "lock"]]
     {
@@ -461,7 +461,7 @@ fn a_bundle_is_looked_at_first_and_names_every_key() {
     home.ok(&trusting).says(&["'first' installed", "'third' installed"]);
     // A lock is looked at in the same way.
     home.ok(&["plugin", "lock"]);
-    home.ok(&["plugin", "uninstall", "second"]);
+    home.ok(&["plugin", "uninstall", "second", "--no-lock"]);
     let before = home.snapshot();
     fs::create_dir(home.work().join("vendor")).unwrap();
     home.refused(&["plugin", "install", "--locked", "--dry-run", "--from", "vendor"], "lock_mismatch");

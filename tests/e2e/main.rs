@@ -68,6 +68,8 @@ mod lifecycle;
 mod links;
 /// A lock names plugins byte for byte, and a bundle carries them.
 mod locks;
+/// What changes in a project changes its lock.
+mod locks_follow;
 /// What was decided about one maker's plugin is not decided about another's.
 mod makers;
 /// The management verbs.

@@ -59,7 +59,7 @@ fn success_lines_name_the_plugin_and_what_happened() {
         (&["enable", "demo"], "Plugin 'demo' enabled successfully"),
         (&["config", "demo", "set", "key", "other"], "Plugin 'demo' configured successfully: key = other"),
         (&["verify", "demo"], "Plugin 'demo' 1.0.0 verified successfully"),
-        (&["refresh"], "1 plugins checked"),
+        (&["refresh"], "1 plugin checked"),
         (&["uninstall", "demo"], "Plugin 'demo' uninstalled successfully"),
     ] {
         let done = home.ok(&[&["plugin"], line].concat());

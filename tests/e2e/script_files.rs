@@ -124,8 +124,22 @@ fn scripts_are_signed_without_a_toolchain() {
     assert_eq!(report["files"], files);
     let package = home.work().join("p-1.0.0.mgp");
     let first = fs::read(&package).unwrap();
-    home.ok(&["plugin", "package", "p/plugin.yaml", "--key", &key, "--out", "."]).says(&["migraine key trust"]);
+    let again = ["plugin", "package", "p/plugin.yaml", "--key", &key, "--out", "."];
+    home.ok(&again).says(&["migraine key trust", "unchanged"]);
     assert_eq!(fs::read(&package).unwrap(), first, "the same files give the same bytes");
+    // Other bytes under a version that was handed out are what nobody takes who has it.
+    for text in ["# other\n", "# q\n"] {
+        home.write("p/README.md", text);
+        let error = home.refused(&again, "value_invalid");
+        assert!(error["message"].as_str().unwrap().contains("holds something else under the same version"), "{error}");
+        assert_eq!(fs::read(&package).unwrap(), first);
+    }
+    home.ok(&[&again[..], &["--force"]].concat()).says(&["packaged\n"]).never_says(&["unchanged"]);
+    assert_ne!(fs::read(&package).unwrap(), first);
+    home.write("p/README.md", "# p\n");
+    assert_eq!(home.json(&[&again[..], &["--force"]].concat())["changed"], true);
+    assert_eq!(home.json(&again)["changed"], false);
+    assert_eq!(fs::read(&package).unwrap(), first);
     let info = home.json(&["plugin", "info", "./p-1.0.0.mgp"]);
     assert_eq!((&info["files"], &info["signature"]["kind"]), (&files, &json!("signed")));
     home.ok(&["plugin", "info", "./p-1.0.0.mgp"]).says(&["Dockerfile", "tests/test_m.py"]);

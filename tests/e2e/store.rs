@@ -122,7 +122,7 @@ fn a153_take_a_running_plugin_away() {
 
 /// Runs a shell script as a user in a mount namespace of its own, where it may fill a small file system at `/mnt`, which is
 /// that user's.
-fn in_small_disk(user: User, options: &str, script: &str) -> Done {
+pub(super) fn in_small_disk(user: User, options: &str, script: &str) -> Done {
     let migraine = artifacts::migraine().display().to_string();
     let owner = if user == User::Plain { PLAIN } else { 0 };
     let shell = user.command(Path::new("/bin/sh"));

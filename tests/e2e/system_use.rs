@@ -162,7 +162,11 @@ fn root_puts_right_what_every_user_finds_damaged() {
         if user == User::Plain {
             lib.refused(&home, &["plugin", "fsck", "--repair", "--system"], "system_store");
         }
-        lib.run(&lib.root, &["plugin", "fsck", "--system"]).ends(6).says(&["libhello_world.so", "was changed"]);
+        lib.run(&lib.root, &["plugin", "fsck", "--system"]).ends(6).says(&[
+            "libhello_world.so",
+            "was changed",
+            "migraine plugin install --system ",
+        ]);
         lib.ok(&["plugin", "fsck", "--repair"]).says(&["libhello_world.so"]);
         lib.user_ok(&home, &run).says(&["Hello"]);
         lib.user_ok(&home, &["plugin", "fsck"]).never_says(&["hello-world"]);

@@ -58,6 +58,10 @@ pub(crate) struct PackagePlugin {
     /// Where to write [default: plugins in the crate's target folder; of scripts, the working directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Also in the place of an earlier package of this version that holds something else. The crate's target folder holds
+    /// what was built last in any case
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Args)]

@@ -16,7 +16,7 @@ use migraine_host::package::target::{self, OWN, TARGETS, Target};
 use migraine_host::trust::{SecretKey, trust_command};
 
 use created::Created;
-use files::Library;
+use files::{Earlier, Library, Out};
 
 pub(crate) use files::Packaged;
 
@@ -38,12 +38,16 @@ pub(crate) fn run(project: &Project, flags: &PackagePlugin) -> Result<()> {
     let (name, paths) = match Source::look(project, &flags.name)? {
         Source::Scripts(folder) => scripts(&folder, flags, &key)?,
         Source::Crate(found) => {
-            let out = flags.out.clone().unwrap_or_else(|| found.target.join("plugins"));
+            let usual = found.target.join("plugins");
+            // As cargo does, what is built takes the place of what was built before.
+            let replaces = flags.force || flags.out.is_none();
+            let out = Out { folder: flags.out.as_deref().unwrap_or(&usual), replaces };
             let library = library(&found, target, flags.library.as_deref())?;
-            let Packaged { name, library, signature, package } = match &flags.add_to {
-                Some(package) => files::add(&library, package, &key, &out)?,
-                None => files::write(&library, &created(&found.folder)?, texts(&found.folder)?, &key, &out)?,
+            let Packaged { name, library, signature, package, earlier } = match &flags.add_to {
+                Some(package) => files::add(&library, package, &key, out)?,
+                None => files::write(&library, &created(&found.folder)?, texts(&found.folder)?, &key, out)?,
             };
+            said(&package, earlier);
             (name, [library, signature, package].to_vec())
         }
     };
@@ -61,7 +65,17 @@ pub(crate) fn make(project: &Project, name: &str, key: &SecretKey, out: Option<&
     let Source::Crate(found) = Source::look(project, name)? else { bail!("`{name}` is no crate") };
     let usual = found.target.join("plugins");
     let library = library(&found, OWN, None)?;
-    files::write(&library, &created(&found.folder)?, texts(&found.folder)?, key, out.unwrap_or(&usual))
+    let out = Out { folder: out.unwrap_or(&usual), replaces: true };
+    files::write(&library, &created(&found.folder)?, texts(&found.folder)?, key, out)
+}
+
+/// Says what became of an earlier package; where there was none, nothing.
+fn said(package: &Path, earlier: Earlier) {
+    match earlier {
+        Earlier::None => {}
+        Earlier::Same => ui::say(format!("{} is unchanged", package.display())),
+        Earlier::Replaced => ui::say(format!("{} held something else, and is replaced", package.display())),
+    }
 }
 
 fn created(folder: &Path) -> Result<String> {
@@ -89,7 +103,11 @@ fn scripts(folder: &Path, flags: &PackagePlugin, key: &SecretKey) -> Result<(Str
     let out = flags.out.clone().unwrap_or_else(|| PathBuf::from("."));
     fs::create_dir_all(&out).with_context(|| format!("cannot make `{}`", out.display()))?;
     let created = created(folder)?;
-    let report = package(&PackageRequest { source: folder, key, out: &out, created: &created }).map_err(with_help)?;
+    let request = PackageRequest { source: folder, key, out: &out, created: &created, force: flags.force };
+    let report = package(&request).map_err(with_help)?;
+    if !report.changed {
+        said(&report.path, Earlier::Same);
+    }
     Ok((report.name.to_string(), vec![report.path]))
 }
 

@@ -103,7 +103,7 @@ fn check_out(out: &Path, force: bool) -> Result<(), ManageError> {
         Ok(_) => "it holds no lock".to_owned(),
         Err(error) => error.to_string(),
     };
-    Err(ManageError::NotReplaced { path: out.to_owned(), why })
+    Err(ManageError::NotReplaced { path: out.to_owned(), why: format!("is no bundle: {why}") })
 }
 
 /// What goes along of a plugin.

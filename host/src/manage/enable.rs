@@ -1,10 +1,13 @@
 //! `enable` and `disable`: both can be repeated without harm.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::ManageError;
 use super::companions::needed_by;
 use super::consent::{Asking, Consenting};
+use super::lock::{Followed, Relock};
 use super::verify::judge_tree;
 use crate::ids::PluginName;
 use crate::policy::granted_words;
@@ -34,7 +37,7 @@ pub fn enable(home: &Home, name: &PluginName, consenting: &mut Consenting<'_>) -
     let Some(Installed { entry: before, tree, place, .. }) = home.load_plugin(name)? else {
         return Err(ManageError::NotFound { name: name.clone() });
     };
-    if place == StoreName::System && state.system.withheld.contains(name) {
+    if place == StoreName::System && state.system.is_withheld(name) {
         return Err(ManageError::Withheld { name: name.clone() });
     }
     let mut entry = before.clone();
@@ -117,11 +120,7 @@ pub(super) fn own_entry(home: &Home, name: &PluginName) -> Result<Entry, ManageE
 /// Why a plugin that is not the user's own cannot be changed.
 pub(super) fn not_own(state: &State, name: &PluginName) -> ManageError {
     let name = name.clone();
-    if state.system.plugins.contains_key(&name) {
-        ManageError::OfSystem { name }
-    } else {
-        ManageError::NotFound { name }
-    }
+    if state.system.contains(&name) { ManageError::OfSystem { name } } else { ManageError::NotFound { name } }
 }
 
 /// Commits a changed entry; `false` when there was nothing to change.
@@ -129,11 +128,22 @@ pub(super) fn replace(home: &Home, name: &PluginName, before: &Entry, after: Ent
     if *before == after {
         return Ok(false);
     }
+    replace_in(home, None, name, (before, after)).map(|_| true)
+}
+
+/// As [`replace`], of a plugin whose version changes; the lock of a project that names it follows.
+pub(super) fn replace_in(
+    home: &Home,
+    project: Option<&Path>,
+    name: &PluginName,
+    (before, after): (&Entry, Entry),
+) -> Result<Followed, ManageError> {
     let mut writer = home.writer()?;
     // What was judged must still be so: a person may have taken minutes to answer.
     let place = writer.state().find(name)?.filter(|(entry, _)| *entry == before).map(|(_, place)| place);
     let place = place.ok_or_else(|| ManageError::Changed { name: name.clone() })?;
+    let relock = project.map(|project| Relock::stage_named(home, project, (name, Some(&after)))).transpose()?.flatten();
     writer.state_mut().put(name, place, after);
     writer.commit()?;
-    Ok(true)
+    Ok(Followed::of(relock.map(Relock::put)))
 }

@@ -410,6 +410,12 @@ pub enum ManageError {
         /// Why.
         why: String,
     },
+    /// The lock of a project cannot follow a change, which was not made then.
+    #[error("nothing was changed, since the lock of the project could not follow: {source}")]
+    Relock {
+        /// Why.
+        source: Box<TrustError>,
+    },
     /// Something differs from the lock.
     #[error("this is not what the lock says:{}", difference_lines(differences))]
     LockDiffers {
@@ -448,12 +454,12 @@ pub enum ManageError {
         /// What is left out, and why, one sentence each.
         left_out: Vec<String>,
     },
-    /// A file that is no bundle would have been replaced by one.
-    #[error("{} is there already, and is no bundle: {why}", safe_path(path))]
+    /// A file would have been replaced that is no earlier one of what was made.
+    #[error("{} is there already, and {why}", safe_path(path))]
     NotReplaced {
         /// The file.
         path: PathBuf,
-        /// Why it is none.
+        /// What it is.
         why: String,
     },
     /// A bundle holds something else than its lock names.

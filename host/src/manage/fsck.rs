@@ -88,9 +88,25 @@ pub fn fsck(home: &Home, repair: bool, now: &str) -> Result<FsckReport, ManageEr
         let new: Vec<FsckFinding> = left.into_iter().filter(is_new).collect();
         findings.extend(new.into_iter().chain(lost));
     }
+    if home.is_system() {
+        findings.iter_mut().filter_map(|finding| finding.help.as_mut()).for_each(|help| *help = with_system(help));
+    }
     findings.extend(of_system(home));
     let plugins = home.read_whole().map_or(0, |state| state.plugins.len());
     Ok(FsckReport { plugins, trees: found.present.len(), files: found.files, findings })
+}
+
+/// The same advice for the system store.
+fn with_system(help: &str) -> String {
+    const GROUP: &str = "migraine plugin ";
+    let mut parts = help.split(GROUP);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let verb = part.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(part.len());
+        let (verb, rest) = part.split_at(verb);
+        text.push_str(&format!("{GROUP}{verb} --system{rest}"));
+    }
+    text
 }
 
 fn findings(home: &Home, found: &Inspection) -> Vec<FsckFinding> {
@@ -181,7 +197,7 @@ fn of_system(home: &Home) -> Vec<FsckFinding> {
         let path = format!("{SYSTEM_STORE}/store/{}", entry.digest);
         Some(FsckFinding { plugin: Some(name.clone()), ..FsckFinding::of(&path, &error) })
     };
-    let mut findings: Vec<FsckFinding> = state.system.plugins.iter().filter_map(loaded).collect();
+    let mut findings: Vec<FsckFinding> = state.system.iter().filter_map(loaded).collect();
     if let Some(Err(error)) = home.has_system().then(|| keys_of(home, StoreName::System)) {
         findings.push(FsckFinding::of(&format!("{SYSTEM_STORE}/keys"), &error));
     }
@@ -289,4 +305,24 @@ fn registered(home: &Home, keys: &KeySet, digest: &Digest, now: &str) -> Result<
     let manifest = tree.manifest().map_err(refused)?;
     let entry = bare_entry(tree.index.version.clone(), *digest, to_trust(trusted), &manifest, now);
     Ok((tree, entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_for_the_system_store_names_it() {
+        for (help, expected) in [
+            ("`migraine plugin fsck --repair` puts it right", "`migraine plugin fsck --system --repair` puts it right"),
+            ("run: migraine plugin enable NAME. Remove", "run: migraine plugin enable --system NAME. Remove"),
+            (
+                "a migraine plugin list, migraine plugin list",
+                "a migraine plugin list --system, migraine plugin list --system",
+            ),
+            ("the next change of the store removes it", "the next change of the store removes it"),
+        ] {
+            assert_eq!(with_system(help), expected);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::policy::SYSTEM_STORE;
 use crate::runtime::{Around, RequirementState, keys_of, requirements};
 use crate::store::{Entry, Home, State, Status, StoreError, StoreName};
-use crate::text::{safe_line, safe_path};
+use crate::text::{counted, safe_line, safe_path};
 use crate::trust::{KeySet, Keyring};
 
 /// One thing that was looked at.
@@ -74,8 +74,7 @@ pub fn health(path: Result<&Path, &StoreError>, with_system: bool) -> Vec<Health
         Ok(home) => home,
         Err(error) => return vec![HealthCheck::of(what, Err(error))],
     };
-    let count = |count: usize, thing: &str| format!("{count} {thing}{}", plural(count));
-    let plugins = |state: State| count(state.plugins.len(), "plugin");
+    let plugins = |state: State| counted(state.plugins.len(), "plugin");
     let installed = |state: State| {
         for name in state.plugins.keys() {
             home.load_plugin(name).map_err(ManageError::from)?;
@@ -85,7 +84,7 @@ pub fn health(path: Result<&Path, &StoreError>, with_system: bool) -> Vec<Health
     let installed = home.read().map_err(ManageError::from).and_then(installed);
     let keyring = Keyring::load_from(&home.keys_path());
     let needs = needs(&home, keyring.as_ref().ok());
-    let keys = keyring.map(|keys| count(keys.iter().count(), "trusted key"));
+    let keys = keyring.map(|keys| counted(keys.iter().count(), "trusted key"));
     let files = |policy: Policy| {
         let paths: Vec<String> = policy.paths().map(safe_path).collect();
         if paths.is_empty() { "there are none: the defaults hold".to_owned() } else { paths.join(" and ") }
@@ -114,19 +113,14 @@ fn system(home: &Home) -> HealthCheck {
     }
     let loaded = state
         .system
-        .plugins
-        .values()
-        .try_for_each(|entry| home.load_in(StoreName::System, &entry.digest).map_err(ManageError::from).map(drop));
+        .iter()
+        .try_for_each(|(_, entry)| home.load_in(StoreName::System, &entry.digest).map_err(ManageError::from).map(drop));
     let keys = loaded.and_then(|()| Ok(keys_of(home, StoreName::System)?));
     let found = keys.map(|keys| {
-        let (plugins, keys) = (state.system.plugins.len(), keys.len());
-        format!("{SYSTEM_STORE}: {plugins} plugin{}, {keys} trusted key{}", plural(plugins), plural(keys))
+        let (plugins, keys) = (state.system.len(), keys.len());
+        format!("{SYSTEM_STORE}: {}, {}", counted(plugins, "plugin"), counted(keys, "trusted key"))
     });
     HealthCheck::of(what, found)
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 /// Which installed plugins have scripts that something else runs now, or nothing any more; their names and why. A home that

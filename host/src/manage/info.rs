@@ -364,7 +364,7 @@ fn of_installed(home: &Home, state: &State, name: &PluginName) -> Result<PluginI
     let policy = home.policy()?;
     let described = |entry: &Entry, place: StoreName| {
         let mut shown = PluginInfo { store: Some(place), ..PluginInfo::installed(name, entry) };
-        let hidden = state.system.plugins.get(name).filter(|_| place == StoreName::User);
+        let hidden = state.system.get(name).filter(|_| place == StoreName::User);
         shown.hides = hidden.map(|hidden| hidden.version.clone());
         shown.rules = Some(Rules::of(entry, &policy));
         shown.interpreters.clone_from(&entry.interpreters);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::companions::{Companion, Companions, Sources, companions, folder_of};
 use super::consent::{CompanionsQuestion, Consenting};
 use super::info::MissingItem;
-use super::lock::LockReport;
+use super::lock::Followed;
 use super::origin::Place;
 use super::prepare::{Given, Prepared, commit, prepare};
 use super::search::folders;
@@ -98,15 +98,12 @@ pub struct InstallReport {
     pub url: Option<String>,
     /// Nothing was changed: this is what would have been.
     pub dry_run: bool,
-    /// Why the lock of the project did not take it in, although it is installed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock_problem: Option<String>,
+    /// What became of the lock of the project.
+    #[serde(flatten)]
+    pub followed: Followed,
     /// The same as `missing`, for the error that ends the command.
     #[serde(skip)]
     pub asks: Vec<Ask>,
-    /// The lock of the project that took it in.
-    #[serde(skip)]
-    pub lock: Option<LockReport>,
 }
 
 /// How often it is judged anew because another process changed the plugin meanwhile.
@@ -202,19 +199,12 @@ pub(super) fn install_all(
         let all = prepared.iter().map(|(_, one)| one).collect::<Vec<_>>();
         lock = commit(home, state, &all, request)?;
     }
-    let (lock, lock_problem) = match lock.transpose() {
-        Ok(lock) => (lock, None),
-        Err(why) => (None, Some(why)),
-    };
+    let followed = Followed::of(lock);
     let mains = prepared.into_iter().filter(|(is_main, _)| *is_main);
     let mut along = Some(along);
     let mut report = |main| {
         let along = along.take().unwrap_or_default();
-        InstallReport {
-            lock: lock.clone(),
-            lock_problem: lock_problem.clone(),
-            ..report(main, along, request.is_dry_run)
-        }
+        InstallReport { followed: followed.clone(), ..report(main, along, request.is_dry_run) }
     };
     Ok(mains.map(|(_, main)| report(main)).collect())
 }
@@ -306,7 +296,6 @@ fn report(main: Prepared, along: Vec<Companion>, dry_run: bool) -> InstallReport
         url: entry.remote.map(|remote| remote.url.to_string()),
         dry_run,
         asks: settled.consent.missing,
-        lock: None,
-        lock_problem: None,
+        followed: Followed::default(),
     }
 }

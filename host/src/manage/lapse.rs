@@ -36,7 +36,7 @@ impl Lapses {
             }
         };
         let own = held(StoreName::User);
-        let shared = state.shared().next().and_then(|_| held(StoreName::System));
+        let shared = state.shared_names().next().and_then(|_| held(StoreName::System));
         (Self { own, shared }, warnings)
     }
 

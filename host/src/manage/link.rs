@@ -14,6 +14,7 @@ use super::info::MissingItem;
 use super::install::shown;
 use super::prepare::{Given, Prepared, settle};
 use super::source::{forget_exception, judged, read, recordable, unpacked};
+use super::uninstall::{Removal, uninstall};
 use super::{folder, lookalike, manifest_file, script_files};
 use crate::ids::{Digest, PluginName};
 use crate::package::scan::Finding;
@@ -126,7 +127,7 @@ pub fn unlink(home: &Home, name: &PluginName, force: bool) -> Result<super::Unin
             Err(ManageError::NotFound { name: name.clone() })
         }
         Some(entry) if entry.link.is_none() => Err(ManageError::NotLinked { name: name.clone() }),
-        Some(_) => super::uninstall(home, name, false, force),
+        Some(_) => uninstall(home, name, Removal { force, ..Removal::default() }),
     }
 }
 

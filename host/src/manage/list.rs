@@ -205,7 +205,7 @@ pub struct StatusChange {
 pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageError> {
     let (state, gone) = home.read_with_gone()?;
     let (lapses, lapse_warnings) = Lapses::new(home, &state);
-    let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len() + state.system.plugins.len());
+    let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len() + state.system.len());
     for (name, (entry, place)) in &state.usable()? {
         let shown = PluginInfo { store: Some(*place), ..PluginInfo::installed(name, entry) };
         let gone_text = if *place == StoreName::System { GONE_OF_SYSTEM } else { GONE };
@@ -226,7 +226,7 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
         plugins.retain(|plugin| plugin.status == status);
     }
     let summary = Summary::of(plugins.iter().map(|plugin| plugin.status));
-    Ok(ListReport { plugins, built_in: built_in(request), summary, warnings, system_problem: state.system.problem })
+    Ok(ListReport { plugins, built_in: built_in(request), summary, warnings, system_problem: state.system.problem() })
 }
 
 /// As [`list`], for a table. Of what is installed, no more than that is read.
@@ -342,7 +342,7 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
         writer.commit()?;
     }
     // What is wrong there is the administrator's to record; it is judged anew before each use anyway.
-    for (name, entry) in &state.system.plugins {
+    for (name, entry) in state.system.iter() {
         let checked = home.load_in(StoreName::System, &entry.digest).map_err(ManageError::from);
         if let Err(problem) = checked.and_then(|tree| judge_tree(home, &state, (StoreName::System, &tree))) {
             warnings.push(Warning { name: name.to_string(), message: problem.to_string() });
@@ -352,7 +352,7 @@ pub fn refresh(home: &Home, working: Option<&Path>) -> Result<RefreshReport, Man
     warnings.extend(found.warnings);
     warnings.extend(found.plugins.iter().filter(|plugin| plugin.status == Status::Error).map(warning));
     Ok(RefreshReport {
-        checked: state.plugins.len() + state.system.plugins.len(),
+        checked: state.plugins.len() + state.system.len(),
         changed,
         discovered: found.plugins,
         warnings,

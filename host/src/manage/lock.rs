@@ -19,7 +19,7 @@ use crate::runtime::{Around, fitting, signer};
 use crate::store::{Entry, Home, State, Status};
 use crate::text::safe_line;
 use crate::trust::Keyring;
-use crate::trust::keyring::{Staged, save_public, stage_public};
+use crate::trust::keyring::{Staged, forget_staged, save_public, stage_public};
 
 /// The name of the file, in the directory of a project.
 pub const LOCK_FILE: &str = "migraine.lock";
@@ -144,6 +144,9 @@ impl Lock {
         let path = project.join(LOCK_FILE);
         let text = match read(&path, LOCK_MAX) {
             Err(ManageError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(ManageError::Package { source, .. }) => {
+                return Err(ManageError::Lock { path, why: source.to_string() });
+            }
             text => text?,
         };
         Self::parse(&text).map(Some).map_err(|why| ManageError::Lock { path, why })
@@ -330,8 +333,8 @@ fn secret_address(name: &PluginName, entry: &Entry) -> Option<Warning> {
     Some(Warning { name: name.to_string(), message })
 }
 
-/// A project's lock that takes in what is about to be installed, written beside it: that it can be written is known before
-/// anything is installed.
+/// A project's lock that follows what is about to change, written beside it: that it can be written is known before anything
+/// changes.
 pub(super) struct Relock {
     staged: Option<Staged>,
     report: LockReport,
@@ -347,11 +350,32 @@ impl Relock {
         project: &Path,
         entries: impl Iterator<Item = (&'a PluginName, &'a Entry)>,
     ) -> Result<Option<Self>, ManageError> {
-        let Some(mut lock) = Lock::of(project)? else { return Ok(None) };
-        let before = lock.clone();
-        let places = Places { home, project, before: &before };
+        let Some(before) = Lock::of(project)? else { return Ok(None) };
+        Self::follow(home, project, &before, entries.map(|(name, entry)| (name, Some(entry)))).map(Some)
+    }
+
+    /// The lock of a project, if it names this plugin, with what it will be; what will be gone goes out of it as well.
+    ///
+    /// # Errors
+    /// As [`Relock::stage`].
+    pub(super) fn stage_named(
+        home: &Home,
+        project: &Path,
+        (name, entry): (&PluginName, Option<&Entry>),
+    ) -> Result<Option<Self>, ManageError> {
+        let before = Lock::of(project)?.filter(|before| before.plugins.contains_key(name));
+        before.map(|before| Self::follow(home, project, &before, std::iter::once((name, entry)))).transpose()
+    }
+
+    fn follow<'a>(
+        home: &Home,
+        project: &Path,
+        before: &Lock,
+        entries: impl Iterator<Item = (&'a PluginName, Option<&'a Entry>)>,
+    ) -> Result<Self, ManageError> {
+        let (mut lock, places) = (before.clone(), Places { home, project, before });
         for (name, entry) in entries {
-            match locked(name, entry, places.of(name, entry)) {
+            match entry.and_then(|entry| locked(name, entry, places.of(name, entry))) {
                 Some(locked) => drop(lock.plugins.insert(name.clone(), locked)),
                 None => drop(lock.plugins.remove(name)),
             }
@@ -359,21 +383,53 @@ impl Relock {
         let path = project.join(LOCK_FILE);
         let text = lock.render();
         let changed = read(&path, LOCK_MAX).ok().as_deref() != Some(text.as_bytes());
-        let staged = changed.then(|| stage_public(&path, text.as_bytes())).transpose()?;
+        let staged = changed.then(|| stage_public(&path, text.as_bytes())).transpose();
+        let staged = staged.map_err(|source| ManageError::Relock { source: Box::new(source) })?;
+        if !changed {
+            forget_staged(&path);
+        }
         let plugins = lock.plugins.into_values().collect();
-        Ok(Some(Self { staged, report: LockReport { path, plugins, changed, warnings: Vec::new() } }))
+        Ok(Self { staged, report: LockReport { path, plugins, changed, warnings: Vec::new() } })
     }
 
-    /// Puts it into its place, once everything is installed.
+    /// Puts it into its place, once the change is made.
     ///
     /// # Errors
     /// That failed; in words that say what is so now.
     pub(super) fn put(self) -> Result<LockReport, String> {
         let Self { staged, report } = self;
-        match staged.map_or(Ok(()), Staged::put) {
-            Ok(()) => Ok(report),
-            Err(error) => Err(format!("everything is installed, and the lock of the project may not name it: {error}")),
+        staged.map_or(Ok(()), Staged::put).map(|()| report).map_err(|error| behind(&error))
+    }
+}
+
+/// What is so where the change was made and the lock did not follow.
+pub(super) fn behind(why: &dyn fmt::Display) -> String {
+    format!("the change is made, and the lock of the project may not follow it: {why}")
+}
+
+/// What became of the lock of a project along with a change.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Followed {
+    /// Why it did not follow, although the change was made.
+    #[serde(rename = "lock_problem", skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The lock that did.
+    #[serde(skip)]
+    pub lock: Option<LockReport>,
+}
+
+impl Followed {
+    pub(super) fn of(put: Option<Result<LockReport, String>>) -> Self {
+        match put.transpose() {
+            Ok(lock) => Self { problem: None, lock },
+            Err(why) => Self { problem: Some(why), lock: None },
         }
+    }
+
+    /// The lock, where it holds something else than before.
+    #[must_use]
+    pub fn changed(&self) -> Option<&LockReport> {
+        self.lock.as_ref().filter(|lock| lock.changed)
     }
 }
 

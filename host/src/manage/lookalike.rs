@@ -10,6 +10,8 @@ use crate::trust::KeySet;
 
 /// The shortest name of which one letter more, less or otherwise is a slip: shorter ones are all alike.
 const SLIP_MIN: usize = 6;
+/// The same where a name is only offered, which refuses nothing.
+const OFFERED_MIN: usize = 3;
 /// The shortest part of a name that says something.
 const PART_MIN: usize = 3;
 
@@ -35,7 +37,7 @@ pub(super) fn check(
 
 /// What to say of a word that is no file, and cannot be a name either.
 pub(super) fn no_name(word: &str, state: &State, folder: PathBuf) -> ManageError {
-    let similar = state.names().find(|known| is_alike(known.as_str(), word)).cloned();
+    let similar = state.names().find(|known| may_mean(known.as_str(), word)).cloned();
     ManageError::NoName { word: word.to_owned(), similar, folder }
 }
 
@@ -49,14 +51,19 @@ pub(super) fn similar(name: &PluginName, known: impl Iterator<Item = PluginName>
     let has_part = |whole: &str, part: &str| part.len() >= PART_MIN && whole.contains(part);
     let fits = |known: &PluginName| {
         let known = known.as_str();
-        is_alike(known, wrote) || has_part(known, wrote) || has_part(wrote, known)
+        may_mean(known, wrote) || has_part(known, wrote) || has_part(wrote, known)
     };
     known.into_iter().filter(fits).take(SIMILAR_MAX).collect()
 }
 
 /// Whether a person could take two different names for the same.
 fn is_alike(one: &str, other: &str) -> bool {
-    one != other && (skeleton(one).eq(skeleton(other)) || is_slip(one, other))
+    one != other && (skeleton(one).eq(skeleton(other)) || is_slip(one, other, SLIP_MIN))
+}
+
+/// Whether a person who wrote one name may have meant the other one.
+fn may_mean(one: &str, other: &str) -> bool {
+    is_alike(one, other) || one != other && is_slip(one, other, OFFERED_MIN)
 }
 
 /// What the eye keeps of a name: no case, no separators, and one of the letters and digits that look the same.
@@ -78,9 +85,9 @@ fn skeleton(name: &str) -> impl Iterator<Item = char> {
 
 /// Whether one letter is missing, too much or another one, or two have changed places. Digits count things: `web-1` and
 /// `web-2` are no slip.
-fn is_slip(one: &str, other: &str) -> bool {
+fn is_slip(one: &str, other: &str, shortest: usize) -> bool {
     let (one_len, other_len) = (one.chars().count(), other.chars().count());
-    if one_len.min(other_len) < SLIP_MIN || one_len.abs_diff(other_len) > 1 {
+    if one_len.min(other_len) < shortest || one_len.abs_diff(other_len) > 1 {
         return false;
     }
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
@@ -126,6 +133,9 @@ mod tests {
             ("webserver", &["web"]),
             ("docker-manager", &[]),
             ("d", &[]),
+            // Too short to be refused, and a slip all the same.
+            ("wbe", &["web"]),
+            ("dn", &[]),
         ] {
             assert_eq!(similar(&wrote.parse().unwrap(), known.iter().cloned()), names(expected), "{wrote}");
         }

@@ -80,7 +80,9 @@ pub use list::{
     BuiltIn, ListReport, ListRequest, ListRow, ListTable, RefreshReport, StatusChange, Summary, Warning, list,
     list_table, refresh,
 };
-pub use lock::{Differences, LOCK_FILE, Lock, LockReport, LockRequest, Locked, TypedDigest, check_lock, lock};
+pub use lock::{
+    Differences, Followed, LOCK_FILE, Lock, LockReport, LockRequest, Locked, TypedDigest, check_lock, lock,
+};
 pub use lock_source::LockedSource;
 pub use locked::{LockedFrom, LockedRequest, install_locked, locked_folders};
 pub use origin::{NowhereFound, Source, Word};
@@ -93,7 +95,7 @@ pub use resolve::ResolveError;
 pub use revoke::{RevokeReport, revoke};
 pub use rollback::{RollbackReport, rollback};
 pub use rules::{Limit, Rules};
-pub use uninstall::{UninstallReport, uninstall};
+pub use uninstall::{Removal, UninstallReport, uninstall};
 pub use upgrade::{Outdated, OutdatedReport, Upgrade, UpgradeOutcome, UpgradeReport, outdated, upgrade};
 pub use usage::{command_of, usage};
 pub use verify::{VerifyReport, verify, verify_to_compare};

@@ -1,16 +1,18 @@
 //! `package`: signs scripts into a package, without a Rust toolchain. Native plugins are built first, elsewhere.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::script_files::{ScriptFiles, collect};
+use super::source::read;
 use super::{ManageError, manifest_file};
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{FileEntry, Opened, PackageError, open, scripts};
 use crate::policy::{Policy, scope_findings};
 use crate::trust::SecretKey;
-use crate::trust::keyring::save_public;
+use crate::trust::keyring::{check_replaceable, save_public};
 
 /// What is to be packaged.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct PackageRequest<'a> {
     pub out: &'a Path,
     /// When it says that it was made: RFC 3339, UTC, whole seconds. The same files and time give the same bytes.
     pub created: &'a str,
+    /// Also in the place of an earlier package that holds other bytes.
+    pub force: bool,
 }
 
 /// What was packaged.
@@ -34,6 +38,8 @@ pub struct PackageReport {
     pub version: semver::Version,
     /// The package.
     pub path: PathBuf,
+    /// Whether it was written: an earlier one with the same bytes stays.
+    pub changed: bool,
     /// Its bytes.
     pub size: usize,
     /// The digest of its index.
@@ -51,8 +57,8 @@ pub struct PackageReport {
 /// Puts a plugin of scripts into a signed package.
 ///
 /// # Errors
-/// There is no manifest or it names no script, a file cannot be taken along, or the package cannot be written. An
-/// earlier package is still whole then.
+/// There is no manifest or it names no script, a file cannot be taken along, an earlier package of the same version holds
+/// other bytes, or the package cannot be written. An earlier package is still whole then.
 pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageError> {
     let refused = |source| ManageError::Package { path: request.source.to_owned(), source };
     let no_manifest = || ManageError::NoManifest { path: request.source.to_owned() };
@@ -72,11 +78,15 @@ pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageErro
     // What is about to be handed out must be what an installation accepts.
     let checked = open(bytes.clone()).and_then(Opened::into_package).map_err(refused)?;
     let path = request.out.join(format!("{}-{}.mgp", made.index.name, made.index.version));
-    save_public(&path, &bytes, true)?;
+    let changed = !is_there(&path, &bytes, request.force)?;
+    if changed {
+        save_public(&path, &bytes, request.force)?;
+    }
     Ok(PackageReport {
         name: made.index.name,
         version: made.index.version,
         path,
+        changed,
         size: bytes.len(),
         digest: checked.digest,
         key: request.key.fingerprint(),
@@ -84,6 +94,23 @@ pub fn package(request: &PackageRequest<'_>) -> Result<PackageReport, ManageErro
         files: made.files.into_iter().map(|(path, _)| path).collect(),
         left_out,
     })
+}
+
+/// Whether a package is written already. Another one under its name was handed out perhaps, and whoever installed that takes
+/// no other content under the same version.
+fn is_there(path: &Path, bytes: &[u8], force: bool) -> Result<bool, ManageError> {
+    check_replaceable(path)?;
+    let there = match read(path, bytes.len()) {
+        Err(ManageError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // A longer one is another one.
+        Err(ManageError::Package { .. }) => false,
+        there => there? == bytes,
+    };
+    if there || force {
+        return Ok(there);
+    }
+    let why = "holds something else under the same version: what was changed gets a new one".to_owned();
+    Err(ManageError::NotReplaced { path: path.to_owned(), why })
 }
 
 /// What a policy says by default of the files of scripts and of their size: what nobody could install is not handed out.

@@ -1,11 +1,14 @@
 //! `rollback`: back to the version before, whose files were kept. Nothing is fetched, and everything is judged again.
 
+use std::path::Path;
+
 use migraine_plugin_api::Permission;
 use semver::Version;
 use serde::Serialize;
 
 use super::consent::{Asking, Consenting};
-use super::enable::{own_entry, replace};
+use super::enable::{own_entry, replace_in};
+use super::lock::Followed;
 use super::maker::other_maker_of;
 use super::prepare::kept_overrides;
 use super::verify::judge_tree;
@@ -16,7 +19,7 @@ use crate::runtime::{Around, Requirement, keys_of, needed_plugins};
 use crate::store::{Entry, Home, Records, State, Status, StoreName};
 
 /// What was gone back to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RollbackReport {
     /// The plugin.
     pub name: PluginName,
@@ -33,19 +36,23 @@ pub struct RollbackReport {
     /// Whose it is, in a sentence, where that is somebody else than the replaced one's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_maker: Option<String>,
+    /// What became of the lock of the project.
+    #[serde(flatten)]
+    pub followed: Followed,
 }
 
 /// Puts the version before in the place of the installed one. With `force`, also where plugins that need each other do not
-/// go together then.
+/// go together then. The lock of the project follows, if that names the plugin.
 ///
 /// # Errors
 /// There is no such plugin, no version before is kept, the plugin is pinned, the older version is damaged or not trusted
-/// any more, it asks for what was taken back since, it needs other versions than there are, others need the newer one, or
-/// the store failed. Nothing has changed then.
+/// any more, it asks for what was taken back since, it needs other versions than there are, others need the newer one, the
+/// lock of the project cannot follow, or the store failed. Nothing has changed then.
 pub fn rollback(
     home: &Home,
     name: &PluginName,
     force: bool,
+    project: Option<&Path>,
     consenting: &mut Consenting<'_>,
 ) -> Result<RollbackReport, ManageError> {
     let before = own_entry(home, name)?;
@@ -84,7 +91,7 @@ pub fn rollback(
     after.problem = None;
     after.pinned.clone_from(&before.pinned);
     after.previous = Some(Box::new(Entry { previous: None, ..before.clone() }));
-    let report = RollbackReport {
+    let mut report = RollbackReport {
         name: name.clone(),
         version: after.version.clone(),
         replaced: before.version.clone(),
@@ -92,8 +99,9 @@ pub fn rollback(
         granted: granted_words(&settled.asks, &settled.consent),
         dropped_config,
         other_maker: other_maker.map(|other| other.to_string()),
+        followed: Followed::default(),
     };
-    replace(home, name, &before, after)?;
+    report.followed = replace_in(home, project, name, (&before, after))?;
     Ok(report)
 }
 

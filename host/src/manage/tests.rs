@@ -138,14 +138,14 @@ fn a_plugin_comes_and_goes() {
     let state = bench.home.read().unwrap();
     let owner = DataOwner::of(&demo(), state.plugins.get(&demo()).unwrap().unwrap(), StoreName::User, &[]);
     PluginData::open(&bench.home).unwrap().put(&owner, "k", b"v").unwrap();
-    uninstall(&bench.home, &demo(), false, false).unwrap();
-    assert_eq!(code(uninstall(&bench.home, &demo(), false, false)), Code::PluginNotFound);
+    uninstall(&bench.home, &demo(), Removal::default()).unwrap();
+    assert_eq!(code(uninstall(&bench.home, &demo(), Removal::default())), Code::PluginNotFound);
     assert_eq!(code(info(&bench.home, Path::new("demo"))), Code::PluginNotFound);
     bench.install(&path.with_file_name("demo.mgp"), &[]).unwrap();
     let data = || PluginData::open(&bench.home).unwrap().get(&owner, "k").unwrap();
     assert!(data().is_some(), "data survives");
-    uninstall(&bench.home, &demo(), false, false).unwrap();
-    assert!(uninstall(&bench.home, &demo(), true, false).unwrap().purged);
+    uninstall(&bench.home, &demo(), Removal::default()).unwrap();
+    assert!(uninstall(&bench.home, &demo(), Removal { purge: true, ..Removal::default() }).unwrap().purged);
     assert!(data().is_none());
 }
 
@@ -221,7 +221,7 @@ fn a_version_is_never_older_than_the_newest_and_never_another() {
             assert_eq!(refused(&old, &[other]), Code::VersionRollback);
         }
         // The second time after it is gone, with its data.
-        let _ = uninstall(&bench.home, &demo(), true, false);
+        let _ = uninstall(&bench.home, &demo(), Removal { purge: true, ..Removal::default() });
     }
     assert_eq!(bench.install(&old, &["--allow-downgrade=1.0.0"]).unwrap().replaced, None);
     assert_eq!(refused(&bench.built("1.5.0", ""), &[]), Code::VersionRollback, "the newest is still known");
@@ -238,7 +238,7 @@ fn a_version_is_never_older_than_the_newest_and_never_another() {
     bench.install(&changed.with_file_name("demo.mgp"), &[]).unwrap();
     assert_eq!(forget(&bench.home, &demo()).unwrap().versions, 1);
     assert_eq!(refused(&bench.built("1.5.0", ""), &[]), Code::VersionRollback, "what is installed stays known");
-    uninstall(&bench.home, &demo(), false, false).unwrap();
+    uninstall(&bench.home, &demo(), Removal::default()).unwrap();
     forget(&bench.home, &demo()).unwrap();
     assert_eq!(code(forget(&bench.home, &demo())), Code::PluginNotFound);
     bench.install(&bench.built("0.1.0", ""), &[]).unwrap();
@@ -295,7 +295,7 @@ fn what_is_not_trusted_is_refused_and_leaves_nothing() {
     let other = bench.built("1.2.0", "");
     fs::remove_file(other.with_extension("so.sig")).unwrap();
     assert_eq!(code(bench.install(&other, &[])), Code::SignatureMissing);
-    uninstall(&bench.home, &demo(), false, false).unwrap();
+    uninstall(&bench.home, &demo(), Removal::default()).unwrap();
     assert_eq!(code(bench.install(&good, &[])), Code::SignatureMissing);
 }
 

@@ -1,7 +1,7 @@
 //! `outdated` and `upgrade`: newer versions of what is installed, from where it came from. An upgrade is an installation,
 //! with every check of one; what is refused leaves the version that is there as it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use semver::Version;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use super::consent::Consenting;
 use super::enable::not_own;
 use super::install::{InstallReport, InstallRequest, install};
 use super::list::Warning;
+use super::lock::{Followed, Lock, Relock};
 use super::remote::Online;
 use super::{Allowed, Expected, ManageError};
 use crate::code::Coded as _;
@@ -71,6 +72,9 @@ pub struct Upgrade {
     /// The same, for the error that ends the command.
     #[serde(skip)]
     pub error: Option<ManageError>,
+    /// What became of the lock of the project, where nothing was installed: an earlier upgrade may not have come to it.
+    #[serde(flatten)]
+    pub followed: Followed,
 }
 
 /// How an upgrade can go.
@@ -112,14 +116,16 @@ pub fn outdated(home: &Home, now: &str, online: &mut Online<'_>) -> Result<Outda
     Ok(OutdatedReport { plugins, checked: state.plugins.len(), warnings: candidates.warnings })
 }
 
-/// Upgrades one plugin, or all of them; one that is refused does not keep the others from it.
+/// Upgrades one plugin, or all of them; one that is refused does not keep the others from it. The lock of the project
+/// follows where it names an older version of one.
 ///
 /// # Errors
-/// As [`outdated`], or there is no such plugin. What one plugin's upgrade was refused for stands in the report.
+/// As [`outdated`], there is no such plugin, or the lock of the project cannot be read. What one plugin's upgrade was
+/// refused for stands in the report.
 pub fn upgrade(
     home: &Home,
     name: Option<&PluginName>,
-    now: &str,
+    (project, now): (Option<&Path>, &str),
     consenting: &mut Consenting<'_>,
     online: &mut Online<'_>,
 ) -> Result<UpgradeReport, ManageError> {
@@ -127,6 +133,7 @@ pub fn upgrade(
     if let Some(name) = name.filter(|name| !state.plugins.contains_key(name)) {
         return Err(not_own(&state, name));
     }
+    project.map(Lock::of).transpose()?;
     let mut candidates = Candidates::new(home, &state, now)?;
     let mut plugins = Vec::new();
     let named = match name {
@@ -134,7 +141,7 @@ pub fn upgrade(
         None => state.plugins.iter()?.collect::<Vec<_>>(),
     };
     for (name, entry) in named {
-        plugins.push(one(home, (name, entry), now, &mut candidates, (consenting, online)));
+        plugins.push(one(home, (name, entry), (project, now), &mut candidates, (consenting, online)));
     }
     Ok(UpgradeReport { plugins, warnings: candidates.warnings })
 }
@@ -147,13 +154,13 @@ fn is_held(entry: &Entry) -> bool {
 fn one(
     home: &Home,
     (name, entry): (&PluginName, &Entry),
-    now: &str,
+    (project, now): (Option<&Path>, &str),
     candidates: &mut Candidates<'_>,
     (consenting, online): (&mut Consenting<'_>, &mut Online<'_>),
 ) -> Upgrade {
     let stays = |outcome, reason, error| {
         let (name, version) = (name.clone(), entry.version.clone());
-        Upgrade { name, version, outcome, installed: None, reason, error }
+        Upgrade { name, version, outcome, installed: None, reason, error, followed: Followed::default() }
     };
     if is_held(entry) {
         return stays(UpgradeOutcome::Pinned, None, None);
@@ -164,8 +171,16 @@ fn one(
         Ok(Some(found)) => found,
         Ok(None) => {
             let places = candidates.places(entry);
-            return stays(UpgradeOutcome::Current, Some(format!("nothing newer in {places}")), None);
+            let stays = stays(UpgradeOutcome::Current, Some(format!("nothing newer in {places}")), None);
+            return match caught_up(home, project, (name, entry)) {
+                Ok(followed) => Upgrade { followed, ..stays },
+                Err(error) => refused(error),
+            };
         }
+        Err(error) => return refused(error),
+    };
+    let project = match behind(project, name, &found.version) {
+        Ok(project) => project.map(Path::to_owned),
         Err(error) => return refused(error),
     };
     let request = InstallRequest {
@@ -175,7 +190,7 @@ fn one(
         allow_unsigned: false,
         trust_key: None,
         allowed: Allowed::default(),
-        project: None,
+        project,
         now: now.to_owned(),
     };
     match install(home, &request, consenting) {
@@ -186,7 +201,34 @@ fn one(
             installed: Some(report),
             reason: None,
             error: None,
+            followed: Followed::default(),
         },
         Err(error) => refused(error),
     }
+}
+
+/// The project, if its lock names an older version of a plugin. One that names a newer one is not turned back.
+fn behind<'a>(
+    project: Option<&'a Path>,
+    name: &PluginName,
+    version: &Version,
+) -> Result<Option<&'a Path>, ManageError> {
+    let Some(project) = project else { return Ok(None) };
+    let lock = Lock::of(project)?;
+    let is_behind = lock.is_some_and(|lock| lock.plugins.get(name).is_some_and(|locked| locked.version < *version));
+    Ok(is_behind.then_some(project))
+}
+
+/// Lets the lock follow what an earlier upgrade installed: that one may have been interrupted, or have left the lock alone.
+fn caught_up(
+    home: &Home,
+    project: Option<&Path>,
+    (name, entry): (&PluginName, &Entry),
+) -> Result<Followed, ManageError> {
+    let Some(project) = behind(project, name, &entry.version)? else { return Ok(Followed::default()) };
+    let writer = home.writer()?;
+    let same = writer.state().plugins.get(name)?.filter(|now| *now == entry);
+    let entry = same.ok_or_else(|| ManageError::Changed { name: name.clone() })?;
+    let relock = Relock::stage_named(home, project, (name, Some(entry)))?;
+    Ok(Followed::of(relock.map(Relock::put)))
 }

@@ -67,7 +67,14 @@ impl PolicyFile {
     /// It is no YAML of the known keys; the text names the key and the line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let read: Option<Self> = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-        let Some(read) = read else { return Ok(Self::default()) };
+        let Some(read) = read else {
+            let is_word = |line: &&str| !line.is_empty() && !line.starts_with('#') && !["---", "..."].contains(line);
+            // Whoever wrote something meant something.
+            return match text.lines().map(str::trim).find(is_word) {
+                Some(word) => Err(format!("`{}` says nothing; write keys, or nothing at all", word.escape_debug())),
+                None => Ok(Self::default()),
+            };
+        };
         // Else it would count as one that is not there.
         let raw: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
         without_value(&raw).map_or(Ok(read), |key| Err(format!("{key}: it has no value")))

@@ -113,6 +113,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Says of which store it is.
+    pub(super) fn of_system(self) -> Self {
+        Self::System { source: Box::new(self) }
+    }
+}
+
 impl Coded for StoreError {
     fn code(&self) -> Code {
         match self {

@@ -47,7 +47,7 @@ pub struct Installed {
 /// What a list shows of a home.
 #[derive(Debug)]
 pub struct Briefs {
-    /// The state that it is of; it has the plugins of the system store whole.
+    /// The state that it is of.
     pub state: State,
     /// The user's own plugins, by name.
     pub plugins: Vec<(PluginName, Brief)>,
@@ -124,7 +124,7 @@ impl Home {
         if !nix::unistd::geteuid().is_root() {
             return Err(StoreError::NotRoot);
         }
-        let opened = Dir::make_of_root(Path::new(SYSTEM_STORE)).map_err(system_error)?;
+        let opened = Dir::make_of_root(Path::new(SYSTEM_STORE)).map_err(StoreError::of_system)?;
         Ok(Self::new(Root::of(opened), true))
     }
 
@@ -141,7 +141,7 @@ impl Home {
 
     fn forgo(&self, error: StoreError) {
         // The first reason is as good as a later one.
-        let _ = self.unusable.set(system_error(error));
+        let _ = self.unusable.set(StoreError::of_system(error));
     }
 
     /// Why the system store cannot be used, once that is known: when it was opened, or read for the first time.
@@ -222,13 +222,15 @@ impl Home {
 
     /// What the system store offers to a user who decided so.
     pub(super) fn read_system(&self, overlays: &BTreeMap<PluginName, Overlay>) -> SystemView {
-        let read = self.system.as_ref().map(read_state).transpose();
-        let view = read.and_then(|shared| shared.map(|shared| SystemView::of(shared, overlays)).transpose());
-        let view = view.unwrap_or_else(|error| {
-            self.forgo(error);
-            None
-        });
-        SystemView { problem: self.unusable.get().map(ToString::to_string), ..view.unwrap_or_default() }
+        let why = self.system_problem();
+        match self.system.as_ref().map(read_state).transpose() {
+            Ok(Some(shared)) => SystemView::of(shared, overlays, why),
+            Ok(None) => SystemView::unusable(why),
+            Err(error) => {
+                self.forgo(error);
+                SystemView::unusable(why)
+            }
+        }
     }
 
     /// As [`Home::read`], with all that is held of every plugin.
@@ -314,7 +316,7 @@ impl Home {
         match (place, &self.system) {
             (StoreName::User, _) => self.load(digest),
             (StoreName::System, Some(system)) => {
-                system.open(STORE).and_then(|store| load_from(store, digest)).map_err(system_error)
+                system.open(STORE).and_then(|store| load_from(store, digest)).map_err(StoreError::of_system)
             }
             (StoreName::System, None) => Err(StoreError::Gone { digest: *digest }),
         }
@@ -355,7 +357,7 @@ impl Home {
     fn gone(&self, state: &State, own: impl Iterator<Item = Digest>) -> Result<BTreeSet<Digest>, StoreError> {
         let mut gone = absent(self.root.open(STORE)?.as_ref(), own)?;
         if let Some(system) = &self.system {
-            let all = || state.system.plugins.values().map(|entry| entry.digest);
+            let all = || state.system.iter().map(|(_, entry)| entry.digest);
             // One that cannot be listed has none.
             let listed = system.open(STORE).and_then(|store| absent(store.as_ref(), all()));
             gone.extend(listed.unwrap_or_else(|_| all().collect()));
@@ -407,11 +409,6 @@ impl Home {
             }
         }
     }
-}
-
-/// Says of which store it is.
-fn system_error(error: StoreError) -> StoreError {
-    StoreError::System { source: Box::new(error) }
 }
 
 fn read_state(root: &Dir) -> Result<State, StoreError> {

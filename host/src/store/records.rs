@@ -119,6 +119,16 @@ impl<T> Records<T> {
         }
     }
 
+    /// The same, each to be read as another type; what was read already is read again.
+    pub(super) fn recast<U: From<T>>(self) -> Records<U> {
+        let recast = |slot| match slot {
+            Slot::Read(line, _) => Slot::Read(line, OnceLock::new()),
+            Slot::Made(value) => Slot::Made(Box::new(U::from(*value))),
+        };
+        let slots = self.slots.into_iter().map(|(name, slot)| (name, recast(slot))).collect();
+        Records { slots, replaced: self.replaced }
+    }
+
     fn note(&mut self, name: PluginName, before: Option<&Slot<T>>) {
         if let Some(Slot::Read(line, _)) = before {
             self.replaced.push((name, line.clone()));
@@ -207,6 +217,12 @@ impl<T: DeserializeOwned> Records<T> {
         });
         let read = wanted.map(|(name, slot)| Ok((name, slot.get(name)?)));
         Ok(read.collect::<Result<Vec<_>, StoreError>>()?.into_iter())
+    }
+
+    /// The names of those whose text, as it was read, may hold what is wanted.
+    pub(super) fn named(&self, may: impl Fn(&[u8]) -> bool) -> Vec<PluginName> {
+        let may = |slot: &Slot<T>| matches!(slot, Slot::Read(line, _) if may(line.bytes()));
+        self.slots.iter().filter(|(_, slot)| may(slot)).map(|(name, _)| name.clone()).collect()
     }
 
     /// Those that were changed or added since the file was read.

@@ -473,6 +473,27 @@ impl State {
         Ok(self.plugins.iter()?.flat_map(|(_, entry)| entry.trees()).collect())
     }
 
+    /// Keeps of the addresses that plugins came from no more than everybody may read. Earlier versions of this program kept
+    /// their queries; a record that cannot be read stays as it is.
+    pub(super) fn forget_queries(&mut self) {
+        // JSON writes the question mark as it is, or as an escape.
+        let may = |line: &[u8]| memchr::memchr(b'?', line).is_some() || memmem::find(line, br"\u").is_some();
+        for name in self.plugins.named(may) {
+            let is_kept = |remote: &Option<Remote>| remote.as_ref().is_none_or(|remote| remote.url.is_plain());
+            let of =
+                |entry: &Entry| is_kept(&entry.remote) && entry.previous.iter().all(|entry| is_kept(&entry.remote));
+            if self.plugins.get(&name).map_or(true, |entry| entry.is_none_or(of)) {
+                continue;
+            }
+            let Ok(Some(entry)) = self.plugins.get_mut(&name) else { continue };
+            let plain = |remote: Remote| Some(Remote { url: remote.url.plain()?, ..remote });
+            entry.remote = entry.remote.take().and_then(plain);
+            if let Some(previous) = &mut entry.previous {
+                previous.remote = previous.remote.take().and_then(plain);
+            }
+        }
+    }
+
     /// How many trees the plugins name; `None` when what was read does not tell.
     pub(super) fn count_trees(&self) -> Option<usize> {
         let count = |entry: &Entry| entry.trees().count();

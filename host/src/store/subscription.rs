@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use memchr::memmem;
 use migraine_plugin_api::{HookSpec, Permission};
 use serde::Deserialize;
 
@@ -60,15 +61,24 @@ impl Home {
         let own = text.map(|text| decode(&text)).transpose();
         let own = own.map_err(|why| StoreError::Corrupt { path: self.path().join(STATE), why })?;
         let Body { plugins: mut found, overlays } = own.unwrap_or_default();
-        for (name, entry) in self.read_system(&overlays).plugins {
+        let system = self.read_system(&overlays);
+        for (name, entry) in system.those(may_subscribe) {
             // One of the user's own hides it, whether that one runs or not.
-            if entry.status() == Status::Enabled && !found.contains_key(&name) {
-                found.insert(name, entry.into());
+            if entry.status() == Status::Enabled && !found.contains_key(name) {
+                found.insert(name.clone(), entry.clone().into());
             }
         }
         keep_running(&mut found);
         Ok(found)
     }
+}
+
+/// Whether the text of an entry may be that of an enabled plugin with subscriptions: false only where it cannot be.
+fn may_subscribe(line: &[u8]) -> bool {
+    let holds = |text: &str| memmem::find(line, text.as_bytes()).is_some();
+    // JSON can write any letter as an escape, and spaces between two words; this program writes neither.
+    let is_other = [r"\u", "\": ", "\" :", "\t", "\r"].into_iter().any(holds);
+    is_other || holds(r#""hooks":["#) && holds(r#""enabled":true"#)
 }
 
 fn keep_running(plugins: &mut BTreeMap<PluginName, Subscription>) {
@@ -118,5 +128,24 @@ mod tests {
         let last = changed.len() - 5;
         changed[last] ^= 1;
         assert!(decode(&changed).unwrap_err().contains("checksum"));
+    }
+
+    #[test]
+    fn the_text_of_what_may_subscribe_is_never_passed_over() {
+        let whole = entry(&one("1.0.0"));
+        let off = Decided { enabled: false, ..whole.decided.clone() };
+        let text = |entry: &Entry| serde_json::to_string(entry).unwrap();
+        let subscribed = text(&whole);
+        assert!(!whole.hooks.is_empty() && may_subscribe(subscribed.as_bytes()), "{subscribed}");
+        assert!(!may_subscribe(text(&Entry { hooks: Vec::new(), ..whole.clone() }).as_bytes()));
+        assert!(!may_subscribe(text(&Entry { decided: off, ..whole }).as_bytes()));
+        // The same, written otherwise.
+        for (from, to) in
+            [(r#""hooks":["#, r#""hooks": ["#), ("hooks", r"h\u006foks"), (":true", ":\ttrue"), (":true", " :true")]
+        {
+            let other = subscribed.replace(from, to);
+            assert_eq!(serde_json::from_str::<Entry>(&other).unwrap(), serde_json::from_str(&subscribed).unwrap());
+            assert!(may_subscribe(other.as_bytes()), "{other}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use migraine_plugin_api::{Permission, PermissionKind};
 use serde::{Deserialize, Serialize};
@@ -46,19 +47,33 @@ pub struct Overlay {
     pub problem: Option<Problem>,
 }
 
-/// The plugins of the system store, as they stand for a user.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// The plugins of the system store, as they stand for a user. What is held of one is read once it is asked for. Where that
+/// cannot be read, the store cannot be used: from then on it is as if it were empty, and [`SystemView::problem`] says why.
+#[derive(Debug, Clone, Default)]
 pub struct SystemView {
-    /// The plugins.
-    pub plugins: BTreeMap<PluginName, Entry>,
-    /// Those that the administrator offers to nobody now.
-    pub withheld: BTreeSet<PluginName>,
+    offers: Records<Offer>,
+    overlays: BTreeMap<PluginName, Overlay>,
     /// Packages without a signature that the administrator allowed there.
     pub exceptions: BTreeSet<Digest>,
     /// Counts the administrator's commits.
     pub generation: u64,
-    /// Why the store cannot be used, if so. Then it is as if it were empty.
-    pub problem: Option<String>,
+    is_unusable: OnceLock<()>,
+    /// For all that read this store: why it cannot be used, once somebody found that.
+    why: Arc<OnceLock<StoreError>>,
+}
+
+/// A plugin as the administrator has it, and once it was asked for, as it stands for the user.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Entry")]
+struct Offer {
+    entry: Entry,
+    seen: OnceLock<Box<Entry>>,
+}
+
+impl From<Entry> for Offer {
+    fn from(entry: Entry) -> Self {
+        Self { entry, seen: OnceLock::new() }
+    }
 }
 
 impl Overlay {
@@ -75,19 +90,95 @@ impl Overlay {
 }
 
 impl SystemView {
-    /// What a state of that store is for a user who decided so.
-    ///
-    /// # Errors
-    /// What is held of a plugin cannot be read.
-    pub(super) fn of(shared: State, overlays: &BTreeMap<PluginName, Overlay>) -> Result<Self, StoreError> {
-        let mut view = Self { generation: shared.generation, ..Self::default() };
-        for (name, entry) in shared.plugins.iter()? {
-            if entry.status() != Status::Enabled {
-                view.withheld.insert(name.clone());
+    /// What a state of that store is for a user who decided so; whoever finds that it cannot be used says it there.
+    pub(super) fn of(shared: State, overlays: &BTreeMap<PluginName, Overlay>, why: Arc<OnceLock<StoreError>>) -> Self {
+        let State { generation, plugins, exceptions, .. } = shared;
+        let (offers, overlays) = (plugins.recast(), overlays.clone());
+        Self { offers, overlays, exceptions, generation, is_unusable: OnceLock::new(), why }
+    }
+
+    /// One that cannot be used.
+    pub(super) fn unusable(why: Arc<OnceLock<StoreError>>) -> Self {
+        Self { is_unusable: OnceLock::from(()), why, ..Self::default() }
+    }
+
+    /// Why the store cannot be used, if that was found.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.why.get().map(ToString::to_string)
+    }
+
+    /// How many plugins there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names().count()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names().next().is_none()
+    }
+
+    /// Their names, in their order; nothing else is read.
+    pub fn names(&self) -> impl Iterator<Item = &PluginName> {
+        self.offers.keys().filter(|_| self.is_unusable.get().is_none())
+    }
+
+    /// Whether there is one of this name; nothing else is read.
+    #[must_use]
+    pub fn contains(&self, name: &PluginName) -> bool {
+        self.is_unusable.get().is_none() && self.offers.contains_key(name)
+    }
+
+    /// A plugin, as it stands for the user.
+    #[must_use]
+    pub fn get(&self, name: &PluginName) -> Option<&Entry> {
+        self.offer(name).map(|offer| self.seen(name, offer))
+    }
+
+    /// Whether the administrator offers a plugin to nobody now.
+    #[must_use]
+    pub fn is_withheld(&self, name: &PluginName) -> bool {
+        self.offer(name).is_some_and(|offer| offer.entry.status() != Status::Enabled)
+    }
+
+    /// All of them, in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&PluginName, &Entry)> {
+        self.those(|_| true)
+    }
+
+    /// Those whose record, as the administrator has it, may hold what is wanted.
+    pub(super) fn those(&self, may: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = (&PluginName, &Entry)> {
+        let found = self.usable(self.offers.those(may)).into_iter().flatten();
+        found.map(|(name, offer)| (name, self.seen(name, offer)))
+    }
+
+    fn offer(&self, name: &PluginName) -> Option<&Offer> {
+        self.usable(self.offers.get(name)).flatten()
+    }
+
+    fn seen<'a>(&self, name: &PluginName, offer: &'a Offer) -> &'a Entry {
+        offer.seen.get_or_init(|| Box::new(seen(&offer.entry, self.overlays.get(name))))
+    }
+
+    fn usable<T>(&self, read: Result<T, StoreError>) -> Option<T> {
+        let read = match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                // The first reason is as good as a later one.
+                let _ = (self.why.set(StoreError::of_system(error)), self.is_unusable.set(()));
+                None
             }
-            view.plugins.insert(name.clone(), seen(entry, overlays.get(name)));
-        }
-        Ok(Self { exceptions: shared.exceptions, ..view })
+        };
+        read.filter(|_| self.is_unusable.get().is_none())
+    }
+
+    fn put(&mut self, name: &PluginName, entry: Entry) {
+        let offer =
+            self.offer(name).map_or_else(|| Offer::from(entry.clone()), |offer| Offer::from(offer.entry.clone()));
+        self.overlays.insert(name.clone(), Overlay::of(&entry));
+        self.offers.insert(name.clone(), Offer { seen: OnceLock::from(Box::new(entry)), ..offer });
     }
 }
 
@@ -98,23 +189,28 @@ impl State {
     /// What is held of it cannot be read.
     pub fn find(&self, name: &PluginName) -> Result<Option<(&Entry, StoreName)>, StoreError> {
         let own = self.plugins.get(name)?.map(|entry| (entry, StoreName::User));
-        Ok(own.or_else(|| Some((self.system.plugins.get(name)?, StoreName::System))))
+        Ok(own.or_else(|| Some((self.system.get(name)?, StoreName::System))))
     }
 
     /// Whether a plugin of this name can be used.
     #[must_use]
     pub fn has(&self, name: &PluginName) -> bool {
-        self.plugins.contains_key(name) || self.system.plugins.contains_key(name)
+        self.plugins.contains_key(name) || self.system.contains(name)
     }
 
     /// The plugins of the system store that none of the user's own hides, by name.
     pub fn shared(&self) -> impl Iterator<Item = (&PluginName, &Entry)> {
-        self.system.plugins.iter().filter(|(name, _)| !self.plugins.contains_key(name))
+        self.system.iter().filter(|(name, _)| !self.plugins.contains_key(name))
+    }
+
+    /// The names of these; nothing else of them is read.
+    pub fn shared_names(&self) -> impl Iterator<Item = &PluginName> {
+        self.system.names().filter(|name| !self.plugins.contains_key(name))
     }
 
     /// The names of all that can be used, those of the user's own first.
     pub fn names(&self) -> impl Iterator<Item = &PluginName> {
-        self.plugins.keys().chain(self.shared().map(|(name, _)| name))
+        self.plugins.keys().chain(self.shared_names())
     }
 
     /// Every plugin that can be used, by name.
@@ -122,7 +218,7 @@ impl State {
     /// # Errors
     /// What is held of one cannot be read.
     pub fn usable(&self) -> Result<BTreeMap<PluginName, (&Entry, StoreName)>, StoreError> {
-        let shared = self.system.plugins.iter().map(|(name, entry)| (name.clone(), (entry, StoreName::System)));
+        let shared = self.system.iter().map(|(name, entry)| (name.clone(), (entry, StoreName::System)));
         let own = self.plugins.iter()?.map(|(name, entry)| (name.clone(), (entry, StoreName::User)));
         Ok(shared.chain(own).collect())
     }
@@ -157,7 +253,7 @@ impl State {
             }
             StoreName::System => {
                 self.overlays.insert(name.clone(), Overlay::of(&entry));
-                self.system.plugins.insert(name.clone(), entry);
+                self.system.put(name, entry);
             }
         }
     }
@@ -250,4 +346,86 @@ fn is_same_maker(one: &Trust, other: &Trust) -> bool {
 
 fn same_kind(one: &Value, other: &Value) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::records::Text;
+    use crate::store::tests::{entry, one};
+
+    type Why = Arc<OnceLock<StoreError>>;
+
+    /// A view of what the system store has, after the text of its state was changed.
+    fn view(plugins: &[(&str, Entry)], change: impl Fn(&str) -> String) -> (SystemView, Why) {
+        let mut shared = State::default();
+        for (name, entry) in plugins {
+            shared.plugins.insert(name.parse().unwrap(), entry.clone());
+        }
+        let text = change(std::str::from_utf8(&shared.encode().unwrap()).unwrap());
+        let text = Text { bytes: text.into_bytes(), path: "/s/state".into() };
+        let (shared, why) = (State::read_checked(&Arc::new(text)).unwrap(), Why::default());
+        (SystemView::of(shared, &BTreeMap::new(), Arc::clone(&why)), why)
+    }
+
+    fn name(text: &str) -> PluginName {
+        text.parse().unwrap()
+    }
+
+    /// The record of `b` cannot be read: it has another version.
+    fn damaged(text: &str) -> String {
+        let at = text.find("\n\"b\":").unwrap();
+        let (before, rest) = text.split_at(at);
+        before.to_owned() + &rest.replacen("1.0.0", "x.y.z", 1)
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_not_read() {
+        let whole = entry(&one("1.0.0"));
+        let plugins = [("a", whole.clone()), ("b", whole.clone()), ("c", whole.clone())];
+        let (shared, why) = view(&plugins, damaged);
+        assert_eq!((shared.len(), shared.contains(&name("b"))), (3, true));
+        assert_eq!(shared.get(&name("a")).unwrap().digest, whole.digest);
+        let mut some = shared.those(|line| !line.windows(5).any(|part| part == b"x.y.z"));
+        assert_eq!(some.by_ref().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert!(why.get().is_none() && shared.problem().is_none());
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_as_if_all_were_not_there() {
+        let whole = entry(&one("1.0.0"));
+        let plugins = [("a", whole.clone()), ("b", whole.clone())];
+        for ask in [
+            |shared: &SystemView| shared.get(&name("b")).is_some(),
+            |shared: &SystemView| shared.is_withheld(&name("b")),
+            |shared: &SystemView| shared.iter().next().is_some(),
+        ] {
+            let (shared, why) = view(&plugins, damaged);
+            assert!(shared.get(&name("a")).is_some() && why.get().is_none());
+            assert!(!ask(&shared));
+            let problem = shared.problem().unwrap();
+            assert!(problem.contains("/s/state") && problem.contains("what it holds of b"), "{problem}");
+            assert!(shared.get(&name("a")).is_none() && shared.is_empty() && !shared.contains(&name("a")));
+        }
+    }
+
+    #[test]
+    fn what_is_put_is_what_stands_for_the_user() {
+        let (off, on) = (Decided { enabled: false, ..Decided::default() }, entry(&one("1.0.0")));
+        let withheld = Entry { decided: off, ..on.clone() };
+        let (shared, _) = view(&[("a", withheld), ("b", on.clone())], str::to_owned);
+        assert_eq!((shared.is_withheld(&name("a")), shared.is_withheld(&name("b"))), (true, false));
+        let mut state = State { system: shared, ..State::default() };
+        for plugin in ["a", "b"] {
+            state.put(
+                &name(plugin),
+                StoreName::System,
+                Entry { pinned: Some(semver::Version::new(9, 9, 9)), ..on.clone() },
+            );
+            assert!(state.overlays.contains_key(&name(plugin)));
+            let (found, place) = state.find(&name(plugin)).unwrap().unwrap();
+            assert_eq!((place, found.pinned.is_some()), (StoreName::System, true));
+        }
+        assert_eq!((state.system.is_withheld(&name("a")), state.system.is_withheld(&name("b"))), (true, false));
+    }
 }

@@ -558,3 +558,29 @@ fn what_cannot_be_written_leaves_the_state_and_is_no_damage() {
     drop(writer);
     assert_eq!(home.read().unwrap().generation, 1);
 }
+
+/// What everybody reads keeps no query, also where an earlier version of the program wrote one.
+#[test]
+fn queries_are_forgotten_and_nothing_else_is() {
+    let mut secret = entry(&one("1.0.0"));
+    let url = "https://example.com/a.mgp?token=s3cret".parse().unwrap();
+    secret.remote = Some(Remote { url, version: crate::url::FileVersion::default() });
+    let newer = Entry { remote: None, previous: Some(Box::new(secret.clone())), ..secret.clone() };
+    let curious = Entry { remote: None, description: "what?".to_owned(), ..secret.clone() };
+    let mut state = State::default();
+    for (name, entry) in [("a", secret), ("b", newer), ("c", curious.clone()), ("d", curious)] {
+        state.plugins.insert(name.parse().unwrap(), entry);
+    }
+    let text = String::from_utf8(state.encode().unwrap()).unwrap();
+    assert_eq!(text.matches("s3cret").count(), 2);
+    // One that cannot be read stays as it is, and keeps nothing from the others.
+    let at = text.find("\n\"d\":").unwrap();
+    let text = text[..at].to_owned() + &text[at..].replacen("1.0.0", "x.y.z", 1);
+    let text = records::Text { bytes: text.into_bytes(), path: PathBuf::new() };
+    let mut read = State::read_checked(&std::sync::Arc::new(text)).unwrap();
+    read.forget_queries();
+    let text = String::from_utf8(read.encode().unwrap()).unwrap();
+    assert!(!text.contains("s3cret") && text.contains("x.y.z"), "{text}");
+    assert_eq!(text.matches(r#""https://example.com/a.mgp""#).count(), 2);
+    assert_eq!(read.plugins.made().count(), 2);
+}

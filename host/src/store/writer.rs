@@ -153,6 +153,9 @@ impl<'a> Writer<'a> {
     /// either can be.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         self.go_on()?;
+        if self.home.is_system() {
+            self.state.forget_queries();
+        }
         if self.data_waits && !self.is_data_of_nobody() {
             // What comes back would find the data of before, and lose its own when that is removed.
             self.purge()?;

@@ -284,6 +284,12 @@ pub fn stage_public(path: &Path, content: &[u8]) -> Result<Staged, TrustError> {
     Staged::at(path, content, Kind::Public)
 }
 
+/// Removes what a [`stage_public`] of this path left that did not end, where nothing is written anew. A file that cannot be
+/// removed is in nobody's way.
+pub fn forget_staged(path: &Path) {
+    write::forget_staged(path);
+}
+
 /// Whether [`save_public`] would replace what has this path.
 ///
 /// # Errors

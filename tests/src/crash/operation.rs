@@ -121,9 +121,29 @@ pub const OPERATIONS: &[Operation] = &[
     Operation { reports: true, ..in_two_steps("install-in-project", &[TRUST, "plugin lock"], TINY) },
     operation(
         "install-locked",
-        &[TRUST, TINY, "plugin lock", "plugin uninstall tiny"],
+        &[TRUST, TINY, "plugin lock", "plugin uninstall tiny --no-lock"],
         "plugin install --locked --yes",
     ),
+    Operation {
+        reports: true,
+        ..in_two_steps(
+            "upgrade-in-project",
+            &[TRUST, TINY, "plugin lock", "!cp {newer-tiny} home/plugins/"],
+            "plugin upgrade tiny --yes",
+        )
+    },
+    Operation {
+        reports: true,
+        ..in_two_steps(
+            "rollback-in-project",
+            &[TRUST, TINY, "plugin lock", "plugin install {newer-tiny} --yes"],
+            "plugin rollback tiny",
+        )
+    },
+    Operation {
+        reports: true,
+        ..in_two_steps("uninstall-in-project", &[TRUST, TINY, "plugin lock"], "plugin uninstall tiny")
+    },
     operation(
         "install-bundle",
         &[TRUST, TINY, "plugin bundle out.bundle", "plugin uninstall tiny"],
@@ -315,6 +335,7 @@ fn wares() -> &'static [Ware] {
         let scripts = json!({"name": "scripts", "version": "1.0.0", "commands": [command]}).to_string();
         vec![
             ware(Some("tiny"), "tiny", &tiny(&manifest("tiny", &json!({}))).package()),
+            ware(Some("newer-tiny"), "newer-tiny", &tiny(&manifest("tiny", &json!({"version": "1.1.0"}))).package()),
             ware(
                 Some("needing"),
                 "along",

@@ -1,10 +1,14 @@
 //! The program as users run it, and homes for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use migraine_host::trust::SecretKey;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 
 use super::Work;
 use super::sandbox::packaged;
@@ -43,8 +47,7 @@ impl Product {
     /// A home that trusts the key of the benches.
     pub(super) fn home(&self, name: &str) -> Result<Place> {
         let place = Place { program: self.program.clone(), home: self.folder.join(name) };
-        let key = SecretKey::from_seed(&[1; 32]).public().to_string();
-        place.run(&["key", "trust", &key, "--scope", "*"])?;
+        place.trust(&[])?;
         Ok(place)
     }
 }
@@ -55,6 +58,12 @@ impl Place {
         let mut command = Command::new(&self.program);
         command.args(line).env("MIGRAINE_HOME", &self.home).current_dir("/").stdin(Stdio::null());
         command
+    }
+
+    /// Trusts the key of the benches.
+    pub(super) fn trust(&self, more: &[&str]) -> Result<()> {
+        let key = SecretKey::from_seed(&[1; 32]).public().to_string();
+        self.run(&[&["key", "trust", &key, "--scope", "*"], more].concat())
     }
 
     pub(super) fn run(&self, line: &[&str]) -> Result<()> {
@@ -77,4 +86,41 @@ impl Place {
         let library = library.to_str().context("the target folder's name is not UTF-8")?;
         self.run(&["plugin", "install", library, "--yes"])
     }
+}
+
+type Job = Box<dyn FnOnce() -> Result<()> + Send>;
+
+/// A thread with a view of the file system of its own, which programs that it starts have as well.
+pub(super) struct View {
+    jobs: Sender<Job>,
+    done: Receiver<Result<()>>,
+}
+
+impl View {
+    /// One that sees a folder as `/var/lib`; only root can make it.
+    pub(super) fn of_lib(lib: &Path) -> Result<Self> {
+        let (lib, (jobs, waiting), (tell, done)) = (lib.to_owned(), channel::<Job>(), channel());
+        thread::spawn(move || {
+            let mut told = tell.send(show(&lib));
+            for job in waiting {
+                told = told.and_then(|()| tell.send(job()));
+            }
+        });
+        let view = Self { jobs, done };
+        view.done.recv()??;
+        Ok(view)
+    }
+
+    /// Waits for what is done there.
+    pub(super) fn run(&self, job: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+        self.jobs.send(Box::new(job)).ok().context("the thread has ended")?;
+        self.done.recv()?
+    }
+}
+
+fn show(lib: &Path) -> Result<()> {
+    let bare = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(bare, "/", bare, MsFlags::MS_REC | MsFlags::MS_PRIVATE, bare)?;
+    Ok(mount(Some(lib), "/var/lib", bare, MsFlags::MS_BIND, bare)?)
 }

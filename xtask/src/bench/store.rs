@@ -10,9 +10,9 @@ use migraine_host::package::{FileEntry, Index, Package, TARGET};
 use migraine_host::store::Home;
 use migraine_plugin_api::{API_VERSION, Manifest};
 
-use super::Row;
-use super::product::{Place, Product};
+use super::product::{Place, Product, View};
 use super::sandbox::packaged;
+use super::{Row, Work};
 use crate::project::Project;
 
 /// How many plugins are installed.
@@ -56,31 +56,76 @@ pub(super) fn install(project: &Project) -> Result<Row> {
 pub(super) fn run(project: &Project) -> Result<Row> {
     let bench = Product::new(project, "store-run")?;
     let (full, empty) = (full(project, &bench)?, bench.home("empty")?);
-    let workflow = bench.folder.join("w.yaml");
-    std::fs::write(&workflow, "name: w\nsteps: [{command: 'true'}]\n")?;
-    let workflow = workflow.to_str().context("the target folder's name is not UTF-8")?.to_owned();
-    let ours = full.always(&["run", &workflow]);
-    let mut bare = empty.always(&["run", &workflow]);
-    let reference = Box::new(move || {
+    let line = ["run", &workflow(&bench)?];
+    let (ours, reference) = (full.always(&line), and_more(empty.always(&line)));
+    let about = format!("migraine run with {INSTALLED} installed, none subscribed; reference: with none, and 3 ms");
+    let settle = super::nothing();
+    Ok(Row { name: "store-run", about, ours, reference, settle, target: 1.0, rounds: 60 })
+}
+
+/// The same with the plugins in the system store, of which each user has some.
+pub(super) fn system_run(project: &Project) -> Result<Row> {
+    let bench = Product::new(project, "store-system-run")?;
+    let line = ["run".to_owned(), workflow(&bench)?];
+    let home = bench.home("home")?;
+    let [full, empty] = ["full", "empty"].map(|name| {
+        let lib = bench.folder.join(name);
+        std::fs::create_dir(&lib)?;
+        View::of_lib(&lib)
+    });
+    let (full, empty, place) = (full?, empty?, home.clone());
+    let library = packaged(project, "hello-world")?.library;
+    let library = library.to_str().context("the target folder's name is not UTF-8")?.to_owned();
+    full.run(move || {
+        place.trust(&["--system"])?;
+        place.run(&["plugin", "install", &library, "--yes", "--system"])?;
+        fill(&Home::open_system()?)?;
+        place.run(&["plugin", "uninstall", "hello-world", "--system"])
+    })?;
+    let run = |view: View| {
+        let (home, line) = (home.clone(), line.clone());
+        move || {
+            let (home, line) = (home.clone(), line.clone());
+            view.run(move || home.run(&line.each_ref().map(String::as_str)))
+        }
+    };
+    let about = format!("migraine run with {INSTALLED} in the system store; reference: with none, and 3 ms");
+    let (ours, reference, settle) = (Box::new(run(full)), and_more(run(empty)), super::nothing());
+    Ok(Row { name: "store-system-run", about, ours, reference, settle, target: 1.0, rounds: 60 })
+}
+
+/// A workflow that no plugin has a part in.
+fn workflow(bench: &Product) -> Result<String> {
+    let path = bench.folder.join("w.yaml");
+    std::fs::write(&path, "name: w\nsteps: [{command: 'true'}]\n")?;
+    Ok(path.to_str().context("the target folder's name is not UTF-8")?.to_owned())
+}
+
+/// The time of some work, and what a thousand plugins may cost on top.
+fn and_more(mut work: impl FnMut() -> Result<()> + 'static) -> Work {
+    Box::new(move || {
         let start = Instant::now();
-        bare()?;
-        // The time that is allowed on top. Sleeping would take longer than that.
+        work()?;
+        // Sleeping would take longer than that.
         let end = start.elapsed() + RUN_MORE;
         while start.elapsed() < end {
             std::hint::spin_loop();
         }
         Ok(())
-    });
-    let about = format!("migraine run with {INSTALLED} installed, none subscribed; reference: with none, and 3 ms");
-    let settle = super::nothing();
-    Ok(Row { name: "store-run", about, ours, reference, settle, target: 1.0, rounds: 60 })
+    })
 }
 
 /// A home with everything installed, each plugin with the entry of a real one.
 fn full(project: &Project, product: &Product) -> Result<Place> {
     let place = product.home("full")?;
     place.install(project, "hello-world")?;
-    let home = Home::open(&place.home)?;
+    fill(&Home::open(&place.home)?)?;
+    place.run(&["plugin", "uninstall", "hello-world"])?;
+    Ok(place)
+}
+
+/// Installs a thousand plugins beside the only one that is there, each with the entry of that one.
+fn fill(home: &Home) -> Result<()> {
     let mut writer = home.writer()?;
     let (_, entry) = writer.state().plugins.iter()?.next().context("nothing is installed")?;
     let entry = entry.clone();
@@ -91,10 +136,7 @@ fn full(project: &Project, product: &Product) -> Result<Place> {
         entry.digest = package.digest;
         writer.state_mut().plugins.insert(package.index.name, entry);
     }
-    writer.commit()?;
-    drop(writer);
-    place.run(&["plugin", "uninstall", "hello-world"])?;
-    Ok(place)
+    Ok(writer.commit()?)
 }
 
 /// A package that nobody runs.

@@ -1,6 +1,7 @@
 //! Signs what was built and writes it; what an installation would refuse is not signed.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -33,6 +34,26 @@ pub(crate) struct Packaged {
     pub(crate) signature: PathBuf,
     /// The package.
     pub(crate) package: PathBuf,
+    /// What had its name.
+    pub(super) earlier: Earlier,
+}
+
+/// Where files are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Out<'a> {
+    pub(super) folder: &'a Path,
+    /// Also in the place of an earlier package of the same version that holds other bytes: it was handed out perhaps, and
+    /// whoever installed it takes no other content under that version.
+    pub(super) replaces: bool,
+}
+
+/// A package that had the name of a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Earlier {
+    None,
+    /// It holds the same bytes.
+    Same,
+    Replaced,
 }
 
 /// Signs a library and the texts beside it, and writes the three files.
@@ -41,7 +62,7 @@ pub(super) fn write(
     created: &str,
     texts: Vec<(String, Vec<u8>)>,
     key: &SecretKey,
-    out: &Path,
+    out: Out<'_>,
 ) -> Result<Packaged> {
     let Library { file_name, bytes, target } = library;
     let assembled = assemble_with(bytes.clone(), file_name, created, texts, target).map_err(with_help)?;
@@ -53,8 +74,9 @@ pub(super) fn write(
 }
 
 /// Adds a library to a package, signs both again and writes them; all else in the package stays.
-pub(super) fn add(library: &Library, to: &Path, key: &SecretKey, out: &Path) -> Result<Packaged> {
+pub(super) fn add(library: &Library, to: &Path, key: &SecretKey, out: Out<'_>) -> Result<Packaged> {
     let bytes = fs::read(to).with_context(|| format!("cannot read `{}`", to.display()))?;
+    let base = bytes.clone();
     let opened = open(bytes).map_err(with_help).with_context(|| format!("`{}` is refused", to.display()))?;
     let signature = opened.signature.context("the package has no signature")?;
     if signature.key != *key.public().as_bytes() {
@@ -76,7 +98,11 @@ pub(super) fn add(library: &Library, to: &Path, key: &SecretKey, out: &Path) -> 
     let bare = assemble_with(bytes.clone(), file_name, &index.created, Vec::new(), target).map_err(with_help)?;
     let sidecar = bare.sidecar(&key.sign(bare.sidecar_index.render().as_bytes()));
     let package = joined.package(&key.sign(joined.index.render().as_bytes())).map_err(with_help)?;
-    finish(library, &sidecar, &package, key, (out, &joined.index, &bare.package_name()))
+    let name = bare.package_name();
+    // What it is added to lies there mostly, and all of it stays.
+    let is_base = || fs::read(out.folder.join(&name)).is_ok_and(|there| there == base);
+    let out = Out { replaces: out.replaces || is_base(), ..out };
+    finish(library, &sidecar, &package, key, (out, &joined.index, &name))
 }
 
 /// What a policy says by default of files and sizes.
@@ -94,23 +120,43 @@ fn finish(
     sidecar: &str,
     package: &[u8],
     key: &SecretKey,
-    (out, index, package_name): (&Path, &Index, &str),
+    (Out { folder, replaces }, index, package_name): (Out<'_>, &Index, &str),
 ) -> Result<Packaged> {
     let Library { file_name, bytes, .. } = library;
     Policy::default().check_size(u64::try_from(package.len())?).map_err(with_help).context(REFUSED)?;
     check(open_library(bytes.clone(), Some(sidecar.as_bytes()), file_name).map_err(with_help)?, &key.public())?;
     check(open(package.to_vec()).map_err(with_help)?, &key.public())?;
-    fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let path = folder.join(package_name);
+    let earlier = earlier(&path, package)?;
+    if earlier == Earlier::Replaced && !replaces {
+        bail!(
+            "`{}` is there already, and holds something else under the same version\n  help: what was changed gets a new \
+             version; write it somewhere else, or add --force to replace this one",
+            path.display()
+        );
+    }
     let packaged = Packaged {
         name: index.name.to_string(),
-        library: out.join(file_name),
-        signature: out.join(format!("{file_name}.sig")),
-        package: out.join(package_name),
+        library: folder.join(file_name),
+        signature: folder.join(format!("{file_name}.sig")),
+        package: path,
+        earlier,
     };
     replace(&packaged.library, bytes)?;
     replace(&packaged.signature, sidecar.as_bytes())?;
     replace(&packaged.package, package)?;
     Ok(packaged)
+}
+
+/// What has the name of a new package.
+fn earlier(path: &Path, package: &[u8]) -> Result<Earlier> {
+    match fs::read(path) {
+        Ok(there) if there == package => Ok(Earlier::Same),
+        Ok(_) => Ok(Earlier::Replaced),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Earlier::None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+    }
 }
 
 fn check(opened: Opened, key: &PublicKey) -> Result<()> {
@@ -158,6 +204,10 @@ mod tests {
         Library { file_name: "libx.so".to_owned(), bytes: fs::read(library).unwrap(), target: OWN }
     }
 
+    fn to(folder: &Path) -> Out<'_> {
+        Out { folder, replaces: false }
+    }
+
     fn other(library: &Library) -> Library {
         let target = TARGETS.iter().find(|target| !target.triple.starts_with(&OWN.triple[..6])).unwrap();
         let mut bytes = library.bytes.clone();
@@ -172,7 +222,7 @@ mod tests {
         let key = SecretKey::from_seed(&[7; 32]);
         let refused = |library: &Library, texts: &[(&str, &str)]| {
             let texts = texts.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-            let error = format!("{:#}", write(library, CREATED, texts, &key, &out).unwrap_err());
+            let error = format!("{:#}", write(library, CREATED, texts, &key, to(&out)).unwrap_err());
             assert!(!out.exists());
             error
         };
@@ -182,7 +232,7 @@ mod tests {
         assert!(refused(&library, &[("plugin.yaml", "")]).contains("[duplicate]"));
         assert!(refused(&library, &[("../README.md", "")]).contains("[entry_path]"));
         assert!(refused(&library, &[("run.exe", "")]).contains("[policy_refused]"));
-        write(&library, CREATED, Vec::new(), &key, &folder.path().join("good")).unwrap();
+        write(&library, CREATED, Vec::new(), &key, to(&folder.path().join("good"))).unwrap();
         // Some debug builds are larger than any installation takes.
         library.bytes.resize(usize::try_from(PLUGIN_SIZE + 1).unwrap(), 0);
         assert!(refused(&library, &[]).contains("max_plugin_size"));
@@ -195,18 +245,42 @@ mod tests {
         let key = SecretKey::from_seed(&[7; 32]);
         let library = compiled(folder.path());
         let texts = || vec![("README.md".to_owned(), b"# X".to_vec())];
-        let one = write(&library, CREATED, texts(), &key, &out).unwrap();
-        let two = add(&other(&library), &one.package, &key, &again).unwrap();
+        let one = write(&library, CREATED, texts(), &key, to(&out)).unwrap();
+        let two = add(&other(&library), &one.package, &key, to(&again)).unwrap();
         let package = open(fs::read(&two.package).unwrap()).unwrap().into_package().unwrap();
         assert_eq!(package.index.targets().len(), 2);
         assert_eq!((package.index.version.to_string().as_str(), package.index.created.as_str()), ("1.0.0", CREATED));
         assert!(package.files.iter().any(|(entry, _)| entry.path == "README.md"));
         // From the other side the result is the same, byte for byte.
-        let first = write(&other(&library), CREATED, texts(), &key, &out).unwrap();
-        let turned = add(&library, &first.package, &key, &again.join("turned")).unwrap();
+        let first = write(&other(&library), CREATED, texts(), &key, Out { replaces: true, ..to(&out) }).unwrap();
+        let turned = add(&library, &first.package, &key, to(&again.join("turned"))).unwrap();
         assert_eq!(fs::read(&turned.package).unwrap(), fs::read(&two.package).unwrap());
 
-        let error = add(&library, &two.package, &SecretKey::from_seed(&[8; 32]), &out).unwrap_err().to_string();
+        let error = add(&library, &two.package, &SecretKey::from_seed(&[8; 32]), to(&out)).unwrap_err().to_string();
         assert!(error.contains("not by the key"), "{error}");
+    }
+
+    #[test]
+    fn another_package_of_the_same_version_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let key = SecretKey::from_seed(&[7; 32]);
+        let library = compiled(folder.path());
+        let texts = |text: &str| vec![("README.md".to_owned(), text.as_bytes().to_vec())];
+        let made = |text: &str, out| write(&library, CREATED, texts(text), &key, out);
+        let one = made("# X", to(&out)).unwrap();
+        let bytes = fs::read(&one.package).unwrap();
+        assert_eq!((one.earlier, made("# X", to(&out)).unwrap().earlier), (Earlier::None, Earlier::Same));
+        let error = made("# Y", to(&out)).unwrap_err().to_string();
+        assert!(error.contains("x-1.0.0.mgp") && error.contains("--force"), "{error}");
+        assert_eq!(fs::read(&one.package).unwrap(), bytes);
+        // What is added to the package that lies there takes its place; added to another one, it does not.
+        let place = folder.path().join("else");
+        let elsewhere = made("# Z", to(&place)).unwrap();
+        let other = other(&library);
+        assert!(add(&other, &elsewhere.package, &key, to(&out)).is_err());
+        assert_eq!(fs::read(&one.package).unwrap(), bytes);
+        assert_eq!(add(&other, &one.package, &key, to(&out)).unwrap().earlier, Earlier::Replaced);
+        assert_eq!(made("# Y", Out { replaces: true, ..to(&out) }).unwrap().earlier, Earlier::Replaced);
     }
 }

@@ -1,9 +1,10 @@
 //! `plugin enable`, `plugin disable`, `plugin revoke`, `plugin uninstall` and `plugin forget`.
 
-use super::ConsentArgs;
+use super::lock::{behind, line};
+use super::{ConsentArgs, LockArgs};
 use crate::cli::session::{directories, plugin_name};
 use crate::cli::{Failure, Session};
-use crate::manage::{self, EnableReport};
+use crate::manage::{self, EnableReport, Removal};
 use crate::policy::Grant;
 use crate::store::Status;
 use crate::text::safe_whole;
@@ -45,22 +46,29 @@ pub(super) fn revoke(name: &str, grants: &[Grant], session: &Session) -> Result<
     })
 }
 
-pub(super) fn uninstall(name: &str, purge: bool, force: bool, session: &Session) -> Result<(), Failure> {
+pub(super) fn uninstall(
+    name: &str,
+    (purge, force): (bool, bool),
+    lock: &LockArgs,
+    session: &Session,
+) -> Result<(), Failure> {
     let (name, home) = (plugin_name(name)?, session.home()?);
-    let report = manage::uninstall(&home, &name, purge, force)?;
+    let project = lock.project(&home)?;
+    let report = manage::uninstall(&home, &name, Removal { purge, force, project: project.as_deref() })?;
     session.out.report(&report, |report| {
         let text = match (&report.version, report.purged) {
             (Some(_), false) => format!("Plugin '{name}' uninstalled successfully\n"),
             (Some(_), true) => format!("Plugin '{name}' uninstalled successfully, its data is removed\n"),
-            (None, false) => format!("Data of plugin '{name}' is to be removed\n"),
+            (None, false) if report.data_waits => format!("Data of plugin '{name}' is to be removed\n"),
+            (None, false) => format!("Plugin '{name}' is not installed, and not locked any more\n"),
             (None, true) => format!("Data of plugin '{name}' removed successfully\n"),
         };
-        session.out.done(&text)
+        session.out.done(&text) + &line(&report.followed)
     })?;
     if report.data_waits {
         session.out.warning(&format!("the disk is full: the data of {name} goes with the next change that finds room"));
     }
-    Ok(())
+    behind(&report.followed)
 }
 
 pub(super) fn forget(name: &str, session: &Session) -> Result<(), Failure> {

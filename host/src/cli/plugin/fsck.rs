@@ -4,7 +4,7 @@ use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::code::Code;
 use crate::manage::{self, FsckFinding, FsckReport};
-use crate::text::safe_line;
+use crate::text::{counted, safe_line};
 
 pub(super) fn run(repair: bool, session: &Session) -> Result<(), Failure> {
     let report = manage::fsck(&session.home()?, repair, &now())?;
@@ -18,7 +18,7 @@ pub(super) fn run(repair: bool, session: &Session) -> Result<(), Failure> {
 
 fn text(report: &FsckReport, out: &Out) -> String {
     let FsckReport { plugins, trees, files, findings } = report;
-    let count = |number: &usize, what: &str| format!("{number} {what}{}", if *number == 1 { "" } else { "s" });
+    let count = |number: &usize, what: &str| counted(*number, what);
     let checked =
         format!("{}, {} and {} checked\n", count(plugins, "plugin"), count(trees, "tree"), count(files, "file"));
     let head = if report.first_left().is_none() { out.done(&checked) } else { checked };

@@ -9,8 +9,8 @@ use crate::cli::session::now;
 use crate::cli::{Failure, Out, Session};
 use crate::code::Code;
 use crate::manage::{
-    Allowed, Consenting, Download, Expected, InstallReport, InstallRequest, Lock, LockReport, ManageError, Online,
-    Source, Word, download, expected_digest, install,
+    Allowed, Consenting, Download, Expected, InstallReport, InstallRequest, ManageError, Online, Source, Word,
+    download, expected_digest, install,
 };
 use crate::store::{Home, Status, Trust};
 use crate::text::safe_line;
@@ -28,12 +28,8 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     let [source] = args.path.as_slice() else {
         return Err(Failure::usage("one plugin is installed at a time; what it needs comes along".to_owned()));
     };
-    // The lock is of the user's project.
-    let project = if args.no_lock || home.is_system() { None } else { Some(lock::project()?) };
-    if let Some(project) = &project {
-        // Before anything is asked or fetched: a lock that cannot be read could not be kept up to date.
-        Lock::of(project)?;
-    }
+    // Before anything is asked or fetched.
+    let project = args.lock.project(&home)?;
     let digest = args.expect_digest.as_deref().map(expected_digest).transpose()?;
     let word = Word::of(source)?;
     let typed = match &word {
@@ -56,19 +52,11 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
     };
     let act = |consenting: &mut Consenting<'_>| install(&home, &request, consenting);
     let report = if args.dry_run { args.consent.alone(&home, act) } else { args.consent.with(&home, act) }?;
-    session.out.report(&report, |report| {
-        let changed = report.lock.as_ref().filter(|locked| locked.changed);
-        let line =
-            |locked: &LockReport| format!("  lock       {} updated\n", safe_line(&locked.path.to_string_lossy()));
-        text(report, &session.out) + &changed.map(line).unwrap_or_default()
-    })?;
+    session.out.report(&report, |report| text(report, &session.out))?;
     remarks(&report, session);
-    let behind = report
-        .lock_problem
-        .map(|why| Failure::new(Code::Io, why, Some("bring it up to date with `migraine plugin lock`".to_owned())));
     if report.status == Status::Installed {
-        if let Some(Failure::Error { message, .. }) = behind {
-            session.out.warning(&message);
+        if let Some(why) = &report.followed.problem {
+            session.out.warning(why);
         }
         let command = match report.dry_run {
             true => format!("migraine plugin install {}", safe_line(&typed)),
@@ -76,7 +64,7 @@ pub(super) fn run(args: InstallArgs, session: &Session) -> Result<(), Failure> {
         };
         return Err(ManageError::Consent { name: report.name, missing: report.asks, other_maker: None, command }.into());
     }
-    behind.map_or(Ok(()), Err)
+    lock::behind(&report.followed)
 }
 
 /// What the user should know besides.
@@ -134,5 +122,5 @@ pub(super) fn text(report: &InstallReport, out: &Out) -> String {
     for words in &report.granted {
         text.push_str(&format!("  may        {words}\n"));
     }
-    text
+    text + &lock::line(&report.followed)
 }

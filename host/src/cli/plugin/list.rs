@@ -8,7 +8,7 @@ use super::ListArgs;
 use crate::cli::{Failure, Out, Session};
 use crate::manage::{self, ListRequest, ListRow, ListTable, RefreshReport, Warning};
 use crate::store::Status;
-use crate::text::{LINE_CELLS, display_safe, safe_line};
+use crate::text::{LINE_CELLS, counted, display_safe, safe_line};
 
 const HEADS: [&str; 4] = ["Name", "Version", "Status", "Description"];
 /// The least cells of a column, so that lists of different plugins look alike.
@@ -94,7 +94,7 @@ fn row(plugin: &ListRow, out: &Out) -> [String; 4] {
 }
 
 fn refreshed(report: &RefreshReport, out: &Out) -> String {
-    let mut text = out.done(&format!("{} plugins checked\n", report.checked));
+    let mut text = out.done(&format!("{} checked\n", counted(report.checked, "plugin")));
     for change in &report.changed {
         text.push_str(&format!("  {}: {} -> {}\n", change.name, change.before, change.after));
     }

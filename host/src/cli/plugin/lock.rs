@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::InstallArgs;
 use super::install::{remarks, text};
+use super::{InstallArgs, LockArgs};
 use crate::cli::session::{now, plugin_name};
 use crate::cli::{Failure, Session};
-use crate::code::Code;
+use crate::code::{Code, Coded as _};
 use crate::ids::PluginName;
 use crate::manage::{
-    self, Bundle, BundleReport, Bundled, Consenting, InstallReport, LOCK_FILE, Lock, LockReport, LockRequest, Locked,
-    LockedFrom, LockedRequest, ManageError, Online, Warning, install_locked, locked_folders,
+    self, Bundle, BundleReport, Bundled, Consenting, Followed, InstallReport, LOCK_FILE, Lock, LockReport, LockRequest,
+    Locked, LockedFrom, LockedRequest, ManageError, Online, Warning, install_locked, locked_folders,
 };
-use crate::store::Status;
+use crate::package::scripts::ANY_TARGET;
+use crate::store::{Home, Status};
 use crate::text::safe_line;
 
 /// What was installed of a lock or a bundle.
@@ -33,6 +34,40 @@ pub(super) fn project() -> Result<PathBuf, Failure> {
         let help = Some("run the command in a directory that exists".to_owned());
         Failure::new(Code::Io, format!("the working directory cannot be found: {error}"), help)
     })
+}
+
+impl LockArgs {
+    /// The project whose lock follows a change, if there is a lock: of the user's own plugins it is that of the directory
+    /// that the user stands in.
+    ///
+    /// # Errors
+    /// The lock cannot be read: it could not be kept up to date.
+    pub(super) fn project(&self, home: &Home) -> Result<Option<PathBuf>, Failure> {
+        // In a directory that is gone there is no lock.
+        let here = std::env::current_dir().ok().filter(|_| !self.no_lock && !home.is_system());
+        let Some(project) = here else { return Ok(None) };
+        let refused = |error: ManageError| {
+            let help = error.help().map(|help| format!("{help}, or leave it as it is with --no-lock"));
+            Failure::new(
+                error.code(),
+                error.to_string(),
+                help.or(Some("add --no-lock to leave it as it is".to_owned())),
+            )
+        };
+        Ok(Lock::of(&project).map_err(refused)?.map(|_| project))
+    }
+}
+
+/// The line of a report on a lock that followed.
+pub(super) fn line(followed: &Followed) -> String {
+    let path = |lock: &LockReport| safe_line(&lock.path.to_string_lossy());
+    followed.changed().map(|lock| format!("  lock       {} updated\n", path(lock))).unwrap_or_default()
+}
+
+/// The failure that ends a command whose change was made, where the lock did not follow.
+pub(super) fn behind(followed: &Followed) -> Result<(), Failure> {
+    let help = || Some("bring it up to date with `migraine plugin lock`".to_owned());
+    followed.problem.as_ref().map_or(Ok(()), |why| Err(Failure::new(Code::Io, why.clone(), help())))
 }
 
 pub(super) fn lock(words: &[PathBuf], force: bool, session: &Session) -> Result<(), Failure> {
@@ -55,7 +90,9 @@ pub(super) fn bundle(out: &Path, words: &[PathBuf], force: bool, session: &Sessi
         let shown = safe_line(&path.to_string_lossy());
         let mut text = session.out.done(&format!("{shown} written ({size} bytes)\n"));
         for Bundled { locked: Locked { name, version, digest, .. }, targets, .. } in plugins {
-            text.push_str(&format!("  {name} {version} {digest} for {}\n", targets.join(", ")));
+            let machines: Vec<&str> =
+                targets.iter().map(|one| if one == ANY_TARGET { "any machine" } else { one }).collect();
+            text.push_str(&format!("  {name} {version} {digest} for {}\n", machines.join(", ")));
         }
         keys.iter().for_each(|key| text.push_str(&format!("  key {key}\n")));
         text

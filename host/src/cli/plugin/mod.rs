@@ -92,6 +92,8 @@ enum PluginVerb {
         /// Even if other plugins need it; they cannot run then
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        lock: LockArgs,
     },
     /// Install newer versions, from where the plugins came from and from the plugins folder
     Upgrade(UpgradeArgs),
@@ -104,6 +106,8 @@ enum PluginVerb {
         /// Even if plugins that need each other do not go together then; they cannot run until they do
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        lock: LockArgs,
         #[command(flatten)]
         consent: ConsentArgs,
     },
@@ -242,9 +246,8 @@ struct InstallArgs {
     /// lock that comes from somebody you trust
     #[arg(long)]
     trust_locked_keys: bool,
-    /// Leave `migraine.lock` of this directory as it is
-    #[arg(long)]
-    no_lock: bool,
+    #[command(flatten)]
+    lock: LockArgs,
     /// Judge everything and show what would happen, without changing anything or asking
     #[arg(long)]
     dry_run: bool,
@@ -276,6 +279,13 @@ struct InstallArgs {
 }
 
 #[derive(Debug, Args)]
+struct LockArgs {
+    /// Leave `migraine.lock` of this directory as it is
+    #[arg(long)]
+    no_lock: bool,
+}
+
+#[derive(Debug, Args)]
 struct UpgradeArgs {
     /// The plugin
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -283,6 +293,8 @@ struct UpgradeArgs {
     /// Upgrade every plugin; one that is refused does not keep the others from it
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    lock: LockArgs,
     #[command(flatten)]
     download: DownloadArgs,
     #[command(flatten)]
@@ -451,10 +463,12 @@ fn act(verb: PluginVerb, session: &Session) -> Result<(), Failure> {
         PluginVerb::Enable { name, consent } => change::enable(&name, &consent, session),
         PluginVerb::Revoke { name, grants } => change::revoke(&name, &grants, session),
         PluginVerb::Disable { name, force } => change::disable(&name, force, session),
-        PluginVerb::Uninstall { name, purge, force } => change::uninstall(&name, purge, force, session),
+        PluginVerb::Uninstall { name, purge, force, lock } => change::uninstall(&name, (purge, force), &lock, session),
         PluginVerb::Upgrade(args) => versions::upgrade(&args, session),
         PluginVerb::Outdated(download) => versions::outdated(download, session),
-        PluginVerb::Rollback { name, force, consent } => versions::rollback(&name, force, &consent, session),
+        PluginVerb::Rollback { name, force, lock, consent } => {
+            versions::rollback(&name, force, &lock, &consent, session)
+        }
         PluginVerb::Pin(args) => versions::pin(args, session),
         PluginVerb::Forget { name, history: _ } => change::forget(&name, session),
         PluginVerb::Refresh => list::refresh(session),

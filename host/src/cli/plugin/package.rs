@@ -25,6 +25,9 @@ pub(super) struct PackageArgs {
     /// The directory that the package is written to
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+    /// Also in the place of an earlier package of this version that holds something else
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -32,10 +35,11 @@ pub(super) struct PackageArgs {
 pub(super) fn run(args: &PackageArgs, session: &Session) -> Result<(), Failure> {
     let key = load_key(args, session)?;
     let created = created(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
-    let request = PackageRequest { source: &args.dir, key: &key, out: &args.out, created: &created };
+    let request = PackageRequest { source: &args.dir, key: &key, out: &args.out, created: &created, force: args.force };
     let report = package(&request)?;
     session.out.report(&report, |report| {
-        let done = session.out.done(&format!("Plugin '{}' {} packaged", report.name, report.version));
+        let what = if report.changed { "packaged" } else { "is packaged already, unchanged" };
+        let done = session.out.done(&format!("Plugin '{}' {} {what}", report.name, report.version));
         let path = safe_line(&report.path.to_string_lossy());
         let mut text = format!("{done}\n  package    {path} ({} bytes)\n  digest     {}\n", report.size, report.digest);
         text.push_str(&format!("  signed by  {}\n", report.key));

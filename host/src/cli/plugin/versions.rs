@@ -1,12 +1,13 @@
 //! `plugin upgrade`, `plugin outdated`, `plugin rollback` and `plugin pin`.
 
-use super::{ConsentArgs, PinArgs, UpgradeArgs, install};
+use super::lock::{behind, line};
+use super::{ConsentArgs, LockArgs, PinArgs, UpgradeArgs, install};
 use crate::cli::download::DownloadArgs;
 use crate::cli::session::{now, plugin_name};
 use crate::cli::{Failure, Out, Session};
-use crate::manage::{self, ManageError, Online, Outdated, Upgrade, UpgradeOutcome, Warning};
+use crate::manage::{self, Followed, ManageError, Online, Outdated, Upgrade, UpgradeOutcome, Warning};
 use crate::store::Status;
-use crate::text::{LINE_CELLS, display_safe, safe_line};
+use crate::text::{LINE_CELLS, counted, display_safe, safe_line};
 
 pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), Failure> {
     let (settings, mut bar) = (download.settings(), download.bar(&session.out));
@@ -15,7 +16,7 @@ pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), 
     warn(&report.warnings, session);
     session.out.report(&report, |report| {
         if report.plugins.is_empty() {
-            return session.out.done(&format!("No newer version of {} plugins was found\n", report.checked));
+            return session.out.done(&format!("No newer version of {} was found\n", counted(report.checked, "plugin")));
         }
         let line = |plugin: &Outdated| {
             let (installed, available) = (plugin.installed.to_string(), plugin.available.to_string());
@@ -31,11 +32,13 @@ pub(super) fn outdated(download: DownloadArgs, session: &Session) -> Result<(), 
 pub(super) fn upgrade(args: &UpgradeArgs, session: &Session) -> Result<(), Failure> {
     let home = session.home()?;
     let name = args.name.as_deref().map(plugin_name).transpose()?;
+    let project = args.lock.project(&home)?;
     let (settings, mut bar) = (args.download.settings(), args.download.bar(&session.out));
     let mut online = Online { settings: &settings, watch: &mut bar };
-    let mut report = args
-        .consent
-        .with(&home, |consenting| manage::upgrade(&home, name.as_ref(), &now(), consenting, &mut online))?;
+    let mut report = args.consent.with(&home, |consenting| {
+        let place = (project.as_deref(), &*now());
+        manage::upgrade(&home, name.as_ref(), place, consenting, &mut online)
+    })?;
     warn(&report.warnings, session);
     let mut refused: Vec<ManageError> = report.plugins.iter_mut().filter_map(|plugin| plugin.error.take()).collect();
     // Of one plugin, the error says it all.
@@ -45,8 +48,11 @@ pub(super) fn upgrade(args: &UpgradeArgs, session: &Session) -> Result<(), Failu
             .report(&report, |report| report.plugins.iter().map(|plugin| text(plugin, &session.out)).collect())?;
     }
     report.plugins.iter().filter_map(|plugin| plugin.installed.as_ref()).for_each(|new| install::remarks(new, session));
+    let followed =
+        |plugin: &Upgrade| plugin.installed.as_ref().map_or(plugin.followed.clone(), |new| new.followed.clone());
+    let locks: Vec<Followed> = report.plugins.iter().map(followed).collect();
     // One of several stands for all: the others are in the report.
-    if refused.is_empty() { Ok(()) } else { Err(refused.swap_remove(0).into()) }
+    if refused.is_empty() { locks.iter().try_for_each(behind) } else { Err(refused.swap_remove(0).into()) }
 }
 
 fn text(plugin: &Upgrade, out: &Out) -> String {
@@ -56,7 +62,7 @@ fn text(plugin: &Upgrade, out: &Out) -> String {
         (UpgradeOutcome::Upgraded, Some(report)) => install::text(report, out),
         (UpgradeOutcome::Pinned, _) => format!("{name} {version} is pinned\n"),
         (UpgradeOutcome::Refused, _) => format!("{name} stays at {version}: {reason}\n"),
-        _ => format!("{name} {version} is the newest: {reason}\n"),
+        _ => format!("{name} {version} is the newest: {reason}\n") + &line(&plugin.followed),
     }
 }
 
@@ -68,15 +74,23 @@ fn warn(warnings: &[Warning], session: &Session) {
     }
 }
 
-pub(super) fn rollback(name: &str, force: bool, consent: &ConsentArgs, session: &Session) -> Result<(), Failure> {
+pub(super) fn rollback(
+    name: &str,
+    force: bool,
+    lock: &LockArgs,
+    consent: &ConsentArgs,
+    session: &Session,
+) -> Result<(), Failure> {
     let (name, home) = (plugin_name(name)?, session.home()?);
-    let report = consent.with(&home, |consenting| manage::rollback(&home, &name, force, consenting))?;
+    let project = lock.project(&home)?;
+    let project = project.as_deref();
+    let report = consent.with(&home, |consenting| manage::rollback(&home, &name, force, project, consenting))?;
     session.out.report(&report, |report| {
         let mut text = session.out.done(&format!("Plugin '{name}' rolled back successfully\n"));
         text.push_str(&format!("  version    {} (was {})\n", report.version, report.replaced));
         text.push_str(&format!("  status     {}\n", report.status));
         text.extend(report.granted.iter().map(|words| format!("  may        {words}\n")));
-        text
+        text + &line(&report.followed)
     })?;
     if let Some(other) = &report.other_maker {
         session.out.warning(&format!("{name}: {other}"));
@@ -94,7 +108,7 @@ pub(super) fn rollback(name: &str, force: bool, consent: &ConsentArgs, session: 
             report.replaced
         ));
     }
-    Ok(())
+    behind(&report.followed)
 }
 
 pub(super) fn pin(args: PinArgs, session: &Session) -> Result<(), Failure> {

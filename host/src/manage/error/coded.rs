@@ -62,6 +62,7 @@ impl Coded for ManageError {
             Self::LockNeeds { .. } => Code::DependencyMissing,
             Self::Strangers { .. } => Code::UntrustedKey,
             Self::Lock { .. } => Code::LockInvalid,
+            Self::Relock { source } => source.code(),
             Self::LockDiffers { .. } => Code::LockMismatch,
             Self::Bundle { .. } => Code::PackageInvalid,
             Self::Changed { .. } => Code::StateBusy,
@@ -145,7 +146,7 @@ impl Coded for ManageError {
                 "install the older version from its file: migraine plugin install FILE --allow-downgrade X.Y.Z"
                     .to_owned()
             }
-            Self::PathText { .. } | Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Strangers { .. } | Self::LockNeeds { .. } | Self::NothingToLock { .. } | Self::NotReplaced { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } | Self::OfSystem { .. } | Self::Withheld { .. } => return self.help_with_others(),
+            Self::PathText { .. } | Self::Resolve(_) | Self::Companions { .. } | Self::FetchConsent { .. } | Self::Needs { .. } | Self::RollbackNeeds { .. } | Self::RollbackBreaks { .. } | Self::InUse { .. } | Self::LinkTaken { .. } | Self::Linked { .. } | Self::NotLinked { .. } | Self::LinkChanged { .. } | Self::NotOwn { .. } | Self::Lock { .. } | Self::Relock { .. } | Self::LockDiffers { .. } | Self::NotLockable { .. } | Self::Strangers { .. } | Self::LockNeeds { .. } | Self::NothingToLock { .. } | Self::NotReplaced { .. } | Self::Bundle { .. } | Self::ProjectUnknown { .. } | Self::OfSystem { .. } | Self::Withheld { .. } => return self.help_with_others(),
             Self::Changed { .. } => "look at it with `migraine plugin list`, then run the command again".to_owned(),
             Self::NoCommand { name, .. } => format!("run `migraine plugin run {name} --help` to see its commands"),
             Self::NotRunnable { name, status: Status::Error, .. } => {
@@ -191,6 +192,9 @@ impl ManageError {
             }
             Self::NotOwn { .. } => "link to a file of your own that nobody else can write to".to_owned(),
             Self::Lock { .. } => "write it anew with `migraine plugin lock`, where the right plugins are installed".to_owned(),
+            Self::Relock { .. } => {
+                "let the file be written, or leave it as it is with --no-lock; `migraine plugin lock` writes it later".to_owned()
+            }
             Self::LockDiffers { .. } => {
                 "install what is locked with `migraine plugin install --locked`, or lock what is installed with `migraine \
                  plugin lock`"
@@ -209,7 +213,7 @@ impl ManageError {
                 "enable what belongs to the project; for a lock that names nothing, add --force".to_owned()
             }
             Self::NothingToLock { .. } => "enable a plugin that its author signed, or name one".to_owned(),
-            Self::NotReplaced { .. } => "name another file, or add --force to replace this one".to_owned(),
+            Self::NotReplaced { .. } => "write it somewhere else, or add --force to replace this one".to_owned(),
             Self::Bundle { .. } => "make it again with `migraine plugin bundle`".to_owned(),
             Self::ProjectUnknown { .. } => "name the directory that holds the folder `plugins`".to_owned(),
             Self::OfSystem { name } => format!(

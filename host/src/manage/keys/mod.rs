@@ -89,7 +89,7 @@ fn written(writer: &Writer<'_>, write: impl Fn() -> Result<(), TrustError>) -> R
 
 /// The plugins that are trusted by the first keyring of a home, as far as their records tell, and not by the second.
 fn losing(home: &Home, state: &State, before: &KeySet, after: &KeySet) -> Result<Vec<PluginName>, ManageError> {
-    let shared = match home.system_keys_path().filter(|_| state.shared().next().is_some()) {
+    let shared = match home.system_keys_path().filter(|_| state.shared_names().next().is_some()) {
         Some(path) => Keyring::load_of_root(&path)?,
         None => KeySet::default(),
     };
@@ -188,10 +188,13 @@ fn short_label(key: &PublicKey) -> String {
 /// It is not there, it was revoked, or signed a list that revokes keys, and that is not to be forgotten, or the keyring cannot
 /// be written.
 pub fn key_untrust(home: &Home, key: &Fingerprint, forget_revocation: bool) -> Result<KeyUntrustReport, ManageError> {
+    let unknown = || KeyError::Unknown { key: *key };
+    // What is refused makes no home.
+    Keyring::load_from(&home.keys_path())?.by_fingerprint(key).ok_or_else(unknown)?;
     let writer = home.writer()?;
     let keyring = keyring(home)?;
     let keys = keyring.load()?;
-    let known = keys.by_fingerprint(key).ok_or(KeyError::Unknown { key: *key })?;
+    let known = keys.by_fingerprint(key).ok_or_else(unknown)?;
     if known.revoked().is_some() && !forget_revocation {
         return Err(KeyError::Revoked { key: *key }.into());
     }
@@ -236,20 +239,13 @@ pub fn key_revoke(
     keep_older: bool,
     now: &str,
 ) -> Result<KeyRevokeReport, ManageError> {
+    // What is refused makes no home.
+    revocable(home, (&Keyring::load_from(&home.keys_path())?, &home.read()?), key, now)?;
     let writer = home.writer()?;
     let keyring = keyring(home)?;
     let keys = keyring.load()?;
-    let at = judged_time(&keys, writer.state(), now)?;
+    let (at, mut entry) = revocable(home, (&keys, writer.state()), key, now)?;
     let fingerprint = key.fingerprint();
-    let mut entry = match (keys.by_fingerprint(&fingerprint), key) {
-        (Some(known), _) => known.clone(),
-        (None, KeyWord::Public(key)) => TrustedKey::new(key.clone(), &short_label(key), &["*".parse()?], now)?,
-        // Also one that only the administrator trusts: then nothing that it signed runs for this user.
-        (None, KeyWord::Fingerprint(key)) => match keys_of(home, StoreName::System)?.by_fingerprint(key) {
-            Some(known) => TrustedKey::new(known.key.clone(), &known.label, &["*".parse()?], now)?,
-            None => return Err(KeyError::Unknown { key: *key }.into()),
-        },
-    };
     let is_older = |entry: &Entry| entry.installed_at.parse().is_ok_and(|installed| !since.includes(installed));
     let (staying, stopped): (Vec<_>, Vec<_>) =
         signed_by(writer.state(), fingerprint)?.partition(|(_, entry)| keep_older && is_older(entry));
@@ -259,6 +255,28 @@ pub fn key_revoke(
     written(&writer, || keyring.add(&entry))?;
     let names = |plugins: Vec<(PluginName, &Entry)>| plugins.into_iter().map(|(name, _)| name).collect();
     Ok(KeyRevokeReport { key: KeyReport::of(&entry, &keys), stopped: names(stopped), staying: names(staying) })
+}
+
+/// The moment of a revocation, and the key as it is known.
+fn revocable(
+    home: &Home,
+    (keys, state): (&KeySet, &State),
+    key: &KeyWord,
+    now: &str,
+) -> Result<(Time, TrustedKey), ManageError> {
+    let at = judged_time(keys, state, now)?;
+    let all = ["*".parse()?];
+    let of = |key: &PublicKey, label: &str| TrustedKey::new(key.clone(), label, &all, now);
+    let entry = match (keys.by_fingerprint(&key.fingerprint()), key) {
+        (Some(known), _) => known.clone(),
+        (None, KeyWord::Public(key)) => of(key, &short_label(key))?,
+        // Also one that only the administrator trusts: then nothing that it signed runs for this user.
+        (None, KeyWord::Fingerprint(key)) => match keys_of(home, StoreName::System)?.by_fingerprint(key) {
+            Some(known) => of(&known.key, &known.label)?,
+            None => return Err(KeyError::Unknown { key: *key }.into()),
+        },
+    };
+    Ok((at, entry))
 }
 
 /// The installed plugins that a key signed.

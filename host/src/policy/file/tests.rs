@@ -50,7 +50,15 @@ fn the_documented_file_has_every_key_and_holds_the_defaults() {
 
 #[test]
 fn a_file_without_a_word_says_nothing() {
-    for text in ["", "# nothing\n", "{}", "limits: {}", "permissions: {}", "dangerous_permission_combos: []"] {
+    for text in [
+        "",
+        "# nothing\n",
+        "---\n# nothing\n...\n",
+        "{}",
+        "limits: {}",
+        "permissions: {}",
+        "dangerous_permission_combos: []",
+    ] {
         assert_eq!(read(text), Ok(PolicyFile::default()), "{text:?}");
     }
 }
@@ -65,6 +73,10 @@ fn what_is_not_understood_is_refused_by_its_name() {
     refused("limits:\n  cpu: 1\n  cpu: 2\n", &["duplicate"]);
     for text in ["---\n{}\n---\n{}\n", "[]", "60", "limits: [", "limits: 5"] {
         refused(text, &[]);
+    }
+    // Nor is a value that says nothing the same as no text.
+    for text in ["null", "~\n", "# nothing\n---\nnull # really\n", "--- ~", "!!null ~"] {
+        refused(text, &["says nothing"]);
     }
     // A key without a value is not the same as no key.
     for key in ["require_signatures", "allow_unsigned_dev", "max_plugin_size", "allowed_extensions", "proxy"] {

@@ -97,6 +97,12 @@ impl Drop for Staged {
     }
 }
 
+pub(super) fn forget_staged(path: &Path) {
+    if let (Some(name), Ok(directory)) = (path.file_name(), open_parent(path)) {
+        let _ = remove(&directory, &temporary_name(name), path);
+    }
+}
+
 /// Whether a file may take the place of what has its path: of a regular file, or of nothing. Whoever names a device means to
 /// write to it, and would lose it.
 pub(super) fn check_place_at(path: &Path) -> Result<(), TrustError> {
