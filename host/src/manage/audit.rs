@@ -204,7 +204,7 @@ fn facts((name, digest): (&PluginName, &Digest), signature: Signature, keys: &Ke
     };
     TrustFacts {
         level: key.map(level),
-        scopes: key.into_iter().flat_map(|key| &key.scope).map(ToString::to_string).collect(),
+        scopes: key.into_iter().flat_map(TrustedKey::names).map(|scope| scope.to_string()).collect(),
         signature,
         problem: None,
         status: None,
