@@ -54,7 +54,7 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditReport, TrustFacts, audit, audit_all};
+pub use audit::{AuditReport, Offer, TrustFacts, audit, audit_all};
 pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use bundle::{Bundle, BundleReport, Bundled, bundle};
 pub use companions::Companion;
