@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use migraine_host::trust::SecretKey;
+use migraine_host::trust::{Rotation, SecretKey};
 use migraine_tests::home::Home;
 use migraine_tests::kernel::users;
 use migraine_tests::package::{Parcel, key, manifest, other_key, remade, tiny, typed};
@@ -293,6 +293,24 @@ fn what_a_stolen_key_hands_over_goes_with_it() {
         home.refused(&["plugin", "install", tt("1.1.0", &new).typed()], "key_revoked");
         home.ok(&["plugin", "list"]).says(&["tt is refused", "was revoked by you"]);
         home.ok(&["plugin", "verify", "mine-x"]);
+    }
+}
+
+// covers: A119
+#[test]
+fn a_stolen_key_cannot_date_its_handover_back() {
+    for &user in users() {
+        let Handing { home, old, new } = Handing::of(user, "*");
+        trust(&home, &old, "*");
+        home.ok(&["plugin", "install", tt("1.0.0", &old).typed(), "--yes"]);
+        let dated =
+            Rotation::sign(&old, &new.public(), &["*".parse().unwrap()], "2026-01-02T03:04:05Z".parse().unwrap());
+        home.write("handover", &dated.unwrap());
+        home.ok(&["key", "import", "handover"]);
+        home.ok(&["plugin", "install", tt("1.1.0", &new).typed()]);
+        home.ok(&["key", "revoke", &print(&old), "--since", "2026-02-01"]);
+        home.refused(&["plugin", "verify", "tt"], "key_revoked");
+        home.refused(&["plugin", "install", tt("1.2.0", &new).typed()], "key_revoked");
     }
 }
 

@@ -8,11 +8,11 @@
 //! added 2026-01-02T03:04:05Z
 //! from command
 //! valid 2026-01-02T03:04:05Z 2028-01-02T03:04:05Z
-//! handover ed25519:HEX64 2026-02-03T04:05:06Z acme-* other
+//! handover ed25519:HEX64 2026-02-03T04:05:06Z 2026-02-04T05:06:07Z acme-* other
 //! level trusted
 //! ```
 //!
-//! Each line `handover OLD DATE SCOPE...` is a rotation to a key that was trusted already, by itself or by another rotation:
+//! Each line `handover OLD DATE TAKEN SCOPE...` is a rotation to a key that was trusted already, by itself or by another rotation:
 //! more names, as long as the old key was not bad by then, and what the old key's plugins had there. A revoked key's last lines are `level revoked`, `revoked TIME`, `bad-since always` or a time, and a line `keep DIGEST` for
 //! each plugin that may stay.
 
@@ -119,15 +119,17 @@ impl FromStr for Origin {
 pub struct Handover {
     /// The key that signed the rotation.
     pub old: Fingerprint,
-    /// When.
+    /// When, as it says.
     pub date: Time,
+    /// When it was taken in here.
+    pub taken: Time,
     /// The names, at least one, sorted.
     pub scope: Vec<Scope>,
 }
 
 impl fmt::Display for Handover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.old, self.date)?;
+        write!(f, "{} {} {}", self.old, self.date, self.taken)?;
         self.scope.iter().try_for_each(|scope| write!(f, " {scope}"))
     }
 }
@@ -136,11 +138,12 @@ impl FromStr for Handover {
     type Err = TrustError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = || malformed("a line", WHAT, "`handover` names a key, a date and names");
+        let refuse = || malformed("a line", WHAT, "`handover` names a key, two dates and names");
         let mut words = text.split(' ');
-        let (Some(old), Some(date)) = (words.next(), words.next()) else { return Err(refuse()) };
-        let (old, date) = (old.parse().map_err(|_| refuse())?, date.parse()?);
-        Ok(Self { old, date, scope: words.map(str::parse).collect::<Result<_, _>>()? })
+        let old = words.next().and_then(|word| word.parse().ok()).ok_or_else(refuse)?;
+        let mut time = || words.next().ok_or_else(refuse)?.parse();
+        let (date, taken) = (time()?, time()?);
+        Ok(Self { old, date, taken, scope: words.map(str::parse).collect::<Result<_, _>>()? })
     }
 }
 
@@ -259,34 +262,51 @@ impl TrustedKey {
         if matches!(self.origin, Origin::Rotation(..)) { &[] } else { &self.scope }
     }
 
-    /// The rotations by which it may sign names: who signed them, when, and which names.
-    pub fn rotations(&self) -> impl Iterator<Item = (Fingerprint, Time, &[Scope])> {
+    /// The rotations by which it may sign names: who signed them, when at the latest, and which names. What a statement says of
+    /// its own date is the word of whoever had the key; when it was taken in was seen here.
+    pub(super) fn rotations(&self) -> impl Iterator<Item = (Fingerprint, Time, &[Scope])> {
         let first = match self.origin {
-            Origin::Rotation(old, date) => Some((old, date, self.scope.as_slice())),
+            Origin::Rotation(old, date) => Some((old, date.max(self.added), self.scope.as_slice())),
             Origin::Command | Origin::Install => None,
         };
-        let more = self.handovers.iter().map(|handover| (handover.old, handover.date, handover.scope.as_slice()));
+        let more = self.handovers.iter();
+        let more = more.map(|one| (one.old, one.date.max(one.taken), one.scope.as_slice()));
         first.into_iter().chain(more)
+    }
+
+    /// Whether a rotation that a key signed on a date was taken in.
+    #[must_use]
+    pub fn took_over(&self, old: Fingerprint, date: Time) -> bool {
+        let is_later = self.handovers.iter().any(|known| (known.old, known.date) == (old, date));
+        is_later || self.origin == Origin::Rotation(old, date)
     }
 
     /// The names that its user gave it, and every rotation to it.
     #[must_use]
     pub fn by_user(&self) -> ByUser {
-        let handover = |(old, date, scope): (_, _, &[Scope])| Handover { old, date, scope: scope.to_vec() };
-        let handovers: BTreeSet<_> = self.rotations().map(handover).collect();
-        ByUser { scope: self.own_names().to_vec(), handovers: handovers.into_iter().collect() }
+        let mut handovers = self.handovers.clone();
+        if let Origin::Rotation(old, date) = self.origin {
+            handovers.push(Handover { old, date, taken: self.added, scope: self.scope.clone() });
+            handovers.sort();
+        }
+        ByUser { scope: self.own_names().to_vec(), handovers }
     }
 
     /// The same key after a rotation to it: with these names more, which go with the old key.
     #[must_use]
-    pub fn taking_over(mut self, old: Fingerprint, date: Time, scope: &[Scope]) -> Self {
-        if self.origin == Origin::Rotation(old, date) {
-            self.scope = sorted(&[self.scope.as_slice(), scope].concat());
+    pub fn taking_over(mut self, (old, date): (Fingerprint, Time), scope: &[Scope], taken: Time) -> Self {
+        let holds = |has: &[Scope]| scope.iter().all(|one| has.iter().any(|other| other.covers(one)));
+        if self.origin == Origin::Rotation(old, date) && holds(&self.scope) {
             return self;
         }
         match self.handovers.iter_mut().find(|known| (known.old, known.date) == (old, date)) {
-            Some(known) => known.scope = sorted(&[known.scope.as_slice(), scope].concat()),
-            None => self.handovers.push(Handover { old, date, scope: sorted(scope) }),
+            Some(known) if holds(&known.scope) => {}
+            // Another statement of the same date: no name of it was taken in before now.
+            Some(known) => {
+                known.scope = sorted(&[known.scope.as_slice(), scope].concat());
+                known.taken = known.taken.max(taken);
+            }
+            None => self.handovers.push(Handover { old, date, taken, scope: sorted(scope) }),
         }
         self.handovers.sort();
         self

@@ -25,8 +25,8 @@ pub(super) fn key(key: &KeyReport) -> String {
     text.push_str(&line("scope", &key.scope.join(", ")));
     text.push_str(&line("level", key.level));
     text.push_str(&line("added", &format!("{} by {}", key.added, key.from)));
-    for HandoverInfo { old, date, scope } in &key.handovers {
-        text.push_str(&line("took", &format!("{} over from {old} on {date}", scope.join(", "))));
+    for HandoverInfo { old, date, taken, scope } in &key.handovers {
+        text.push_str(&line("took", &format!("{} over from {old} on {date}, taken in {taken}", scope.join(", "))));
     }
     text.push_str(&line("valid", &format!("{} until {}", key.valid_from, until(key))));
     if let Some(RevokedInfo { at, since, kept }) = &key.revoked {

@@ -41,8 +41,10 @@ pub struct KeyReport {
 pub struct HandoverInfo {
     /// The key that signed the rotation.
     pub old: Fingerprint,
-    /// When.
+    /// When, as it says.
     pub date: String,
+    /// When it was taken in.
+    pub taken: String,
     /// The names.
     pub scope: Vec<String>,
 }
@@ -50,7 +52,7 @@ pub struct HandoverInfo {
 impl HandoverInfo {
     fn of(handover: &Handover) -> Self {
         let scope = handover.scope.iter().map(ToString::to_string).collect();
-        Self { old: handover.old, date: handover.date.to_string(), scope }
+        Self { old: handover.old, date: handover.date.to_string(), taken: handover.taken.to_string(), scope }
     }
 }
 

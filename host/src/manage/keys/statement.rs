@@ -66,7 +66,7 @@ fn rotated(keys: &KeySet, statement: &Rotation, now: Time) -> Result<(TrustedKey
         return Err(KeyError::Ahead { what, key: fingerprints.0, date }.into());
     }
     // Its own rotation ended it: the same statement again changes nothing.
-    let is_known = |key: &TrustedKey| key.rotations().any(|(old, when, _)| (old, when) == (fingerprints.0, date));
+    let is_known = |key: &TrustedKey| key.took_over(fingerprints.0, date);
     if old.window.until.is_some_and(|until| date >= until) && !known.is_some_and(is_known) {
         return Err(KeyError::OutOfTime { old: fingerprints.0, date, window: old.window }.into());
     }
@@ -78,7 +78,7 @@ fn rotated(keys: &KeySet, statement: &Rotation, now: Time) -> Result<(TrustedKey
     }
     let new = match known {
         // It is trusted already: that stays, and what becomes of the old one does not touch it.
-        Some(known) => known.clone().taking_over(fingerprints.0, date, &scope),
+        Some(known) => known.clone().taking_over((fingerprints.0, date), &scope, now),
         None => TrustedKey {
             key: statement.new.clone(),
             label: old.label.clone(),

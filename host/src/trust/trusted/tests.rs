@@ -56,11 +56,15 @@ fn rotations_to_a_key_have_one_text() {
     let [two, three] = [2, 3].map(|number| fixture::secret(number).fingerprint());
     let date: Time = "2026-03-01T00:00:00Z".parse().unwrap();
     let scope = |text: &str| -> Vec<Scope> { text.split(' ').map(|scope| scope.parse().unwrap()).collect() };
-    let trusted = key(&["a"]).unwrap().taking_over(two, date, &scope("c b-*")).taking_over(three, date, &scope("d"));
-    let trusted = trusted.taking_over(two, date, &scope("b-*")).checked().unwrap();
+    let trusted = key(&["a"]).unwrap().taking_over((two, date), &scope("c b-*"), date).taking_over(
+        (three, date),
+        &scope("d"),
+        date,
+    );
+    let trusted = trusted.taking_over((two, date), &scope("b-*"), date).checked().unwrap();
     let text = trusted.render();
     assert_eq!(TrustedKey::parse(text.as_bytes(), "file").unwrap(), trusted);
-    assert!(text.contains(&format!("handover {two} {date} b-* c\n")), "{text}");
+    assert!(text.contains(&format!("handover {two} {date} {date} b-* c\n")), "{text}");
     assert_eq!(trusted.scope_text(), "`a`, `b-*`, `c`, `d`");
     assert!(["a", "b-x", "c", "d"].iter().all(|name| trusted.covers(&name.parse().unwrap())));
     let is_meant = |name: &str| trusted.is_meant_for(&name.parse().unwrap());
@@ -83,12 +87,12 @@ fn rotations_to_a_key_have_one_text() {
     let names =
         (0..32).map(|number| format!("{}{number:02}*", "n".repeat(60)).parse().unwrap()).collect::<Vec<Scope>>();
     let from = |number: u8| fixture::secret(number + 10).fingerprint();
-    let full = (0..16).fold(key(&["a"]).unwrap(), |key, number| key.taking_over(from(number), date, &names));
+    let full = (0..16).fold(key(&["a"]).unwrap(), |key, number| key.taking_over((from(number), date), &names, date));
     let kept = (0..256_u16).map(|number| Digest::of(&number.to_le_bytes())).collect();
     let level = Level::Revoked(Revoked { at: date, since: BadSince::Always, kept });
     let full = TrustedKey { scope: names.clone(), level, ..full }.checked().unwrap();
     assert!(full.render().len() < 64 << 10, "{}", full.render().len());
-    assert!(full.taking_over(two, date, &names).checked().is_err());
+    assert!(full.taking_over((two, date), &names, date).checked().is_err());
 }
 
 #[test]

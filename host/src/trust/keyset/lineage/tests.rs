@@ -29,7 +29,7 @@ fn key(number: u8, scope: &str) -> TrustedKey {
 
 /// The same after another key handed names over to it.
 fn taking(key: TrustedKey, from: u8, scope: &str, date: &str) -> TrustedKey {
-    key.taking_over(print(from), time(date), &scopes(scope)).checked().unwrap()
+    key.taking_over((print(from), time(date)), &scopes(scope), time(EARLY)).checked().unwrap()
 }
 
 /// A key that is trusted for nothing but what another one handed over to it.
@@ -95,6 +95,36 @@ fn names_that_a_bad_key_handed_over_are_lost_and_no_others() {
     assert!(good.is_empty(), "{good:?}");
 }
 
+// A119: whoever stole a key dates what it signs as they like.
+#[test]
+fn a_handover_is_as_late_as_it_was_taken_in() {
+    let since = BadSince::From(time("2026-03-01T00:00:00Z"));
+    for (taken, expected) in [("2026-02-28T00:00:00Z", None), (LATE, Some(Code::KeyRevoked))] {
+        let by_itself = TrustedKey { added: time(taken), ..heir(2, 1, "a", EARLY) };
+        let known = key(2, "b").taking_over((print(1), time(EARLY)), &scopes("a"), time(taken));
+        for two in [by_itself, known] {
+            let set = KeySet::new(vec![revoked(key(1, "*"), since), two]);
+            assert_eq!(verdict(&set, 2, "a"), expected, "{taken}");
+        }
+    }
+}
+
+// A119: a second statement that bears the date of a first one brings nothing back to it.
+#[test]
+fn statements_of_one_date_are_taken_in_by_themselves() {
+    let since = BadSince::From(time("2026-03-01T00:00:00Z"));
+    let early = time("2026-02-01T00:00:00Z");
+    let by_itself = TrustedKey { added: early, ..heir(2, 1, "a", EARLY) };
+    let known = key(2, "c").taking_over((print(1), time(EARLY)), &scopes("a"), early);
+    for two in [by_itself, known] {
+        let again = two.clone().taking_over((print(1), time(EARLY)), &scopes("a"), time(LATE));
+        assert_eq!(again, two, "the same again");
+        let wider = two.taking_over((print(1), time(EARLY)), &scopes("a b"), time(LATE)).checked().unwrap();
+        let set = KeySet::new(vec![revoked(key(1, "*"), since), wider]);
+        assert_eq!(verdict(&set, 2, "b"), Some(Code::KeyRevoked));
+    }
+}
+
 // A119
 #[test]
 fn lists_and_other_sets_void_a_handover_too() {
@@ -142,7 +172,7 @@ fn many_handovers_are_judged_soon() {
     let keys = (0..250).map(|at| {
         let one = TrustedKey::new(number(at).public(), "note", &scopes("mine"), EARLY).unwrap();
         let before = (at.saturating_sub(16)..at).map(|old| number(old).fingerprint());
-        before.fold(one, |one, old| one.taking_over(old, time(LATE), &scopes("a"))).checked().unwrap()
+        before.fold(one, |one, old| one.taking_over((old, time(LATE)), &scopes("a"), time(LATE))).checked().unwrap()
     });
     let mut keys: Vec<TrustedKey> = keys.collect();
     let chain = KeySet::new(keys.clone());
