@@ -42,6 +42,9 @@ const IDLE_TICKS: u32 = 50;
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// How often the launcher is told, while there are workers. It takes three such times for a stop.
 const TELL: Duration = Duration::from_secs(1);
+/// What can wait leaves the processors to the worker that has just been started, and to whoever waits for it: making a group
+/// keeps one busy for as long as a plugin loads.
+const LATER: Duration = Duration::from_millis(1);
 /// A write to the caller's stream that takes longer waits for its reader, which is not the plugin's time. Quicker ones
 /// count: a flood of them must not make a call longer.
 const SLOW_WRITE: Duration = Duration::from_millis(1);
@@ -477,6 +480,7 @@ impl Shared {
         self.groups.begin();
         while !self.over.load(Ordering::SeqCst) {
             if self.wants_group.swap(false, Ordering::SeqCst) {
+                std::thread::park_timeout(LATER);
                 self.groups.prepare();
             }
             // A copy, so that a buried worker's handle can leave the list meanwhile.
@@ -499,10 +503,15 @@ impl Shared {
             let fresh: Vec<_> = locked(&self.list).values().cloned().collect();
             if fresh.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0) {
                 idle = 0;
-            } else if fresh.is_empty() {
-                std::thread::park();
             } else {
-                std::thread::park_timeout(IDLE_LOOK);
+                if fresh.is_empty() {
+                    std::thread::park();
+                } else {
+                    std::thread::park_timeout(IDLE_LOOK);
+                }
+                if !self.over.load(Ordering::SeqCst) {
+                    std::thread::park_timeout(LATER);
+                }
             }
             self.asleep.store(false, Ordering::SeqCst);
             idle = idle.min(IDLE_TICKS);

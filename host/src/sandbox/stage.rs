@@ -93,7 +93,7 @@ impl Stage {
             "show the interpreter" => Self::Mount,
             "read the system's links" | "make the system's links" => Self::Mount,
             "enter the root" | "pivot the root" | "detach the host's tree" | "make the root read-only" => Self::Pivot,
-            "mount procfs" => Self::Procfs,
+            "mount procfs" | "hide procfs" => Self::Procfs,
             "open a pidfd" | "report to the host" | "setsid" => Self::Worker,
             "take the worker's descriptors" | "make the worker's report socket" | "clone the worker" => Self::Worker,
             "arrange descriptors" | "close other descriptors" | "wait for the seal" => Self::Worker,
