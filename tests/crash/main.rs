@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use migraine_tests::crash::blackout::{self, Moment};
 use migraine_tests::crash::injection::{self, Choice, Finding, Job};
 use migraine_tests::crash::operation::{self, Operation};
 use migraine_tests::crash::subject::Subject;
@@ -180,6 +181,37 @@ fn a148_no_loss_of_power_leaves_another_state() {
     let losses: usize = findings.iter().map(|(_, finding)| finding.losses).sum();
     report("losses of power", start, &findings);
     assert!(losses > 2000 || chosen.len() < operation::OPERATIONS.len(), "only {losses} disks");
+}
+
+// covers: A148
+#[test]
+fn a148_an_ext4_that_loses_its_power_holds_the_old_or_the_new_state() {
+    let (_alone, start) = (alone(), Instant::now());
+    if let Err(why) = blackout::check() {
+        // The model of a disk, above, is all that shows it then.
+        return kernel::skip("an ext4 that is cut off from its disk", &why);
+    }
+    let (chosen, users) = (operation::chosen(), kernel::users().len());
+    let is_own = |&(operation, user): &Job| {
+        let at = chosen.iter().position(|known| known.name == operation.name).unwrap();
+        is_full() || at % users == number(user)
+    };
+    let own = jobs(&chosen).into_iter().filter(is_own).collect();
+    let found = injection::each(own, |job| {
+        let whole = blackout::blackout(job, Moment::End, None)?;
+        // In the middle, where it can be anywhere: before the commit, and after it.
+        let parts: &[f64] = if is_full() { &[0.2, 0.4, 0.6, 0.8] } else { &[0.5] };
+        let moments = parts.iter().map(|part| Moment::After(whole.mul_f64(*part)));
+        moments.map(|moment| blackout::blackout(job, moment, None)).try_for_each(|outcome| outcome.map(drop))
+    });
+    let faults: Vec<&String> = found.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).collect();
+    say!("{} operations on an ext4 that lost its power, in {:.1} s", found.len(), start.elapsed().as_secs_f64());
+    assert!(faults.is_empty(), "{} faults:\n{faults:?}", faults.len());
+    // It is worth something: a program that syncs nothing says that it succeeded, and has not.
+    let folder = tempfile::tempdir().unwrap();
+    let job = (operation::named("install-package"), kernel::users()[0]);
+    let fault = blackout::blackout(job, Moment::End, Some(&blackout::careless(folder.path()))).unwrap_err();
+    assert!(fault.contains("success was reported"), "{fault}");
 }
 
 /// How often something random is tried: few times by the test command.

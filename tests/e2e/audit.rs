@@ -104,6 +104,59 @@ fn everything_is_said_of_a_library() {
     text.says(&["signed by tests (ed25519:", "trusted, for *", "enabled, installed ", "sandbox       full"]);
 }
 
+#[test]
+fn what_it_asks_for_and_may_do_is_said() {
+    let home = Home::new();
+    let manifest = manifest(
+        "tt",
+        &json!({
+            "commands": [{"name": "go", "description": "Goes", "timeout": 600}, {"name": "quick", "description": "Fast"}],
+            "hooks": [{"event": "pre-command", "pattern": "^make ", "priority": 7}],
+            "permissions": ["task_read", "env_vars=HOME"],
+        }),
+    );
+    let parcel = tiny(&manifest);
+    let path = parcel.typed();
+    let of_file = home.ok(&["plugin", "audit", path]);
+    of_file.says(&[
+        "asks for      task_read",
+        "asks for      env_vars=HOME",
+        "hook          pre-command matching `^make `, priority 7",
+    ]);
+    of_file.says(&["time          go asks for 600 seconds\n"]).never_says(&["granted", "quick", "can  ", "limit  "]);
+    let report = home.json(&["plugin", "audit", path]);
+    assert_eq!((&report["permissions"], &report["rules"]), (&json!(["task_read", "env_vars=HOME"]), &json!(null)));
+    assert_eq!(
+        (&report["hooks"][0]["priority"], &report["commands"][0]["timeout"]),
+        (&json!(7), &json!(600)),
+        "{report}"
+    );
+    home.ok(&["plugin", "install", path, "--yes"]);
+    let installed = home.ok(&["plugin", "audit", "tt"]);
+    installed.says(&["granted       task_read", "asks for      env_vars=HOME", "hook          pre-command matching"]);
+    installed.says(&[
+        "go asks for 600 seconds: granted",
+        "can           see every command whose text matches `^make ` before it runs",
+    ]);
+    installed.says(&[
+        "limit         memory: 64 MiB",
+        "limit         time of `go`: 600 s",
+        "cannot        connect to anything",
+    ]);
+    let report = home.json(&["plugin", "audit", "tt"]);
+    assert_eq!(report["commands"][0]["granted_timeout"], 600, "{report}");
+    assert!(report["rules"]["limits"].as_array().unwrap().iter().any(|limit| limit["what"] == "memory"), "{report}");
+    // What is in force changes with the grants; what it asks for does not.
+    home.ok(&["plugin", "revoke", "tt", "env_vars=HOME"]);
+    let after = home.ok(&["plugin", "audit", "tt"]);
+    after.says(&["asks for      env_vars=HOME"]).never_says(&["granted       env_vars"]);
+    // It is said of what is damaged as well.
+    let tree = home.snapshot().into_keys().find(|file| file.ends_with("libtiny.so")).unwrap();
+    fs::set_permissions(&tree, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::write(&tree, "damaged").unwrap();
+    home.run(["plugin", "audit", "tt"]).ends(3).says(&["hook          pre-command", "asks for      task_read"]);
+}
+
 /// A library of C code with these functions beside its manifest.
 fn library(home: &Home, flags: &[&str], functions: &str) -> String {
     let manifest =

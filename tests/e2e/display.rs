@@ -85,6 +85,8 @@ fn a194_a_manifest_is_shown_escaped() {
             &["plugin", "info", &path],
             &["plugin", "config", "script"],
             &["plugin", "audit", "script"],
+            &["plugin", "audit", &path],
+            &["plugin", "audit"],
             &["plugin", "run", "script", "--help"],
             &["plugin", "run", "script"],
             &["plugin", "run", "script", "go", "--help"],
@@ -109,6 +111,20 @@ fn a194_a_manifest_is_shown_escaped() {
         for field in ["description", "author", "license"] {
             assert_eq!(info[field], EVIL);
         }
+        // What it asks for and takes part in is shown whole, escaped, after the host's own words on who vouches for it.
+        for target in ["script", &path] {
+            let shown = home.ok(&["plugin", "audit", target]).out;
+            let (hook, at) = quoted(&shown, "hook");
+            assert!(hook.starts_with("post-command matching `(x") && hook.contains("\\u{202e}"), "{shown}");
+            assert!(quoted(&shown, "signature").1 < at, "{shown}");
+            let report = home.json(&["plugin", "audit", target]);
+            assert!(report["hooks"][0]["pattern"].as_str().unwrap().contains('\u{202e}'), "{report}");
+        }
+        let (_folder, asking) = hostile(EVIL).asking(&["filesystem=read:/srv/x\u{202e}txt\u{200b}"]).package();
+        let done = home.ok(&["plugin", "audit", &asking.display().to_string()]);
+        let (asked, at) = quoted(&tame(&done).out, "asks for");
+        assert_eq!(asked, "filesystem=read:/srv/x\\u{202e}txt\\u{200b}");
+        assert!(quoted(&done.out, "signature").1 < at, "{done:?}");
         // A tool that does not look at what it prints lets all of it through.
         let file = home.write("evil", EVIL);
         let stock = Command::new("cat").arg(file).output().unwrap();

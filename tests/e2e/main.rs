@@ -98,6 +98,7 @@ mod scripts_attacks;
 mod secrets;
 /// Listed attacks on signatures and keys.
 mod signed;
+mod signed_files;
 /// The store under many commands at once, on full disks and with odd homes.
 mod store;
 /// What a plugin stored stays its maker's.

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::attacks::with_and_without;
 
-fn install(home: &Home, path: &Path) -> String {
+pub(super) fn install(home: &Home, path: &Path) -> String {
     home.word(["plugin", "install", typed(path), "--yes"])
 }
 
@@ -488,6 +488,12 @@ fn a122_an_exception_is_for_one_digest() {
         home.ok(&["plugin", "install", one.typed(), "--yes"]);
         let [stopped, without] = with_and_without(&mut home, "Signature", |home| install(home, &other.library));
         rows.host("install another unsigned version", user, &stopped, "without Signature", &without);
+        // The very file that was allowed, with other bytes, and under the same version.
+        let home = Home::of(user);
+        home.ok(&["plugin", "install", one.typed(), "--yes", "--allow-unsigned"]);
+        let changed = demo("1.0.0").unsigned();
+        fs::write(&changed.library, [fs::read(&one.library).unwrap(), b"more".to_vec()].concat()).unwrap();
+        rows.design("install the file that was allowed, changed", user, &install(&home, &changed.library));
     }
     rows.settle();
 }
@@ -513,6 +519,14 @@ fn a123_what_others_can_change_is_not_used() {
         home.ok(&["plugin", "install", parcel.typed(), "--yes"]);
         set(&home.path().join("state"), 0o666);
         rows.design("a state that everybody can change", user, &install(&home, &parcel.library));
+        let home = Home::of(user);
+        home.ok(&["plugin", "install", parcel.typed(), "--yes"]);
+        set(&home.path().join("store"), 0o777);
+        rows.design("a store that everybody can change", user, &home.word(["plugin", "verify", "demo"]));
+        set(&home.path().join("store"), 0o700);
+        fs::write(home.path().join("policy.yaml"), "sandbox: reduced\n").unwrap();
+        set(&home.path().join("policy.yaml"), 0o666);
+        rows.design("a policy that everybody can change", user, &install(&home, &parcel.library));
         if nix::unistd::geteuid().is_root() {
             let home = Home::of(user);
             let other = if user == User::Root { 1 } else { 0 };

@@ -76,9 +76,11 @@ impl Guarded {
     fn check(&self, rows: &mut Rows, user: User) {
         let label = [self.command].into_iter().chain(self.args.iter().copied()).collect::<Vec<_>>().join(" ");
         let all = Arena::new(On::All, user);
+        let mut word = String::new();
         for arena in [all.clone(), all.clone().with(&["--copy"])] {
             let outcome = self.run(&arena);
-            let ends = outcome.word() == self.code && outcome.last().contains(self.says);
+            word = outcome.word();
+            let ends = word == self.code && outcome.last().contains(self.says);
             if !ends || outcome.code != number(self.code) || outcome.took > Duration::from_secs(4) {
                 rows.fail(format!(
                     "{label} as {user} does not end with {} and `{}`: {outcome:?}",
@@ -89,9 +91,9 @@ impl Guarded {
         match self.guard {
             Guard::Check(check) => {
                 let without = self.run(&all.without(check)).word();
-                rows.host(&label, user, self.code, &format!("without {check}"), &without);
+                rows.host(&label, user, &word, &format!("without {check}"), &without);
             }
-            Guard::Design => rows.design(&label, user, self.code),
+            Guard::Design => rows.design(&label, user, &word),
             Guard::Shown => {}
         }
     }

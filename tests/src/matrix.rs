@@ -3,7 +3,7 @@
 //! A line of `sandbox/matrix.txt` is `CASE | ATTACK | USER | ALL LAYERS | NAMESPACES ONLY | FILTERS ONLY | NONE`. An outcome is
 //! the name of an error, the stable code that the host reports, `killed` by the filter, or `works`. Where an attack is
 //! stopped by the host, no layer could: their columns show `–`, and the last one which check was left out, or `by design`
-//! where there is none to leave out. Where an outcome depends on the kernel, the file lists several, as `EACCES/ENOENT`.
+//! where there is none to leave out: such an attack is made all the same, and must not work. Where an outcome depends on the kernel, the file lists several, as `EACCES/ENOENT`.
 //!
 //! `cargo xtask attacks` prints the matrix from the same run of the tests, and `--bless` writes what was measured.
 
@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::arena::On;
+use crate::kernel;
 use crate::run::User;
 
 /// What must become of each attack.
@@ -73,15 +74,21 @@ impl Rows {
 
     /// Adds a row of an attack that nothing in particular stops: the way the whole is built leaves it no way.
     pub fn design(&mut self, attack: &str, user: User, outcome: &str) {
+        self.stopped(attack, user, outcome);
         self.line(attack, user, [outcome, NO_LAYER, NO_LAYER, "by design"]);
     }
 
     fn judge(&mut self, attack: &str, user: User, stopped: &str, circumstance: &str, without: &str) {
-        if stopped.starts_with(WORKS) {
-            self.fail(format!("{attack} as {user} is not stopped: {stopped}"));
-        }
+        self.stopped(attack, user, stopped);
         if !proves(without, stopped) {
             self.fail(format!("{attack} as {user} proves nothing: {circumstance} it ends with {without}"));
+        }
+    }
+
+    /// Whatever the file says: an attack that works was not stopped, and one without an outcome was not made.
+    fn stopped(&mut self, attack: &str, user: User, outcome: &str) {
+        if outcome.is_empty() || outcome.starts_with(WORKS) {
+            self.fail(format!("{attack} as {user} is not stopped: {outcome}"));
         }
     }
 
@@ -111,11 +118,24 @@ impl Rows {
         } else {
             let golden = std::fs::read_to_string(GOLDEN).expect("read the matrix");
             let golden: Vec<[String; 7]> = golden.lines().map(columns).collect();
-            let missing = self.lines.iter().filter(|line| !golden.iter().any(|listed| agree(listed, &columns(line))));
-            let missing: Vec<String> = missing.map(|line| format!("not in the matrix: {line}")).collect();
-            self.failures.extend(missing);
+            self.failures.extend(self.differences(&golden, kernel::users()));
         }
         assert!(self.failures.is_empty(), "{} failures:\n{}", self.failures.len(), self.failures.join("\n"));
+    }
+}
+
+impl Rows {
+    /// What is not as the file has it: rows, and attacks that were made as one of these users and not as another, although the
+    /// file has them for both.
+    fn differences(&self, golden: &[[String; 7]], users: &[User]) -> Vec<String> {
+        let measured: Vec<[String; 7]> = self.lines.iter().map(|line| columns(line)).collect();
+        let missing = measured.iter().filter(|row| !golden.iter().any(|listed| agree(listed, row)));
+        let is_made = |row: &[String; 7]| measured.iter().any(|made| made[..3] == row[..3]);
+        let is_user = |row: &&[String; 7]| users.iter().any(|user| row[2] == user.to_string());
+        let is_of_test = |row: &&[String; 7]| measured.iter().any(|made| made[..2] == row[..2]);
+        let unmade = golden.iter().filter(is_of_test).filter(is_user).filter(|row| !is_made(row));
+        let missing = missing.map(|row| format!("not in the matrix: {}", row.join(" | ")));
+        missing.chain(unmade.map(|row| format!("in the matrix, and not made: {}", row.join(" | ")))).collect()
     }
 }
 
@@ -129,4 +149,42 @@ fn agree(listed: &[String; 7], measured: &[String; 7]) -> bool {
     let agrees =
         |(listed, measured): (&String, &String)| listed == measured || listed.split('/').any(|one| one == measured);
     listed[..3] == measured[..3] && listed[3..].iter().zip(&measured[3..]).all(agrees)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_by_design_is_judged_as_well() {
+        let failures = |outcome: &str| {
+            let mut rows = Rows::of(107);
+            rows.design("empty", User::Plain, outcome);
+            assert_eq!(rows.lines.len(), 1);
+            rows.failures
+        };
+        assert!(failures("signature_malformed").is_empty());
+        for bad in [WORKS, "works as root", ""] {
+            assert_eq!(failures(bad).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_row_by_design_is_compared_as_well() {
+        let golden: Vec<[String; 7]> = ["plain", "root"]
+            .map(|user| columns(&format!("A107 | empty | {user} | signature_malformed | – | – | by design")))
+            .into();
+        let differences = |made: &[(User, &str)]| {
+            let mut rows = Rows::of(107);
+            made.iter().for_each(|(user, outcome)| rows.design("empty", *user, outcome));
+            rows.differences(&golden, &[User::Plain, User::Root])
+        };
+        let good = "signature_malformed";
+        assert!(differences(&[(User::Plain, good), (User::Root, good)]).is_empty());
+        assert!(differences(&[]).is_empty(), "another test's");
+        let other = differences(&[(User::Plain, good), (User::Root, "key_scope")]);
+        assert!(other.len() == 1 && other[0].starts_with("not in the matrix: A107 | empty | root"), "{other:?}");
+        let unmade = differences(&[(User::Plain, good)]);
+        assert!(unmade.len() == 1 && unmade[0].starts_with("in the matrix, and not made: A107"), "{unmade:?}");
+    }
 }

@@ -2,6 +2,7 @@
 //! policy, dependencies, permissions, code. Only an error decides anything; and so nothing needs to be trusted first: whoever
 //! does not trust a plugin yet is the one who wants to look.
 
+mod offer;
 mod stages;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::package::{Opened, Package, PackageError, elf};
 use crate::runtime::keys_of;
 use crate::store::{Home, Installed, State, Status};
 use crate::trust::{KeySet, Keyring, TrustedKey};
+pub use offer::Offer;
 use stages::Subject;
 
 /// The largest script that is read, in bytes; the scan itself says so of smaller ones.
@@ -35,6 +37,9 @@ pub struct AuditReport {
     /// Who vouches for it and what it may do; none for a script alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust: Option<TrustFacts>,
+    /// What it asks for and takes part in, as far as it can be read.
+    #[serde(flatten)]
+    pub offer: Offer,
     /// What was found in its manifest, by the policy, of its dependencies and permissions, in this order.
     pub checks: Vec<Finding>,
     /// What was found in its code, by file and line, and what was looked at.
@@ -75,8 +80,13 @@ impl AuditReport {
         self.checks.iter().chain(&self.scan.findings).any(Finding::is_error)
     }
 
-    fn broken(name: String, version: Option<String>, trust: Option<TrustFacts>, finding: Finding) -> Self {
-        Self { name, version, trust, checks: vec![finding], scan: Scan::default() }
+    fn broken(
+        (name, version): (String, Option<String>),
+        trust: Option<TrustFacts>,
+        offer: Offer,
+        finding: Finding,
+    ) -> Self {
+        Self { name, version, trust, offer, checks: vec![finding], scan: Scan::default() }
     }
 }
 
@@ -114,7 +124,7 @@ fn audit_script(target: &Path, language: &str) -> Result<AuditReport, ManageErro
         _ => scan_bash(&name, &content),
     };
     let scan = Scan { findings, scanned: vec![name.clone()], not_scanned: Vec::new() };
-    Ok(AuditReport { name, version: None, trust: None, checks: Vec::new(), scan })
+    Ok(AuditReport { name, version: None, trust: None, offer: Offer::default(), checks: Vec::new(), scan })
 }
 
 fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<AuditReport, ManageError> {
@@ -125,20 +135,21 @@ fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<Audi
     trust.installed_at = Some(entry.installed_at.clone());
     trust.grants = entry.decided.grants.iter().map(ToString::to_string).collect();
     let version = entry.version.to_string();
-    let broken = |trust, error: &ManageError| {
+    let offer = Offer::of_entry(name, entry, &policy);
+    let broken = |trust, offer, error: &ManageError| {
         let finding = stages::refused(&entry.digest.to_string(), error.code(), &error.to_string());
-        Ok(AuditReport::broken(name.to_string(), Some(version.clone()), Some(trust), finding))
+        Ok(AuditReport::broken((name.to_string(), Some(version.clone())), Some(trust), offer, finding))
     };
     let found = match home.load_plugin(name) {
         Ok(Some(Installed { tree, .. })) => tree,
         Ok(None) => return Err(ManageError::NotFound { name: name.clone() }),
-        Err(error) => return broken(trust, &error.into()),
+        Err(error) => return broken(trust, offer, &error.into()),
     };
     let refused = |source| ManageError::Package { path: found.index.entry.clone().into(), source };
     let read = judge_tree(home, state, (place, &found)).and_then(|_| found.manifest().map_err(refused));
     let manifest = match read {
         Ok(manifest) => manifest,
-        Err(error) => return broken(trust, &error),
+        Err(error) => return broken(trust, offer, &error),
     };
     let scan = if found.index.holds_scripts() {
         scan(&manifest, &found.index.entry, found.contents().collect::<Vec<_>>().into_iter())
@@ -150,7 +161,7 @@ fn audit_installed(home: &Home, state: &State, name: &PluginName) -> Result<Audi
     };
     let subject = Subject { manifest: &manifest, index: &found.index, size: None };
     let checks = stages::checks(&subject, state, &policy);
-    Ok(AuditReport { name: name.to_string(), version: Some(version), trust: Some(trust), checks, scan })
+    Ok(AuditReport { name: name.to_string(), version: Some(version), trust: Some(trust), offer, checks, scan })
 }
 
 fn audit_file(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
@@ -159,7 +170,7 @@ fn audit_file(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
         Err(ManageError::Package { path, source }) if is_of_code(&source) => {
             let name = path.to_string_lossy().into_owned();
             let finding = stages::refused(&name, source.code(), &source.to_string());
-            return Ok(AuditReport::broken(name, None, None, finding));
+            return Ok(AuditReport::broken((name, None), None, Offer::default(), finding));
         }
         opened => opened?,
     };
@@ -167,15 +178,17 @@ fn audit_file(home: &Home, target: &Path) -> Result<AuditReport, ManageError> {
     let (name, version) = (opened.index.name.to_string(), opened.index.version.to_string());
     let trust = facts_of_file(&keys, &state, &opened, home)?;
     let (size, entry) = (opened.size(), opened.index.entry.clone());
+    let by_index = Offer { permissions: opened.index.permissions.clone(), ..Offer::default() };
     match opened.into_package() {
         Err(error) => {
             let finding = stages::refused(&entry, error.code(), &error.to_string());
-            Ok(AuditReport::broken(name, Some(version), Some(trust), finding))
+            Ok(AuditReport::broken((name, Some(version)), Some(trust), by_index, finding))
         }
         Ok(package) => {
             let subject = Subject { manifest: &package.manifest, index: &package.index, size: Some(size) };
             let checks = stages::checks(&subject, &state, &policy);
-            Ok(AuditReport { name, version: Some(version), trust: Some(trust), checks, scan: of_package(&package) })
+            let (offer, scan) = (Offer::of_manifest(&package.manifest), of_package(&package));
+            Ok(AuditReport { name, version: Some(version), trust: Some(trust), offer, checks, scan })
         }
     }
 }
@@ -204,7 +217,7 @@ fn facts((name, digest): (&PluginName, &Digest), signature: Signature, keys: &Ke
     };
     TrustFacts {
         level: key.map(level),
-        scopes: key.into_iter().flat_map(|key| &key.scope).map(ToString::to_string).collect(),
+        scopes: key.into_iter().flat_map(TrustedKey::names).map(|scope| scope.to_string()).collect(),
         signature,
         problem: None,
         status: None,

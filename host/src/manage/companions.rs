@@ -73,7 +73,7 @@ pub(super) fn companions(main: &Opened, from: &Sources<'_>) -> Result<Companions
     let signed_by = main.signature.as_ref().map(crate::package::Signature::fingerprint);
     universe.add(&index.name, candidate(main, signed_by, from.keys, Place::Found(0)));
     for (name, entry) in state.all().iter()? {
-        universe.add(name, installed(entry, from.keys));
+        universe.add(name, installed(name, entry, from.keys));
     }
     let found = if index.dependencies.is_empty() { Vec::new() } else { found(from)? };
     for (at, (_, opened)) in found.iter().enumerate() {
@@ -120,12 +120,12 @@ fn in_order(state: &State, keys: &KeySet) -> Result<BTreeMap<PluginName, Vec<Nee
     Ok(in_order.map(|(name, _, needs)| (name, needs)).collect())
 }
 
-fn installed(entry: &Entry, keys: &KeySet) -> Candidate {
+fn installed(name: &PluginName, entry: &Entry, keys: &KeySet) -> Candidate {
     let signer = signer(entry);
     Candidate {
         version: entry.version.clone(),
         signer,
-        stands_for: signer.map(|key| keys.predecessors(&key)).unwrap_or_default(),
+        stands_for: signer.map(|key| keys.predecessors(&key, name)).unwrap_or_default(),
         needs: needs(&entry.dependencies),
         place: if entry.link.is_some() { Place::Linked } else { Place::Installed },
     }
@@ -135,7 +135,7 @@ fn candidate(opened: &Opened, signer: Option<Fingerprint>, keys: &KeySet, place:
     Candidate {
         version: opened.index.version.clone(),
         signer,
-        stands_for: signer.map(|key| keys.predecessors(&key)).unwrap_or_default(),
+        stands_for: signer.map(|key| keys.predecessors(&key, &opened.index.name)).unwrap_or_default(),
         needs: opened.index.dependencies.clone(),
         place,
     }

@@ -72,6 +72,7 @@ fn pin(name: &PluginName, key: &PublicKey, level: Level, now: Time) -> Result<Tr
         key: key.clone(),
         label: format!("key of {name}"),
         scope: vec![Scope::of(name)],
+        handovers: Vec::new(),
         added: now,
         origin: Origin::Install,
         window: Window { from: now, until: Some(now.plus_days(KEY_DAYS)) },

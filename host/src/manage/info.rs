@@ -173,7 +173,16 @@ pub struct CommandInfo {
 }
 
 impl CommandInfo {
-    fn of(name: &str, spec: &CommandSpec) -> Self {
+    /// The commands of an installed plugin.
+    pub(super) fn of_entry(name: &PluginName, entry: &Entry) -> Vec<Self> {
+        let commands = entry
+            .commands
+            .iter()
+            .map(|spec| Self { granted_timeout: entry.timeout(&spec.name), ..Self::of(name.as_str(), spec) });
+        commands.collect()
+    }
+
+    pub(super) fn of(name: &str, spec: &CommandSpec) -> Self {
         Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
@@ -229,10 +238,6 @@ impl MissingItem {
 
 impl PluginInfo {
     pub(super) fn installed(name: &PluginName, entry: &Entry) -> Self {
-        let commands = entry.commands.iter().map(|spec| CommandInfo {
-            granted_timeout: entry.timeout(&spec.name),
-            ..CommandInfo::of(name.as_str(), spec)
-        });
         let runs = runs(&entry.commands, &entry.hooks);
         Self {
             name: name.to_string(),
@@ -245,7 +250,7 @@ impl PluginInfo {
             description: entry.description.clone(),
             author: String::new(),
             license: String::new(),
-            commands: commands.collect(),
+            commands: CommandInfo::of_entry(name, entry),
             dependencies: entry.dependencies.clone(),
             requirements: Vec::new(),
             install_requires: Vec::new(),

@@ -7,7 +7,7 @@ use super::list::Warning;
 use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::runtime::keys_of;
 use crate::store::{Home, State, StoreName, Trust};
-use crate::trust::{KeySet, TrustedKey};
+use crate::trust::{KeySet, TrustedKey, judge_signer};
 
 /// The keys that installed plugins are held to.
 pub(super) struct Lapses {
@@ -47,6 +47,6 @@ impl Lapses {
         if undisputed.get(key).is_some_and(|key| key.covers(name)) {
             return None;
         }
-        keys.judge_signer(key, name, digest).err().map(|why| why.to_string())
+        judge_signer(keys, key, name, digest).err().map(|why| why.to_string())
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::ManageError;
 use crate::ids::PluginName;
 use crate::store::State;
-use crate::trust::KeySet;
+use crate::trust::{KeySet, Scope, TrustedKey};
 
 /// The shortest name of which one letter more, less or otherwise is a slip: shorter ones are all alike.
 const SLIP_MIN: usize = 6;
@@ -23,13 +23,14 @@ pub(super) fn check(
     state: &State,
     keys: &KeySet,
 ) -> Result<(), ManageError> {
-    let scopes = keys.iter().flat_map(|key| &key.scope).filter_map(|scope| scope.to_string().parse().ok());
-    let scopes: Vec<PluginName> = scopes.collect();
-    let known = || state.names().chain(&scopes);
-    if meant == Some(name) || known().any(|known| known == name) {
+    // What one key says of another makes no name known: it could name the very one that looks like another.
+    let meant_by_user = || keys.iter().filter_map(|key| key.by_user().scope.contains(&Scope::of(name)).then_some(name));
+    if meant == Some(name) || state.names().chain(meant_by_user()).any(|known| known == name) {
         return Ok(());
     }
-    match known().find(|known| is_alike(known.as_str(), name.as_str())) {
+    let scopes = keys.iter().flat_map(TrustedKey::names).filter_map(|scope| scope.to_string().parse().ok());
+    let scopes: Vec<PluginName> = scopes.filter(|scope| scope != name).collect();
+    match state.names().chain(&scopes).find(|known| is_alike(known.as_str(), name.as_str())) {
         Some(known) => Err(ManageError::Lookalike { name: name.clone(), known: known.clone() }),
         None => Ok(()),
     }

@@ -28,11 +28,13 @@ impl fmt::Display for OtherMaker {
     }
 }
 
-/// Whether something that is to be installed under a name is another maker's than what is installed or, where nothing is,
-/// than what was when its key was pinned.
+/// Whether something that is to be installed under a name is another maker's than what is installed.
+///
+/// The maker that the user is held to is that of what is installed. Where nothing is installed, or something that nobody signed,
+/// it is whose key was pinned for the name: what its user allowed unsigned does not undo the pin.
 ///
 /// # Errors
-/// It is, and the user did not name its key for this very plugin.
+/// It is not of that maker, and the user did not name its key for this very plugin.
 pub(super) fn other_maker(
     keys: &KeySet,
     state: &State,
@@ -40,34 +42,35 @@ pub(super) fn other_maker(
     signature: Option<&Signature>,
 ) -> Result<Option<OtherMaker>, ManageError> {
     let installed = state.plugins.get(name)?;
-    let pinned =
-        || keys.iter().find(|key| key.level == Level::FirstUse && key.covers(name)).map(TrustedKey::fingerprint);
-    let before = match installed {
-        Some(entry) => signer(entry),
-        None => pinned(),
-    };
+    let before = installed.and_then(signer);
     let now = signature.map(Signature::fingerprint);
-    if is_same(keys, before, now) || !makes(Check::Maker) {
+    if !makes(Check::Maker) {
         return Ok(None);
     }
-    if let (Some(pinned), Some(signature)) = (before, signature) {
+    let is_pin = |key: &&TrustedKey| key.level == Level::FirstUse && key.covers(name);
+    let pins = || keys.iter().filter(is_pin).map(TrustedKey::fingerprint).collect();
+    let held: Vec<Fingerprint> = before.map_or_else(pins, |key| vec![key]);
+    if let (Some(&pinned), Some(signature)) = (held.first(), signature)
+        && !held.iter().any(|key| is_same(keys, name, Some(*key), now))
+    {
         let (name, key) = (name.clone(), PublicKey::from_bytes(&signature.key)?);
         if !keys.find(&key).is_some_and(|key| key.is_meant_for(&name)) {
             return Err(TrustError::KeyChanged { name, pinned, key: Box::new(key) }.into());
         }
     }
-    Ok(installed.map(|_| OtherMaker { before, now }))
+    let is_other = installed.is_some() && !is_same(keys, name, before, now);
+    Ok(is_other.then_some(OtherMaker { before, now }))
 }
 
 /// As [`other_maker`], of two versions that the user let in, in whichever order.
-pub(super) fn other_maker_of(keys: &KeySet, before: &Entry, now: &Entry) -> Option<OtherMaker> {
+pub(super) fn other_maker_of(keys: &KeySet, name: &PluginName, before: &Entry, now: &Entry) -> Option<OtherMaker> {
     let (before, now) = (signer(before), signer(now));
-    let is_other = !is_same(keys, before, now) && !is_same(keys, now, before);
+    let is_other = !is_same(keys, name, before, now) && !is_same(keys, name, now, before);
     is_other.then_some(OtherMaker { before, now })
 }
 
-/// A key is its own heir, and that of those that handed over to it.
-fn is_same(keys: &KeySet, before: Option<Fingerprint>, now: Option<Fingerprint>) -> bool {
-    let is_heir = |(before, now): (Fingerprint, Fingerprint)| keys.predecessors(&now).contains(&before);
+/// A key is its own heir, and that of those that handed the name over to it.
+fn is_same(keys: &KeySet, name: &PluginName, before: Option<Fingerprint>, now: Option<Fingerprint>) -> bool {
+    let is_heir = |(before, now): (Fingerprint, Fingerprint)| keys.predecessors(&now, name).contains(&before);
     before == now || before.zip(now).is_some_and(is_heir)
 }

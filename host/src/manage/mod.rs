@@ -54,7 +54,7 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditReport, TrustFacts, audit, audit_all};
+pub use audit::{AuditReport, Offer, TrustFacts, audit, audit_all};
 pub use build::{BuiltLibrary, Crate, cargo_home, texts};
 pub use bundle::{Bundle, BundleReport, Bundled, bundle};
 pub use companions::Companion;
@@ -71,9 +71,9 @@ pub use health::{HealthCheck, health, script_changes};
 pub use info::{CommandInfo, MissingItem, PluginInfo, PluginKind, Signature, info};
 pub use install::{InstallReport, InstallRequest, install};
 pub use keys::{
-    KEY_DAYS, KeyDetails, KeyError, KeyReport, KeyRevokeReport, KeyUntrustReport, KeyWord, ListImportReport, ListInfo,
-    ListedInfo, RevokedInfo, RotationReport, TrustRequest, Until, key_list, key_revoke, key_show, key_trust,
-    key_untrust, list_import, rotation_import,
+    HandoverInfo, KEY_DAYS, KeyDetails, KeyError, KeyReport, KeyRevokeReport, KeyUntrustReport, KeyWord,
+    ListImportReport, ListInfo, ListedInfo, RevokedInfo, RotationReport, TrustRequest, Until, key_list, key_revoke,
+    key_show, key_trust, key_untrust, list_import, rotation_import,
 };
 pub use link::{LinkReport, check_link, link, unlink};
 pub use list::{

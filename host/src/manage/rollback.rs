@@ -62,7 +62,7 @@ pub fn rollback(
     versions::check_pin(name, &before, &previous.version)?;
     let (tree, state) = (home.load(&previous.digest)?, home.read()?);
     let trust = judge_tree(home, &state, (StoreName::User, &tree))?;
-    let other_maker = other_maker_of(&keys_of(home, StoreName::User)?, &before, previous);
+    let other_maker = other_maker_of(&keys_of(home, StoreName::User)?, name, &before, previous);
     // What was decided about another maker's plugin since then was not decided about this one.
     let mut held = if other_maker.is_some() { previous.clone() } else { before.clone() };
     let (overrides, dropped_config) = kept_overrides(&previous.defaults, Some(&held));

@@ -118,7 +118,7 @@ pub(super) fn admit(
     } else {
         Code::Library(tree.sealed_library().map_err(sandbox)?)
     };
-    let before = signer(&entry).map(|key| keys.predecessors(&key)).unwrap_or_default();
+    let before = signer(&entry).map(|key| keys.predecessors(&key, name)).unwrap_or_default();
     let owner = DataOwner::of(name, &entry, place, &before);
     Ok(Admitted {
         code,

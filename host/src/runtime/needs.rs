@@ -7,7 +7,7 @@ use migraine_plugin_api::{Permission, PermissionKind};
 use serde::Serialize;
 
 use super::programs::{real, search_path};
-use crate::ids::Fingerprint;
+use crate::ids::{Fingerprint, PluginName};
 use crate::package::dependency::{Dependency, Need};
 use crate::policy::EndpointScope;
 use crate::store::{Entry, Records, Status, Trust};
@@ -107,7 +107,7 @@ pub fn fitting<'a>(need: &Need, by: &Entry, around: Around<'a>) -> Result<&'a En
         return Err(format!("{name} is installed in version {}, which is not {}", found.version, need.range));
     }
     let wanted = need.key.or(signer(by));
-    if let Some(wanted) = wanted.filter(|wanted| !is_signed_by(found, wanted, around.keys)) {
+    if let Some(wanted) = wanted.filter(|wanted| !is_signed_by((name, found), wanted, around.keys)) {
         return Err(format!("{name} {} is not signed by {wanted}", found.version));
     }
     Ok(found)
@@ -123,9 +123,9 @@ pub fn signer(entry: &Entry) -> Option<Fingerprint> {
 }
 
 /// What the user links stands for whatever is asked for under its name.
-fn is_signed_by(entry: &Entry, wanted: &Fingerprint, keys: &KeySet) -> bool {
+fn is_signed_by((name, entry): (&PluginName, &Entry), wanted: &Fingerprint, keys: &KeySet) -> bool {
     let by = signer(entry);
-    entry.link.is_some() || by.is_some_and(|by| by == *wanted || keys.predecessors(&by).contains(wanted))
+    entry.link.is_some() || by.is_some_and(|by| by == *wanted || keys.predecessors(&by, name).contains(wanted))
 }
 
 fn program(program: &str) -> Result<String, String> {

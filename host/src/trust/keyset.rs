@@ -1,15 +1,19 @@
 //! The keyring in memory: which key may sign which plugin names, and who says of which key that it is bad.
 
+mod lineage;
+
+use std::collections::{BTreeMap, btree_map};
+
 use super::revocation::{BadSince, RevocationList};
 use super::time::{Seen, Time};
-use super::trusted::{Origin, TrustedKey};
+use super::trusted::TrustedKey;
 use super::{PublicKey, Scope, TrustError};
-use crate::ids::{Digest, Fingerprint, PluginName};
+use crate::ids::{Fingerprint, PluginName};
 
-/// All keys of a keyring, in the order of their fingerprints, and the lists of revoked keys.
+/// All keys of a keyring, and the lists of revoked keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
-    keys: Vec<TrustedKey>,
+    keys: BTreeMap<Fingerprint, TrustedKey>,
     lists: Vec<RevocationList>,
     /// Lists of signers that were forgotten. They revoke nothing.
     seen_lists: Vec<RevocationList>,
@@ -41,8 +45,7 @@ impl KeySet {
     /// The set of some keys; of two entries for one key the later one counts.
     #[must_use]
     pub fn new(keys: Vec<TrustedKey>) -> Self {
-        let keys: std::collections::BTreeMap<_, _> = keys.into_iter().map(|key| (key.fingerprint(), key)).collect();
-        Self { keys: keys.into_values().collect(), ..Self::default() }
+        Self { keys: keys.into_iter().map(|key| (key.fingerprint(), key)).collect(), ..Self::default() }
     }
 
     /// The same keys with lists of revoked keys, one at most of each signer.
@@ -60,17 +63,14 @@ impl KeySet {
     /// The same keys without one, and without its list.
     #[must_use]
     pub fn without(mut self, key: &Fingerprint) -> Self {
-        self.keys.retain(|trusted| trusted.fingerprint() != *key);
+        self.keys.remove(key);
         self
     }
 
     /// The same keys and another one, unless something is said of that key already.
     #[must_use]
     pub fn with(mut self, key: TrustedKey) -> Self {
-        if self.find(&key.key).is_none() {
-            self.keys.push(key);
-            self.keys.sort_by_key(TrustedKey::fingerprint);
-        }
+        self.keys.entry(key.fingerprint()).or_insert(key);
         self
     }
 
@@ -83,19 +83,19 @@ impl KeySet {
     /// The entry of a key.
     #[must_use]
     pub fn find(&self, key: &PublicKey) -> Option<&TrustedKey> {
-        // By the key itself: a fingerprint is only its name.
-        self.keys.iter().find(|trusted| trusted.key == *key)
+        // By the key itself in the end: a fingerprint is only its name.
+        self.by_fingerprint(&key.fingerprint()).filter(|trusted| trusted.key == *key)
     }
 
     /// The entry with a fingerprint.
     #[must_use]
     pub fn by_fingerprint(&self, fingerprint: &Fingerprint) -> Option<&TrustedKey> {
-        self.keys.iter().find(|trusted| trusted.fingerprint() == *fingerprint)
+        self.keys.get(fingerprint)
     }
 
-    /// Every entry.
-    pub fn iter(&self) -> std::slice::Iter<'_, TrustedKey> {
-        self.keys.iter()
+    /// Every entry, in the order of the fingerprints.
+    pub fn iter(&self) -> btree_map::Values<'_, Fingerprint, TrustedKey> {
+        self.keys.values()
     }
 
     /// Whether it holds no key.
@@ -123,123 +123,10 @@ impl KeySet {
         lists.max_by_key(|list| list.version)
     }
 
-    /// What lists say against a key, or against one that it took the place of, for names that it may sign.
-    #[must_use]
-    pub fn listed(&self, key: &TrustedKey) -> Vec<Listed> {
-        let said = |at: Fingerprint, signed: Option<Time>| {
-            self.lists.iter().filter_map(move |list| {
-                let since = *list.keys.get(&at)?;
-                let signer = self.find(&list.signer)?;
-                let names = key.scope.iter().flat_map(|one| signer.scope.iter().filter_map(|other| one.overlap(other)));
-                let scope = super::sorted(&names.collect::<Vec<_>>());
-                let counts = !scope.is_empty() && signed.is_none_or(|date| since.includes(date));
-                counts.then_some(Listed { by: signer.fingerprint(), since, scope })
-            })
-        };
-        let mut listed: Vec<Listed> = said(key.fingerprint(), None).collect();
-        let mut origin = key.origin;
-        for _ in 0..self.keys.len() {
-            let Origin::Rotation(old, date) = origin else { break };
-            listed.extend(said(old, Some(date)));
-            let Some(entry) = self.by_fingerprint(&old) else { break };
-            origin = entry.origin;
-        }
-        listed
-    }
-
-    /// The keys against which nothing is said for any name; of a set with lists or limits, none.
-    pub fn undisputed(&self) -> impl Iterator<Item = &TrustedKey> {
-        let is_plain = self.lists.is_empty() && self.limits.is_none();
-        let is_good = |key: &TrustedKey| {
-            let before = self.predecessors(&key.fingerprint());
-            let line = before.iter().filter_map(|old| self.by_fingerprint(old)).chain([key]);
-            line.into_iter().all(|key| key.revoked().is_none())
-        };
-        self.keys.iter().filter(move |key| is_plain && is_good(key))
-    }
-
-    /// Judges by its record alone who signed something that is installed, as [`super::judge`] does with the signature at hand.
-    ///
-    /// # Errors
-    /// The key is unknown or revoked, or for other names.
-    pub fn judge_signer(&self, key: &Fingerprint, name: &PluginName, digest: &Digest) -> Result<(), TrustError> {
-        let name = name.clone();
-        if let Some(revocation) = self.revocation(key, &name).filter(|_| !self.keeps(key, &name, digest)) {
-            return Err(TrustError::KeyRevoked { name, key: *key, revocation });
-        }
-        match self.by_fingerprint(key) {
-            None => Err(TrustError::SignerUnknown { name, key: *key }),
-            Some(trusted) if !trusted.covers(&name) => {
-                let (label, scope) = (trusted.label.clone(), trusted.scope_text());
-                Err(TrustError::KeyScope { name, key: Box::new(trusted.key.clone()), label, scope })
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
     /// The lists that count for a plugin name: those whose signer is in the keyring for it. A list of a signer that was
     /// revoked since still counts: it can only take trust away.
     pub fn lists_for(&self, name: &PluginName) -> impl Iterator<Item = &RevocationList> {
         self.lists.iter().filter(move |list| self.find(&list.signer).is_some_and(|signer| signer.covers(name)))
-    }
-
-    /// Whether a key is bad for a plugin name: the user said so, or a list that counts for the name, or it came by a
-    /// rotation that a key signed which was bad by then.
-    #[must_use]
-    pub fn revocation(&self, key: &Fingerprint, name: &PluginName) -> Option<Revocation> {
-        self.revoked_by(key, name, self.limits.as_deref())
-    }
-
-    fn revoked_by(&self, key: &Fingerprint, name: &PluginName, limits: Option<&Self>) -> Option<Revocation> {
-        // Each step goes back by one rotation; as many as there are keys are enough, however they point at each other.
-        let mut at = *key;
-        let mut signed = None;
-        for _ in 0..=self.keys.len() {
-            let entry = self.by_fingerprint(&at);
-            let own = entry.and_then(TrustedKey::revoked).map(|revoked| Revocation { by: None, since: revoked.since });
-            let listed = self.lists_for(name).filter_map(|list| {
-                let since = *list.keys.get(&at)?;
-                Some(Revocation { by: Some(list.signer.fingerprint()), since })
-            });
-            let limited = limits.and_then(|limits| limits.revocation(&at, name));
-            let bad = own.into_iter().chain(listed).chain(limited).min_by_key(|revocation| revocation.since);
-            if let Some(bad) = bad.filter(|bad| signed.is_none_or(|date| bad.since.includes(date))) {
-                return Some(bad);
-            }
-            let Some(Origin::Rotation(old, date)) = entry.map(|entry| entry.origin) else { return None };
-            (at, signed) = (old, Some(date));
-        }
-        None
-    }
-
-    /// The keys that a key took the place of, by statements of rotation, the nearest first.
-    #[must_use]
-    pub fn predecessors(&self, key: &Fingerprint) -> Vec<Fingerprint> {
-        let mut found: Vec<Fingerprint> = Vec::new();
-        let mut at = *key;
-        while let Some(Origin::Rotation(old, _)) = self.by_fingerprint(&at).map(|entry| entry.origin) {
-            if old == *key || found.contains(&old) {
-                break;
-            }
-            found.push(old);
-            at = old;
-        }
-        found
-    }
-
-    /// Whether the user let an installed package of a revoked key stay. Where there is a limiting set, neither lifts what
-    /// the other says: each in which the key, or one that it took the place of, is bad must let it stay.
-    #[must_use]
-    pub fn keeps(&self, key: &Fingerprint, name: &PluginName, digest: &Digest) -> bool {
-        let lets = |set: &Self| {
-            let revoked = set.by_fingerprint(key).and_then(TrustedKey::revoked);
-            revoked.is_some_and(|revoked| revoked.kept.contains(digest))
-        };
-        let Some(limits) = self.limits.as_deref() else { return lets(self) };
-        let mut line = self.predecessors(key).into_iter().chain([*key]);
-        let here = self.revoked_by(key, name, None).is_some();
-        let there = line.any(|at| limits.revocation(&at, name).is_some());
-        (here || there) && (!here || lets(self)) && (!there || lets(limits))
     }
 
     /// Whether the lists that count for a name are new enough for something new to be installed.
@@ -275,7 +162,7 @@ impl KeySet {
     /// What the keyring recorded, and when: what the clock is held to.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
-        let keys = self.keys.iter().map(|key| {
+        let keys = self.iter().map(|key| {
             let time = key.revoked().map_or(key.added, |revoked| revoked.at.max(key.added));
             Seen { time, what: format!("key {}", key.fingerprint()) }
         });
@@ -289,7 +176,7 @@ impl KeySet {
 
 impl<'a> IntoIterator for &'a KeySet {
     type Item = &'a TrustedKey;
-    type IntoIter = std::slice::Iter<'a, TrustedKey>;
+    type IntoIter = btree_map::Values<'a, Fingerprint, TrustedKey>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()

@@ -26,5 +26,5 @@ pub use rotation::Rotation;
 pub use scope::Scope;
 pub use secret_file::{ENCRYPTION_RANDOM, SecretFile};
 pub use time::{Seen, Time, plausible};
-pub use trusted::{Level, Origin, Revoked, TrustedKey, Window, sorted};
-pub use verdict::{Trusted, judge, judge_new, trust_command};
+pub use trusted::{Handover, Level, Origin, Revoked, TrustedKey, Window, sorted};
+pub use verdict::{Trusted, judge, judge_new, judge_signer, trust_command};

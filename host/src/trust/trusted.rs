@@ -8,10 +8,12 @@
 //! added 2026-01-02T03:04:05Z
 //! from command
 //! valid 2026-01-02T03:04:05Z 2028-01-02T03:04:05Z
+//! handover ed25519:HEX64 2026-02-03T04:05:06Z 2026-02-04T05:06:07Z acme-* other
 //! level trusted
 //! ```
 //!
-//! A revoked key's last lines are `level revoked`, `revoked TIME`, `bad-since always` or a time, and a line `keep DIGEST` for
+//! Each line `handover OLD DATE TAKEN SCOPE...` is a rotation to a key that was trusted already, by itself or by another rotation:
+//! more names, as long as the old key was not bad by then, and what the old key's plugins had there. A revoked key's last lines are `level revoked`, `revoked TIME`, `bad-since always` or a time, and a line `keep DIGEST` for
 //! each plugin that may stay.
 
 use std::collections::BTreeSet;
@@ -31,6 +33,8 @@ const WHAT: &str = "trusted key";
 const LABEL_MAX: usize = 64;
 /// The most scopes of one key.
 const SCOPES_MAX: usize = 32;
+/// The most keys that handed over to one that was trusted already; the file stays below its cap.
+const HANDOVERS_MAX: usize = 16;
 /// The most plugins that may stay although their key was revoked.
 const KEPT_MAX: usize = 256;
 
@@ -109,6 +113,40 @@ impl FromStr for Origin {
     }
 }
 
+/// Another key's handover to one that was trusted already: more names for that one, for as long as the other one is not known
+/// to have been bad by then.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Handover {
+    /// The key that signed the rotation.
+    pub old: Fingerprint,
+    /// When, as it says.
+    pub date: Time,
+    /// When it was taken in here.
+    pub taken: Time,
+    /// The names, at least one, sorted.
+    pub scope: Vec<Scope>,
+}
+
+impl fmt::Display for Handover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.old, self.date, self.taken)?;
+        self.scope.iter().try_for_each(|scope| write!(f, " {scope}"))
+    }
+}
+
+impl FromStr for Handover {
+    type Err = TrustError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = || malformed("a line", WHAT, "`handover` names a key, two dates and names");
+        let mut words = text.split(' ');
+        let old = words.next().and_then(|word| word.parse().ok()).ok_or_else(refuse)?;
+        let mut time = || words.next().ok_or_else(refuse)?.parse();
+        let (date, taken) = (time()?, time()?);
+        Ok(Self { old, date, taken, scope: words.map(str::parse).collect::<Result<_, _>>()? })
+    }
+}
+
 /// When something new that a key signed may be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -145,6 +183,15 @@ impl FromStr for Window {
     }
 }
 
+/// Why a key may sign names: what its user said, apart from what keys said of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ByUser {
+    /// The names that its user gave it.
+    pub scope: Vec<Scope>,
+    /// The rotations to it, sorted.
+    pub handovers: Vec<Handover>,
+}
+
 /// A key with what the user said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedKey {
@@ -152,8 +199,10 @@ pub struct TrustedKey {
     pub key: PublicKey,
     /// The user's own note; never taken from a plugin.
     pub label: String,
-    /// The names it may sign, at least one, sorted.
+    /// The names it may sign by what [`TrustedKey::origin`] says, at least one, sorted.
     pub scope: Vec<Scope>,
+    /// Rotations that came later, each once, sorted.
+    pub handovers: Vec<Handover>,
     /// When it was added.
     pub added: Time,
     /// How.
@@ -173,7 +222,8 @@ impl TrustedKey {
         let added = now.parse()?;
         let window = Window { from: added, until: None };
         let (label, scope) = (label.to_owned(), sorted(scope));
-        Self { key, label, scope, added, origin: Origin::Command, window, level: Level::Trusted }.checked()
+        Self { key, label, scope, handovers: Vec::new(), added, origin: Origin::Command, window, level: Level::Trusted }
+            .checked()
     }
 
     /// The same key, if a file could hold it.
@@ -196,13 +246,77 @@ impl TrustedKey {
     /// Whether it is trusted for a name.
     #[must_use]
     pub fn covers(&self, name: &PluginName) -> bool {
-        self.scope.iter().any(|scope| scope.matches(name))
+        let handed_over = self.handovers.iter().flat_map(|handover| &handover.scope);
+        self.scope.iter().chain(handed_over).any(|scope| scope.matches(name))
     }
 
-    /// Whether the user named it for this very plugin, and not for a family of names, or in answer to a question.
+    /// All names that it may sign, each once, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<Scope> {
+        let handed_over = self.handovers.iter().flat_map(|handover| &handover.scope);
+        self.scope.iter().chain(handed_over).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The names that it may sign whatever becomes of other keys.
+    pub(super) fn own_names(&self) -> &[Scope] {
+        if matches!(self.origin, Origin::Rotation(..)) { &[] } else { &self.scope }
+    }
+
+    /// The rotations by which it may sign names: who signed them, when at the latest, and which names. What a statement says of
+    /// its own date is the word of whoever had the key; when it was taken in was seen here.
+    pub(super) fn rotations(&self) -> impl Iterator<Item = (Fingerprint, Time, &[Scope])> {
+        let first = match self.origin {
+            Origin::Rotation(old, date) => Some((old, date.max(self.added), self.scope.as_slice())),
+            Origin::Command | Origin::Install => None,
+        };
+        let more = self.handovers.iter();
+        let more = more.map(|one| (one.old, one.date.max(one.taken), one.scope.as_slice()));
+        first.into_iter().chain(more)
+    }
+
+    /// Whether a rotation that a key signed on a date was taken in.
+    #[must_use]
+    pub fn took_over(&self, old: Fingerprint, date: Time) -> bool {
+        let is_later = self.handovers.iter().any(|known| (known.old, known.date) == (old, date));
+        is_later || self.origin == Origin::Rotation(old, date)
+    }
+
+    /// The names that its user gave it, and every rotation to it.
+    #[must_use]
+    pub fn by_user(&self) -> ByUser {
+        let mut handovers = self.handovers.clone();
+        if let Origin::Rotation(old, date) = self.origin {
+            handovers.push(Handover { old, date, taken: self.added, scope: self.scope.clone() });
+            handovers.sort();
+        }
+        ByUser { scope: self.own_names().to_vec(), handovers }
+    }
+
+    /// The same key after a rotation to it: with these names more, which go with the old key.
+    #[must_use]
+    pub fn taking_over(mut self, (old, date): (Fingerprint, Time), scope: &[Scope], taken: Time) -> Self {
+        let holds = |has: &[Scope]| scope.iter().all(|one| has.iter().any(|other| other.covers(one)));
+        if self.origin == Origin::Rotation(old, date) && holds(&self.scope) {
+            return self;
+        }
+        match self.handovers.iter_mut().find(|known| (known.old, known.date) == (old, date)) {
+            Some(known) if holds(&known.scope) => {}
+            // Another statement of the same date: no name of it was taken in before now.
+            Some(known) => {
+                known.scope = sorted(&[known.scope.as_slice(), scope].concat());
+                known.taken = known.taken.max(taken);
+            }
+            None => self.handovers.push(Handover { old, date, taken, scope: sorted(scope) }),
+        }
+        self.handovers.sort();
+        self
+    }
+
+    /// Whether the user named it for this very plugin: not for a family of names, nor in answer to a question, nor by taking in
+    /// what another key says of it.
     #[must_use]
     pub fn is_meant_for(&self, name: &PluginName) -> bool {
-        self.level == Level::Trusted && self.scope.contains(&Scope::of(name))
+        self.level == Level::Trusted && self.own_names().contains(&Scope::of(name))
     }
 
     /// Whether the user revoked it.
@@ -217,16 +331,17 @@ impl TrustedKey {
     /// The scopes in one line.
     #[must_use]
     pub fn scope_text(&self) -> String {
-        self.scope.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
+        self.names().iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
     }
 
     /// The content of its file.
     #[must_use]
     pub fn render(&self) -> String {
         let scopes: String = self.scope.iter().map(|scope| format!("scope {scope}\n")).collect();
+        let handovers: String = self.handovers.iter().map(|handover| format!("handover {handover}\n")).collect();
         let Self { key, label, added, origin, window, level, .. } = self;
         let mut text = format!(
-            "{FIRST_LINE}\nkey {key}\nlabel {label}\n{scopes}added {added}\nfrom {origin}\nvalid {window}\nlevel {level}\n"
+            "{FIRST_LINE}\nkey {key}\nlabel {label}\n{scopes}added {added}\nfrom {origin}\nvalid {window}\n{handovers}level {level}\n"
         );
         if let Some(Revoked { at, since, kept }) = self.revoked() {
             text.push_str(&format!("revoked {at}\nbad-since {since}\n"));
@@ -248,6 +363,7 @@ impl TrustedKey {
             added: fields.take("added")?,
             origin: fields.take("from")?,
             window: fields.take("valid")?,
+            handovers: fields.all("handover")?,
             level: Level::Trusted,
         };
         trusted.level = match fields.take::<String>("level")?.as_str() {
@@ -276,6 +392,14 @@ impl TrustedKey {
         if self.revoked().is_some_and(|revoked| revoked.kept.len() > KEPT_MAX) {
             return Err("at most 256 plugins of a revoked key may stay");
         }
+        if self.handovers.len() > HANDOVERS_MAX {
+            return Err("at most 16 rotations to one key are kept");
+        }
+        let is_twice = |pair: &[Handover]| (pair[0].old, pair[0].date) >= (pair[1].old, pair[1].date);
+        if self.handovers.windows(2).any(is_twice) {
+            return Err("the rotations to it are not sorted, or one is there twice");
+        }
+        self.handovers.iter().try_for_each(|handover| check_scopes(&handover.scope))?;
         check_scopes(&self.scope)
     }
 }

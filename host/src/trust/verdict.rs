@@ -3,7 +3,7 @@
 use super::time::Time;
 use super::{KeySet, PublicKey, TrustError};
 use crate::controls::{Check, makes};
-use crate::ids::{Digest, Fingerprint};
+use crate::ids::{Digest, Fingerprint, PluginName};
 use crate::package::{Index, Signature};
 
 /// Why an index may be acted on.
@@ -76,28 +76,61 @@ fn judge_at(
     if !is_signed && makes(Check::Signature) {
         return Err(TrustError::SignatureInvalid { name, key: fingerprint });
     }
-    // Before the key counts as unknown: it must not be offered for trust either.
-    let stays = new.is_none() && keys.keeps(&fingerprint, &name, &digest);
-    if let Some(revocation) = keys.revocation(&fingerprint, &name).filter(|_| !stays && makes(Check::Revocation)) {
-        return Err(TrustError::KeyRevoked { name, key: fingerprint, revocation });
-    }
-    let Some(trusted) = keys.find(&key) else {
-        if !makes(Check::KnownKey) {
-            return Ok(Trusted::Signed { key: fingerprint, label: "unknown".to_owned() });
-        }
-        return Err(TrustError::UntrustedKey { name, key: Box::new(key) });
+    let label = judge_key(keys, &Signer::Verified(key), (&name, &digest), new)?;
+    Ok(Trusted::Signed { key: fingerprint, label })
+}
+
+/// As [`judge`], by the record of who signed what is installed: its files are not read.
+///
+/// # Errors
+/// The key is unknown or revoked, or for other names.
+pub fn judge_signer(keys: &KeySet, signer: &Fingerprint, name: &PluginName, digest: &Digest) -> Result<(), TrustError> {
+    judge_key(keys, &Signer::Recorded(*signer), (name, digest), None).map(drop)
+}
+
+/// Who signed.
+enum Signer {
+    /// The signature was verified.
+    Verified(PublicKey),
+    /// It was when that was recorded.
+    Recorded(Fingerprint),
+}
+
+/// Judges a key for a plugin, and gives the user's note on it.
+fn judge_key(
+    keys: &KeySet,
+    signer: &Signer,
+    (name, digest): (&PluginName, &Digest),
+    new: Option<Time>,
+) -> Result<String, TrustError> {
+    let (key, trusted) = match signer {
+        Signer::Verified(key) => (key.fingerprint(), keys.find(key)),
+        Signer::Recorded(key) => (*key, keys.by_fingerprint(key)),
     };
-    if !trusted.covers(&name) && makes(Check::KeyScope) {
+    // Before the key counts as unknown: it must not be offered for trust either.
+    let revocation = keys.revocation(&key, name).filter(|_| makes(Check::Revocation));
+    if let Some(revocation) = revocation.filter(|_| new.is_some() || !keys.keeps(&key, name, digest)) {
+        return Err(TrustError::KeyRevoked { name: name.clone(), key, revocation });
+    }
+    let Some(trusted) = trusted else {
+        return match signer {
+            _ if !makes(Check::KnownKey) => Ok("unknown".to_owned()),
+            Signer::Verified(key) => Err(TrustError::UntrustedKey { name: name.clone(), key: Box::new(key.clone()) }),
+            Signer::Recorded(key) => Err(TrustError::SignerUnknown { name: name.clone(), key: *key }),
+        };
+    };
+    if !trusted.covers(name) && makes(Check::KeyScope) {
         let (label, scope) = (trusted.label.clone(), trusted.scope_text());
-        return Err(TrustError::KeyScope { name, key: Box::new(key), label, scope });
+        return Err(TrustError::KeyScope { name: name.clone(), key: Box::new(trusted.key.clone()), label, scope });
     }
     if let Some(now) = new.filter(|_| makes(Check::KeyTime)) {
         if !trusted.window.holds(now) {
-            return Err(TrustError::KeyExpired { name, key: Box::new(key), window: trusted.window, now });
+            let (key, window) = (Box::new(trusted.key.clone()), trusted.window);
+            return Err(TrustError::KeyExpired { name: name.clone(), key, window, now });
         }
-        keys.check_lists(&name, now)?;
+        keys.check_lists(name, now)?;
     }
-    Ok(Trusted::Signed { key: fingerprint, label: trusted.label.clone() })
+    Ok(trusted.label.clone())
 }
 
 /// The command line that trusts a key for a scope; it needs nothing that the user has not got.

@@ -20,6 +20,7 @@
 //! judged again, by none of the tests, and plugins are not called again for a change of what only writers look at, whatever
 //! operation made it. That makes thousands of points affordable. [`power`] says what is lost with the power.
 
+pub mod blackout;
 mod dice;
 pub mod injection;
 pub mod operation;

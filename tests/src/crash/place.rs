@@ -139,7 +139,7 @@ impl Drop for Place {
 }
 
 /// A directory that costs no disk where the machine has such: thousands of fsyncs would take minutes.
-fn in_memory() -> TempDir {
+pub(super) fn in_memory() -> TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PLACE).permissions(fs::Permissions::from_mode(0o755));
     builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).expect("make a directory")

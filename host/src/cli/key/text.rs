@@ -1,6 +1,6 @@
 //! Keys as people read them.
 
-use crate::manage::{KeyReport, ListedInfo, RevokedInfo};
+use crate::manage::{HandoverInfo, KeyReport, ListedInfo, RevokedInfo};
 use crate::text::safe_line;
 
 /// A line below the one that names the key.
@@ -25,6 +25,9 @@ pub(super) fn key(key: &KeyReport) -> String {
     text.push_str(&line("scope", &key.scope.join(", ")));
     text.push_str(&line("level", key.level));
     text.push_str(&line("added", &format!("{} by {}", key.added, key.from)));
+    for HandoverInfo { old, date, taken, scope } in &key.handovers {
+        text.push_str(&line("took", &format!("{} over from {old} on {date}, taken in {taken}", scope.join(", "))));
+    }
     text.push_str(&line("valid", &format!("{} until {}", key.valid_from, until(key))));
     if let Some(RevokedInfo { at, since, kept }) = &key.revoked {
         text.push_str(&line("revoked", &format!("{at}, bad since: {since}")));

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::show::{of_rules, subscription, time_limit};
 use crate::cli::{Failure, Out, Session};
 use crate::code::Exit;
-use crate::manage::{AuditReport, Signature, TrustFacts, audit, audit_all};
+use crate::manage::{AuditReport, Offer, Signature, TrustFacts, audit, audit_all};
 use crate::package::scan::{Finding, Severity};
 use crate::text::{safe_line, safe_whole};
 
@@ -46,6 +47,8 @@ fn text(report: &AuditReport, out: &Out) -> String {
     if let Some(trust) = &report.trust {
         facts(trust, &mut line);
     }
+    let is_installed = report.trust.as_ref().is_some_and(|trust| trust.status.is_some());
+    offer(&report.offer, is_installed, &mut line);
     report.scan.scanned.iter().for_each(|file| line("looked at", &safe_line(file)));
     report.scan.not_scanned.iter().for_each(|file| line("not looked at", &safe_line(file)));
     let findings: Vec<&Finding> = report.checks.iter().chain(&report.scan.findings).collect();
@@ -82,6 +85,20 @@ fn facts(trust: &TrustFacts, line: &mut impl FnMut(&str, &str)) {
         grants.iter().for_each(|grant| line("granted", &safe_whole(grant)));
     }
     line("sandbox", &sandbox.join(", or "));
+}
+
+/// What it asks for and takes part in, and what is in force of that.
+fn offer(offer: &Offer, is_installed: bool, line: &mut impl FnMut(&str, &str)) {
+    let Offer { permissions, hooks, commands, rules } = offer;
+    permissions.iter().for_each(|permission| line("asks for", &safe_whole(&permission.to_string())));
+    hooks.iter().for_each(|hook| line("hook", &subscription(hook)));
+    for command in commands {
+        if let Some(asked) = command.timeout {
+            let time = time_limit(asked, command.granted_timeout, is_installed);
+            line("time", &format!("{} {time}", safe_line(&command.name)));
+        }
+    }
+    rules.iter().for_each(|rules| of_rules(rules, line));
 }
 
 /// One finding in one line.

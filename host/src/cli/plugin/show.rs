@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use migraine_plugin_api::Timeout;
+use migraine_plugin_api::{HookSpec, Timeout};
 use serde::Serialize;
 
 use crate::cli::session::now;
@@ -137,11 +137,7 @@ fn text(plugin: &PluginInfo, out: &Out) -> String {
     if let Some(rules) = &plugin.rules {
         of_rules(rules, &mut line);
     }
-    for hook in &plugin.hooks {
-        let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();
-        let runs = hook.command.as_ref().map(|command| format!(" runs `{command}`")).unwrap_or_default();
-        line("hook", &safe_whole(&format!("{}{pattern}{runs}, priority {}", hook.event, hook.priority)));
-    }
+    plugin.hooks.iter().for_each(|hook| line("hook", &subscription(hook)));
     for (key, value) in &plugin.config {
         line("config", &safe_line(&format!("{key} = {value}")));
     }
@@ -180,8 +176,15 @@ fn stores(plugin: &PluginInfo, line: &mut impl FnMut(&str, &str)) {
     }
 }
 
+/// A subscription, whole.
+pub(super) fn subscription(hook: &HookSpec) -> String {
+    let pattern = hook.pattern.as_ref().map(|pattern| format!(" matching `{pattern}`")).unwrap_or_default();
+    let runs = hook.command.as_ref().map(|command| format!(" runs `{command}`")).unwrap_or_default();
+    safe_whole(&format!("{}{pattern}{runs}, priority {}", hook.event, hook.priority))
+}
+
 /// What is in force.
-fn of_rules(rules: &Rules, line: &mut impl FnMut(&str, &str)) {
+pub(super) fn of_rules(rules: &Rules, line: &mut impl FnMut(&str, &str)) {
     let Rules { can, cannot, capped, limits } = rules;
     can.iter().for_each(|words| line("can", words));
     cannot.iter().for_each(|words| line("cannot", words));
@@ -224,7 +227,8 @@ fn receipt(plugin: &PluginInfo, line: &mut impl FnMut(&str, &str)) {
     }
 }
 
-fn time_limit(asked: Timeout, granted: Option<Timeout>, is_installed: bool) -> String {
+/// The time that a command asks for, and what came of it.
+pub(super) fn time_limit(asked: Timeout, granted: Option<Timeout>, is_installed: bool) -> String {
     let words = |timeout| match timeout {
         Timeout::Seconds(seconds) => format!("{seconds} seconds"),
         Timeout::None => "no time limit".to_owned(),

@@ -6,7 +6,7 @@ mod report;
 mod statement;
 
 pub use error::KeyError;
-pub use report::{KeyDetails, KeyReport, ListInfo, ListedInfo, RevokedInfo};
+pub use report::{HandoverInfo, KeyDetails, KeyReport, ListInfo, ListedInfo, RevokedInfo};
 pub use statement::{ListImportReport, RotationReport, list_import, rotation_import};
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::runtime::{keys_of, signer};
 use crate::store::{Entry, Home, State, StoreError, StoreName, Writer};
 use crate::trust::{
     BadSince, KeySet, Keyring, Level, Origin, PublicKey, Revoked, Scope, Seen, Time, TrustError, TrustedKey, Window,
-    plausible, sorted,
+    judge_signer, plausible, sorted,
 };
 
 /// For how long a key is trusted where the user does not say, in days.
@@ -96,7 +96,7 @@ fn losing(home: &Home, state: &State, before: &KeySet, after: &KeySet) -> Result
     let [before, after] = [before, after].map(|keys| (keys, shared.clone().limited_by(keys.clone())));
     let is_good = |(own, shared): (&KeySet, &KeySet), (name, entry, place): (&PluginName, &Entry, StoreName)| {
         let keys = if place == StoreName::System { shared } else { own };
-        signer(entry).is_none_or(|key| keys.judge_signer(&key, name, &entry.digest).is_ok())
+        signer(entry).is_none_or(|key| judge_signer(keys, &key, name, &entry.digest).is_ok())
     };
     let plugins = state.usable()?.into_iter().map(|(name, (entry, place))| (name, entry, place));
     let losing = plugins.filter(|(name, entry, place)| {
@@ -157,7 +157,8 @@ pub fn key_trust(home: &Home, request: &TrustRequest<'_>) -> Result<KeyReport, M
     }
     let label = request.label.map(str::to_owned).or_else(|| known.map(|known| known.label.clone()));
     // What was trusted before stays trusted: the command for one plugin must not stop another.
-    let scope = [known.map(|known| known.scope.clone()).unwrap_or_default().as_slice(), request.scope].concat();
+    let known_before = known.map(TrustedKey::by_user).unwrap_or_default();
+    let scope = [known_before.scope.as_slice(), request.scope].concat();
     let until = match request.until {
         Some(Until::Time(time)) => Some(time),
         Some(Until::Forever) => None,
@@ -167,6 +168,7 @@ pub fn key_trust(home: &Home, request: &TrustRequest<'_>) -> Result<KeyReport, M
         key: request.key.clone(),
         label: label.unwrap_or_else(|| short_label(request.key)),
         scope: sorted(&scope),
+        handovers: known_before.handovers,
         added: now,
         origin: Origin::Command,
         window: Window { from: known.map_or(now, |known| known.window.from.min(now)), until },

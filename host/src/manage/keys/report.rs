@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::ids::{Digest, Fingerprint, PluginName};
-use crate::trust::{KeySet, Listed, RevocationList, Revoked, TrustedKey};
+use crate::trust::{Handover, KeySet, Listed, RevocationList, Revoked, TrustedKey};
 
 /// A key of the keyring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +16,9 @@ pub struct KeyReport {
     pub label: String,
     /// The names that it may sign.
     pub scope: Vec<String>,
+    /// Keys that handed over to it when it was trusted already; `scope` has their names as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<HandoverInfo>,
     /// `trusted`, `tofu` or `revoked`: by the user, or by lists for each name that it may sign.
     pub level: &'static str,
     /// When it was added.
@@ -31,6 +34,26 @@ pub struct KeyReport {
     /// The lists by which it is revoked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub listed: Vec<ListedInfo>,
+}
+
+/// A key that handed over to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HandoverInfo {
+    /// The key that signed the rotation.
+    pub old: Fingerprint,
+    /// When, as it says.
+    pub date: String,
+    /// When it was taken in.
+    pub taken: String,
+    /// The names.
+    pub scope: Vec<String>,
+}
+
+impl HandoverInfo {
+    fn of(handover: &Handover) -> Self {
+        let scope = handover.scope.iter().map(ToString::to_string).collect();
+        Self { old: handover.old, date: handover.date.to_string(), taken: handover.taken.to_string(), scope }
+    }
 }
 
 /// A list by which a key is revoked.
@@ -88,7 +111,7 @@ impl KeyReport {
     pub fn of(key: &TrustedKey, keys: &KeySet) -> Self {
         let listed = keys.listed(key);
         let is_listed =
-            key.scope.iter().all(|scope| listed.iter().flat_map(|one| &one.scope).any(|bad| bad.covers(scope)));
+            key.names().iter().all(|scope| listed.iter().flat_map(|one| &one.scope).any(|bad| bad.covers(scope)));
         let revoked = key.revoked().map(|Revoked { at, since, kept }| RevokedInfo {
             at: at.to_string(),
             since: since.to_string(),
@@ -98,7 +121,8 @@ impl KeyReport {
             fingerprint: key.fingerprint(),
             public_key: key.key.to_string(),
             label: key.label.clone(),
-            scope: key.scope.iter().map(ToString::to_string).collect(),
+            scope: key.names().iter().map(ToString::to_string).collect(),
+            handovers: key.handovers.iter().map(HandoverInfo::of).collect(),
             level: if is_listed { "revoked" } else { key.level.as_str() },
             added: key.added.to_string(),
             from: key.origin.to_string(),

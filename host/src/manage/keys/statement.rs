@@ -6,7 +6,7 @@ use super::{KEY_DAYS, KeyError, KeyReport, ListInfo, judged_time, keyring, losin
 use crate::ids::PluginName;
 use crate::manage::ManageError;
 use crate::store::Home;
-use crate::trust::{KeySet, Level, Origin, RevocationList, Rotation, Scope, Time, TrustedKey, Window, sorted};
+use crate::trust::{KeySet, Origin, RevocationList, Rotation, Scope, Time, TrustedKey, Window, sorted};
 
 /// How far a statement may be ahead of the clock, in days.
 const AHEAD_DAYS: i64 = 1;
@@ -21,7 +21,7 @@ pub struct RotationReport {
 }
 
 /// Takes the new key of a rotation in, for no more names than the old one is trusted for, and ends the old one's time: what it
-/// signed goes on running.
+/// signed goes on running. One that was trusted already stays what it is, and gets those names besides.
 ///
 /// # Errors
 /// The statement does not verify, its key is not trusted, or was not valid then, or the keyring cannot be written.
@@ -65,25 +65,30 @@ fn rotated(keys: &KeySet, statement: &Rotation, now: Time) -> Result<(TrustedKey
     if date > now.plus_days(AHEAD_DAYS) {
         return Err(KeyError::Ahead { what, key: fingerprints.0, date }.into());
     }
-    if old.window.until.is_some_and(|until| date >= until) {
+    // Its own rotation ended it: the same statement again changes nothing.
+    let is_known = |key: &TrustedKey| key.took_over(fingerprints.0, date);
+    if old.window.until.is_some_and(|until| date >= until) && !known.is_some_and(is_known) {
         return Err(KeyError::OutOfTime { old: fingerprints.0, date, window: old.window }.into());
     }
-    let overlaps = statement.scope.iter().flat_map(|one| old.scope.iter().filter_map(|other| one.overlap(other)));
+    let has = old.names();
+    let overlaps = statement.scope.iter().flat_map(|one| has.iter().filter_map(|other| one.overlap(other)));
     let scope: Vec<Scope> = overlaps.collect();
     if scope.is_empty() {
         return Err(KeyError::NoScope { old: fingerprints.0, new: fingerprints.1 }.into());
     }
     let new = match known {
-        // It is trusted by itself already: that stays, and so does how it came here.
-        Some(known) => TrustedKey { scope: sorted(&[known.scope.as_slice(), &scope].concat()), ..known.clone() },
+        // It is trusted already: that stays, and what becomes of the old one does not touch it.
+        Some(known) => known.clone().taking_over((fingerprints.0, date), &scope, now),
         None => TrustedKey {
             key: statement.new.clone(),
             label: old.label.clone(),
             scope: sorted(&scope),
+            handovers: Vec::new(),
             added: now,
             origin: Origin::Rotation(fingerprints.0, date),
             window: Window { from: date.min(now), until: Some(now.plus_days(KEY_DAYS)) },
-            level: Level::Trusted,
+            // A key that was pinned hands over a pin.
+            level: old.level.clone(),
         },
     };
     Ok((old.clone(), new.checked()?))

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::code::{Code, Coded as _};
+use crate::ids::Digest;
 use crate::trust::fixture::secret;
-use crate::trust::{Level, Revoked};
+use crate::trust::{Level, Origin, Revoked};
 
 const NOW: &str = "2026-01-02T03:04:05Z";
 
@@ -53,7 +54,7 @@ fn a_record_is_judged_as_a_signature_is() {
     let name = "acme-x".parse().unwrap();
     let digest = Digest::of(b"kept");
     let judged = |set: &KeySet, number| {
-        set.judge_signer(&secret(number).fingerprint(), &name, &digest).err().map(|error| error.code())
+        crate::trust::judge_signer(set, &secret(number).fingerprint(), &name, &digest).err().map(|error| error.code())
     };
     let undisputed = |set: &KeySet| set.undisputed().map(TrustedKey::fingerprint).collect::<Vec<_>>();
     let good = KeySet::new(vec![key(1, "acme-*"), key(2, "other")]);

@@ -52,6 +52,50 @@ fn a_key_that_no_file_could_hold_is_refused() {
 }
 
 #[test]
+fn rotations_to_a_key_have_one_text() {
+    let [two, three] = [2, 3].map(|number| fixture::secret(number).fingerprint());
+    let date: Time = "2026-03-01T00:00:00Z".parse().unwrap();
+    let scope = |text: &str| -> Vec<Scope> { text.split(' ').map(|scope| scope.parse().unwrap()).collect() };
+    let trusted = key(&["a"]).unwrap().taking_over((two, date), &scope("c b-*"), date).taking_over(
+        (three, date),
+        &scope("d"),
+        date,
+    );
+    let trusted = trusted.taking_over((two, date), &scope("b-*"), date).checked().unwrap();
+    let text = trusted.render();
+    assert_eq!(TrustedKey::parse(text.as_bytes(), "file").unwrap(), trusted);
+    assert!(text.contains(&format!("handover {two} {date} {date} b-* c\n")), "{text}");
+    assert_eq!(trusted.scope_text(), "`a`, `b-*`, `c`, `d`");
+    assert!(["a", "b-x", "c", "d"].iter().all(|name| trusted.covers(&name.parse().unwrap())));
+    let is_meant = |name: &str| trusted.is_meant_for(&name.parse().unwrap());
+    assert!(is_meant("a") && !is_meant("c"), "its user named the first alone");
+    let line = |number: usize| text.lines().filter(|line| line.starts_with("handover")).nth(number).unwrap();
+    for (from, to) in [
+        (format!("{}\n{}\n", line(0), line(1)), format!("{}\n{}\n", line(1), line(0))),
+        (line(0).to_owned(), format!("{}\n{}", line(0), line(0))),
+        (" b-* c".to_owned(), String::new()),
+        (" b-* c".to_owned(), " c b-*".to_owned()),
+        (" b-* c".to_owned(), " b-*  c".to_owned()),
+        (" b-* c".to_owned(), " b-* c ".to_owned()),
+        (format!("handover {two} {date}"), format!("handover {two}")),
+        (format!("handover {two}"), "handover ed25519:12".to_owned()),
+    ] {
+        let bad = text.replacen(&from, &to, 1);
+        assert!(bad != text && TrustedKey::parse(bad.as_bytes(), "file").is_err(), "{bad}");
+    }
+    // As many as a file holds, with all that it may hold besides.
+    let names =
+        (0..32).map(|number| format!("{}{number:02}*", "n".repeat(60)).parse().unwrap()).collect::<Vec<Scope>>();
+    let from = |number: u8| fixture::secret(number + 10).fingerprint();
+    let full = (0..16).fold(key(&["a"]).unwrap(), |key, number| key.taking_over((from(number), date), &names, date));
+    let kept = (0..256_u16).map(|number| Digest::of(&number.to_le_bytes())).collect();
+    let level = Level::Revoked(Revoked { at: date, since: BadSince::Always, kept });
+    let full = TrustedKey { scope: names.clone(), level, ..full }.checked().unwrap();
+    assert!(full.render().len() < 64 << 10, "{}", full.render().len());
+    assert!(full.taking_over((two, date), &names, date).checked().is_err());
+}
+
+#[test]
 fn a_revoked_key_has_one_text() {
     let revoked = Revoked {
         at: "2026-03-01T00:00:00Z".parse().unwrap(),
