@@ -8,7 +8,7 @@ use std::time::Duration;
 use migraine_plugin_api::PermissionKind;
 
 use super::cure::{Settings, cure};
-use super::stage::Stage;
+use super::stage::{SELF_CHECK, Stage};
 use crate::code::{Code, Coded};
 use crate::text::{display_safe, safe_line};
 use crate::wire::{BODY_MAX, Ended, FailedStep, LoadFailure, Refused, WireError};
@@ -160,6 +160,9 @@ pub enum SandboxError {
     /// A worker could not seal itself.
     #[error("the plugin's sandbox could not be closed: {0}")]
     NotSealed(FailedStep),
+    /// A script or a granted program does not run, so that nobody knows what it could do.
+    #[error("what is forbidden could not be tried: {0}")]
+    Untried(String),
     /// A worker reported less than was asked for.
     #[error("the plugin's sandbox reports that a layer is missing")]
     LayerMissing,
@@ -200,6 +203,7 @@ impl Coded for SandboxError {
             | Self::NeedsFull { .. }
             | Self::ScriptsNeedFull(_)
             | Self::NotSealed(_)
+            | Self::Untried(_)
             | Self::LayerMissing
             | Self::LauncherGone(_) => Code::SandboxUnavailable,
             Self::Directory { .. } => Code::DirectoryRefused,
@@ -222,6 +226,10 @@ impl Coded for SandboxError {
             | Self::NotSealed(failed)
             | Self::NeedsFull { failed, .. }
             | Self::ScriptsNeedFull(failed) => Some(cure(failed, &Settings::read())),
+            Self::Untried(_) => Some(
+                "see whether it runs outside of the sandbox, and put one that does into PATH; plugins that do not need it run"
+                    .to_owned(),
+            ),
             Self::Directory { .. } => Some(
                 "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
                  `migraine plugin enable`"
@@ -247,6 +255,12 @@ impl Coded for SandboxError {
 const USED_UP: [i32; 4] = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
 
 impl SandboxError {
+    /// A sandbox that stands and does not hold.
+    #[must_use]
+    pub fn not_sealed(reason: String) -> Self {
+        Self::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None })
+    }
+
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {

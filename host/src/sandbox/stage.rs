@@ -36,11 +36,13 @@ pub enum Stage {
     Seccomp,
     /// It tries what must be refused.
     Check,
+    /// Scripts and granted programs run, each in a sandbox of its own, and try the same.
+    Engines,
 }
 
 impl Stage {
     /// Every part, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Start,
         Self::Drop,
         Self::Namespaces,
@@ -54,6 +56,7 @@ impl Stage {
         Self::Landlock,
         Self::Seccomp,
         Self::Check,
+        Self::Engines,
     ];
 
     /// What it does, for people.
@@ -73,6 +76,7 @@ impl Stage {
             Self::Landlock => "restrict with Landlock",
             Self::Seccomp => "filter system calls",
             Self::Check => "try what is forbidden",
+            Self::Engines => "run scripts and programs",
         }
     }
 
@@ -93,7 +97,7 @@ impl Stage {
             "show the interpreter" => Self::Mount,
             "read the system's links" | "make the system's links" => Self::Mount,
             "enter the root" | "pivot the root" | "detach the host's tree" | "make the root read-only" => Self::Pivot,
-            "mount procfs" => Self::Procfs,
+            "mount procfs" | "hide procfs" => Self::Procfs,
             "open a pidfd" | "report to the host" | "setsid" => Self::Worker,
             "take the worker's descriptors" | "make the worker's report socket" | "clone the worker" => Self::Worker,
             "arrange descriptors" | "close other descriptors" | "wait for the seal" => Self::Worker,

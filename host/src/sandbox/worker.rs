@@ -14,14 +14,13 @@ use super::cgroup::Group;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use super::said::Said;
-use super::stage::SELF_CHECK;
 use super::usage::{CallUsage, length};
 use crate::controls::{Check, makes};
 use crate::sys;
 use crate::text::display_safe;
 use crate::wire::{
-    Ended, FailedStep, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL,
-    WireError, WorkerSpec, write_frame,
+    Ended, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL, WireError,
+    WorkerSpec, write_frame,
 };
 
 /// Limits of one call, host calls included.
@@ -181,7 +180,7 @@ impl Worker {
             Ok(Some(seal)) if seal.layers == worker.launcher.layers() => {
                 if let Some(breach) = seal.breach() {
                     let why = format!("it could {}: {}", breach.act, display_safe(&breach.outcome, 80));
-                    return Err(not_sealed(why));
+                    return Err(SandboxError::not_sealed(why));
                 }
                 worker.seal = seal;
             }
@@ -189,7 +188,7 @@ impl Worker {
             Err(_) => {
                 // No plugin code has run.
                 let why = format!("the worker {}", worker.bury()?);
-                return Err(not_sealed(why));
+                return Err(SandboxError::not_sealed(why));
             }
         }
         Ok(worker)
@@ -543,10 +542,6 @@ impl Drop for Worker {
             let _ = self.bury();
         }
     }
-}
-
-fn not_sealed(reason: String) -> SandboxError {
-    SandboxError::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None })
 }
 
 /// Sends a descriptor to the worker; never waits for it.
