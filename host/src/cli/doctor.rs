@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Failure, Out, Session};
-use crate::code::{Code, Coded as _};
+use crate::code::{Code, Coded as _, Exit};
 use crate::ids::PluginName;
 use crate::manage::{HealthCheck, health, script_changes};
 use crate::runtime::{Python, Trial, TrialProblem, try_engines};
@@ -124,9 +124,10 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         store: health(session.place(), session.has_system()),
         failure: failure.as_ref().map(|failure| FailureReport::of(failure, engine, steps)),
     };
+    let code = failure.as_ref().map_or(Code::SandboxUnavailable, code_of);
     session.out.report(&report, |report| text(report, &session.out))?;
     if let Some(FailureReport { reason, cure, .. }) = report.failure {
-        return Err(Failure::new(Code::SandboxUnavailable, reason, cure));
+        return Err(Failure::new(code, reason, cure));
     }
     let wrong = report.store.into_iter().find_map(|check| Some((check.code?, check.found, check.help)));
     wrong.map_or(Ok(()), |(code, found, help)| Err(Failure::new(code, found, help)))
@@ -200,6 +201,11 @@ fn kernel() -> String {
     safe_line(release.trim())
 }
 
+/// Whatever it is, it leaves no sandbox.
+fn code_of(error: &SandboxError) -> Code {
+    Some(error.code()).filter(|code| code.exit() == Exit::Refused).unwrap_or(Code::SandboxUnavailable)
+}
+
 impl StepReport {
     fn of(Step { stage, outcome, detail }: &Step) -> Self {
         Self { step: *stage, words: stage.words(), outcome: *outcome, detail: detail.clone() }
@@ -218,7 +224,7 @@ impl FailureReport {
     fn of(error: &SandboxError, engine: Option<&'static str>, steps: &[Step]) -> Self {
         let failed = steps.iter().find(|step| step.outcome == Outcome::Failed);
         Self {
-            code: error.code().as_str(),
+            code: code_of(error).as_str(),
             engine,
             step: failed.map(|step| step.stage),
             reason: engine.map_or_else(|| error.to_string(), |engine| format!("{engine}: {error}")),

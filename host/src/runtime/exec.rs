@@ -118,7 +118,7 @@ impl Side<'_> {
         spec: &LauncherSpec,
     ) -> Result<(RanBody, [Vec<u8>; 2]), SandboxError> {
         let caller = self.caller.as_ref().ok_or(SandboxError::Died(Death::Silent))?;
-        let input = standard_input(stdin).map_err(SandboxError::Start)?;
+        let input = standard_input(stdin).map_err(SandboxError::Code)?;
         let limits = CallLimits {
             // The rest of the call, and a little more: the call's own end comes first, and says whose limit it was.
             wall: self.until.map(|until| until.left() + AFTER_CALL),

@@ -65,12 +65,14 @@ impl Host {
         let (over, tell_over) = io::pipe().map_err(unread)?;
         let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
         let caller = worker.caller();
-        let (ran, copied) = thread::scope(|scope| {
-            let copier = ours.map(|ours| scope.spawn(|| input::copy(ours, &over, kept)));
+        let run = thread::scope(|scope| {
+            let copy = |ours| thread::Builder::new().spawn_scoped(scope, || input::copy(ours, &over, kept));
+            let copier = ours.map(copy).transpose()?;
             let ran = worker.run(&run, &caller, &limits);
             drop(tell_over);
-            (ran, copier.map(|copier| copier.join().expect("copying does not panic")))
+            Ok((ran, copier.map(|copier| copier.join().expect("copying does not panic"))))
         });
+        let (ran, copied) = run.map_err(unread)?;
         if let Some(Err(error)) = copied
             && error.kind() != io::ErrorKind::BrokenPipe
         {

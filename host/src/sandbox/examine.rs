@@ -92,7 +92,7 @@ impl Found {
     fn build(&mut self, level: Level) -> Result<(), SandboxError> {
         let launcher = Arc::new(Launcher::start(&LauncherSpec { level, ..LauncherSpec::default() })?);
         self.load_by = Some(launcher.ready()?);
-        let code = seal_code(b"").map_err(SandboxError::Start)?;
+        let code = seal_code(b"").map_err(SandboxError::Code)?;
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false, reads_input: false };
         let mut worker = launcher.spawn(&spec, &code, Arc::new(|_| {}))?;
         // Only now is it known whether workers can join a group.
@@ -114,7 +114,7 @@ impl Found {
 fn of_programs() -> Result<Vec<Probe>, SandboxError> {
     let spec = LauncherSpec { programs: Programs::Only(Vec::new()), listens: true, ..LauncherSpec::default() };
     let launcher = Arc::new(Launcher::start(&spec)?);
-    let input = seal_code(b"").map_err(SandboxError::Start)?;
+    let input = seal_code(b"").map_err(SandboxError::Code)?;
     let spec = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false, reads_input: false };
     let worker = launcher.spawn(&spec, &input, Arc::new(|_| {}))?;
     Ok(worker.seal().probes.clone())

@@ -5,6 +5,9 @@ use serde::Serialize;
 /// The step of a worker that tries whether it is sealed.
 pub(super) const SELF_CHECK: &str = "the sandbox's self-check";
 
+/// The step in which the launcher waits for a worker.
+pub(super) const AWAITED: &str = "wait for the seal";
+
 /// A part of the building, in the order in which they follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,7 +103,7 @@ impl Stage {
             "mount procfs" | "hide procfs" => Self::Procfs,
             "open a pidfd" | "report to the host" | "setsid" => Self::Worker,
             "take the worker's descriptors" | "make the worker's report socket" | "clone the worker" => Self::Worker,
-            "arrange descriptors" | "close other descriptors" | "wait for the seal" => Self::Worker,
+            "arrange descriptors" | "close other descriptors" | AWAITED => Self::Worker,
             "report to the launcher" | "wait for the launcher" | "release the worker" => Self::Worker,
             "mount the scratch" | "enter the scratch" | "bind the descriptors" | "cover procfs" => Self::Worker,
             "open the code" | "measure the code" | "mount the code" | "copy the code" => Self::Worker,

@@ -17,6 +17,7 @@ use super::said::Said;
 use super::usage::{CallUsage, length};
 use crate::controls::{Check, makes};
 use crate::sys;
+use crate::sys::ulimit;
 use crate::text::display_safe;
 use crate::wire::{
     Ended, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL, WireError,
@@ -525,7 +526,7 @@ impl Worker {
             self.watched.drain();
             self.launcher.attendant().remove(self.key);
         }
-        let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.rlimits.data));
+        let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.rlimits.data, ulimit::cpu()));
         let reported = reported.map(|death| self.explain(death));
         match (self.watched.cause().or(reported), failure) {
             (Some(death), _) => Ok(death),

@@ -111,7 +111,7 @@ struct Subject {
 
 impl Subject {
     fn new(base: &LauncherSpec, engine: Engine) -> Result<Self, SandboxError> {
-        let scripts = scripts(&engine).map_err(SandboxError::Start)?;
+        let scripts = scripts(&engine).map_err(SandboxError::Code)?;
         let interpreter = scripts.interpreter(&engine).map_err(|error| SandboxError::Untried(error.to_string()))?;
         let unseen = unseen(&interpreter);
         let launcher = Launcher::start(&LauncherSpec { interpreter: Some(interpreter), ..base.clone() })?;
@@ -219,7 +219,7 @@ fn of_program(
     let launcher = Launcher::start(&LauncherSpec { programs, listens: true, ..base.clone() })?;
     let spec = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false, reads_input: false };
     let (printed, sink) = collector();
-    let input = seal_code(b"").map_err(SandboxError::Start)?;
+    let input = seal_code(b"").map_err(SandboxError::Code)?;
     let mut worker = Arc::new(launcher).spawn(&spec, &input, sink)?;
     // Of its keeper, whose attributes it inherits and cannot get rid of.
     acts.extend(worker.pid().and_then(acts::of_process).into_iter().flatten());
