@@ -345,6 +345,19 @@ mod tests {
     }
 
     #[test]
+    fn an_end_at_the_users_own_limit_of_cpu_time_is_told_as_that() {
+        let of = |signal, cpu_ms: u64, cpu: Option<u64>| {
+            let ended = Ended { cpu_us: cpu_ms * 1000, ..ended(None, Some(signal), 2000) };
+            Death::from_end(&ended, 64 << 20, cpu.map(Duration::from_secs))
+        };
+        assert_eq!(of(libc::SIGKILL, 995, Some(1)), Death::Cpu(Duration::from_secs(1)));
+        assert_eq!(of(libc::SIGXCPU, 1001, Some(1)), Death::Cpu(Duration::from_secs(1)));
+        assert_eq!(of(libc::SIGKILL, 500, Some(1)), Death::Signal(libc::SIGKILL));
+        assert_eq!(of(libc::SIGSEGV, 1001, Some(1)), Death::Signal(libc::SIGSEGV));
+        assert_eq!(of(libc::SIGKILL, 1001, None), Death::Signal(libc::SIGKILL));
+    }
+
+    #[test]
     fn endings_are_told_apart() {
         let memory = 64 << 20;
         let check = |end: Ended, code: Code| {
@@ -358,10 +371,10 @@ mod tests {
         check(ended(Some(0), None, 2000), Code::PluginExited);
         check(ended(None, Some(31), 2000), Code::SandboxViolation);
         let refused = Some(Refused { name: "ptrace".to_owned(), number: 101, args: [0; 6] });
-        let death = Death::from_end(&Ended { refused, ..ended(None, Some(9), 2000) }, memory);
+        let death = Death::from_end(&Ended { refused, ..ended(None, Some(9), 2000) }, memory, None);
         assert_eq!(death.to_string(), "made the system call ptrace, which no plugin may make");
         let over_cpu_ms = Some(300);
-        let death = Death::from_end(&Ended { over_cpu_ms, ..ended(None, Some(9), 2000) }, memory);
+        let death = Death::from_end(&Ended { over_cpu_ms, ..ended(None, Some(9), 2000) }, memory, None);
         assert_eq!(death.to_string(), "used more CPU time than its limit of 0.3 s");
     }
 }
