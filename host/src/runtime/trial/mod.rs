@@ -26,6 +26,8 @@ use crate::wire::{
 
 /// Each takes milliseconds; this only bounds a stuck machine.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The most bytes that one says: whatever PATH leads to is started.
+const SAID_MAX: u64 = 64 << 10;
 /// The number of a descriptor that is beyond every limit.
 const DESCRIPTOR: u64 = 100;
 /// What is tried as a program where there is no Bash.
@@ -247,7 +249,7 @@ fn unseen(interpreter: &Interpreter) -> Vec<&'static str> {
 }
 
 fn limits(of_kind: &Limits) -> CallLimits {
-    CallLimits { wall: Some(PATIENCE), ..CallLimits::from(of_kind) }
+    CallLimits { wall: Some(PATIENCE), command_output: SAID_MAX, output: SAID_MAX, ..CallLimits::from(of_kind) }
 }
 
 /// An end that is not the machine's fault says what was printed first: an interpreter tells there what it misses.
