@@ -170,6 +170,7 @@ codes! {
     LockMismatch "lock_mismatch" Refused "What is installed is not what the lock file of the project says.";
     LinkTaken "link_taken" Refused "A plugin of that name is installed where it was to be linked, or the other way round.";
     LinkChanged "link_changed" Refused "The files that a plugin is linked to are not the ones that were confirmed.";
+    UlimitLow "ulimit_low" Refused "A limit that this program was started under is too low for it.";
     SandboxUnavailable "sandbox_unavailable" Refused "This machine cannot run the sandbox.";
     InterpreterMissing "interpreter_missing" Refused "What runs the plugin's scripts is not on this machine.";
     NameReserved "name_reserved" Refused "The name is one of the program's own words.";

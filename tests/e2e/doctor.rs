@@ -91,6 +91,7 @@ fn a_good_machine_is_full() {
         assert_eq!(outcome("look at /etc"), Some(json!("ENOENT")));
         assert_eq!(outcome("make a socket"), Some(json!("EPERM")));
         assert_eq!(outcome("unmount a file system"), Some(json!("killed for umount2")));
+        hold(&report, &["python", "bash", "program"]);
         let store = report["store"].as_array().unwrap();
         assert!(store.len() >= 3 && store.iter().all(|check| check["code"] == json!(null)), "{report}");
         let text = started(user, &home, None, &["doctor"]);
@@ -99,9 +100,116 @@ fn a_good_machine_is_full() {
             "restrict with Landlock",
             "killed for umount2",
             "connect past the proxy",
+            "What a script in Python tried: 3.",
+            "What a script in Bash tried: /",
+            "What a granted program tried: /",
+            "killed for chroot",
             "1 plugin\n",
         ]);
         assert_eq!(text.err, "");
+    }
+}
+
+fn engine<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let engines = report["engines"].as_array().unwrap();
+    engines.iter().find(|engine| engine["engine"] == name).unwrap_or_else(|| panic!("no {name}: {report}"))
+}
+
+/// These engines tried what they must not be able to do, something of each layer, and nothing worked.
+#[track_caller]
+fn hold(report: &Value, names: &[&str]) {
+    for name in names {
+        let engine = engine(report, name);
+        assert_eq!((&engine["state"], &engine["reason"]), (&json!("held"), &json!(null)), "{engine}");
+        assert!(engine["found"].as_str().unwrap().contains('/'), "{engine}");
+        let acts = engine["acts"].as_array().unwrap();
+        assert!(acts.iter().all(|act| act["refused"] == true), "{engine}");
+        let outcome = |name: &str| acts.iter().find(|act| act["act"] == name).map(|act| act["outcome"].clone());
+        for (act, expected) in [
+            ("hold a capability", "none is left"),
+            ("look at /etc/passwd", "ENOENT"),
+            ("list the root", "EACCES"),
+            ("open one descriptor too many", "EBADF"),
+            ("make a socket", "EPERM"),
+        ] {
+            assert_eq!(outcome(act), Some(json!(expected)), "{act}: {engine}");
+        }
+        let own = if *name == "program" { "run another program" } else { "start a program" };
+        assert_eq!(outcome(own), Some(json!("EACCES")), "{engine}");
+    }
+}
+
+/// The program as a user, in a home of that user's, with another PATH.
+fn with_path(user: User, home: &Home, path: &str, args: &[&str]) -> Done {
+    let mut command = user.command(artifacts::attend());
+    Done::of(command.arg(artifacts::migraine()).args(args).env("MIGRAINE_HOME", home.path()).env("PATH", path))
+}
+
+#[test]
+fn an_interpreter_that_is_not_there_is_no_failure() {
+    for &user in kernel::users() {
+        let home = home_of(user);
+        let done = with_path(user, &home, "/nowhere", &["--format", "json", "doctor"]);
+        let report = report(done.ends(0));
+        assert_eq!(report["level"], "full", "{report}");
+        let python = engine(&report, "python");
+        assert_eq!((&python["state"], &python["found"]), (&json!("absent"), &json!(null)), "{python}");
+        assert!(python["reason"].as_str().unwrap().contains("not on this machine"), "{python}");
+        hold(&report, &["bash", "program"]);
+        with_path(user, &home, "/nowhere", &["doctor"])
+            .ends(0)
+            .says(&["What a script in Python tried\n", "absent       it needs Python 3"]);
+    }
+}
+
+#[test]
+fn without_bash_a_program_is_tried_by_another_shell() {
+    // Nothing of that name runs: it is covered by a device.
+    const COVER: &str = "mount --bind /dev/null /usr/bin/bash && exec \"$@\"";
+    for &user in kernel::users() {
+        let home = home_of(user);
+        let mut command = user.command(artifacts::attend());
+        command.args(["unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "sh", "-c", COVER, "sh"]);
+        command.arg(artifacts::migraine()).args(["--format", "json", "doctor"]);
+        let done = Done::of(command.env("MIGRAINE_HOME", home.path()));
+        let report = report(done.ends(0));
+        let bash = engine(&report, "bash");
+        assert_eq!(bash["state"], "absent", "{bash}");
+        let program = engine(&report, "program");
+        assert_eq!(program["state"], "held", "{program}");
+        assert!(!program["found"].as_str().unwrap().contains("bash"), "{program}");
+        let acts = program["acts"].as_array().unwrap();
+        assert!(acts.iter().any(|act| act["act"] == "run another program" && act["refused"] == true), "{program}");
+    }
+}
+
+// Nobody knows what it could do, so it does not count as harmless.
+#[test]
+fn an_interpreter_that_does_not_run_is_a_failure() {
+    for &user in kernel::users() {
+        let home = home_of(user);
+        let prefix = tempfile::Builder::new().prefix("migraine-python-").tempdir().unwrap();
+        let open = |path: &std::path::Path| {
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        };
+        open(prefix.path());
+        fs::create_dir_all(prefix.path().join("bin")).unwrap();
+        fs::create_dir_all(prefix.path().join("lib/python3.11")).unwrap();
+        fs::write(prefix.path().join("lib/python3.11/os.py"), "").unwrap();
+        fs::copy("/usr/bin/env", prefix.path().join("bin/python3")).unwrap();
+        let path = format!("{}:/usr/bin:/bin", prefix.path().join("bin").display());
+        let done = with_path(user, &home, &path, &["--format", "json", "doctor"]);
+        let report = report(done.ends(6));
+        assert_eq!((&report["level"], &report["failure"]["step"]), (&json!("refused"), &json!("engines")), "{report}");
+        assert_eq!(
+            (&report["failure"]["engine"], engine(&report, "python")["state"].clone()),
+            (&json!("python"), json!("failed"))
+        );
+        let reason = report["failure"]["reason"].as_str().unwrap();
+        assert!(reason.contains("ended with exit code 125") && reason.contains("invalid option"), "{reason}");
+        hold(&report, &["bash", "program"]);
+        let text = with_path(user, &home, &path, &["doctor"]);
+        text.ends(6).says(&["FAILED       run scripts and programs", "error[sandbox_unavailable]: python: ", "help: "]);
     }
 }
 
@@ -268,6 +376,7 @@ fn the_reduced_sandbox_is_used_only_where_the_policy_says_so_and_the_full_one_ca
 
         let done = started(user, &home, Some(FORBIDDEN), &["--format", "json", "doctor"]);
         let reduced = report(done.ends(0));
+        assert_eq!(engine(&reduced, "python")["state"], "not_tried", "{reduced}");
         assert_eq!((&reduced["level"], &reduced["failure"]), (&json!("reduced"), &json!(null)), "{reduced}");
         assert!(reduced["lacks"].as_str().unwrap().starts_with("pivot the root failed"), "{reduced}");
         let done = started(user, &home, None, &["--format", "json", "doctor"]);

@@ -119,6 +119,7 @@ mod targets;
 mod time;
 /// Who may sign what.
 mod trust;
+mod ulimits;
 /// Versions never go back or change in silence.
 mod versions;
 /// Workflows run, with variables, pre-checks and the events around each command.

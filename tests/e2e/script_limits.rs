@@ -12,6 +12,7 @@ use migraine_tests::run::{Background, User};
 use migraine_tests::scripts::Script;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 
 fn everybody(test: impl Fn(User)) {
     kernel::users().iter().copied().for_each(test);
@@ -28,11 +29,20 @@ fn go(home: &Home) -> Done {
     home.run(["--verbose", "plugin", "run", "script", "go"])
 }
 
-/// Wall clock, CPU time and peak of memory, as the call was told of.
+/// Wall clock, CPU time, peak of memory, and bytes in and out, as each call was told of.
+fn each_told(done: &Done) -> Vec<[f64; 5]> {
+    let lines = done.err.lines().filter(|line| line.starts_with("used: ") && line.contains("CPU time, "));
+    let numbers = |line: &str| {
+        let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
+        [(); 5].map(|()| numbers.next().expect("five numbers"))
+    };
+    lines.map(numbers).collect()
+}
+
+/// The same of the first call.
 fn told(done: &Done) -> [f64; 3] {
-    let line = done.err.lines().find(|line| line.contains("CPU time, ")).expect("a line about the call");
-    let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
-    [(); 3].map(|()| numbers.next().expect("three numbers"))
+    let [wall, cpu, peak, ..] = each_told(done)[0];
+    [wall, cpu, peak]
 }
 
 /// A Python that makes so many processes, of which each does this, and waits for them.
@@ -185,5 +195,78 @@ fn usage_is_of_all_processes() {
         let done = go(&home);
         let [wall, cpu, peak] = told(done.ends(0));
         assert!(cpu >= 0.1 && cpu <= wall + 0.1 && peak >= 20_000.0, "{done:?}");
+    });
+}
+
+/// Perl that computes for 0.2 s of CPU time.
+const PERL_SPINS: &str = "my $began = times; 1 while times() - $began < 0.2;";
+
+// A hook has no time to look at every process: it is told of what it waited for, and of itself.
+#[test]
+fn a_hook_is_told_what_its_children_used() {
+    everybody(|user| {
+        let spins = "end = time.process_time() + 0.2\n    while time.process_time() < end: pass";
+        let python = |body: &str| {
+            let text = format!(
+                "import os, time\ndef spin():\n    {spins}\ndef f(config, context):\n    {body}\n    return {{}}\n"
+            );
+            Script::python("pre-command", &text).asking(&["exec=true"])
+        };
+        let scripts = [
+            python("spin()"),
+            python("if not os.fork(): spin(); os._exit(0)\n    os.wait()"),
+            Script::bash("pre-command", "( for ((i = 0; i < 400000; i++)); do :; done ); printf '{}'"),
+            Script::bash("pre-command", "( ( for ((i = 0; i < 400000; i++)); do :; done ) & wait ); printf '{}'"),
+        ];
+        for script in scripts {
+            let home = script.installed(Home::of(user));
+            home.write("w.yaml", "name: w\nsteps: [{name: a, command: 'true'}, {name: b, command: 'true'}]\n");
+            let done = home.run(["--verbose", "run", "./w.yaml"]);
+            let told = each_told(done.ends(0));
+            assert_eq!(told.len(), 2, "{done:?}");
+            for [wall, cpu, peak, bytes_in, bytes_out] in told {
+                assert!(cpu >= 0.18 && cpu <= wall + 0.1 && peak > 1000.0, "{done:?}");
+                assert!(bytes_in > 100.0 && bytes_out >= 2.0, "{done:?}");
+            }
+        }
+    });
+}
+
+const PRINTS: &str = "SPIN print 'x' x 5000;";
+const ANSWERS: &str = r#"
+open(my $in, "<&=", 3); open(my $out, ">&=", 4);
+while (my $line = <$in>) {
+  SPIN
+  my ($call) = $line =~ /"call":(\d+)/;
+  syswrite($out, qq({"call":$call,"answer":{"output":") . 'x' x 5000 . qq("}}\n));
+}
+"#;
+
+#[test]
+fn a_command_that_is_a_program_is_told_what_it_used_and_printed() {
+    everybody(|user| {
+        for (protocol, text) in [("argv", PRINTS), ("json", ANSWERS)] {
+            let handler =
+                json!({"type": "executable", "program": "spin.pl", "interpreter": "perl", "protocol": protocol});
+            let script = Script::new("script")
+                .file("spin.pl", text.replace("SPIN", PERL_SPINS))
+                .command(&json!({"name": "go", "handler": handler}));
+            let done = go(&script.installed(Home::of(user)));
+            let [wall, cpu, peak, _, bytes_out] = each_told(done.ends(0))[0];
+            assert_eq!(done.out.trim_end().len(), 5000, "{done:?}");
+            assert!(cpu >= 0.18 && cpu <= wall + 0.1 && peak > 1000.0 && bytes_out >= 5000.0, "{protocol}: {done:?}");
+        }
+    });
+}
+
+#[test]
+fn a_call_is_told_what_the_programs_used_that_the_host_ran_for_it() {
+    everybody(|user| {
+        let text =
+            format!("import migraine\ndef f(args, context):\n    migraine.execute('perl', ['-e', '{PERL_SPINS}'])\n");
+        let home = Script::python_command(&text).asking(&["exec=perl"]).installed(Home::of(user));
+        let done = go(&home);
+        let [_, cpu, ..] = told(done.ends(0));
+        assert!(cpu >= 0.18, "{done:?}");
     });
 }

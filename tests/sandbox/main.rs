@@ -6,6 +6,7 @@ mod abi;
 mod cases;
 mod descriptors;
 mod devices;
+mod engines;
 mod exhaustion;
 mod files;
 mod identity;

@@ -5,14 +5,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Failure, Out, Session};
-use crate::code::{Code, Coded as _};
+use crate::code::{Code, Coded as _, Exit};
 use crate::ids::PluginName;
 use crate::manage::{HealthCheck, health, script_changes};
-use crate::runtime::Python;
+use crate::runtime::{Python, Trial, TrialProblem, try_engines};
 use crate::sandbox::{Examination, LimitedBy, Outcome, SandboxError, Stage, Step, examine};
 use crate::store::Home;
 use crate::text::{LINE_CELLS, display_safe, safe_line};
-use crate::wire::{Level, LoadBy, Probe};
+use crate::wire::{LauncherSpec, Level, LoadBy, Probe};
 
 /// Everything that was found out.
 #[derive(Debug, Serialize)]
@@ -36,6 +36,8 @@ struct Report {
     acts: Vec<Probe>,
     /// What was tried in the sandbox of programs that plugins run.
     program_acts: Vec<Probe>,
+    /// What scripts and a granted program tried, each in a sandbox of its own.
+    engines: Vec<EngineReport>,
     store: Vec<HealthCheck>,
     failure: Option<FailureReport>,
 }
@@ -63,10 +65,37 @@ struct ScriptReport {
     change: String,
 }
 
+/// What one kind of engine tried: an interpreter that took a worker's place, or a program that was granted.
+#[derive(Debug, Serialize)]
+struct EngineReport {
+    engine: &'static str,
+    state: EngineState,
+    /// Its program, and its version where that is known.
+    found: Option<String>,
+    /// Why it tried nothing, or not everything.
+    reason: Option<String>,
+    acts: Vec<Probe>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum EngineState {
+    /// All was refused.
+    Held,
+    /// It is not on this machine.
+    Absent,
+    /// It does not run, or something was not refused.
+    Failed,
+    /// The full sandbox cannot be built, so none of the kind runs.
+    NotTried,
+}
+
 /// Why no plugin can run.
 #[derive(Debug, Serialize)]
 struct FailureReport {
     code: &'static str,
+    /// The engine that it is about; none where it is about all plugins.
+    engine: Option<&'static str>,
     step: Option<Stage>,
     reason: String,
     cure: Option<String>,
@@ -74,6 +103,7 @@ struct FailureReport {
 
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
     let (offer, lacks, examination) = examined(session);
+    let (offer, examination, engines, engine) = tried(offer, examination);
     let Examination { steps, acts, program_acts, sandbox_user, landlock_abi, load_by, limited_by, failure } =
         &examination;
     let report = Report {
@@ -90,12 +120,14 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
         steps: steps.iter().map(StepReport::of).collect(),
         acts: acts.clone(),
         program_acts: program_acts.clone(),
+        engines,
         store: health(session.place(), session.has_system()),
-        failure: failure.as_ref().map(|failure| FailureReport::of(failure, steps)),
+        failure: failure.as_ref().map(|failure| FailureReport::of(failure, engine, steps)),
     };
+    let code = failure.as_ref().map_or(Code::SandboxUnavailable, code_of);
     session.out.report(&report, |report| text(report, &session.out))?;
     if let Some(FailureReport { reason, cure, .. }) = report.failure {
-        return Err(Failure::new(Code::SandboxUnavailable, reason, cure));
+        return Err(Failure::new(code, reason, cure));
     }
     let wrong = report.store.into_iter().find_map(|check| Some((check.code?, check.found, check.help)));
     wrong.map_or(Ok(()), |(code, found, help)| Err(Failure::new(code, found, help)))
@@ -130,6 +162,34 @@ fn examined(session: &Session) -> (Offer, Option<String>, Examination) {
     (Offer::Refused, None, full)
 }
 
+/// What scripts and programs tried, and what follows for the whole; the engine that failed, if one did.
+fn tried(offer: Offer, examination: Examination) -> (Offer, Examination, Vec<EngineReport>, Option<&'static str>) {
+    if offer != Offer::Full {
+        let engines = ["python", "bash", "program"].map(EngineReport::not_tried).into();
+        return (offer, examination, engines, None);
+    }
+    let (mut engines, mut first) = (Vec::new(), None);
+    for Trial { engine, found, acts, problem } in try_engines(&LauncherSpec::default()) {
+        let reason = problem.as_ref().map(|problem| match problem {
+            TrialProblem::Absent(error) => safe_line(&error.to_string()),
+            TrialProblem::Failed(error) => safe_line(&error.to_string()),
+        });
+        let state = match problem {
+            None => EngineState::Held,
+            Some(TrialProblem::Absent(_)) => EngineState::Absent,
+            Some(TrialProblem::Failed(error)) => {
+                first = first.or(Some((engine, error)));
+                EngineState::Failed
+            }
+        };
+        engines.push(EngineReport { engine, state, found, reason, acts });
+    }
+    match first {
+        None => (offer, examination, engines, None),
+        Some((engine, error)) => (Offer::Refused, examination.failing(error), engines, Some(engine)),
+    }
+}
+
 /// What cannot be read allows nothing; it is told with the rest of the home directory.
 fn allows_reduced(place: &Path) -> bool {
     Home::open(place).and_then(|home| home.policy()).is_ok_and(|policy| policy.allows_reduced())
@@ -141,19 +201,33 @@ fn kernel() -> String {
     safe_line(release.trim())
 }
 
+/// Whatever it is, it leaves no sandbox.
+fn code_of(error: &SandboxError) -> Code {
+    Some(error.code()).filter(|code| code.exit() == Exit::Refused).unwrap_or(Code::SandboxUnavailable)
+}
+
 impl StepReport {
     fn of(Step { stage, outcome, detail }: &Step) -> Self {
         Self { step: *stage, words: stage.words(), outcome: *outcome, detail: detail.clone() }
     }
 }
 
+impl EngineReport {
+    fn not_tried(engine: &'static str) -> Self {
+        let reason =
+            Some("the full sandbox cannot be built, and there is no other for scripts and programs".to_owned());
+        Self { engine, state: EngineState::NotTried, found: None, reason, acts: Vec::new() }
+    }
+}
+
 impl FailureReport {
-    fn of(error: &SandboxError, steps: &[Step]) -> Self {
+    fn of(error: &SandboxError, engine: Option<&'static str>, steps: &[Step]) -> Self {
         let failed = steps.iter().find(|step| step.outcome == Outcome::Failed);
         Self {
-            code: error.code().as_str(),
+            code: code_of(error).as_str(),
+            engine,
             step: failed.map(|step| step.stage),
-            reason: error.to_string(),
+            reason: engine.map_or_else(|| error.to_string(), |engine| format!("{engine}: {error}")),
             cure: error.help(),
         }
     }
@@ -183,10 +257,6 @@ fn text(report: &Report, out: &Out) -> String {
     ];
     let facts = facts.into_iter().filter_map(|(head, value)| Some([head.to_owned(), value?, String::new()]));
     let steps = report.steps.iter().map(|step| [word(step.outcome), step.words.to_owned(), step.detail.clone()]);
-    let line = |act: &Probe| {
-        let outcome = if act.refused { act.outcome.clone() } else { format!("NOT REFUSED: {}", act.outcome) };
-        [layer(act), act.act.clone(), outcome]
-    };
     let store = report.store.iter().map(|check| {
         let word = if check.code.is_none() { "ok" } else { "wrong" };
         [word.to_owned(), check.what.to_owned(), check.found.clone()]
@@ -195,12 +265,35 @@ fn text(report: &Report, out: &Out) -> String {
     let sections = [
         section(out, "Sandbox", facts),
         section(out, "Steps", steps),
-        section(out, "What a sandboxed process tried", report.acts.iter().map(line)),
-        section(out, "What a sandboxed program tried", report.program_acts.iter().map(line)),
-        section(out, "Home", store),
-        section(out, "Scripts", scripts),
+        section(out, "What a sandboxed process tried", report.acts.iter().map(act_line)),
+        section(out, "What a sandboxed program tried", report.program_acts.iter().map(act_line)),
     ];
-    sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    let engines = report.engines.iter().map(|engine| engine_section(engine, out));
+    let last = [section(out, "Home", store), section(out, "Scripts", scripts)];
+    let sections = sections.into_iter().chain(engines).chain(last);
+    sections.flatten().collect::<Vec<_>>().join("\n")
+}
+
+fn act_line(act: &Probe) -> [String; 3] {
+    let outcome = if act.refused { act.outcome.clone() } else { format!("NOT REFUSED: {}", act.outcome) };
+    [layer(act), act.act.clone(), outcome]
+}
+
+fn engine_section(report: &EngineReport, out: &Out) -> Option<String> {
+    let who = match report.engine {
+        "python" => "a script in Python",
+        "bash" => "a script in Bash",
+        _ => "a granted program",
+    };
+    let found = report.found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
+    let word = match report.state {
+        EngineState::Held => "held",
+        EngineState::Absent => "absent",
+        EngineState::Failed => "FAILED",
+        EngineState::NotTried => "not tried",
+    };
+    let reason = report.reason.iter().map(|reason| [word.to_owned(), reason.clone(), String::new()]);
+    section(out, &format!("What {who} tried{found}"), reason.chain(report.acts.iter().map(act_line)))
 }
 
 /// Lines of three columns below a heading; nothing where there are none.

@@ -2,6 +2,7 @@
 
 use crate::code::{Code, Coded, Exit};
 use crate::sys::signal::first_noted;
+use crate::sys::ulimit::behind_error;
 
 /// Why a verb did not end well.
 #[derive(Debug)]
@@ -53,8 +54,9 @@ pub(super) fn number(exit: Exit) -> u8 {
     signal.and_then(|signal| u8::try_from(128 + signal).ok()).unwrap_or_else(|| exit.number())
 }
 
-impl<E: Coded> From<E> for Failure {
+impl<E: Coded + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Error { code: error.code(), message: error.to_string(), help: error.help(), trace: None }
+        let help = error.help().or_else(|| behind_error(&error));
+        Self::Error { code: error.code(), message: error.to_string(), help, trace: None }
     }
 }

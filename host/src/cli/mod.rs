@@ -30,17 +30,23 @@ pub use failure::Failure;
 pub use out::Out;
 pub use session::Session;
 
-use crate::code::Exit;
+use crate::code::{Code, Exit};
 use crate::sandbox::Launcher;
+use crate::sys::signal::survive_large_files;
+use crate::sys::ulimit::{LowLimit, too_low_to_begin};
 use args::{Cli, Verb};
 
 /// Runs the program with its arguments, the program's own name first; the result is what the process ends with.
 #[must_use]
 pub fn main(args: Vec<OsString>) -> ExitCode {
+    survive_large_files();
+    let asked_json = wants_json(&args);
+    if let Some(error) = too_low_to_begin() {
+        return not_begun(error, asked_json);
+    }
     if runs_plugin(&args) {
         Launcher::start_early();
     }
-    let asked_json = wants_json(&args);
     let alone = args.len() < 2;
     let (session, done) = match Cli::try_parse_from(args) {
         Ok(cli) => {
@@ -58,6 +64,14 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let exit = session.finish(done);
     Launcher::end_early();
     ExitCode::from(failure::number(exit))
+}
+
+/// Arguments are not read: that alone takes more stack than there is.
+fn not_begun(error: LowLimit, asked_json: bool) -> ExitCode {
+    let out = Out::new(if asked_json { Format::Json } else { Format::Text }, false, true);
+    let failure = Failure::new(Code::UlimitLow, error.to_string(), Some(error.cure));
+    out.failure(&failure, false);
+    ExitCode::from(failure::number(failure.exit()))
 }
 
 fn act(verb: Verb, session: &Session) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Failure, Format};
 use crate::code::Code;
 use crate::store::Status;
+use crate::sys::ulimit::behind_error;
 use crate::text::{display_safe, json_safe};
 
 /// The most cells of one line of what a plugin says meanwhile.
@@ -63,7 +64,7 @@ impl Out {
         });
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
-            _ => Failure::new(Code::Io, format!("cannot write to standard output: {error}"), None),
+            _ => Failure::new(Code::Io, format!("cannot write to standard output: {error}"), behind_error(&error)),
         })
     }
 

@@ -58,11 +58,17 @@ pub(super) struct Order {
 /// Starts a transfer. It ends by itself soon after the receiver is dropped.
 pub(super) fn start(order: Order) -> Receiver<Event> {
     let (sender, receiver) = sync_channel(PIECES_WAITING);
-    std::thread::spawn(move || {
+    let (url, teller) = (order.wanted.url.clone(), sender.clone());
+    let started = std::thread::Builder::new().spawn(move || {
         let end = order.run(&sender);
         // Nobody may be waiting any more.
         let _ = sender.send(Event::End(end));
     });
+    if let Err(error) = started {
+        let failed = FetchError::Failed { url, why: format!("no thread can be started for it: {error}") };
+        // There is room for the first one.
+        let _ = teller.send(Event::End(Err(failed)));
+    }
     receiver
 }
 

@@ -108,7 +108,7 @@ pub(super) fn admit(
         return Err(CallError::Needs { plugin: name.clone(), requirement: Box::new(requirement), advice });
     }
     let (permissions, capped) = policy.in_force(&entry.decided.grants);
-    let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Start(error)) };
+    let sandbox = |error| CallError::Sandbox { plugin: name.clone(), source: Box::new(SandboxError::Code(error)) };
     let code = if tree.index.holds_scripts() {
         let damaged = |error: PackageError| {
             store(StoreError::Integrity { digest: tree.digest, why: format!("its manifest is not valid: {error}") })

@@ -18,7 +18,9 @@ use super::programs::{self, ProgramError};
 use super::proxy::{Gate, Proxy, proxy_variables};
 use super::services::Side;
 use super::spec::{proxy_limits, rlimits};
-use crate::sandbox::{CPU_WINDOW, CallLimits, Death, Launcher, SandboxError, Stray, StraySink, Traffic, seal_code};
+use crate::sandbox::{
+    CPU_WINDOW, CallLimits, CallUsage, Death, Launcher, SandboxError, Stray, StraySink, Traffic, Usage, seal_code,
+};
 use crate::text::safe_line;
 use crate::wire::{BODY_MAX, Directory, LauncherSpec, RanBody, Rlimits, RunBody, Variable, WorkerSpec};
 
@@ -41,22 +43,40 @@ struct Request {
     stdin: String,
 }
 
-/// CPU time that the programs of one call have used in the current window.
+/// What the programs of one call have used.
 #[derive(Debug)]
 pub(super) struct Spent {
+    /// When the current window began.
     since: Instant,
+    /// CPU time in that window.
     cpu: Duration,
+    /// CPU time since the call began.
+    whole: Duration,
+    /// The most resident memory that one of them had.
+    peak_kib: u64,
 }
 
 impl Spent {
     pub(super) fn new() -> Self {
-        Self { since: Instant::now(), cpu: Duration::ZERO }
+        Self { since: Instant::now(), cpu: Duration::ZERO, whole: Duration::ZERO, peak_kib: 0 }
+    }
+
+    /// One of them ended.
+    fn add(&mut self, usage: Usage) {
+        self.cpu += usage.cpu;
+        self.whole += usage.cpu;
+        self.peak_kib = self.peak_kib.max(usage.max_rss_kib);
+    }
+
+    /// What the call used, with its programs.
+    pub(super) fn with(&self, usage: CallUsage) -> CallUsage {
+        CallUsage { cpu: usage.cpu + self.whole, peak_kib: usage.peak_kib.max(self.peak_kib), ..usage }
     }
 
     /// What is left of a limit. A new window begins with all of it.
     fn left(&mut self, limit: Duration) -> Duration {
         if self.since.elapsed() >= CPU_WINDOW {
-            *self = Self::new();
+            (self.since, self.cpu) = (Instant::now(), Duration::ZERO);
         }
         limit.saturating_sub(self.cpu)
     }
@@ -118,7 +138,7 @@ impl Side<'_> {
         spec: &LauncherSpec,
     ) -> Result<(RanBody, [Vec<u8>; 2]), SandboxError> {
         let caller = self.caller.as_ref().ok_or(SandboxError::Died(Death::Silent))?;
-        let input = standard_input(stdin).map_err(SandboxError::Start)?;
+        let input = standard_input(stdin).map_err(SandboxError::Code)?;
         let limits = CallLimits {
             // The rest of the call, and a little more: the call's own end comes first, and says whose limit it was.
             wall: self.until.map(|until| until.left() + AFTER_CALL),
@@ -137,7 +157,7 @@ impl Side<'_> {
         };
         let ran = launcher.spawn(&worker, &input, sink).and_then(|mut worker| {
             let ran = worker.run(run, caller, &limits);
-            self.spent.cpu += worker.end().map_or(Duration::ZERO, |usage| usage.cpu);
+            worker.end().into_iter().for_each(|usage| self.spent.add(usage));
             ran
         });
         self.proxied += proxy.map_or(Traffic::default(), |proxy| proxy.traffic());
@@ -262,10 +282,14 @@ mod tests {
         let mut spent = Spent::new();
         spent.cpu += Duration::from_secs(4);
         assert_eq!(spent.left(limit), Duration::from_secs(6));
-        spent.cpu += Duration::from_secs(7);
+        spent.add(Usage { max_rss_kib: 5, cpu: Duration::from_secs(7) });
         assert_eq!(spent.left(limit), Duration::ZERO);
         spent.since -= CPU_WINDOW;
         assert_eq!(spent.left(limit), limit);
+        // The record of the call is of all of it.
+        spent.add(Usage { max_rss_kib: 3, cpu: Duration::from_secs(1) });
+        let own = CallUsage { cpu: Duration::from_secs(1), peak_kib: 4, ..CallUsage::default() };
+        assert_eq!(spent.with(own), CallUsage { cpu: Duration::from_secs(9), peak_kib: 5, ..own });
     }
 
     #[test]

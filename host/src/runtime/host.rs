@@ -229,7 +229,8 @@ impl Host {
         let mut traffic = Traffic { connections: side.connections.into(), bytes: self.streams.moved(plugin) };
         traffic += side.proxied;
         traffic += proxy.map(|proxy| proxy.traffic()).unwrap_or_default();
-        self.settings.voice.used(plugin, &CallUsage { traffic, ..worker.usage() });
+        let used = side.spent.with(worker.usage());
+        self.settings.voice.used(plugin, &CallUsage { traffic, ..used });
         match outcome {
             Ok(answer) => {
                 self.workers.insert((plugin.clone(), engine.clone()), worker);

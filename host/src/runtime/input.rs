@@ -29,10 +29,10 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, File)> {
 }
 
 /// Copies this process's standard input until its end, until nobody reads any more, or until the other end of `over` is
-/// closed. Values that the plugin may not see are masked.
-pub(super) fn copy(mut to: File, over: &PipeReader, secrets: Option<&Secrets>) -> io::Result<()> {
+/// closed. Values that the plugin may not see are masked. The value is how many bytes the program was given.
+pub(super) fn copy(mut to: File, over: &PipeReader, secrets: Option<&Secrets>) -> io::Result<u64> {
     let from = io::stdin();
-    let mut input = Input::default();
+    let (mut input, mut given) = (Input::default(), 0);
     loop {
         let piece = input.read(secrets, PIECE, || {
             let is_there = ready(PollFd::new(from.as_fd(), PollFlags::POLLIN), over)?;
@@ -43,15 +43,18 @@ pub(super) fn copy(mut to: File, over: &PipeReader, secrets: Option<&Secrets>) -
             Ok::<_, io::Error>(piece)
         })?;
         if piece.is_empty() {
-            return Ok(());
+            return Ok(given);
         }
         let mut left = piece.as_slice();
         while !left.is_empty() {
             match to.write(left) {
-                Ok(count) => left = &left[count..],
+                Ok(count) => {
+                    left = &left[count..];
+                    given += u64::try_from(count).unwrap_or_default();
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !ready(PollFd::new(to.as_fd(), PollFlags::POLLOUT), over)? {
-                        return Ok(());
+                        return Ok(given);
                     }
                 }
                 Err(error) => return Err(error),

@@ -24,6 +24,7 @@ mod services;
 mod settings;
 mod spec;
 mod streams;
+mod trial;
 mod upstream;
 pub mod wall;
 
@@ -37,3 +38,4 @@ pub use script::{InterpreterError, Python, changes, interpreters, shown};
 pub use services::Voice;
 pub use settings::Settings;
 pub use spec::{call_limits, proxy_limits, rlimits, stream_limits, worker_spec};
+pub use trial::{Trial, TrialProblem, try_engines};

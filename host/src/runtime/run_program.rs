@@ -2,6 +2,7 @@
 //! is a process of its own, in the sandbox of the plugin.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -55,7 +56,8 @@ impl Host {
         let name = interpreter.program.display().to_string();
         let run = RunBody { file: interpreter.program, name, arguments, directory: told.directory, environment };
         let stdout_is_taken = self.settings.stdout_is_taken;
-        let sink = passing_on(stdout_is_taken);
+        let printed = Arc::default();
+        let sink = passing_on(stdout_is_taken, Arc::clone(&printed));
         let unread = |error| failed(SandboxError::Start(error));
         let piped = invocation.stdin.then(input::pipe).transpose().map_err(unread)?;
         let (theirs, ours) = piped.unzip();
@@ -65,19 +67,24 @@ impl Host {
         let (over, tell_over) = io::pipe().map_err(unread)?;
         let kept = masked::kept_from(&self.settings.secrets, &admitted.permissions);
         let caller = worker.caller();
-        let (ran, copied) = thread::scope(|scope| {
-            let copier = ours.map(|ours| scope.spawn(|| input::copy(ours, &over, kept)));
+        let run = thread::scope(|scope| {
+            let copy = |ours| thread::Builder::new().spawn_scoped(scope, || input::copy(ours, &over, kept));
+            let copier = ours.map(copy).transpose()?;
             let ran = worker.run(&run, &caller, &limits);
             drop(tell_over);
-            (ran, copier.map(|copier| copier.join().expect("copying does not panic")))
+            Ok((ran, copier.map(|copier| copier.join().expect("copying does not panic"))))
         });
+        let (ran, copied) = run.map_err(unread)?;
+        let mut used = worker.usage();
+        used.bytes_out += printed.load(Ordering::Relaxed);
+        used.bytes_in += copied.as_ref().and_then(|copied| copied.as_ref().ok()).copied().unwrap_or_default();
         if let Some(Err(error)) = copied
             && error.kind() != io::ErrorKind::BrokenPipe
         {
             self.settings.voice.audit(plugin, &format!("standard input could not be read to its end: {error}"));
         }
         let traffic = proxy.map(|proxy| proxy.traffic()).unwrap_or_default();
-        self.settings.voice.used(plugin, &CallUsage { traffic, ..worker.usage() });
+        self.settings.voice.used(plugin, &CallUsage { traffic, ..used });
         worker.end();
         match ran.map_err(failed)? {
             RanBody::Exited(0) => Ok(()),
@@ -92,10 +99,11 @@ impl Host {
     }
 }
 
-/// Shows what a program prints as the output of the command that it is.
-fn passing_on(stdout_is_taken: bool) -> StraySink {
+/// Shows what a program prints as the output of the command that it is, and counts it.
+fn passing_on(stdout_is_taken: bool, printed: Arc<AtomicU64>) -> StraySink {
     let filters = Mutex::new(Filters::default());
     Arc::new(move |stray: Stray<'_>| {
+        printed.fetch_add(u64::try_from(stray.bytes.len()).unwrap_or_default(), Ordering::Relaxed);
         let stream = if stray.is_stderr { Stream::Err } else { Stream::Out };
         let mut filters = filters.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever read it has gone: the program is not to blame, and ends by itself.

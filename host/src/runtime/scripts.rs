@@ -183,7 +183,7 @@ fn of_whole(error: CallError, limits: &CallLimits) -> CallError {
 }
 
 /// The exit status and the output in an answer of the Bash runner.
-fn status_of(answer: &[u8]) -> Option<(u8, &[u8])> {
+pub(super) fn status_of(answer: &[u8]) -> Option<(u8, &[u8])> {
     let end = answer.iter().position(|byte| *byte == b'\n')?;
     let status = std::str::from_utf8(&answer[..end]).ok()?.parse().ok()?;
     Some((status, &answer[end + 1..]))

@@ -59,7 +59,7 @@ pub(super) fn cure(failed: &FailedStep, settings: &Settings) -> String {
             "the sandbox stands but does not hold: no plugin is run; report it with what `migraine doctor` says"
                 .to_owned()
         }
-        Some(Stage::Start | Stage::Limits | Stage::Privileges) | None => {
+        Some(Stage::Start | Stage::Limits | Stage::Privileges | Stage::Engines) | None => {
             "run `migraine doctor` to see how far the sandbox can be built; SECURITY.md says what it needs".to_owned()
         }
     }

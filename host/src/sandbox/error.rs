@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use migraine_plugin_api::PermissionKind;
+use nix::sys::resource::Resource;
 
 use super::cure::{Settings, cure};
-use super::stage::Stage;
+use super::stage::{AWAITED, SELF_CHECK, Stage};
 use crate::code::{Code, Coded};
+use crate::sys::ulimit::{self, LowLimit};
 use crate::text::{display_safe, safe_line};
 use crate::wire::{BODY_MAX, Ended, FailedStep, LoadFailure, Refused, WireError};
 
@@ -59,9 +61,9 @@ pub enum Death {
 }
 
 impl Death {
-    /// Reads the launcher's report; `memory` is the limit in bytes.
+    /// Reads the launcher's report; `memory` is the limit in bytes, `cpu` that of the user's own, if there is one.
     #[must_use]
-    pub(super) fn from_end(ended: &Ended, memory: u64) -> Self {
+    pub(super) fn from_end(ended: &Ended, memory: u64, cpu: Option<Duration>) -> Self {
         if let Some(refused) = &ended.refused {
             return Self::Refused(refused.clone());
         }
@@ -72,6 +74,12 @@ impl Death {
         let at_limit = ended.max_rss_kib.saturating_mul(1024) >= memory / 10 * 9;
         match (ended.signal, ended.exit) {
             (Some(libc::SIGSYS), _) => Self::ForeignCall,
+            // The kernel counts exactly, and says in the end what it counted by ticks.
+            (Some(libc::SIGXCPU | libc::SIGKILL), _)
+                if cpu.is_some_and(|cpu| Duration::from_micros(ended.cpu_us) >= cpu.mul_f32(0.9)) =>
+            {
+                Self::Cpu(cpu.unwrap_or_default())
+            }
             (Some(_), _) | (_, Some(1..)) if at_limit => Self::Memory(memory),
             (Some(signal), _) => Self::Signal(signal),
             (None, code) => Self::Exited(code.unwrap_or_default()),
@@ -135,6 +143,12 @@ pub enum SandboxError {
     /// The launcher could not be started.
     #[error("cannot start the sandbox launcher: {0}")]
     Start(#[source] io::Error),
+    /// Whoever started this program left it too little.
+    #[error("cannot start the sandbox launcher: {0}")]
+    Ulimit(LowLimit),
+    /// The plugin's bytes cannot be handed over.
+    #[error("the plugin's code cannot be handed over to its worker: {0}")]
+    Code(#[source] io::Error),
     /// This machine does not let the sandbox be built.
     #[error("this machine cannot run the sandbox: {0}")]
     Unavailable(FailedStep),
@@ -160,6 +174,9 @@ pub enum SandboxError {
     /// A worker could not seal itself.
     #[error("the plugin's sandbox could not be closed: {0}")]
     NotSealed(FailedStep),
+    /// A script or a granted program does not run, so that nobody knows what it could do.
+    #[error("what is forbidden could not be tried: {0}")]
+    Untried(String),
     /// A worker reported less than was asked for.
     #[error("the plugin's sandbox reports that a layer is missing")]
     LayerMissing,
@@ -192,6 +209,17 @@ fn load_line(failure: &LoadFailure) -> String {
     }
 }
 
+/// What a limit of the user's own forbids, the machine may well allow.
+fn help_with(failed: &FailedStep) -> String {
+    if let Some(limit) = failed.errno.and_then(ulimit::behind) {
+        return limit;
+    }
+    match failed.errno {
+        None if failed.step == AWAITED => ulimit::behind_end().unwrap_or_else(|| GONE.to_owned()),
+        _ => cure(failed, &Settings::read()),
+    }
+}
+
 impl Coded for SandboxError {
     fn code(&self) -> Code {
         match self {
@@ -200,10 +228,12 @@ impl Coded for SandboxError {
             | Self::NeedsFull { .. }
             | Self::ScriptsNeedFull(_)
             | Self::NotSealed(_)
+            | Self::Untried(_)
             | Self::LayerMissing
             | Self::LauncherGone(_) => Code::SandboxUnavailable,
+            Self::Ulimit(_) => Code::UlimitLow,
             Self::Directory { .. } => Code::DirectoryRefused,
-            Self::Control(_) | Self::Output(_) => Code::Io,
+            Self::Control(_) | Self::Output(_) | Self::Code(_) => Code::Io,
             Self::Request(_) => Code::LimitMessage,
             Self::Died(death) => death.code(),
             Self::Load(LoadFailure::Library { .. }) => Code::ElfInvalid,
@@ -221,12 +251,23 @@ impl Coded for SandboxError {
             Self::Unavailable(failed)
             | Self::NotSealed(failed)
             | Self::NeedsFull { failed, .. }
-            | Self::ScriptsNeedFull(failed) => Some(cure(failed, &Settings::read())),
+            | Self::ScriptsNeedFull(failed) => Some(help_with(failed)),
+            Self::Ulimit(low) => Some(low.cure.clone()),
+            Self::Start(error) | Self::Control(error) | Self::Code(error) => Some(
+                ulimit::behind_error(error).unwrap_or_else(|| GONE.to_owned()),
+            ),
+            Self::LauncherGone(_) => Some(ulimit::behind_end().unwrap_or_else(|| GONE.to_owned())),
+            Self::Untried(_) => Some(
+                "see whether it runs outside of the sandbox, and put one that does into PATH; plugins that do not need it run"
+                    .to_owned(),
+            ),
             Self::Directory { .. } => Some(
                 "a plugin gets exactly the directories that were granted: put it right, or grant another one with \
                  `migraine plugin enable`"
                     .to_owned(),
             ),
+            Self::Died(Death::Memory(limit)) if *limit == ulimit::hard(Resource::RLIMIT_DATA) => ulimit::behind(libc::ENOMEM),
+            Self::Died(Death::Cpu(limit)) if Some(*limit) == ulimit::cpu() => ulimit::behind_end(),
             Self::Died(Death::Time(_)) => Some(
                 "raise the limit with --timeout SECONDS for a command, --hook-timeout SECONDS for hooks".to_owned(),
             ),
@@ -243,10 +284,20 @@ impl Coded for SandboxError {
     }
 }
 
-/// Processes, memory and descriptors that are there again later (errno(3)).
-const USED_UP: [i32; 4] = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
+/// What is behind an end that nothing else explains.
+const GONE: &str = "something outside of the sandbox ended or stopped it: the kernel's log (`dmesg`) tells of a lack of memory and of \
+                    security modules; if it happens again, `migraine doctor` shows how far the sandbox can be built";
+
+/// Processes, memory and descriptors that are there again later, and what a limit of the user's own forbids (errno(3)).
+const USED_UP: [i32; 5] = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE, libc::EFBIG];
 
 impl SandboxError {
+    /// A sandbox that stands and does not hold.
+    #[must_use]
+    pub fn not_sealed(reason: String) -> Self {
+        Self::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None })
+    }
+
     /// Whether the launcher itself failed, so that nothing more can be had of it.
     #[must_use]
     pub fn is_launcher_failure(&self) -> bool {
@@ -294,10 +345,23 @@ mod tests {
     }
 
     #[test]
+    fn an_end_at_the_users_own_limit_of_cpu_time_is_told_as_that() {
+        let of = |signal, cpu_ms: u64, cpu: Option<u64>| {
+            let ended = Ended { cpu_us: cpu_ms * 1000, ..ended(None, Some(signal), 2000) };
+            Death::from_end(&ended, 64 << 20, cpu.map(Duration::from_secs))
+        };
+        assert_eq!(of(libc::SIGKILL, 995, Some(1)), Death::Cpu(Duration::from_secs(1)));
+        assert_eq!(of(libc::SIGXCPU, 1001, Some(1)), Death::Cpu(Duration::from_secs(1)));
+        assert_eq!(of(libc::SIGKILL, 500, Some(1)), Death::Signal(libc::SIGKILL));
+        assert_eq!(of(libc::SIGSEGV, 1001, Some(1)), Death::Signal(libc::SIGSEGV));
+        assert_eq!(of(libc::SIGKILL, 1001, None), Death::Signal(libc::SIGKILL));
+    }
+
+    #[test]
     fn endings_are_told_apart() {
         let memory = 64 << 20;
         let check = |end: Ended, code: Code| {
-            let death = Death::from_end(&end, memory);
+            let death = Death::from_end(&end, memory, None);
             assert_eq!(death.code(), code, "{death}");
         };
         check(ended(None, Some(11), 2000), Code::PluginCrashed);
@@ -307,10 +371,10 @@ mod tests {
         check(ended(Some(0), None, 2000), Code::PluginExited);
         check(ended(None, Some(31), 2000), Code::SandboxViolation);
         let refused = Some(Refused { name: "ptrace".to_owned(), number: 101, args: [0; 6] });
-        let death = Death::from_end(&Ended { refused, ..ended(None, Some(9), 2000) }, memory);
+        let death = Death::from_end(&Ended { refused, ..ended(None, Some(9), 2000) }, memory, None);
         assert_eq!(death.to_string(), "made the system call ptrace, which no plugin may make");
         let over_cpu_ms = Some(300);
-        let death = Death::from_end(&Ended { over_cpu_ms, ..ended(None, Some(9), 2000) }, memory);
+        let death = Death::from_end(&Ended { over_cpu_ms, ..ended(None, Some(9), 2000) }, memory, None);
         assert_eq!(death.to_string(), "used more CPU time than its limit of 0.3 s");
     }
 }

@@ -12,9 +12,9 @@ use super::LimitedBy;
 use super::code::seal_code;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
-use super::stage::{SELF_CHECK, Stage};
+use super::stage::Stage;
 use super::worker::{HostSide, Stream, Worker};
-use crate::wire::{FailedStep, LauncherSpec, Layer, Level, LoadBy, Probe, Programs, Rlimits, SealReport, WorkerSpec};
+use crate::wire::{LauncherSpec, Layer, Level, LoadBy, Probe, Programs, Rlimits, SealReport, WorkerSpec};
 
 /// What was found out.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Found {
     fn build(&mut self, level: Level) -> Result<(), SandboxError> {
         let launcher = Arc::new(Launcher::start(&LauncherSpec { level, ..LauncherSpec::default() })?);
         self.load_by = Some(launcher.ready()?);
-        let code = seal_code(b"").map_err(SandboxError::Start)?;
+        let code = seal_code(b"").map_err(SandboxError::Code)?;
         let spec = WorkerSpec { rlimits: Rlimits::NATIVE, receives_descriptors: false, reads_input: false };
         let mut worker = launcher.spawn(&spec, &code, Arc::new(|_| {}))?;
         // Only now is it known whether workers can join a group.
@@ -106,7 +106,7 @@ impl Found {
         if refused {
             return Ok(());
         }
-        Err(SandboxError::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None }))
+        Err(SandboxError::not_sealed(reason))
     }
 }
 
@@ -114,7 +114,7 @@ impl Found {
 fn of_programs() -> Result<Vec<Probe>, SandboxError> {
     let spec = LauncherSpec { programs: Programs::Only(Vec::new()), listens: true, ..LauncherSpec::default() };
     let launcher = Arc::new(Launcher::start(&spec)?);
-    let input = seal_code(b"").map_err(SandboxError::Start)?;
+    let input = seal_code(b"").map_err(SandboxError::Code)?;
     let spec = WorkerSpec { rlimits: Rlimits::PROGRAM, receives_descriptors: false, reads_input: false };
     let worker = launcher.spawn(&spec, &input, Arc::new(|_| {}))?;
     Ok(worker.seal().probes.clone())
@@ -138,6 +138,14 @@ fn user_of(pid: i32) -> Option<u32> {
 }
 
 impl Examination {
+    /// What is said of it when something failed that was found out elsewhere.
+    #[must_use]
+    pub fn failing(mut self, failure: SandboxError) -> Self {
+        self.failure = Some(failure);
+        self.steps = Stage::ALL.into_iter().map(|stage| self.step(stage)).collect();
+        self
+    }
+
     /// The part that failed.
     #[must_use]
     pub fn failed(&self) -> Option<Stage> {
@@ -145,6 +153,7 @@ impl Examination {
             SandboxError::Unavailable(failed) => Some(Stage::of(&failed.step).unwrap_or(Stage::Start)),
             SandboxError::NotSealed(failed) => Some(Stage::of(&failed.step).unwrap_or(Stage::Worker)),
             SandboxError::LayerMissing => Some(Stage::Check),
+            SandboxError::Untried(_) => Some(Stage::Engines),
             _ if self.load_by.is_none() => Some(Stage::Start),
             _ => Some(Stage::Worker),
         }

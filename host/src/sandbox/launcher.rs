@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::Resource;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
@@ -23,9 +24,10 @@ use super::record::{Recorder, record};
 use super::worker::{Channel, Worker};
 use crate::controls::{self, Check, makes};
 use crate::sys;
+use crate::sys::ulimit;
 use crate::wire::{
     CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, Language, LauncherSpec,
-    Layers, LoadBy, ToLauncher, WorkerSpec,
+    Layers, LoadBy, Rlimits, ToLauncher, WorkerSpec,
 };
 
 /// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
@@ -160,6 +162,9 @@ impl Launcher {
     /// # Errors
     /// As [`Launcher::start`].
     pub fn start_recording(spec: &LauncherSpec, recorder: Option<Arc<dyn Recorder>>) -> Result<Self, SandboxError> {
+        if let Some(low) = ulimit::too_low() {
+            return Err(SandboxError::Ulimit(low));
+        }
         let spec = &LauncherSpec { learns: recorder.is_some(), ..spec.clone() };
         let body = serde_json::to_vec(spec).map_err(|error| SandboxError::Start(error.into()))?;
         if body.len() > LAUNCHER_SPEC_MAX {
@@ -267,7 +272,7 @@ impl Launcher {
         input: Option<&OwnedFd>,
         sink: StraySink,
     ) -> Result<Worker, SandboxError> {
-        let spec = &WorkerSpec { reads_input: input.is_some(), ..*spec };
+        let spec = &WorkerSpec { reads_input: input.is_some(), rlimits: held(spec.rlimits), ..*spec };
         let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|error| SandboxError::Control(error.into()));
         let (request_end, requests) = pipe()?;
         let (replies, reply_end) = pipe()?;
@@ -350,6 +355,17 @@ impl Launcher {
             }
             control.hear()?.give_up();
         }
+    }
+}
+
+/// The limits that a worker will have: it can raise none of this process's own, and is told to be over what it has.
+fn held(limits: Rlimits) -> Rlimits {
+    Rlimits {
+        data: limits.data.min(ulimit::hard(Resource::RLIMIT_DATA)),
+        address_space: limits.address_space.min(ulimit::hard(Resource::RLIMIT_AS)),
+        stack: limits.stack.min(ulimit::hard(Resource::RLIMIT_STACK)),
+        file_size: limits.file_size.min(ulimit::hard(Resource::RLIMIT_FSIZE)),
+        ..limits
     }
 }
 

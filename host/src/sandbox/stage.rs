@@ -5,6 +5,9 @@ use serde::Serialize;
 /// The step of a worker that tries whether it is sealed.
 pub(super) const SELF_CHECK: &str = "the sandbox's self-check";
 
+/// The step in which the launcher waits for a worker.
+pub(super) const AWAITED: &str = "wait for the seal";
+
 /// A part of the building, in the order in which they follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,11 +39,13 @@ pub enum Stage {
     Seccomp,
     /// It tries what must be refused.
     Check,
+    /// Scripts and granted programs run, each in a sandbox of its own, and try the same.
+    Engines,
 }
 
 impl Stage {
     /// Every part, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Start,
         Self::Drop,
         Self::Namespaces,
@@ -54,6 +59,7 @@ impl Stage {
         Self::Landlock,
         Self::Seccomp,
         Self::Check,
+        Self::Engines,
     ];
 
     /// What it does, for people.
@@ -73,6 +79,7 @@ impl Stage {
             Self::Landlock => "restrict with Landlock",
             Self::Seccomp => "filter system calls",
             Self::Check => "try what is forbidden",
+            Self::Engines => "run scripts and programs",
         }
     }
 
@@ -96,7 +103,7 @@ impl Stage {
             "mount procfs" | "hide procfs" => Self::Procfs,
             "open a pidfd" | "report to the host" | "setsid" => Self::Worker,
             "take the worker's descriptors" | "make the worker's report socket" | "clone the worker" => Self::Worker,
-            "arrange descriptors" | "close other descriptors" | "wait for the seal" => Self::Worker,
+            "arrange descriptors" | "close other descriptors" | AWAITED => Self::Worker,
             "report to the launcher" | "wait for the launcher" | "release the worker" => Self::Worker,
             "mount the scratch" | "enter the scratch" | "bind the descriptors" | "cover procfs" => Self::Worker,
             "open the code" | "measure the code" | "mount the code" | "copy the code" => Self::Worker,

@@ -8,9 +8,11 @@ use std::time::Duration;
 pub struct CallUsage {
     /// From the request to the answer, the host's own work for it included.
     pub wall: Duration,
-    /// CPU time of all threads since it was last asked for, the time between calls included.
+    /// CPU time of all threads and processes since it was last asked for, the time between calls included; with that of the
+    /// programs that the host ran for the call.
     pub cpu: Duration,
-    /// Peak resident memory of the worker so far, in KiB; of a handler's call, as it was last looked at.
+    /// Peak resident memory of the worker so far, in KiB; of a handler's call, as it was last looked at. Of a program that
+    /// the host ran for the call, where that is more.
     pub peak_kib: u64,
     /// Bytes of the request and of what the host answered to the plugin's own calls.
     pub bytes_in: u64,

@@ -14,14 +14,14 @@ use super::cgroup::Group;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use super::said::Said;
-use super::stage::SELF_CHECK;
 use super::usage::{CallUsage, length};
 use crate::controls::{Check, makes};
 use crate::sys;
+use crate::sys::ulimit;
 use crate::text::display_safe;
 use crate::wire::{
-    Ended, FailedStep, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL,
-    WireError, WorkerSpec, write_frame,
+    Ended, FrameReader, Header, Kind, Limits, LoadBody, LoadFailure, LoadedBody, Rlimits, SealReport, WALL, WireError,
+    WorkerSpec, write_frame,
 };
 
 /// Limits of one call, host calls included.
@@ -181,7 +181,7 @@ impl Worker {
             Ok(Some(seal)) if seal.layers == worker.launcher.layers() => {
                 if let Some(breach) = seal.breach() {
                     let why = format!("it could {}: {}", breach.act, display_safe(&breach.outcome, 80));
-                    return Err(not_sealed(why));
+                    return Err(SandboxError::not_sealed(why));
                 }
                 worker.seal = seal;
             }
@@ -189,7 +189,7 @@ impl Worker {
             Err(_) => {
                 // No plugin code has run.
                 let why = format!("the worker {}", worker.bury()?);
-                return Err(not_sealed(why));
+                return Err(SandboxError::not_sealed(why));
             }
         }
         Ok(worker)
@@ -526,7 +526,7 @@ impl Worker {
             self.watched.drain();
             self.launcher.attendant().remove(self.key);
         }
-        let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.rlimits.data));
+        let reported = self.ended.as_ref().map(|ended| Death::from_end(ended, self.rlimits.data, ulimit::cpu()));
         let reported = reported.map(|death| self.explain(death));
         match (self.watched.cause().or(reported), failure) {
             (Some(death), _) => Ok(death),
@@ -543,10 +543,6 @@ impl Drop for Worker {
             let _ = self.bury();
         }
     }
-}
-
-fn not_sealed(reason: String) -> SandboxError {
-    SandboxError::NotSealed(FailedStep { step: SELF_CHECK.to_owned(), reason, errno: None })
 }
 
 /// Sends a descriptor to the worker; never waits for it.

@@ -13,6 +13,7 @@ pub(crate) mod privileges;
 pub(crate) mod process;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
+pub(crate) mod ulimit;
 
 /// The value of a libc call, or `errno`.
 fn checked(value: libc::c_long) -> std::io::Result<libc::c_long> {

@@ -40,6 +40,18 @@ pub(crate) fn expect_broken_pipes() {
     let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
 }
 
+extern "C" fn go_on(_: libc::c_int) {}
+
+/// Makes a write beyond the limit of a file's size (setrlimit(2)) an error, which can be told, and not the end of the program.
+/// Children start with the default action again, as after [`note_interrupts`].
+pub(crate) fn survive_large_files() {
+    let action = SigAction::new(SigHandler::Handler(go_on), SaFlags::SA_RESTART, SigSet::empty());
+    if !is_ignored(Signal::SIGXFSZ) {
+        // SAFETY: sigaction(2) wants a handler that is async-signal-safe; this one does nothing.
+        let _ = unsafe { sigaction(Signal::SIGXFSZ, &action) };
+    }
+}
+
 /// Whether a signal is ignored: nohup(1) and shells in the background start programs so, and what is ignored asks for no end.
 pub(crate) fn is_ignored(signal: Signal) -> bool {
     // SAFETY: sigaction is plain data, for which zeroes are a value.

@@ -37,6 +37,7 @@ use super::tee::{Capture, Cut, Leftovers, Piece};
 use super::variables::{Variables, names_in};
 use crate::code::{Code, Coded};
 use crate::hooks::{HookCaller, Registry};
+use crate::sys::ulimit::behind_error;
 use crate::text::safe_line;
 
 mod events;
@@ -370,7 +371,8 @@ impl Runner<'_> {
         let shell = self.request.shell.display();
         let message = format!("{}: cannot run the command with {shell}: {error}", label(task.step));
         let code = if task.section == Section::PreChecks { Code::PreCheckFailed } else { Code::CommandFailed };
-        Failure { code, message, help: Some("set SHELL to the path of a shell".to_owned()) }
+        let help = behind_error(error).unwrap_or_else(|| "set SHELL to the path of a shell".to_owned());
+        Failure { code, message, help: Some(help) }
     }
 
     /// What an interrupt during a command means. The flag is taken down: set, it would end the hooks that follow.

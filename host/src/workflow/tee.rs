@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::{Child, ExitStatus};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -181,18 +181,19 @@ pub(super) fn tee(
         sources.push(Source { stream, pipe: File::from(pipe), sink: File::from(sink) });
     }
     let window = &Window::default();
-    thread::scope(|scope| {
-        let waiter = scope.spawn(move || {
-            let status = child.wait();
-            drop(tell_end);
-            status
-        });
-        let server = scope.spawn(move || {
+    let awaited = &mut child;
+    let outcome = thread::scope(|scope| {
+        let server = Builder::new().spawn_scoped(scope, move || {
             let _closing = Closing(window);
             let served = serve(&mut sources, &ended, &mut |piece| window.push(piece));
             // Where it failed the pipes are closed: nobody reads them, and a full one would keep the command for ever.
             served.map(|()| sources)
-        });
+        })?;
+        let waiter = Builder::new().spawn_scoped(scope, move || {
+            let status = awaited.wait();
+            drop(tell_end);
+            status
+        })?;
         let closing = Closing(window);
         while let Some((stream, bytes)) = window.pop() {
             see(Piece { stream, bytes: &bytes });
@@ -204,7 +205,13 @@ pub(super) fn tee(
             leftovers.take(source);
         }
         Ok(status)
-    })
+    });
+    if outcome.is_err() {
+        // Nobody serves it, so it must not go on; one that has ended is not touched.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    outcome
 }
 
 fn serve(sources: &mut Vec<Source>, ended: &PipeReader, see: &mut dyn FnMut(Piece<'_>)) -> io::Result<()> {
@@ -267,7 +274,8 @@ impl Leftovers {
     fn take(&mut self, mut source: Source) {
         // Without a descriptor to spare the pipe is closed, which is what its holder expects of a program that ends.
         let Ok(over) = self.over.try_clone() else { return };
-        self.threads.push(thread::spawn(move || {
+        // Without a thread to spare neither.
+        let copied = Builder::new().spawn(move || {
             let mut buffer = vec![0; PIECE_MAX];
             loop {
                 let fds = [source.pipe.as_fd(), over.as_fd()];
@@ -279,7 +287,8 @@ impl Leftovers {
                     return;
                 }
             }
-        }));
+        });
+        self.threads.extend(copied);
     }
 }
 

@@ -5,6 +5,9 @@
 //! `CODE: message`, and that code's exit code. The last line on standard error says what was left behind.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of the test suite")]
 
+#[path = "arena/count.rs"]
+mod count;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,21 +18,24 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Parser, ValueEnum};
+use count::{children, children_of, count, left_behind, memory, own_groups, size_of, wait_for};
 use migraine_host::code::Coded as _;
 use migraine_host::ids::PluginName;
-use migraine_host::runtime::{CallError, Gate, Host, Proxy, Settings, Voice, proxy_variables};
+use migraine_host::runtime::{
+    CallError, Gate, Host, Proxy, Settings, Trial, TrialProblem, Voice, proxy_variables, try_engines,
+};
 use migraine_host::sandbox::{CallLimits, CallUsage, HostSide, Launcher, SandboxError, Stream, Worker, seal_code};
 use migraine_host::store::Home;
 use migraine_host::wire::{
-    ConnectionLimits, Directory, Kind, LauncherSpec, Layers, Level, LoadBody, LoadBy, Programs, Rlimits, WorkerSpec,
+    ConnectionLimits, Directory, Kind, LauncherSpec, Layers, Level, LoadBody, LoadBy, Probe, Programs, Rlimits,
+    WorkerSpec,
 };
 use migraine_plugin_api::{ErrorKind, LogLevel, PluginError};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 #[derive(Parser)]
@@ -117,6 +123,10 @@ struct Args {
     /// Prints what limits memory and processes.
     #[arg(long)]
     limited_by: bool,
+    /// Has scripts and a granted program try what is forbidden, as `doctor` does, and prints a line for each try: its engine,
+    /// layer and act, and `refused` or not. No command is run.
+    #[arg(long)]
+    engines: bool,
     /// Prints the seal, the worker's status and maps as the host sees them, and the host's own maps.
     #[arg(long)]
     facts: bool,
@@ -285,6 +295,9 @@ struct Arena {
 fn run(args: &Args) -> Result<i32, Failure> {
     if let Some(home) = &args.installed {
         return Ok(installed(args, home)?);
+    }
+    if args.engines {
+        return Ok(engines(args));
     }
     let launcher = Arc::new(Launcher::start(&LauncherSpec {
         load_by: args.copy.then_some(LoadBy::Copy),
@@ -491,6 +504,24 @@ fn installed(args: &Args, home: &Path) -> anyhow::Result<i32> {
     Ok(0)
 }
 
+/// What each engine tried, and why one tried nothing.
+fn engines(args: &Args) -> i32 {
+    for Trial { engine, acts, problem, .. } in
+        try_engines(&LauncherSpec { layers: args.layers(), ..LauncherSpec::default() })
+    {
+        for Probe { layer, act, outcome, refused } in acts {
+            let word = if refused { "refused" } else { "done" };
+            println!("{engine} {layer:?} {act}: {word}: {outcome}");
+        }
+        match problem {
+            None => println!("{engine}: held"),
+            Some(TrialProblem::Absent(error)) => println!("{engine}: absent: {error}"),
+            Some(TrialProblem::Failed(error)) => println!("{engine}: failed: {}: {error}", error.code()),
+        }
+    }
+    0
+}
+
 /// Whether it is the first process of a namespace of its own. The process that started the launcher may be there still, and
 /// is about to end.
 fn is_first_process(pid: &str) -> bool {
@@ -538,62 +569,4 @@ impl Voice for Loud {
 /// The sandbox's own thread lets go of what belonged to the last worker at its next look.
 fn settle() {
     std::thread::sleep(Duration::from_millis(100));
-}
-
-fn children() -> Vec<String> {
-    children_of("self")
-}
-
-/// Children of all threads of a process.
-fn children_of(pid: &str) -> Vec<String> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
-}
-
-/// Open descriptors and resident memory in KiB.
-fn size_of(pid: &str) -> (i64, i64) {
-    (count(&format!("/proc/{pid}/fd")), memory_of(pid, "VmRSS:"))
-}
-
-fn count(directory: &str) -> i64 {
-    fs::read_dir(directory).map_or(0, |entries| i64::try_from(entries.count()).unwrap_or(0))
-}
-
-fn memory(field: &str) -> i64 {
-    memory_of("self", field)
-}
-
-fn memory_of(pid: &str, field: &str) -> i64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Control groups that this process made.
-fn own_groups() -> usize {
-    migraine_tests::kernel::groups().iter().filter(|group| group.pid == std::process::id()).count()
-}
-
-/// Processes that live a second later, ended then, and ended ones that nobody had waited for.
-fn left_behind() -> (usize, usize) {
-    // The sandbox may collect its children from a thread of its own: taken first, they would look like forgotten ones.
-    wait_for(|| children().is_empty());
-    let mut zombies = 0;
-    while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|status| status != WaitStatus::StillAlive) {
-        zombies += 1;
-    }
-    let alive = children();
-    for pid in alive.iter().filter_map(|pid| pid.parse().ok()) {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-    }
-    (alive.len(), zombies)
-}
-
-/// Waits until something holds, at most the second that everything may take to end.
-fn wait_for(mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() && start.elapsed() < Duration::from_secs(1) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

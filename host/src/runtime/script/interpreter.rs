@@ -109,7 +109,7 @@ pub(super) fn of_system(
 ///
 /// # Errors
 /// It is not on this machine.
-pub(super) fn bash() -> Result<Interpreter, InterpreterError> {
+pub(in crate::runtime) fn bash() -> Result<Interpreter, InterpreterError> {
     let found = BASH.iter().find_map(|path| Path::new(path).canonicalize().ok().filter(|path| path.is_file()));
     let Some(program) = found else {
         return Err(InterpreterError::Missing { name: "bash".to_owned(), looked_for: BASH.join(", ") });

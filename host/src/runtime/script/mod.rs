@@ -22,6 +22,7 @@ use crate::wire::{Interpreter, Language, ScriptLoadBody, Variable, bundle};
 pub(super) use answer::hook_result;
 pub use found::{changes, interpreters, shown};
 pub use interpreter::InterpreterError;
+pub(super) use interpreter::bash as find_bash;
 pub use python::Python;
 
 /// Where scripts that stand in a manifest lie among the plugin's files.
