@@ -218,7 +218,7 @@ fn a_thousand_streams_leave_nothing_open() {
     let server = Echo::unix(&folder.path().join("socket"));
     let home = granted(&[&server.endpoint]);
     // A host that kept one of each would run out of them.
-    let done = reach_after(&home, &["sh"], "ulimit -n 100", &["many", &server.endpoint, "1000"]);
+    let done = reach_after(&home, &["sh"], "ulimit -n 128", &["many", &server.endpoint, "1000"]);
     assert_eq!(done.ends(0).out, "1000 streams\n");
     assert_eq!(server.accepted(), 1000);
     let done = reach(&home, &["many", &server.endpoint, "1025"]);

@@ -134,14 +134,14 @@ fn a_shells_curl_reaches_what_was_granted_and_nothing_else() {
             for _ in 0..2 {
                 let done = curl(&[&format!("http://localhost:{port}/page")]);
                 assert_eq!(done.ends(0).out, "found\n", "{done:?}");
-                done.says(&[&format!("[script] host: connected to `localhost:{port}` through the proxy\n")])
+                done.says(&[&format!("host: [script] connected to `localhost:{port}` through the proxy\n")])
                     .says(&[", 1 connections with "]);
             }
             let done = curl(&[&format!("http://localhost:{other}/page")]);
             let line = format!("`connect` needs the permission network=localhost:{other}, which was not granted");
             done.never_says(&["never", "found"]);
             done.says(&[
-                &format!("[script] host: permission_denied: {line}\n"),
+                &format!("host: [script] permission_denied: {line}\n"),
                 &format!("permission_denied: {line}\n"),
             ]);
             assert_ne!(done.code, 0);
