@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Parser, ValueEnum};
-use count::{children, children_of, count, left_behind, memory, own_groups, size_of, wait_for};
+use count::{children, children_of, count, launchers, left_behind, memory, own_groups, size_of, wait_for};
 use migraine_host::code::Coded as _;
 use migraine_host::ids::PluginName;
 use migraine_host::runtime::{
@@ -340,7 +340,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
     if args.pids {
         let workers: Vec<String> =
             idle.iter().chain([&worker]).filter_map(Worker::pid).map(|p| p.to_string()).collect();
-        eprintln!("pids: {} {} {}", std::process::id(), children().join(" "), workers.join(" "));
+        eprintln!("pids: {} {} {}", std::process::id(), launchers().join(" "), workers.join(" "));
     }
     let mut outcome = call(&mut worker, args, &args.command, &args.args);
     for _ in 1..args.times {

@@ -11,6 +11,18 @@ pub(super) fn children() -> Vec<String> {
     children_of("self")
 }
 
+/// The one launcher, once what started it is collected.
+pub(super) fn launchers() -> Vec<String> {
+    let start = Instant::now();
+    loop {
+        let found = children();
+        if found.len() <= 1 || start.elapsed() > Duration::from_secs(1) {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Children of all threads of a process.
 pub(super) fn children_of(pid: &str) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
