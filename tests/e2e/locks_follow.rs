@@ -45,6 +45,28 @@ fn offer(home: &Home, version: &str) {
     }
 }
 
+// A lock is a file that somebody else may have written: it takes nobody back to an older version by itself.
+#[test]
+fn a_lock_goes_back_only_on_purpose() {
+    for &user in users() {
+        let home = Home::of(user);
+        home.write("w.yaml", "name: w\nsteps: [{command: 'true'}]");
+        let [older, newer] = ["1.0.0", "1.1.0"].map(|version| tiny(&manifest("extra", &json!({"version": version}))));
+        let install = |package: &Parcel, more: &[&str]| {
+            home.ok(&[&["plugin", "install", package.typed(), "--yes"], more].concat());
+        };
+        install(&older, &[]);
+        home.ok(&["plugin", "lock"]);
+        install(&newer, &["--no-lock"]);
+        home.run(LOCKED_RUN).ends(6).says(&["error[lock_mismatch]", "plugin install --locked"]);
+        let refused = home.run(["plugin", "install", "--locked", "--yes"]);
+        refused.ends(6).says(&["error[version_rollback]", "install it alone", "`--allow-downgrade 1.0.0`"]);
+        install(&older, &["--no-lock", "--allow-downgrade", "1.0.0"]);
+        home.ok(&["plugin", "install", "--locked"]).says(&["as it is locked"]);
+        home.ok(&LOCKED_RUN);
+    }
+}
+
 #[test]
 fn what_changes_in_a_project_is_locked() {
     for &user in users() {

@@ -216,7 +216,8 @@ fn a_version_is_never_older_than_the_newest_and_never_another() {
     for _ in 0..2 {
         let error = bench.install(&old, &["--yes", "--allow-unsigned"]).unwrap_err();
         assert_eq!(error.code(), Code::VersionRollback);
-        assert_eq!(error.help().unwrap(), "to go back on purpose, add `--allow-downgrade 1.0.0`");
+        let help = "to go back on purpose, install it alone, from its file or address, with `--allow-downgrade 1.0.0`";
+        assert_eq!(error.help().unwrap(), help);
         for other in ["--allow-downgrade=1.0.1", "--allow-downgrade=2.0.0", "--allow-reuse=1.0.0"] {
             assert_eq!(refused(&old, &[other]), Code::VersionRollback);
         }

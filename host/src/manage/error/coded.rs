@@ -130,9 +130,9 @@ impl Coded for ManageError {
             Self::Consent { missing, command, .. } => {
                 format!("if you agree to all of it, run: {command}{}", flags(missing))
             }
-            Self::Rollback { offered, .. } => {
-                format!("to go back on purpose, add `--allow-downgrade {offered}`")
-            }
+            Self::Rollback { offered, .. } => format!(
+                "to go back on purpose, install it alone, from its file or address, with `--allow-downgrade {offered}`"
+            ),
             Self::Reused { version, .. } => format!(
                 "a version does not change: ask its author for a new one. If you built it yourself, give it another \
                  version or add `--allow-reuse {version}`"
