@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::dependencies::{needing, put};
 use super::locks::{lock, lock_text, with_two};
-use super::store::in_small_disk;
+use super::store::{SMALL_DISKS, in_small_disk};
 use super::system_store::Lib;
 
 const LOCKED_RUN: [&str; 3] = ["run", "w.yaml", "--locked"];
@@ -236,11 +236,7 @@ fn a_removal_on_a_full_disk_is_locked_as_well() {
     }
     let parcels = ["one", "two"].map(|name| tiny(&manifest(name, &json!({}))));
     let [one, two] = parcels.each_ref().map(Parcel::typed);
-    for (&user, inodes) in users().iter().flat_map(|user| [(user, false), (user, true)]) {
-        let (options, fill) = match inodes {
-            false => ("size=2m,mode=755", "dd if=/dev/zero of=/mnt/full bs=4096 2>/dev/null || true"),
-            true => ("size=8m,nr_inodes=80,mode=755", "i=0; while touch /mnt/f$i 2>/dev/null; do i=$((i+1)); done"),
-        };
+    for (&user, (options, fill)) in users().iter().flat_map(|user| SMALL_DISKS.map(|disk| (user, disk))) {
         let script = format!(
             "export MIGRAINE_HOME=/mnt/home; mkdir /mnt/work; cd /mnt/work\n$M key trust {} --scope '*'\n\
              $M plugin install {one}\n$M plugin install {two}\n$M plugin lock\n{fill}\n\

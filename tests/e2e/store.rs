@@ -120,6 +120,12 @@ fn a153_take_a_running_plugin_away() {
     }
 }
 
+/// Options of small file systems for [`in_small_disk`], each with what fills it there: with bytes, and with files.
+pub(super) const SMALL_DISKS: [(&str, &str); 2] = [
+    ("size=2m,mode=755", "dd if=/dev/zero of=/mnt/full bs=4096 2>/dev/null || true"),
+    ("size=8m,nr_inodes=80,mode=755", "i=0; while touch /mnt/f$i 2>/dev/null; do i=$((i+1)); done"),
+];
+
 /// Runs a shell script as a user in a mount namespace of its own, where it may fill a small file system at `/mnt`, which is
 /// that user's.
 pub(super) fn in_small_disk(user: User, options: &str, script: &str) -> Done {
@@ -159,13 +165,13 @@ fn a154_leave_no_byte_and_no_inode() {
         key().public(),
         owner.public()
     );
-    let full_of_bytes = "dd if=/dev/zero of=/mnt/full bs=4096 2>/dev/null || true\n! printf x > /mnt/more 2>/dev/null";
-    let full_of_inodes = "i=0; while touch /mnt/f$i 2>/dev/null; do i=$((i+1)); done\n! touch /mnt/more 2>/dev/null";
-    let disks = [
-        ("size=2m,mode=755", full_of_bytes, "! cp -r /mnt/home/store /mnt/copy 2>/dev/null"),
-        ("size=8m,nr_inodes=80,mode=755", full_of_inodes, "! mkdir /mnt/home/x 2>/dev/null"),
+    // Nothing more finds room.
+    let controls = [
+        "! printf x > /mnt/more 2>/dev/null\n! cp -r /mnt/home/store /mnt/copy 2>/dev/null",
+        "! touch /mnt/more 2>/dev/null\n! mkdir /mnt/home/x 2>/dev/null",
     ];
-    for (&user, (options, fill, control)) in users().iter().flat_map(|user| disks.map(|disk| (user, disk))) {
+    let disks = || SMALL_DISKS.into_iter().zip(controls);
+    for (&user, ((options, fill), control)) in users().iter().flat_map(|user| disks().map(move |disk| (user, disk))) {
         let script = format!(
             "{trust}\n$M plugin install {one}\n$M plugin install {two}\n{fill}\n{control}\n\
              $M key revoke {bad}\n$M plugin uninstall one\n$M plugin list\n$M plugin uninstall two\n$M plugin fsck\n\
@@ -213,13 +219,9 @@ fn a154_purge_on_a_full_disk() {
          $M plugin uninstall one --purge\ntest ! -e /mnt/home/data\n$M plugin install {one}\nmkdir -m 700 /mnt/home/data"
     );
     let with_data = format!("cp {} /mnt/home/data/plugins.db\nchmod 600 /mnt/home/data/plugins.db", data.display());
-    let full_of_bytes = |folder: &str| format!("dd if=/dev/zero of={folder}/full bs=4096 2>/dev/null || true");
-    let full_of_inodes = "i=0; while touch /mnt/f$i 2>/dev/null; do i=$((i+1)); done";
     let purge = "$M plugin uninstall one --purge";
     let later = format!("rm -f /mnt/full /mnt/f[0-9]* /mnt/home/data/full\n$M plugin install {two}\n$M plugin fsck");
-    for (options, fill) in
-        [("size=2m,mode=755", full_of_bytes("/mnt").as_str()), ("size=8m,nr_inodes=80,mode=755", full_of_inodes)]
-    {
+    for (options, fill) in SMALL_DISKS {
         let done = in_small_disk(
             User::Root,
             options,
@@ -229,7 +231,7 @@ fn a154_purge_on_a_full_disk() {
     }
     // There is no room for the database at all: the plugin is gone, and its data goes once there is.
     let apart = "mount -t tmpfs -o size=128k,mode=700 none /mnt/home/data";
-    let full = full_of_bytes("/mnt/home/data");
+    let full = "dd if=/dev/zero of=/mnt/home/data/full bs=4096 2>/dev/null || true";
     let before = format!("{prepared}\n{apart}\n{with_data}\n{full}\n{purge}");
     let done =
         in_small_disk(User::Root, "size=4m,mode=755", &format!("{before}\n$M plugin list\n$M plugin fsck || true"));

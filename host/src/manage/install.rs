@@ -170,7 +170,7 @@ pub(super) fn install_all(
     let check = |opened: &Opened| lookalike::check(&opened.index.name, request.expected.meant.as_ref(), state, &keys);
     mains.iter().try_for_each(|(_, opened)| check(opened))?;
     let steps = steps(home, state, (mains, others), consenting)?;
-    steps.iter().try_for_each(|step| check(&step.opened))?;
+    steps.iter().filter(|step| step.companion.is_some()).try_for_each(|step| check(&step.opened))?;
     let along: Vec<Companion> = steps.iter().filter_map(|step| step.companion.clone()).collect();
     agree(&steps, &along, consenting)?;
     let policy = home.policy()?;

@@ -89,7 +89,7 @@ impl From<PluginInfo> for ListRow {
 }
 
 impl ListRow {
-    fn installed(name: &PluginName, brief: Brief, is_gone: bool, lapsed: Option<String>) -> Self {
+    fn installed(name: &PluginName, brief: Brief, lapsed: Option<String>) -> Self {
         let row = Self {
             name: name.to_string(),
             version: brief.version.to_string(),
@@ -100,23 +100,18 @@ impl ListRow {
             description: brief.description,
             problem: brief.problem.map(|problem| problem.reason),
         };
-        row.with_problem(if is_gone { Some(GONE.to_owned()) } else { lapsed })
+        row.with_problem(lapsed)
     }
 
-    fn shared(name: &PluginName, entry: &Entry, is_gone: bool, lapsed: Option<String>) -> Self {
+    fn shared(name: &PluginName, entry: &Entry, lapsed: Option<String>) -> Self {
         let row = Self { is_system: true, ..Self::from(PluginInfo::installed(name, entry)) };
-        row.with_problem(if is_gone { Some(GONE_OF_SYSTEM.to_owned()) } else { lapsed })
+        row.with_problem(lapsed)
     }
 
     fn with_problem(self, problem: Option<String>) -> Self {
         if problem.is_none() { self } else { Self { status: Status::Error, problem, ..self } }
     }
 }
-
-/// What is wrong with a plugin whose tree is not there.
-const GONE: &str = "its files are gone; uninstall it and install it again";
-/// The same, where only root could do that.
-const GONE_OF_SYSTEM: &str = "its files in the system store are gone, or cannot be read: tell the administrator";
 
 /// A plugin that is part of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -204,15 +199,11 @@ pub struct StatusChange {
 /// The state cannot be read.
 pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageError> {
     let (state, gone) = home.read_with_gone()?;
-    let (lapses, lapse_warnings) = Lapses::new(home, &state);
+    let (lapses, lapse_warnings) = Lapses::new(home, &state, gone);
     let mut plugins: Vec<PluginInfo> = Vec::with_capacity(state.plugins.len() + state.system.len());
     for (name, (entry, place)) in &state.usable()? {
         let shown = PluginInfo { store: Some(*place), ..PluginInfo::installed(name, entry) };
-        let gone_text = if *place == StoreName::System { GONE_OF_SYSTEM } else { GONE };
-        let is_gone = gone.contains(&entry.digest);
-        let why =
-            if is_gone { Some(gone_text.to_owned()) } else { lapses.of(name, &entry.trust, &entry.digest, *place) };
-        plugins.push(match why {
+        plugins.push(match lapses.of(name, &entry.trust, &entry.digest, *place) {
             Some(why) => shown.with_problem(why),
             None => shown,
         });
@@ -236,16 +227,15 @@ pub fn list(home: &Home, request: &ListRequest) -> Result<ListReport, ManageErro
 pub fn list_table(home: &Home, request: &ListRequest) -> Result<ListTable, ManageError> {
     let Briefs { state, plugins, gone } = home.read_briefs()?;
     let found = look(home, &state, request.working.as_deref(), &request.folders)?;
-    let (lapses, lapse_warnings) = Lapses::new(home, &state);
+    let (lapses, lapse_warnings) = Lapses::new(home, &state, gone);
     let own = plugins.into_iter().map(|(name, brief)| {
-        let is_gone = gone.contains(&brief.digest);
         let lapsed = lapses.of(&name, &brief.trust, &brief.digest, StoreName::User);
-        ListRow::installed(&name, brief, is_gone, lapsed)
+        ListRow::installed(&name, brief, lapsed)
     });
     let mut rows: Vec<ListRow> = own.collect();
     rows.extend(state.shared().map(|(name, entry)| {
         let lapsed = lapses.of(name, &entry.trust, &entry.digest, StoreName::System);
-        ListRow::shared(name, entry, gone.contains(&entry.digest), lapsed)
+        ListRow::shared(name, entry, lapsed)
     }));
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     rows.extend(found.plugins.into_iter().map(ListRow::from));

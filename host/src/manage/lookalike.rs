@@ -24,8 +24,8 @@ pub(super) fn check(
     keys: &KeySet,
 ) -> Result<(), ManageError> {
     // What one key says of another makes no name known: it could name the very one that looks like another.
-    let meant_by_user = || keys.iter().filter_map(|key| key.by_user().scope.contains(&Scope::of(name)).then_some(name));
-    if meant == Some(name) || state.names().chain(meant_by_user()).any(|known| known == name) {
+    let is_named = || keys.iter().any(|key| key.by_user().scope.contains(&Scope::of(name)));
+    if meant == Some(name) || state.has(name) || is_named() {
         return Ok(());
     }
     let scopes = keys.iter().flat_map(TrustedKey::names).filter_map(|scope| scope.to_string().parse().ok());

@@ -82,8 +82,8 @@ impl Spent {
     }
 }
 
-/// Standard output and standard error.
-type Output = Arc<Mutex<[Vec<u8>; 2]>>;
+/// What was printed on standard output and on standard error.
+pub(super) type Output = Arc<Mutex<[Vec<u8>; 2]>>;
 
 impl Side<'_> {
     /// Runs a program to its end.
@@ -231,8 +231,8 @@ fn standard_input(text: &str) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Where the output of a program is collected.
-fn collector() -> (Output, StraySink) {
+/// Where what is printed is collected.
+pub(super) fn collector() -> (Output, StraySink) {
     let output = Output::default();
     let kept = Arc::clone(&output);
     let sink = move |stray: Stray<'_>| {

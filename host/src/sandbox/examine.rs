@@ -2,18 +2,15 @@
 //! worker really tries what it must not be able to do.
 
 use std::fs;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use migraine_plugin_api::{ErrorKind, PluginError};
-
 use super::LimitedBy;
+use super::bare_host::BareHost;
 use super::code::seal_code;
 use super::error::{Death, SandboxError};
 use super::launcher::Launcher;
 use super::stage::Stage;
-use super::worker::{HostSide, Stream, Worker};
+use super::worker::Worker;
 use crate::wire::{LauncherSpec, Layer, Level, LoadBy, Probe, Programs, Rlimits, SealReport, WorkerSpec};
 
 /// What was found out.
@@ -122,7 +119,7 @@ fn of_programs() -> Result<Vec<Probe>, SandboxError> {
 
 /// The one act that is answered with the end of whoever tries it.
 fn provoked(worker: &mut Worker) -> Result<Probe, SandboxError> {
-    let (refused, outcome) = match worker.provoke(&mut Deaf) {
+    let (refused, outcome) = match worker.provoke(&mut BareHost::default()) {
         Ok(()) => (false, "it lived on".to_owned()),
         Err(SandboxError::Died(Death::Refused(call))) => (true, format!("killed for {}", call.name)),
         Err(SandboxError::Died(death)) => (false, format!("it {death}")),
@@ -181,26 +178,5 @@ impl Examination {
             _ => String::new(),
         };
         Step { stage, outcome, detail }
-    }
-}
-
-/// A worker without a plugin has nothing to say or ask.
-struct Deaf;
-
-impl HostSide for Deaf {
-    fn output(&mut self, _: Stream, _: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn stray(&mut self, _: Stream, _: &[u8]) {}
-
-    fn log(&mut self, _: &[u8]) {}
-
-    fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
-        Err(PluginError::new(ErrorKind::Unsupported, "nothing is served here"))
-    }
-
-    fn descriptor(&mut self, _: &str, _: &[u8]) -> Result<OwnedFd, PluginError> {
-        Err(PluginError::new(ErrorKind::Unsupported, "nothing is served here"))
     }
 }

@@ -2,6 +2,7 @@
 
 mod attend;
 pub mod awake;
+mod bare_host;
 mod cgroup;
 mod code;
 mod cure;
@@ -18,6 +19,7 @@ mod worker;
 
 pub use crate::wire::CPU_WINDOW;
 pub use attend::{Stray, StraySink};
+pub use bare_host::BareHost;
 pub use cgroup::LimitedBy;
 pub use code::seal_code;
 pub use error::{Death, SandboxError};

@@ -246,15 +246,17 @@ impl TrustedKey {
     /// Whether it is trusted for a name.
     #[must_use]
     pub fn covers(&self, name: &PluginName) -> bool {
-        let handed_over = self.handovers.iter().flat_map(|handover| &handover.scope);
-        self.scope.iter().chain(handed_over).any(|scope| scope.matches(name))
+        self.all_scopes().any(|scope| scope.matches(name))
+    }
+
+    fn all_scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.scope.iter().chain(self.handovers.iter().flat_map(|handover| &handover.scope))
     }
 
     /// All names that it may sign, each once, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<Scope> {
-        let handed_over = self.handovers.iter().flat_map(|handover| &handover.scope);
-        self.scope.iter().chain(handed_over).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        self.all_scopes().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The names that it may sign whatever becomes of other keys.

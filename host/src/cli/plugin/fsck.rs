@@ -18,9 +18,12 @@ pub(super) fn run(repair: bool, session: &Session) -> Result<(), Failure> {
 
 fn text(report: &FsckReport, out: &Out) -> String {
     let FsckReport { plugins, trees, files, findings } = report;
-    let count = |number: &usize, what: &str| counted(*number, what);
-    let checked =
-        format!("{}, {} and {} checked\n", count(plugins, "plugin"), count(trees, "tree"), count(files, "file"));
+    let checked = format!(
+        "{}, {} and {} checked\n",
+        counted(*plugins, "plugin"),
+        counted(*trees, "tree"),
+        counted(*files, "file")
+    );
     let head = if report.first_left().is_none() { out.done(&checked) } else { checked };
     head + &findings.iter().map(line).collect::<String>()
 }

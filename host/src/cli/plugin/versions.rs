@@ -48,11 +48,17 @@ pub(super) fn upgrade(args: &UpgradeArgs, session: &Session) -> Result<(), Failu
             .report(&report, |report| report.plugins.iter().map(|plugin| text(plugin, &session.out)).collect())?;
     }
     report.plugins.iter().filter_map(|plugin| plugin.installed.as_ref()).for_each(|new| install::remarks(new, session));
-    let followed =
-        |plugin: &Upgrade| plugin.installed.as_ref().map_or(plugin.followed.clone(), |new| new.followed.clone());
-    let locks: Vec<Followed> = report.plugins.iter().map(followed).collect();
     // One of several stands for all: the others are in the report.
-    if refused.is_empty() { locks.iter().try_for_each(behind) } else { Err(refused.swap_remove(0).into()) }
+    if refused.is_empty() {
+        report.plugins.iter().map(followed).try_for_each(behind)
+    } else {
+        Err(refused.swap_remove(0).into())
+    }
+}
+
+/// What became of the lock of the project, by an installation or without one.
+fn followed(plugin: &Upgrade) -> &Followed {
+    plugin.installed.as_ref().map_or(&plugin.followed, |new| &new.followed)
 }
 
 fn text(plugin: &Upgrade, out: &Out) -> String {

@@ -4,21 +4,19 @@
 mod acts;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use migraine_plugin_api::{BashSource, CommandSpec, ErrorKind, Handler, Invocation, Manifest, PluginError};
+use migraine_plugin_api::{BashSource, CommandSpec, Handler, Invocation, Manifest, PluginError};
 
+use super::exec::{Output, collector};
 use super::programs::loader;
 use super::script::{Engine, InterpreterError, Python, Scripts, Told, find_bash};
 use super::scripts::status_of;
 use super::spec::script_spec;
 use crate::policy::LimitCaps;
-use crate::sandbox::{
-    CallLimits, Death, HostSide, Launcher, SandboxError, Stray, StraySink, Stream, Worker, seal_code,
-};
+use crate::sandbox::{BareHost, CallLimits, Death, Launcher, SandboxError, Worker, seal_code};
 use crate::text::{safe_line, safe_path};
 use crate::wire::{
     Interpreter, Kind, LauncherSpec, Layer, Limits, PROXY_PORT, Probe, Programs, RanBody, Rlimits, RunBody, WorkerSpec,
@@ -106,8 +104,8 @@ struct Subject {
     told: Told<'static>,
     spec: WorkerSpec,
     worker: Worker,
-    heard: Heard,
-    printed: Printed,
+    heard: BareHost,
+    printed: Output,
     unseen: Vec<&'static str>,
 }
 
@@ -127,7 +125,7 @@ impl Subject {
             environment: Vec::new(),
             directory: None,
         };
-        Ok(Self { engine, scripts, told, spec, worker, heard: Heard::default(), printed, unseen })
+        Ok(Self { engine, scripts, told, spec, worker, heard: BareHost::default(), printed, unseen })
     }
 
     fn attempt(mut self, acts: &mut Vec<Probe>) -> Result<(), SandboxError> {
@@ -253,14 +251,14 @@ fn limits(of_kind: &Limits) -> CallLimits {
 }
 
 /// An end that is not the machine's fault says what was printed first: an interpreter tells there what it misses.
-fn untried(error: SandboxError, printed: &Printed) -> SandboxError {
+fn untried(error: SandboxError, printed: &Output) -> SandboxError {
     match error {
         SandboxError::Died(death) => ended(&format!("it {death}"), printed),
         other => other,
     }
 }
 
-fn ended(how: &str, printed: &Printed) -> SandboxError {
+fn ended(how: &str, printed: &Output) -> SandboxError {
     let printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
     let said = String::from_utf8_lossy(&printed[1]);
     let first = said.lines().map(str::trim).find(|line| !line.is_empty());
@@ -269,42 +267,4 @@ fn ended(how: &str, printed: &Printed) -> SandboxError {
 
 fn first_line(text: &str) -> String {
     safe_line(text.lines().next().unwrap_or_default())
-}
-
-/// What was printed past the interface, on standard output and on standard error.
-type Printed = Arc<Mutex<[Vec<u8>; 2]>>;
-
-fn collector() -> (Printed, StraySink) {
-    let printed = Printed::default();
-    let kept = Arc::clone(&printed);
-    let sink = move |stray: Stray<'_>| {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept[usize::from(stray.is_stderr)].extend_from_slice(stray.bytes);
-    };
-    (printed, Arc::new(sink))
-}
-
-/// What a command wrote to its caller. It has nothing to ask for.
-#[derive(Default)]
-struct Heard(Vec<u8>);
-
-impl HostSide for Heard {
-    fn output(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        if stream == Stream::Out {
-            self.0.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    fn stray(&mut self, _: Stream, _: &[u8]) {}
-
-    fn log(&mut self, _: &[u8]) {}
-
-    fn service(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, PluginError> {
-        Err(PluginError::new(ErrorKind::Unsupported, "nothing is served here"))
-    }
-
-    fn descriptor(&mut self, _: &str, _: &[u8]) -> Result<OwnedFd, PluginError> {
-        Err(PluginError::new(ErrorKind::Unsupported, "nothing is served here"))
-    }
 }
