@@ -427,6 +427,20 @@ fn one_that_is_not_roots_alone_is_not_used() {
 }
 
 #[test]
+fn one_whose_files_are_gone_is_the_administrators_to_mend() {
+    let Some(lib) = Lib::trusting() else { return };
+    lib.install(&plugin("hooks"));
+    for &user in users() {
+        let home = Home::of(user);
+        for line in [&["plugin", "list"][..], &["--format", "json", "plugin", "list"]] {
+            lib.run_with(&home, line, ":").ends(0).never_says(&["tell the administrator"]);
+            let gone = lib.run_with(&home, line, "mount -t tmpfs none /var/lib/migraine/store");
+            gone.ends(0).says(&["error", "its files in the system store are gone", "tell the administrator"]);
+        }
+    }
+}
+
+#[test]
 fn a_damaged_one_is_one_warning() {
     let Some(lib) = Lib::trusting() else { return };
     lib.install(&plugin("hello-world"));

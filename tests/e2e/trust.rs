@@ -194,6 +194,23 @@ fn what_was_damaged_and_is_whole_again_runs() {
     }
 }
 
+#[test]
+fn the_list_says_whose_files_are_gone() {
+    for &user in users() {
+        let home = Home::of(user);
+        home.install(&plugin("hello-world"));
+        let digest = home.json(&["plugin", "info", "hello-world"])["digest"].as_str().unwrap().to_owned();
+        let tree = home.path().join("store").join(digest);
+        fs::rename(&tree, home.path().join("elsewhere")).unwrap();
+        assert_eq!(home.status("hello-world"), "error");
+        for line in [&["plugin", "list"][..], &["--format", "json", "plugin", "list"]] {
+            home.ok(line).says(&["error", "its files are gone; uninstall it and install it again"]);
+        }
+        fs::rename(home.path().join("elsewhere"), &tree).unwrap();
+        assert_eq!(home.status("hello-world"), "enabled");
+    }
+}
+
 // covers: A111
 #[test]
 fn weak_keys_are_refused() {
