@@ -41,6 +41,7 @@ pub enum Format {
 
 /// The verbs of the program. A new one is added here and in `act`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Verb {
     Run(RunArgs),
     /// Install, look after and call plugins

@@ -23,6 +23,7 @@ pub(super) struct KeyArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum KeyVerb {
     /// Make a signing key
     Generate(GenerateArgs),

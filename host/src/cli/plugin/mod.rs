@@ -47,6 +47,7 @@ pub struct PluginArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum PluginVerb {
     /// Install a plugin, or another version of it
     Install(Box<InstallArgs>),
@@ -331,6 +332,7 @@ struct ConfigArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum ConfigAction {
     /// Show one key or all
     Get {
