@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use migraine_tests::home::Home;
-use migraine_tests::package::{Parcel, manifest, plugin, tiny, typed};
+use migraine_tests::package::{Parcel, manifest, plugin, remade, tiny, typed};
 use serde_json::json;
 
 /// How many threads flip bytes at the same time.
@@ -149,6 +149,35 @@ fn an_installed_file_that_was_changed_does_not_run() {
         assert_eq!(home.ok(&["plugin", "hello-world", "hello"]).out, "Hello, World!\n");
     }
     missing_or_elsewhere(&home, &files[0]);
+}
+
+// covers: A120
+// The worker of the second plugin is ordered while its bytes are still being read and compared.
+#[test]
+fn a_changed_plugin_does_not_run_after_another() {
+    let home = Home::new();
+    let hooks = json!([{"event": "pre-command", "handler": "seen"}]);
+    for name in ["first", "second"] {
+        home.install(&remade("hooks", &json!({"name": name, "hooks": hooks, "permissions": []})));
+    }
+    home.write("w.yaml", "steps: [{command: echo done}]");
+    let notes = |name: &str| home.ok(&["plugin", name, "notes"]).out.lines().count();
+    home.ok(&["run", "./w.yaml"]);
+    assert_eq!(["first", "second"].map(notes), [1, 1]);
+    let digest = home.json(&["plugin", "info", "second"])["digest"].as_str().unwrap().to_owned();
+    let tree = home.path().join("store").join(digest);
+    let library = home.snapshot().into_keys().find(|path| path.starts_with(&tree) && path.extension().is_some());
+    let library = library.filter(|path| path.extension().is_some_and(|e| e == "so")).unwrap();
+    let good = fs::read(&library).unwrap();
+    for at in [good.len() / 3, good.len() - 1] {
+        overwrite(&library, &changed(&good, at));
+        let done = home.run(["run", "./w.yaml"]);
+        assert!(done.err.contains("integrity") && done.err.contains("second"), "{done:?}");
+    }
+    overwrite(&library, &good);
+    assert_eq!(["first", "second"].map(notes), [3, 1], "the second was not called meanwhile");
+    home.ok(&["run", "./w.yaml"]);
+    assert_eq!(["first", "second"].map(notes), [4, 2]);
 }
 
 fn missing_or_elsewhere(home: &Home, file: &Path) {

@@ -19,7 +19,8 @@ fn a008_only_agreed_descriptors_are_open() {
     rows.settle();
 }
 
-// Two starts in a row, one after the worker that was made ahead was killed, and two of another kind.
+// Two starts in a row, one after the worker that was made ahead was killed, and two of another kind. Then three that are
+// ordered before their code was read, one of which is not needed.
 #[test]
 fn a008_workers_that_are_made_ahead_are_like_others() {
     let plain = "0: device 1:3\n1: pipe\n2: pipe\n3: pipe\n4: pipe\n";
@@ -28,7 +29,8 @@ fn a008_workers_that_are_made_ahead_are_like_others() {
         let outcome = Arena::new(On::All, user).with(&["--orders"]).run("fds", &[]);
         let starts = [plain, plain, plain, &receives, &receives].concat();
         let told = "made ahead: [true, false, true, false, true]\none seal: true\ngrouped: true\n";
-        assert_eq!(outcome.out, starts + told, "{outcome:?}");
+        let before_their_code = "ordered before their code: 3\nfor its own code and another file: [true, false]\none seal: true\nthe third is gone: true\n";
+        assert_eq!(outcome.out, starts + told + before_their_code, "{outcome:?}");
     }
 }
 

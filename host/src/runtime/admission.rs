@@ -13,7 +13,7 @@ use super::script::Scripts;
 use crate::ids::PluginName;
 use crate::package::PackageError;
 use crate::policy::{Capped, Endpoint, LimitCaps};
-use crate::sandbox::SandboxError;
+use crate::sandbox::{Room, SandboxError};
 use crate::store::{DataOwner, Entry, Home, Installed, KnownInterpreter, ProblemKind, Status, StoreError, StoreName};
 use crate::trust::{KeySet, Keyring, TrustError, Trusted, judge};
 
@@ -68,22 +68,21 @@ pub fn keys_of(home: &Home, place: StoreName) -> Result<KeySet, TrustError> {
 
 /// Admits an enabled plugin: its bytes are compared with what was installed, and its signature is judged anew, since a
 /// key may have lost its trust since the installation; so may the policy have changed, which takes away of its grants what
-/// is too much. `known` learns the entry and what is left of its grants before the bytes are read; what counts is what is
-/// returned.
+/// is too much. `known` learns the entry and what is left of its grants before the bytes are read, and may have room
+/// for those; what counts is what is returned.
 ///
 /// # Errors
 /// It is not there, not enabled, damaged, no longer trusted, or refused by the policy.
 pub(super) fn admit(
     home: &Home,
     name: &PluginName,
-    mut known: impl FnMut(&Entry, &[Permission]),
+    mut known: impl FnMut(&Entry, &[Permission], &LimitCaps) -> Option<Room>,
 ) -> Result<Admitted, CallError> {
     let store = |source| CallError::Store { plugin: name.clone(), source: Box::new(source) };
     let policy = home.policy().map_err(store)?;
     let found = home.load_plugin_with(name, |entry| {
-        if entry.status() == Status::Enabled {
-            known(entry, &policy.in_force(&entry.decided.grants).0);
-        }
+        let is_enabled = entry.status() == Status::Enabled;
+        is_enabled.then(|| known(entry, &policy.in_force(&entry.decided.grants).0, &policy.limits())).flatten()
     });
     let found = found.map_err(store)?;
     let Installed { entry, tree, exceptions, place, needed } =

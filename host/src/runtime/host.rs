@@ -23,8 +23,11 @@ use super::spec::{at_most, call_limits, script_spec, worker_spec};
 use super::streams::Streams;
 use super::wall;
 use crate::ids::PluginName;
+use crate::policy::LimitCaps;
 use crate::sandbox::awake::{self, Deadline};
-use crate::sandbox::{CallLimits, CallUsage, Death, Launcher, SandboxError, Stray, StraySink, Traffic, Worker};
+use crate::sandbox::{
+    CallLimits, CallUsage, Death, Launcher, Ordered, SandboxError, Stray, StraySink, Traffic, Worker,
+};
 use crate::secrets::Secrets;
 use crate::store::{Entry, Home, Problem, ProblemKind};
 use crate::wire::{Kind, Limits, LoadBody, WorkerSpec};
@@ -69,6 +72,8 @@ pub struct Host {
     streams: Streams,
     admitted: BTreeMap<PluginName, Arc<Admitted>>,
     workers: BTreeMap<(PluginName, Engine), Worker>,
+    /// Those that were ordered before their code was read, and whose plugins were not called yet.
+    ahead: BTreeMap<PluginName, Ordered>,
     breakdowns: BTreeMap<PluginName, u32>,
     /// Plugins of which was told what the user should know when they start.
     told: BTreeSet<PluginName>,
@@ -89,6 +94,7 @@ impl Host {
             streams: Streams::default(),
             admitted: BTreeMap::new(),
             workers: BTreeMap::new(),
+            ahead: BTreeMap::new(),
             breakdowns: BTreeMap::new(),
             told: BTreeSet::new(),
         }
@@ -309,8 +315,13 @@ impl Host {
             Code::Scripts(scripts) => (script_spec(&admitted.permissions, &admitted.caps), &scripts.files),
         };
         let launcher = self.launcher(plugin, admitted, engine)?;
-        let spec = WorkerSpec { receives_descriptors: spec.receives_descriptors && !launcher.listens(), ..spec };
-        let mut spawned = launcher.spawn_reading(&spec, code, input, Arc::clone(&sink));
+        let spec = within(&launcher, spec);
+        let is_like = |ordered: &Ordered| input.is_none() && ordered.is_like(&launcher, &spec, code);
+        let ahead = self.ahead.remove(plugin).filter(is_like);
+        let mut spawned = match ahead {
+            Some(ordered) => ordered.wait(Arc::clone(&sink)),
+            None => launcher.spawn_reading(&spec, code, input, Arc::clone(&sink)),
+        };
         let reduces = |error| admitted.allows_reduced && self.launchers.reduce(error);
         if spawned.as_ref().is_err_and(reduces) {
             spawned = self.launcher(plugin, admitted, engine)?.spawn_reading(&spec, code, input, sink);
@@ -398,6 +409,7 @@ impl Host {
 
     /// Ends every worker, each after its plugin's own shutdown, and the launchers with them.
     pub fn shut_down(&mut self) {
+        self.ahead.clear();
         for ((plugin, _), worker) in std::mem::take(&mut self.workers) {
             let admitted = self.admitted.get(&plugin).cloned();
             let limits = CallLimits { wall: Some(GRACE), ..CallLimits::default() };
@@ -414,15 +426,20 @@ impl Host {
         if let Some(admitted) = self.admitted.get(plugin) {
             return Ok(Arc::clone(admitted));
         }
-        let launchers = &mut self.launchers;
+        let (launchers, mut ahead) = (&mut self.launchers, None);
         // Started before the bytes are read and judged: the two overlap. A failure shows when it is used.
-        let start = |entry: &Entry, grants: &[Permission]| {
+        let start = |entry: &Entry, grants: &[Permission], caps: &LimitCaps| {
+            ahead = None;
             // What a script needs is known once its manifest is.
-            if !entry.holds_scripts() {
-                drop(launchers.get(plugin, grants));
-            }
+            let launcher = if entry.holds_scripts() { None } else { launchers.get(plugin, grants).ok() }?;
+            let (ordered, room) = launcher.order_ahead(&within(&launcher, worker_spec(grants, caps)))?;
+            ahead = Some(ordered);
+            Some(room)
         };
         let mut admitted = admit(&self.home, plugin, start)?;
+        // Whatever was ordered for other bytes ends.
+        self.ahead.remove(plugin);
+        self.ahead.extend(ahead.map(|ordered| (plugin.clone(), ordered)));
         if let (Code::Library(_), Some(learner)) = (&admitted.code, &self.settings.learner) {
             admitted.permissions = learner.pretended(&admitted.permissions);
         }
@@ -507,6 +524,11 @@ pub(super) fn of_whole_call(error: SandboxError, limits: &CallLimits) -> Sandbox
         SandboxError::Died(Death::Time(left)) => SandboxError::Died(Death::Time(limits.wall.unwrap_or(left))),
         other => other,
     }
+}
+
+/// What is passed to its workers: those that make streams of their own are passed none.
+fn within(launcher: &Launcher, spec: WorkerSpec) -> WorkerSpec {
+    WorkerSpec { receives_descriptors: spec.receives_descriptors && !launcher.listens(), ..spec }
 }
 
 fn control(plugin: &PluginName, error: std::io::Error) -> CallError {

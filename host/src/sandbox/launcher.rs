@@ -20,10 +20,13 @@ use nix::unistd::pipe2;
 use super::attend::{Attendant, StraySink, Watched};
 use super::cgroup::{Group, Groups, LimitedBy};
 use super::error::SandboxError;
+use super::ordered::Ordered;
 use super::record::{Recorder, record};
 use super::worker::{Channel, Worker};
 use crate::controls::{self, Check, makes};
 use crate::sys;
+use crate::sys::fd::Identity;
+use crate::sys::memory::Room;
 use crate::sys::ulimit;
 use crate::wire::{
     CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, Language, LauncherSpec,
@@ -32,6 +35,9 @@ use crate::wire::{
 
 /// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The same for what nobody needs any more.
+const LAST_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Room of a request pipe, in bytes (pipe(7)).
 const REQUEST_PIPE: i32 = 256 * 1024;
@@ -82,6 +88,8 @@ struct Control {
     left: bool,
     /// How long an answer may take.
     patience: Duration,
+    /// Workers that were ordered, with the answers that were read while something else was waited for.
+    ordered: BTreeMap<u32, Option<Result<Spawned, SandboxError>>>,
     /// Ends of workers that were read while something else was waited for.
     ended: BTreeMap<u32, Ended>,
 }
@@ -190,6 +198,7 @@ impl Launcher {
             next: 1,
             left: false,
             patience: ANSWER_DEADLINE,
+            ordered: BTreeMap::new(),
             ended: BTreeMap::new(),
         };
         let speaks_lines = spec.interpreter.as_ref().is_some_and(|found| found.language == Language::Lines);
@@ -272,7 +281,33 @@ impl Launcher {
         input: Option<&OwnedFd>,
         sink: StraySink,
     ) -> Result<Worker, SandboxError> {
-        let spec = &WorkerSpec { reads_input: input.is_some(), rlimits: held(spec.rlimits), ..*spec };
+        self.order(spec, code.as_fd(), input)?.wait(sink)
+    }
+
+    /// Asks for a worker before its code was read, and has room for that: the worker is made meanwhile, and opens the code
+    /// no earlier than it is told to load it. Nothing where it would have to look at the code before, where somebody
+    /// watches from its first look on, or where the launcher is not up, so that asking would wait. See [`Ordered`] for when
+    /// it may be told to.
+    #[must_use]
+    pub fn order_ahead(self: &Arc<Self>, spec: &WorkerSpec) -> Option<(Ordered, Room)> {
+        let is_up = self.locked().ready.as_ref().is_some_and(|ready| ready.load_by == LoadBy::Procfs);
+        if !is_up || self.recorder.is_some() {
+            return None;
+        }
+        let room = Room::new().ok()?;
+        let ordered = self.order(spec, room.as_fd(), None).ok()?;
+        Some((ordered, room))
+    }
+
+    fn order(
+        self: &Arc<Self>,
+        spec: &WorkerSpec,
+        code: BorrowedFd<'_>,
+        input: Option<&OwnedFd>,
+    ) -> Result<Ordered, SandboxError> {
+        let identity = Identity::of(code).map_err(SandboxError::Control)?;
+        let asked = *spec;
+        let spec = WorkerSpec { reads_input: input.is_some(), rlimits: held(spec.rlimits), ..*spec };
         let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|error| SandboxError::Control(error.into()));
         let (request_end, requests) = pipe()?;
         let (replies, reply_end) = pipe()?;
@@ -287,15 +322,32 @@ impl Launcher {
             // The worker has its ends; opening one anew through /proc/self/fd would turn its direction.
             fchmod(pipe, Mode::empty()).map_err(|error| SandboxError::Control(error.into()))?;
         }
-        let mut fds = vec![code.as_fd(), request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
+        let mut fds = vec![code, request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
         let passing = if spec.receives_descriptors { Some(passing_pair()?) } else { None };
         fds.extend(passing.as_ref().map(|(_, theirs)| theirs.as_fd()));
         fds.extend(input.map(OwnedFd::as_fd));
         let group = if self.layers.rlimits { self.groups.take(&spec.rlimits) } else { None };
         let doors: Vec<_> = group.iter().flat_map(Group::doors).collect();
         fds.extend(&doors);
-        let spawned = self.locked().spawn(spec, &fds, doors.len());
-        let Spawned { number, pidfd, listener, is_grouped } = spawned?;
+        let number = self.locked().order(&spec, &fds, doors.len())?;
+        let passing = passing.map(|(ours, _)| ours);
+        let channel =
+            Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
+        let ends = Ends { channel, out: File::from(out), err: File::from(err), group };
+        Ok(Ordered::new(Arc::clone(self), (asked, spec), identity, (number, ends)))
+    }
+
+    /// Waits for a worker that was ordered, and attends to it.
+    pub(super) fn receive(
+        self: &Arc<Self>,
+        spec: &WorkerSpec,
+        number: u32,
+        ends: Ends,
+        sink: StraySink,
+    ) -> Result<Worker, SandboxError> {
+        let spawned = self.locked().await_spawned(number);
+        let Spawned { pidfd, listener, is_grouped } = spawned?;
+        let Ends { channel, out, err, group } = ends;
         let begun = Arc::new(AtomicBool::new(false));
         if let (Some(recorder), Some(listener)) = (&self.recorder, listener) {
             record(listener, &pidfd, Arc::clone(recorder), Arc::clone(&begun)).map_err(SandboxError::Control)?;
@@ -304,14 +356,9 @@ impl Launcher {
             self.groups.give_up();
         }
         let group = group.filter(|_| is_grouped);
-        let passing = passing.map(|(ours, _)| ours);
-        drop((request_end, reply_end, out_end, err_end));
-        let watched = Watched::new(pidfd, File::from(out), File::from(err), sink, spec, self.layers);
+        let watched = Watched::new(pidfd, out, err, sink, spec, self.layers);
         let watched = Arc::new(watched.standing(group.as_ref(), self.has_families));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
-        let channel =
-            Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
-        let is_grouped = group.is_some();
         let worker = Worker::new(Arc::clone(self), number, spec, group, (watched, key), channel);
         begun.store(true, Ordering::Release);
         if is_grouped {
@@ -319,6 +366,16 @@ impl Launcher {
             self.attendant.prepare_group(number > 1);
         }
         worker
+    }
+
+    /// Ends a worker that was ordered and is not needed.
+    pub(super) fn cancel(&self, number: u32) {
+        let spawned = self.locked().patiently(LAST_DEADLINE, |control| control.await_spawned(number));
+        // One that answers later is ended then.
+        if let Ok(spawned) = spawned {
+            sys::process::kill(spawned.pidfd.as_fd());
+            let _ = self.await_end(number);
+        }
     }
 
     /// Whether its workers make streams of their own, to the proxy alone. They are passed none then.
@@ -353,7 +410,7 @@ impl Launcher {
             if let Some(ended) = control.ended.remove(&worker) {
                 return Ok(ended);
             }
-            control.hear()?.give_up();
+            control.hear()?;
         }
     }
 }
@@ -384,61 +441,80 @@ fn passing_pair() -> Result<(OwnedFd, OwnedFd), SandboxError> {
 
 /// A worker that runs.
 struct Spawned {
-    number: u32,
     pidfd: OwnedFd,
     listener: Option<OwnedFd>,
     is_grouped: bool,
 }
 
-/// What one message of the launcher was about, where somebody waits for it.
-enum Heard {
-    Nothing,
-    Spawned(Spawned),
-    NotSpawned(u32, SandboxError),
-}
-
-impl Heard {
-    /// Nobody waits for this worker any more.
-    fn give_up(self) {
-        if let Self::Spawned(spawned) = self {
-            sys::process::kill(spawned.pidfd.as_fd());
-        }
-    }
+/// The host's ends of what a worker that was ordered is given.
+pub(super) struct Ends {
+    channel: Channel,
+    out: File,
+    err: File,
+    group: Option<Group>,
 }
 
 impl Control {
     fn await_ready(&mut self) -> Result<LoadBy, SandboxError> {
         while self.ready.is_none() {
-            self.hear()?.give_up();
+            self.hear()?;
         }
         self.ready.as_ref().map(|ready| ready.load_by).ok_or_else(|| SandboxError::LauncherGone("no answer".to_owned()))
     }
 
-    /// `fds` as for [`ToLauncher::Spawn`], the last `doors` of them those of its group.
-    fn spawn(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>], doors: usize) -> Result<Spawned, SandboxError> {
+    /// `fds` as for [`ToLauncher::Spawn`], the last `doors` of them those of its group. The value is the worker's number.
+    fn order(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>], doors: usize) -> Result<u32, SandboxError> {
         let worker = self.next;
         self.next += 1;
         let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec, doors })
             .map_err(|error| SandboxError::Control(error.into()))?;
-        let lost = |error: std::io::Error| SandboxError::LauncherGone(error.to_string());
         // A launcher that is not up yet finds the order waiting.
         if let Err(error) = sys::fd::send(self.socket.as_fd(), &order, fds) {
             // It may have said why it ends.
             self.await_ready()?;
-            return Err(lost(error));
+            return Err(SandboxError::LauncherGone(error.to_string()));
         }
+        self.ordered.insert(worker, None);
+        Ok(worker)
+    }
+
+    /// Does something during which an answer may take no longer than this.
+    fn patiently<T>(&mut self, patience: Duration, work: impl FnOnce(&mut Self) -> T) -> T {
+        let usual = std::mem::replace(&mut self.patience, patience);
+        let done = work(self);
+        self.patience = usual;
+        done
+    }
+
+    /// Waits for a worker that was ordered.
+    fn await_spawned(&mut self, worker: u32) -> Result<Spawned, SandboxError> {
         loop {
-            match self.hear()? {
-                Heard::Spawned(spawned) if spawned.number == worker => return Ok(spawned),
-                Heard::NotSpawned(number, error) if number == worker => return Err(error),
-                // The answer to an order whose caller gave up.
-                other => other.give_up(),
+            if let Some(answer) = self.ordered.get_mut(&worker).and_then(Option::take) {
+                self.ordered.remove(&worker);
+                return answer;
             }
+            self.hear().inspect_err(|_| drop(self.ordered.remove(&worker)))?;
+        }
+    }
+
+    /// A message was lost, which may have been the answer to any order.
+    fn lose(&mut self, error: &std::io::Error) {
+        for answer in self.ordered.values_mut().filter(|answer| answer.is_none()) {
+            *answer = Some(Err(SandboxError::LauncherGone(error.to_string())));
+        }
+    }
+
+    /// What became of an order; nobody waits any more for one that is not known.
+    fn answer(&mut self, worker: u32, answer: Result<Spawned, SandboxError>) {
+        match (self.ordered.get_mut(&worker), answer) {
+            (Some(place), answer) => *place = Some(answer),
+            (None, Ok(spawned)) => sys::process::kill(spawned.pidfd.as_fd()),
+            (None, Err(_)) => {}
         }
     }
 
     /// Reads one message.
-    fn hear(&mut self) -> Result<Heard, SandboxError> {
+    fn hear(&mut self) -> Result<(), SandboxError> {
         let timeout = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
         let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         let ready = loop {
@@ -451,7 +527,8 @@ impl Control {
             return Err(SandboxError::LauncherGone("it did not answer in time".to_owned()));
         }
         let lost = |error: std::io::Error| SandboxError::LauncherGone(error.to_string());
-        let (body, mut fds) = sys::fd::receive(self.socket.as_fd(), CONTROL_MAX).map_err(lost)?;
+        let received = sys::fd::receive(self.socket.as_fd(), CONTROL_MAX).inspect_err(|error| self.lose(error));
+        let (body, mut fds) = received.map_err(lost)?;
         if body.is_empty() {
             return Err(SandboxError::LauncherGone("its control channel closed".to_owned()));
         }
@@ -461,34 +538,33 @@ impl Control {
                 let mut fds = fds.into_iter();
                 let pidfd = fds.next().ok_or_else(gone)?;
                 self.ready = Some(Ready { load_by, pidfd, listener: fds.next().map(TcpListener::from) });
-                Ok(Heard::Nothing)
             }
             FromLauncher::Unavailable { failed } => {
                 // It ends now; whichever process it was, nobody else would collect it.
                 if let Some(pidfd) = fds.pop() {
                     sys::process::await_end(&pidfd);
                 }
-                Err(SandboxError::Unavailable(failed))
+                return Err(SandboxError::Unavailable(failed));
             }
             FromLauncher::NoDirectory { directory, reason } => {
                 if let Some(pidfd) = fds.pop() {
                     sys::process::await_end(&pidfd);
                 }
-                Err(SandboxError::Directory { directory, reason })
+                return Err(SandboxError::Directory { directory, reason });
             }
-            FromLauncher::Spawned { worker: number, is_grouped } => {
+            FromLauncher::Spawned { worker, is_grouped } => {
                 let mut fds = fds.into_iter();
-                let pidfd = fds.next().ok_or_else(gone)?;
-                Ok(Heard::Spawned(Spawned { number, pidfd, listener: fds.next(), is_grouped }))
+                let pidfd = fds.next().ok_or_else(gone);
+                self.answer(worker, pidfd.map(|pidfd| Spawned { pidfd, listener: fds.next(), is_grouped }));
             }
             FromLauncher::NotSpawned { worker, failed } => {
-                Ok(Heard::NotSpawned(worker, SandboxError::NotSealed(failed)))
+                self.answer(worker, Err(SandboxError::NotSealed(failed)));
             }
             FromLauncher::Ended { worker, ended } => {
                 self.ended.insert(worker, ended);
-                Ok(Heard::Nothing)
             }
         }
+        Ok(())
     }
 }
 
@@ -496,7 +572,7 @@ impl Drop for Control {
     fn drop(&mut self) {
         // The launcher proper is this process's own child, known only by the handle it sends when it is up: without it
         // nothing could be ended or collected. It answers in milliseconds, or is no more.
-        self.patience = Duration::from_secs(2);
+        self.patience = LAST_DEADLINE;
         let _ = self.await_ready();
         // Killing is quicker than the end of the channel, and as final: pid 1 of the namespace takes all workers along.
         let was_up = self.ready.is_some();

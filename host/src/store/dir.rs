@@ -16,7 +16,7 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fst
 use nix::unistd::{UnlinkatFlags, close, fsync, geteuid, unlinkat};
 
 use super::error::StoreError;
-use crate::sys::memory::Sealed;
+use crate::sys::memory::{Room, Sealed};
 use crate::text::safe_path;
 
 /// Mode of a directory that is written to.
@@ -263,10 +263,17 @@ impl Dir {
         Ok(Some(bytes))
     }
 
-    /// The same, copied to where nobody can change it any more before anybody looks at it.
-    pub(super) fn read_sealed(&self, name: &str, limit: usize) -> Result<Option<Sealed>, StoreError> {
+    /// The same, copied to where nobody can change it any more before anybody looks at it: to the room that there is for it,
+    /// if there is one already.
+    pub(super) fn read_sealed(
+        &self,
+        name: &str,
+        limit: usize,
+        room: Option<Room>,
+    ) -> Result<Option<Sealed>, StoreError> {
         let Some((file, _)) = self.open_regular(name, limit)? else { return Ok(None) };
-        let read = Sealed::read(&file, one_more(limit));
+        let room = room.map_or_else(Room::new, Ok);
+        let read = room.and_then(|room| Sealed::read(&file, one_more(limit), room));
         // Not "read": the file may be what it was, and memory be short.
         read.map(Some).map_err(|source| StoreError::Io { step: "copy", path: self.at(name), source })
     }

@@ -14,11 +14,12 @@ use super::records::{Records, Text};
 use super::root::Root;
 use super::state::{Entry, State};
 use super::system::{Overlay, StoreName, SystemView};
-use super::tree::{InstalledTree, load};
+use super::tree::{InstalledTree, load_into};
 use super::writer::{LOCK, LOCK_DEADLINE, Writer};
 use crate::ids::{Digest, PluginName};
 use crate::package::dependency::needs;
 use crate::policy::{Policy, PolicyFile, SYSTEM_POLICY, SYSTEM_STORE};
+use crate::sys::memory::Room;
 use crate::text::safe_path;
 
 pub(super) const STATE: &str = "state";
@@ -305,7 +306,7 @@ impl Home {
     /// # Errors
     /// The tree is gone, or anything in it is not what its digest promises.
     pub fn load(&self, digest: &Digest) -> Result<InstalledTree, StoreError> {
-        load_from(self.root.open(STORE)?, digest)
+        load_from(self.root.open(STORE)?, digest, None)
     }
 
     /// As [`Home::load`], from the store that a plugin is in.
@@ -313,10 +314,14 @@ impl Home {
     /// # Errors
     /// As [`Home::load`].
     pub fn load_in(&self, place: StoreName, digest: &Digest) -> Result<InstalledTree, StoreError> {
+        self.load_into(place, digest, None)
+    }
+
+    fn load_into(&self, place: StoreName, digest: &Digest, room: Option<Room>) -> Result<InstalledTree, StoreError> {
         match (place, &self.system) {
-            (StoreName::User, _) => self.load(digest),
+            (StoreName::User, _) => load_from(self.root.open(STORE)?, digest, room),
             (StoreName::System, Some(system)) => {
-                system.open(STORE).and_then(|store| load_from(store, digest)).map_err(StoreError::of_system)
+                system.open(STORE).and_then(|store| load_from(store, digest, room)).map_err(StoreError::of_system)
             }
             (StoreName::System, None) => Err(StoreError::Gone { digest: *digest }),
         }
@@ -370,25 +375,26 @@ impl Home {
     /// # Errors
     /// As [`Home::read`] and [`Home::load`].
     pub fn load_plugin(&self, name: &PluginName) -> Result<Option<Installed>, StoreError> {
-        self.load_plugin_with(name, |_| ())
+        self.load_plugin_with(name, |_| None)
     }
 
-    /// As [`Home::load_plugin`]; `known` is told of each entry whose tree is about to be read.
+    /// As [`Home::load_plugin`]; `known` is told of each entry whose tree is about to be read, and may have room for its
+    /// library. What stands there after an error is not what it should be.
     ///
     /// # Errors
     /// As [`Home::load_plugin`].
     pub fn load_plugin_with(
         &self,
         name: &PluginName,
-        mut known: impl FnMut(&Entry),
+        mut known: impl FnMut(&Entry) -> Option<Room>,
     ) -> Result<Option<Installed>, StoreError> {
         let mut state = self.read()?;
         loop {
             let Some((entry, place)) = state.find(name)?.map(|(entry, place)| (entry.clone(), place)) else {
                 return Ok(None);
             };
-            known(&entry);
-            match self.load_in(place, &entry.digest) {
+            let room = known(&entry);
+            match self.load_into(place, &entry.digest, room) {
                 Ok(tree) => {
                     let exceptions = state.exceptions_of(place);
                     let others = needs(&entry.dependencies).into_iter().map(|need| need.name);
@@ -418,9 +424,9 @@ fn read_state(root: &Dir) -> Result<State, StoreError> {
     State::read(&text).map_err(|why| StoreError::Corrupt { path, why })
 }
 
-fn load_from(store: Option<Dir>, digest: &Digest) -> Result<InstalledTree, StoreError> {
+fn load_from(store: Option<Dir>, digest: &Digest, room: Option<Room>) -> Result<InstalledTree, StoreError> {
     match store {
-        Some(store) => load(&store, digest),
+        Some(store) => load_into(&store, digest, room),
         None => Err(StoreError::Gone { digest: *digest }),
     }
 }

@@ -16,7 +16,7 @@ use crate::ids::{Digest, to_hex};
 use crate::package::{
     FileEntry, INDEX_MAX, Index, Package, PackageError, SIGNATURE_LEN, Signature, elf, manifest, scripts,
 };
-use crate::sys::memory::{Sealed, seal};
+use crate::sys::memory::{Room, Sealed, seal};
 
 pub(super) const INDEX: &str = "index";
 pub(super) const SIGNATURE: &str = "index.sig";
@@ -239,6 +239,11 @@ fn descend(start: &Dir, path: &str, make: bool) -> Result<Option<Dir>, StoreErro
 
 /// Reads a tree and compares every byte.
 pub(super) fn load(store: &Dir, digest: &Digest) -> Result<InstalledTree, StoreError> {
+    load_into(store, digest, None)
+}
+
+/// As [`load`]; its library goes to the room that there is for it.
+pub(super) fn load_into(store: &Dir, digest: &Digest, mut room: Option<Room>) -> Result<InstalledTree, StoreError> {
     let damaged = |why: String| StoreError::Integrity { digest: *digest, why };
     let tree = store.open(digest.to_string())?.ok_or(StoreError::Gone { digest: *digest })?;
     // A file that outgrew its limit was changed like any other.
@@ -260,7 +265,8 @@ pub(super) fn load(store: &Dir, digest: &Digest) -> Result<InstalledTree, StoreE
     let is_library = |entry: &FileEntry| entry.path == index.entry && !index.holds_scripts();
     let files = index.own_files().map(|entry| {
         let content = if is_library(entry) {
-            Content::Sealed(Arc::new(compared(&content, entry, digest, Dir::read_sealed)?))
+            let read = |dir: &Dir, name: &str, limit| dir.read_sealed(name, limit, room.take());
+            Content::Sealed(Arc::new(compared(&content, entry, digest, read)?))
         } else {
             Content::Plain(read_file(&content, entry, digest)?)
         };

@@ -4,8 +4,27 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, sendmsg};
+use nix::sys::stat::fstat;
 
 use super::done;
+
+/// Which file a descriptor leads to, among those that somebody holds open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let found = fstat(fd)?;
+        Ok(Self { device: found.st_dev, inode: found.st_ino })
+    }
+}
 
 /// Takes ownership of a descriptor that was inherited under an agreed number.
 ///

@@ -1,13 +1,59 @@
 //! Memory that nobody can change any more: a sealed in-memory file and the view of it (memfd_create(2), mmap(2)).
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::ops::Deref;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// What is copied at a time: few pages of this process's own, and few system calls.
+const PIECE: usize = 64 * 1024;
+
+/// An in-memory file that holds nothing yet. Whoever was given a handle on it finds the bytes there once it is filled.
+#[derive(Debug)]
+pub struct Room(File);
+
+impl Room {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// The kernel refused memory, or no descriptor is left.
+    pub fn new() -> io::Result<Self> {
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        Ok(Self(File::from(memfd_create("migraine-plugin", flags)?)))
+    }
+
+    /// Puts in what is there to read, and seals it.
+    fn fill(self, mut from: impl Read) -> io::Result<File> {
+        let Self(mut file) = self;
+        // Not copy_file_range(2): from one file system to another it goes through a pipe, page by page.
+        let mut piece = vec![0; PIECE];
+        loop {
+            match from.read(&mut piece) {
+                Ok(0) => break,
+                Ok(length) => file.write_all(&piece[..length])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Not F_SEAL_WRITE: it waits for every page that the kernel itself still holds, and on a busy machine it gives up
+        // (EBUSY). What it covers beyond this is writable mappings made before, and there are none: this process makes none,
+        // and a worker that was given a handle before runs only this program's own code until it is told to load.
+        let write = SealFlag::F_SEAL_FUTURE_WRITE;
+        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        Ok(file)
+    }
+}
+
+impl AsFd for Room {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// Bytes that were copied once and then sealed: what is compared with a digest here is what a worker maps.
 #[derive(Debug)]
@@ -23,12 +69,12 @@ unsafe impl Send for Sealed {}
 unsafe impl Sync for Sealed {}
 
 impl Sealed {
-    /// A sealed copy of the rest of a file, of at most `most` bytes.
+    /// A sealed copy of the rest of a file, of at most `most` bytes, where there was room for it.
     ///
     /// # Errors
     /// The file cannot be read, or the kernel refused memory or seals.
-    pub(crate) fn read(from: &File, most: u64) -> io::Result<Self> {
-        let file = filled(|file| io::copy(&mut from.take(most), file).map(drop))?;
+    pub(crate) fn read(from: &File, most: u64, room: Room) -> io::Result<Self> {
+        let file = room.fill(from.take(most))?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         Ok(Self { start: map(&file, length)?, file, length })
     }
@@ -47,19 +93,7 @@ impl Sealed {
 /// # Errors
 /// The kernel refused memory or seals.
 pub(crate) fn seal(bytes: &[u8]) -> io::Result<OwnedFd> {
-    filled(|file| file.write_all(bytes)).map(OwnedFd::from)
-}
-
-fn filled(write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<File> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let mut file = File::from(memfd_create("migraine-plugin", flags)?);
-    write(&mut file)?;
-    // Not F_SEAL_WRITE: it waits for every page that the kernel itself still holds, and on a busy machine it gives up
-    // (EBUSY). What it covers beyond this is writable mappings made before, and here there are none.
-    let write = SealFlag::F_SEAL_FUTURE_WRITE;
-    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(file)
+    Room::new()?.fill(bytes).map(OwnedFd::from)
 }
 
 /// A view of a sealed file, every page of it at once: it is about to be read whole.
@@ -106,8 +140,12 @@ mod tests {
     fn sealed_bytes_stay_as_they_are() {
         let file = File::from(seal(b"verified").unwrap());
         (&file).rewind().unwrap();
-        let sealed = Sealed::read(&file, 100).unwrap();
+        let room = Room::new().unwrap();
+        let before = File::from(room.as_fd().try_clone_to_owned().unwrap());
+        let sealed = Sealed::read(&file, 100, room).unwrap();
         stays(file, b"verified");
+        // Whoever was given it while it was empty can do no more.
+        stays(before, &sealed);
         stays(File::from(sealed.to_fd().unwrap()), &sealed);
     }
 
@@ -128,7 +166,7 @@ mod tests {
         file.write_all(&bytes).unwrap();
         for most in [0, 1, 4096, 299_999, 300_000, 400_000] {
             file.rewind().unwrap();
-            let sealed = Sealed::read(&file, most).unwrap();
+            let sealed = Sealed::read(&file, most, Room::new().unwrap()).unwrap();
             let expected = &bytes[..bytes.len().min(usize::try_from(most).unwrap())];
             assert!(*sealed == *expected, "{most}: {} bytes", sealed.len());
         }
@@ -139,7 +177,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"before").unwrap();
         file.rewind().unwrap();
-        let sealed = Sealed::read(&file, 100).unwrap();
+        let sealed = Sealed::read(&file, 100, Room::new().unwrap()).unwrap();
         file.write_at(b"after!", 0).unwrap();
         file.set_len(0).unwrap();
         assert_eq!(&*sealed, b"before");

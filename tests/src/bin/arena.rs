@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::TcpStream;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -453,6 +453,33 @@ impl Arena {
         println!("made ahead: {:?}", all.iter().map(|(_, was_blank)| *was_blank).collect::<Vec<_>>());
         println!("one seal: {}", all.iter().all(|(worker, _)| worker.seal() == all[0].0.seal()));
         println!("grouped: {}", all.iter().all(|(worker, _)| worker.is_grouped() == all[0].0.is_grouped()));
+        let first = all.swap_remove(0).0;
+        drop(all);
+        self.before_their_code(&first)
+    }
+
+    /// Orders workers before there is code for them, waits for two in the other order, and not for the third.
+    fn before_their_code(&self, like: &Worker) -> Result<i32, Failure> {
+        let sink = || Arc::new(|_: migraine_host::sandbox::Stray<'_>| ());
+        let mut ahead: Vec<_> = (0..3).filter_map(|_| self.launcher.order_ahead(&self.spec)).collect();
+        println!("ordered before their code: {}", ahead.len());
+        let (ordered, room) = ahead.first().context("nothing was ordered")?;
+        let own = room.as_fd().try_clone_to_owned().context("take a handle")?;
+        let other = seal_code(&self.code).context("seal the code")?;
+        let is_for = [own, other].map(|code| ordered.is_like(&self.launcher, &self.spec, &code));
+        println!("for its own code and another file: {is_for:?}");
+        let last = ahead.pop().context("nothing was ordered")?.0.wait(sink())?;
+        drop(ahead.pop());
+        let first = ahead.pop().context("too little was ordered")?.0.wait(sink())?;
+        let pids = [like, &last, &first].map(|worker| worker.pid().unwrap_or_default());
+        println!("one seal: {}", [&last, &first].iter().all(|worker| worker.seal() == like.seal()));
+        // One more may be made ahead.
+        let others = || {
+            let all = children_of(&self.launcher_pid());
+            all.iter().filter(|pid| pid.parse().is_ok_and(|pid: i32| !pids.contains(&pid))).count()
+        };
+        wait_for(|| others() <= 1);
+        println!("the third is gone: {}", others() <= 1);
         Ok(0)
     }
 

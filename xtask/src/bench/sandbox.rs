@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use migraine_host::runtime::keys_of;
 use migraine_host::sandbox::{CallLimits, HostSide, Launcher, Stream, Worker, seal_code};
-use migraine_host::store::{Home, Installed};
+use migraine_host::store::{Entry, Home, Installed};
 use migraine_host::trust::{SecretKey, judge};
 use migraine_host::wire::{Kind, LauncherSpec, LoadBody, Programs, Rlimits, WorkerSpec};
 use migraine_plugin_api::private::CreateBody;
@@ -317,9 +317,17 @@ pub(super) fn cold(project: &Project) -> Result<Row> {
     let launcher = launcher(&LauncherSpec::default())?;
     let body = serde_json::to_vec(&context())?;
     let (ours, settle) = kept(move || {
-        let Installed { tree, exceptions, place, .. } = home.load_plugin(&name)?.context("it is not installed")?;
+        let mut ahead = None;
+        let order = |_: &Entry| {
+            ahead = None;
+            let (ordered, room) = launcher.order_ahead(&WorkerSpec::NATIVE)?;
+            ahead = Some(ordered);
+            Some(room)
+        };
+        let Installed { tree, exceptions, place, .. } =
+            home.load_plugin_with(&name, order)?.context("it is not installed")?;
         judge(&tree.index_text, &tree.index, tree.signature.as_ref(), &keys_of(&home, place)?, &exceptions)?;
-        let mut worker = spawn(&launcher, &tree.sealed_library()?)?;
+        let mut worker = ahead.context("no worker could be ordered ahead")?.wait(Arc::new(|_| ()))?;
         load(&mut worker)?;
         worker.call(Kind::Hook, &body, b"", &CallLimits::default(), &mut Silent)??;
         Ok(worker)
