@@ -52,7 +52,11 @@ impl Worker {
             return Err(self.died());
         }
         match ended {
-            (Kind::Reply, body) => serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string())),
+            (Kind::Reply, body) => {
+                // It ends by itself now, and is soon gone: what it used is known for sure once its end was reported.
+                let _ = self.bury();
+                serde_json::from_slice(&body).map_err(|error| self.broken(error.to_string()))
+            }
             (kind, _) => Err(self.broken(format!("{kind:?} in answer to a run"))),
         }
     }

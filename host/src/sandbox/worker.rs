@@ -512,7 +512,7 @@ impl Worker {
 
     /// Makes sure that the worker is gone and says how it came to its end. When the launcher is gone, and took the worker
     /// along, the plugin is not to blame.
-    fn bury(&mut self) -> Result<Death, SandboxError> {
+    pub(super) fn bury(&mut self) -> Result<Death, SandboxError> {
         let mut failure = None;
         if self.ended.is_none() {
             // A worker that closed its channel may live on for a moment, or for ever.
