@@ -166,8 +166,8 @@ fn a_changed_plugin_does_not_run_after_another() {
     assert_eq!(["first", "second"].map(notes), [1, 1]);
     let digest = home.json(&["plugin", "info", "second"])["digest"].as_str().unwrap().to_owned();
     let tree = home.path().join("store").join(digest);
-    let library = home.snapshot().into_keys().find(|path| path.starts_with(&tree) && path.extension().is_some());
-    let library = library.filter(|path| path.extension().is_some_and(|e| e == "so")).unwrap();
+    let is_library = |path: &PathBuf| path.starts_with(&tree) && path.extension().is_some_and(|e| e == "so");
+    let library = home.snapshot().into_keys().find(is_library).unwrap();
     let good = fs::read(&library).unwrap();
     for at in [good.len() / 3, good.len() - 1] {
         overwrite(&library, &changed(&good, at));

@@ -10,8 +10,8 @@ use super::worker::Worker;
 use crate::sys::fd::Identity;
 use crate::wire::WorkerSpec;
 
-/// A worker on its way. One that nobody waits for is ended. It is to be waited for, and told to load its code, only once that was
-/// found to be what it should be: the worker holds whatever came to stand there.
+/// A worker on its way. One that nobody waits for is ended. It is to be waited for, and told to load its code, only once
+/// that was found to be what it should be: the worker holds whatever came to stand there.
 pub struct Ordered {
     launcher: Arc<Launcher>,
     /// What was asked for, and what is left of it within this process's own limits.
