@@ -28,7 +28,9 @@ fn limits_of(pid: u32) -> Vec<u64> {
             names.iter().find_map(|name| fs::read_to_string(path.join(name)).ok()?.trim().parse().ok())
         })
         .collect();
+    // A launcher may have a spare worker.
     limits.sort_unstable();
+    limits.dedup();
     limits
 }
 

@@ -30,7 +30,7 @@ fn a078_many_runs_leak_nothing() {
             assert!(drift[0] <= 0, "descriptors leak: {who} {drift:?}");
             assert!(drift[1] < 1024, "memory leaks: {who} {drift:?}");
         }
-        // The worker that it has made ahead.
+        // The worker that was made ahead.
         assert!(outcome.out.contains("children of the launcher: 1\n"), "{}", outcome.last());
         rows.design("1000 runs, 100 crashes", user, "nothing leaks");
     }
@@ -105,7 +105,7 @@ fn a079_a_killed_host_takes_everything_along() {
     rows.settle();
 }
 
-/// What the launcher, the second of these, makes ahead beside the workers that run.
+/// What is made ahead, below the launcher, the second of these, beside the workers that run.
 fn made_ahead(pids: &[i32]) -> Option<i32> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(2) {

@@ -21,8 +21,8 @@ use nix::sys::socket::{MsgFlags, send};
 
 use super::awake;
 use super::cgroup::{Group, Groups, MemoryEvents};
+use super::control::Starter;
 use super::error::Death;
-use super::launcher::Starter;
 use super::worker::CallLimits;
 use crate::controls::{Check, makes};
 use crate::family::{self, Memory, Tally};
@@ -375,6 +375,8 @@ struct Shared {
     groups: Arc<Groups>,
     /// Collected here: everybody else has something to wait for.
     starter: Starter,
+    /// Makes a worker ahead.
+    prepares: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
     /// Whether the next worker's control group is to be made.
     wants_group: AtomicBool,
     list: Mutex<BTreeMap<u64, Arc<Watched>>>,
@@ -394,7 +396,12 @@ const END: u64 = 0;
 
 impl Attendant {
     /// Starts the threads; they tell the launcher, over its control socket, that this process is not stopped.
-    pub(super) fn start(launcher: OwnedFd, (groups, starter): (Arc<Groups>, Starter)) -> io::Result<Self> {
+    /// `prepares` makes a worker ahead, when it is time to, and says how long until then.
+    pub(super) fn start(
+        launcher: OwnedFd,
+        (groups, starter): (Arc<Groups>, Starter),
+        prepares: impl Fn() -> Option<Duration> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let pipes = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let end = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         pipes.add(&end, EpollEvent::new(EpollFlags::EPOLLIN, END))?;
@@ -402,6 +409,7 @@ impl Attendant {
             launcher,
             groups,
             starter,
+            prepares: Box::new(prepares),
             wants_group: AtomicBool::new(false),
             list: Mutex::default(),
             next: AtomicU64::new(END + 1),
@@ -477,7 +485,6 @@ impl Shared {
     fn run(&self) {
         let mut idle = 0;
         let mut told: Option<(Instant, u64)> = None;
-        self.groups.begin();
         while !self.over.load(Ordering::SeqCst) {
             if self.wants_group.swap(false, Ordering::SeqCst) {
                 std::thread::park_timeout(LATER);
@@ -492,10 +499,11 @@ impl Shared {
                 told = Some((Instant::now(), cpu_ms));
             }
             self.collect_starter();
+            let due = (self.prepares)();
             let active = all.iter().filter(|watched| watched.look()).count() > 0;
             idle = if active { 0 } else { idle + 1 };
-            if idle < IDLE_TICKS {
-                std::thread::park_timeout(TICK);
+            if idle < IDLE_TICKS || due.is_some() {
+                std::thread::park_timeout(due.map_or(TICK, |due| due.min(TICK)));
                 continue;
             }
             self.asleep.store(true, Ordering::SeqCst);
@@ -503,7 +511,8 @@ impl Shared {
             let fresh: Vec<_> = locked(&self.list).values().cloned().collect();
             if fresh.iter().any(|watched| watched.deadline.load(Ordering::SeqCst) != 0) {
                 idle = 0;
-            } else {
+            } else if !self.over.load(Ordering::SeqCst) {
+                // The end wakes whoever rests once, and that may have been spent on another rest since the loop began.
                 if fresh.is_empty() {
                     std::thread::park();
                 } else {

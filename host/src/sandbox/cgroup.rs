@@ -1,8 +1,8 @@
 //! A control group for each worker (cgroups(7)), where this user may make one: what all its processes use together is
 //! limited, scratch and kernel memory included, where `RLIMIT_DATA` sees one process and a part of its memory.
 //!
-//! A group is made ahead, by the attendant, so that the start of a worker does not wait for it. The worker joins it by
-//! itself, before it is sealed: moving another process takes a lock that every fork on the machine waits for. A group is
+//! After the first, a group is made ahead, by the attendant, so that the start of a worker does not wait for it. The worker
+//! joins it by itself, before it is sealed: moving another process takes a lock that every fork on the machine waits for. A group is
 //! removed with its worker; those of a program that was killed are removed by the next one, since their names say whose
 //! they were.
 
@@ -76,11 +76,6 @@ enum State {
 impl Groups {
     pub(super) fn new() -> Self {
         Self { state: Mutex::new(State::Unknown), left: Left::default() }
-    }
-
-    /// Makes the first worker's group, unless somebody has asked for one already.
-    pub(super) fn begin(&self) {
-        self.find(&mut locked(&self.state));
     }
 
     /// Makes the next worker's group, unless it stands; removes what could not be removed before.

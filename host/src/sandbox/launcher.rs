@@ -1,46 +1,28 @@
 //! The launcher seen from the host: started early, asked for workers, ended with its control socket.
 
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::net::TcpListener;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::Resource;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
-use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::pipe2;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::attend::{Attendant, StraySink, Watched};
-use super::cgroup::{Group, Groups, LimitedBy};
+use super::cgroup::{Groups, LimitedBy};
+use super::control::{Control, LAST_DEADLINE, Spawned, Starter};
 use super::error::SandboxError;
 use super::ordered::Ordered;
+use super::orders::{Ends, Order, Orders};
 use super::record::{Recorder, record};
-use super::worker::{Channel, Worker};
+use super::spare::Spares;
+use super::worker::Worker;
 use crate::controls::{self, Check, makes};
 use crate::sys;
-use crate::sys::fd::Identity;
 use crate::sys::memory::Room;
 use crate::sys::ulimit;
-use crate::wire::{
-    CONTROL_MAX, Ended, FrameReader, FromLauncher, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, Language, LauncherSpec,
-    Layers, LoadBy, Rlimits, ToLauncher, WorkerSpec,
-};
-
-/// How long the launcher may take to answer. It waits for nothing; this only bounds a stuck kernel.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
-
-/// The same for what nobody needs any more.
-const LAST_DEADLINE: Duration = Duration::from_secs(2);
-
-/// Room of a request pipe, in bytes (pipe(7)).
-const REQUEST_PIPE: i32 = 256 * 1024;
+use crate::wire::{Ended, LAUNCHER_ARGUMENT, LAUNCHER_SPEC_MAX, Language, LauncherSpec, Layers, LoadBy, WorkerSpec};
 
 /// The environment of every plugin, whole but for `TMPDIR`. Run-times take the core count for their thread count; a plugin has few threads.
 const ENVIRONMENT: [(&str, &str); 6] = [
@@ -61,10 +43,12 @@ pub struct Launcher {
     has_families: bool,
     /// Whether its workers reach the proxy.
     listens: bool,
-    control: Mutex<Control>,
     attendant: Attendant,
+    /// Whether a worker was started.
+    has_started: AtomicBool,
     /// Told by which paths workers reach files.
     recorder: Option<Arc<dyn Recorder>>,
+    orders: Arc<Orders>,
     /// Last: what is left of them can be removed when the workers are gone.
     groups: Arc<Groups>,
 }
@@ -73,31 +57,6 @@ impl std::fmt::Debug for Launcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Launcher").finish_non_exhaustive()
     }
-}
-
-/// The process that was started. It ends as soon as the launcher proper stands in its namespaces, a millisecond later, which
-/// is not waited for: the attendant collects it. Where there are no namespaces, it is the launcher itself.
-pub(super) type Starter = Arc<Mutex<Option<Child>>>;
-
-struct Control {
-    socket: OwnedFd,
-    starter: Starter,
-    ready: Option<Ready>,
-    next: u32,
-    /// Whether the whole program ends now.
-    left: bool,
-    /// How long an answer may take.
-    patience: Duration,
-    /// Workers that were ordered, with the answers that were read while something else was waited for.
-    ordered: BTreeMap<u32, Option<Result<Spawned, SandboxError>>>,
-    /// Ends of workers that were read while something else was waited for.
-    ended: BTreeMap<u32, Ended>,
-}
-
-struct Ready {
-    load_by: LoadBy,
-    pidfd: OwnedFd,
-    listener: Option<TcpListener>,
 }
 
 /// A launcher that does not know what it is yet.
@@ -188,28 +147,22 @@ impl Launcher {
         };
         let groups = Arc::new(Groups::new());
         let starter: Starter = Arc::new(Mutex::new(Some(starter)));
-        let shared = (Arc::clone(&groups), Arc::clone(&starter));
-        let attendant = ours.try_clone().and_then(|socket| Attendant::start(socket, shared));
-        let attendant = attendant.map_err(SandboxError::Start)?;
-        let control = Control {
-            socket: ours,
-            starter,
-            ready: None,
-            next: 1,
-            left: false,
-            patience: ANSWER_DEADLINE,
-            ordered: BTreeMap::new(),
-            ended: BTreeMap::new(),
-        };
+        let watched = (Arc::clone(&groups), Arc::clone(&starter));
+        let socket = ours.try_clone().map_err(SandboxError::Start)?;
+        let control = Control::new(ours, starter);
+        let orders = Arc::new(Orders::new(spec.layers(), control, Spares::of(spec), Arc::clone(&groups)));
+        let prepares = Arc::clone(&orders);
+        let attendant = Attendant::start(socket, watched, move || prepares.prepare()).map_err(SandboxError::Start)?;
         let speaks_lines = spec.interpreter.as_ref().is_some_and(|found| found.language == Language::Lines);
         Ok(Self {
             layers: spec.layers(),
             speaks_lines,
             has_families: spec.has_families(),
             listens: spec.listens,
-            control: Mutex::new(control),
             attendant,
+            has_started: AtomicBool::new(false),
             recorder,
+            orders,
             groups,
         })
     }
@@ -230,14 +183,10 @@ impl Launcher {
         }
     }
 
-    fn locked(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// For a program that ends right after: everything is killed, but not waited for. The kernel takes milliseconds to
     /// take namespaces apart; whoever inherits this program's children collects the launcher.
     pub fn leave(&self) {
-        self.locked().left = true;
+        self.orders.leave();
         self.attendant.leave();
         self.groups.give_up();
     }
@@ -247,7 +196,7 @@ impl Launcher {
     /// # Errors
     /// The sandbox cannot be built on this machine.
     pub fn ready(&self) -> Result<LoadBy, SandboxError> {
-        self.locked().await_ready()
+        self.orders.control().await_ready()
     }
 
     /// Waits as [`Launcher::ready`]; another handle on the socket that listens inside, if one was asked for. Whoever serves
@@ -256,13 +205,13 @@ impl Launcher {
     /// # Errors
     /// The sandbox cannot be built on this machine; this process has no descriptor left.
     pub fn listener(&self) -> Result<Option<TcpListener>, SandboxError> {
-        let mut control = self.locked();
+        let mut control = self.orders.control();
         control.await_ready()?;
         let listener = control.ready.as_ref().and_then(|ready| ready.listener.as_ref());
         listener.map(TcpListener::try_clone).transpose().map_err(SandboxError::Control)
     }
 
-    /// Starts a worker and waits until it is sealed.
+    /// Starts a worker for sealed code and waits until it is sealed itself.
     ///
     /// # Errors
     /// The sandbox cannot be built, or the worker could not seal itself.
@@ -281,7 +230,15 @@ impl Launcher {
         input: Option<&OwnedFd>,
         sink: StraySink,
     ) -> Result<Worker, SandboxError> {
-        self.order(spec, code.as_fd(), input)?.wait(sink)
+        // The spare one has no standard input.
+        if let Some((order, room)) = input.is_none().then(|| self.orders.take_spare(spec)).flatten() {
+            let ordered = Ordered::new(Arc::clone(self), order);
+            // Where its room cannot be filled, it ends.
+            if room.copy(code.as_fd()).is_ok() {
+                return ordered.wait(sink);
+            }
+        }
+        Ordered::new(Arc::clone(self), self.orders.place(spec, code.as_fd(), input)?).wait(sink)
     }
 
     /// Asks for a worker before its code was read, and has room for that: the worker is made meanwhile, and opens the code
@@ -290,62 +247,21 @@ impl Launcher {
     /// it may be told to.
     #[must_use]
     pub fn order_ahead(self: &Arc<Self>, spec: &WorkerSpec) -> Option<(Ordered, Room)> {
-        let is_up = self.locked().ready.as_ref().is_some_and(|ready| ready.load_by == LoadBy::Procfs);
+        let is_up = self.orders.control().ready.as_ref().is_some_and(|ready| ready.load_by == LoadBy::Procfs);
         if !is_up || self.recorder.is_some() {
             return None;
         }
-        let room = Room::new().ok()?;
-        let ordered = self.order(spec, room.as_fd(), None).ok()?;
-        Some((ordered, room))
-    }
-
-    fn order(
-        self: &Arc<Self>,
-        spec: &WorkerSpec,
-        code: BorrowedFd<'_>,
-        input: Option<&OwnedFd>,
-    ) -> Result<Ordered, SandboxError> {
-        let identity = Identity::of(code).map_err(SandboxError::Control)?;
-        let asked = *spec;
-        let spec = WorkerSpec { reads_input: input.is_some(), rlimits: held(spec.rlimits), ..*spec };
-        let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|error| SandboxError::Control(error.into()));
-        let (request_end, requests) = pipe()?;
-        let (replies, reply_end) = pipe()?;
-        let (out, out_end) = pipe()?;
-        let (err, err_end) = pipe()?;
-        // Fewer switches for large outputs; an unprivileged user's quota may be used up, and then the default serves.
-        let _ = fcntl(&requests, FcntlArg::F_SETPIPE_SZ(REQUEST_PIPE));
-        for end in [&out, &err] {
-            fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|error| SandboxError::Control(error.into()))?;
-        }
-        for pipe in [&request_end, &reply_end, &out_end, &err_end] {
-            // The worker has its ends; opening one anew through /proc/self/fd would turn its direction.
-            fchmod(pipe, Mode::empty()).map_err(|error| SandboxError::Control(error.into()))?;
-        }
-        let mut fds = vec![code, request_end.as_fd(), reply_end.as_fd(), out_end.as_fd(), err_end.as_fd()];
-        let passing = if spec.receives_descriptors { Some(passing_pair()?) } else { None };
-        fds.extend(passing.as_ref().map(|(_, theirs)| theirs.as_fd()));
-        fds.extend(input.map(OwnedFd::as_fd));
-        let group = if self.layers.rlimits { self.groups.take(&spec.rlimits) } else { None };
-        let doors: Vec<_> = group.iter().flat_map(Group::doors).collect();
-        fds.extend(&doors);
-        let number = self.locked().order(&spec, &fds, doors.len())?;
-        let passing = passing.map(|(ours, _)| ours);
-        let channel =
-            Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
-        let ends = Ends { channel, out: File::from(out), err: File::from(err), group };
-        Ok(Ordered::new(Arc::clone(self), (asked, spec), identity, (number, ends)))
+        let (order, room) = self.orders.take_spare(spec).or_else(|| {
+            let room = Room::new().ok()?;
+            Some((self.orders.place(spec, room.as_fd(), None).ok()?, room))
+        })?;
+        Some((Ordered::new(Arc::clone(self), order), room))
     }
 
     /// Waits for a worker that was ordered, and attends to it.
-    pub(super) fn receive(
-        self: &Arc<Self>,
-        spec: &WorkerSpec,
-        number: u32,
-        ends: Ends,
-        sink: StraySink,
-    ) -> Result<Worker, SandboxError> {
-        let spawned = self.locked().await_spawned(number);
+    pub(super) fn receive(self: &Arc<Self>, order: Order, sink: StraySink) -> Result<Worker, SandboxError> {
+        let Order { asked, held: spec, number, ends, .. } = order;
+        let spawned = self.orders.control().await_spawned(number);
         let Spawned { pidfd, listener, is_grouped } = spawned?;
         let Ends { channel, out, err, group } = ends;
         let begun = Arc::new(AtomicBool::new(false));
@@ -356,25 +272,29 @@ impl Launcher {
             self.groups.give_up();
         }
         let group = group.filter(|_| is_grouped);
-        let watched = Watched::new(pidfd, out, err, sink, spec, self.layers);
+        let watched = Watched::new(pidfd, out, err, sink, &spec, self.layers);
         let watched = Arc::new(watched.standing(group.as_ref(), self.has_families));
         let key = self.attendant.add(&watched).map_err(SandboxError::Control)?;
-        let worker = Worker::new(Arc::clone(self), number, spec, group, (watched, key), channel);
+        let worker = Worker::new(Arc::clone(self), number, &spec, group, (watched, key), channel);
         begun.store(true, Ordering::Release);
+        self.orders.expect(&asked);
         if is_grouped {
             // Not before: on one processor the new worker would wait for it. The first one is often the only one.
-            self.attendant.prepare_group(number > 1);
+            self.attendant.prepare_group(self.has_started.swap(true, Ordering::Relaxed));
         }
         worker
     }
 
     /// Ends a worker that was ordered and is not needed.
     pub(super) fn cancel(&self, number: u32) {
-        let spawned = self.locked().patiently(LAST_DEADLINE, |control| control.await_spawned(number));
-        // One that answers later is ended then.
-        if let Ok(spawned) = spawned {
-            sys::process::kill(spawned.pidfd.as_fd());
-            let _ = self.await_end(number);
+        let mut control = self.orders.control();
+        match control.patiently(LAST_DEADLINE, |control| control.await_spawned(number)) {
+            Ok(spawned) => {
+                sys::process::kill(spawned.pidfd.as_fd());
+                let _ = control.await_end(number);
+            }
+            // One that answers later is ended then.
+            Err(_) => control.abandon(number),
         }
     }
 
@@ -405,192 +325,14 @@ impl Launcher {
 
     /// Waits for the report of a worker's end.
     pub(super) fn await_end(&self, worker: u32) -> Result<Ended, SandboxError> {
-        let mut control = self.locked();
-        loop {
-            if let Some(ended) = control.ended.remove(&worker) {
-                return Ok(ended);
-            }
-            control.hear()?;
-        }
+        self.orders.control().await_end(worker)
     }
 }
 
-/// The limits that a worker will have: it can raise none of this process's own, and is told to be over what it has.
-fn held(limits: Rlimits) -> Rlimits {
-    Rlimits {
-        data: limits.data.min(ulimit::hard(Resource::RLIMIT_DATA)),
-        address_space: limits.address_space.min(ulimit::hard(Resource::RLIMIT_AS)),
-        stack: limits.stack.min(ulimit::hard(Resource::RLIMIT_STACK)),
-        file_size: limits.file_size.min(ulimit::hard(Resource::RLIMIT_FSIZE)),
-        ..limits
-    }
-}
-
-/// The socket that descriptors are passed over: the host's end and the worker's. The host only ever sends: what a worker
-/// writes into its end is never read.
-fn passing_pair() -> Result<(OwnedFd, OwnedFd), SandboxError> {
-    let control = |error: nix::errno::Errno| SandboxError::Control(error.into());
-    let kind = SockType::SeqPacket;
-    let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).map_err(control)?;
-    // A worker that does not receive what it asked for must not hold the host up, nor pile up descriptors on the way: an
-    // honest one has at most one there. The kernel raises the size to its least, which is enough for a handful.
-    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(control)?;
-    setsockopt(&ours, sockopt::SndBuf, &0).map_err(control)?;
-    Ok((ours, theirs))
-}
-
-/// A worker that runs.
-struct Spawned {
-    pidfd: OwnedFd,
-    listener: Option<OwnedFd>,
-    is_grouped: bool,
-}
-
-/// The host's ends of what a worker that was ordered is given.
-pub(super) struct Ends {
-    channel: Channel,
-    out: File,
-    err: File,
-    group: Option<Group>,
-}
-
-impl Control {
-    fn await_ready(&mut self) -> Result<LoadBy, SandboxError> {
-        while self.ready.is_none() {
-            self.hear()?;
-        }
-        self.ready.as_ref().map(|ready| ready.load_by).ok_or_else(|| SandboxError::LauncherGone("no answer".to_owned()))
-    }
-
-    /// `fds` as for [`ToLauncher::Spawn`], the last `doors` of them those of its group. The value is the worker's number.
-    fn order(&mut self, spec: &WorkerSpec, fds: &[BorrowedFd<'_>], doors: usize) -> Result<u32, SandboxError> {
-        let worker = self.next;
-        self.next += 1;
-        let order = serde_json::to_vec(&ToLauncher::Spawn { worker, spec: *spec, doors })
-            .map_err(|error| SandboxError::Control(error.into()))?;
-        // A launcher that is not up yet finds the order waiting.
-        if let Err(error) = sys::fd::send(self.socket.as_fd(), &order, fds) {
-            // It may have said why it ends.
-            self.await_ready()?;
-            return Err(SandboxError::LauncherGone(error.to_string()));
-        }
-        self.ordered.insert(worker, None);
-        Ok(worker)
-    }
-
-    /// Does something during which an answer may take no longer than this.
-    fn patiently<T>(&mut self, patience: Duration, work: impl FnOnce(&mut Self) -> T) -> T {
-        let usual = std::mem::replace(&mut self.patience, patience);
-        let done = work(self);
-        self.patience = usual;
-        done
-    }
-
-    /// Waits for a worker that was ordered.
-    fn await_spawned(&mut self, worker: u32) -> Result<Spawned, SandboxError> {
-        loop {
-            if let Some(answer) = self.ordered.get_mut(&worker).and_then(Option::take) {
-                self.ordered.remove(&worker);
-                return answer;
-            }
-            self.hear().inspect_err(|_| drop(self.ordered.remove(&worker)))?;
-        }
-    }
-
-    /// A message was lost, which may have been the answer to any order.
-    fn lose(&mut self, error: &std::io::Error) {
-        for answer in self.ordered.values_mut().filter(|answer| answer.is_none()) {
-            *answer = Some(Err(SandboxError::LauncherGone(error.to_string())));
-        }
-    }
-
-    /// What became of an order; nobody waits any more for one that is not known.
-    fn answer(&mut self, worker: u32, answer: Result<Spawned, SandboxError>) {
-        match (self.ordered.get_mut(&worker), answer) {
-            (Some(place), answer) => *place = Some(answer),
-            (None, Ok(spawned)) => sys::process::kill(spawned.pidfd.as_fd()),
-            (None, Err(_)) => {}
-        }
-    }
-
-    /// Reads one message.
-    fn hear(&mut self) -> Result<(), SandboxError> {
-        let timeout = PollTimeout::try_from(self.patience).unwrap_or(PollTimeout::MAX);
-        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-        let ready = loop {
-            match poll(&mut fds, timeout) {
-                Err(nix::errno::Errno::EINTR) => {}
-                other => break other.map_err(|error| SandboxError::Control(error.into()))?,
-            }
-        };
-        if ready == 0 {
-            return Err(SandboxError::LauncherGone("it did not answer in time".to_owned()));
-        }
-        let lost = |error: std::io::Error| SandboxError::LauncherGone(error.to_string());
-        let received = sys::fd::receive(self.socket.as_fd(), CONTROL_MAX).inspect_err(|error| self.lose(error));
-        let (body, mut fds) = received.map_err(lost)?;
-        if body.is_empty() {
-            return Err(SandboxError::LauncherGone("its control channel closed".to_owned()));
-        }
-        let gone = || SandboxError::LauncherGone("a message came without its descriptor".to_owned());
-        match serde_json::from_slice(&body).map_err(|error| lost(error.into()))? {
-            FromLauncher::Ready { load_by } => {
-                let mut fds = fds.into_iter();
-                let pidfd = fds.next().ok_or_else(gone)?;
-                self.ready = Some(Ready { load_by, pidfd, listener: fds.next().map(TcpListener::from) });
-            }
-            FromLauncher::Unavailable { failed } => {
-                // It ends now; whichever process it was, nobody else would collect it.
-                if let Some(pidfd) = fds.pop() {
-                    sys::process::await_end(&pidfd);
-                }
-                return Err(SandboxError::Unavailable(failed));
-            }
-            FromLauncher::NoDirectory { directory, reason } => {
-                if let Some(pidfd) = fds.pop() {
-                    sys::process::await_end(&pidfd);
-                }
-                return Err(SandboxError::Directory { directory, reason });
-            }
-            FromLauncher::Spawned { worker, is_grouped } => {
-                let mut fds = fds.into_iter();
-                let pidfd = fds.next().ok_or_else(gone);
-                self.answer(worker, pidfd.map(|pidfd| Spawned { pidfd, listener: fds.next(), is_grouped }));
-            }
-            FromLauncher::NotSpawned { worker, failed } => {
-                self.answer(worker, Err(SandboxError::NotSealed(failed)));
-            }
-            FromLauncher::Ended { worker, ended } => {
-                self.ended.insert(worker, ended);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Control {
+impl Drop for Launcher {
     fn drop(&mut self) {
-        // The launcher proper is this process's own child, known only by the handle it sends when it is up: without it
-        // nothing could be ended or collected. It answers in milliseconds, or is no more.
-        self.patience = LAST_DEADLINE;
-        let _ = self.await_ready();
-        // Killing is quicker than the end of the channel, and as final: pid 1 of the namespace takes all workers along.
-        let was_up = self.ready.is_some();
-        if let Some(ready) = self.ready.take() {
-            sys::process::kill(ready.pidfd.as_fd());
-            if self.left {
-                return;
-            }
-            sys::process::await_end(&ready.pidfd);
-        }
-        if let Some(mut starter) = self.starter.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Never by its number: a program that collects all children may have freed it for another process.
-            if was_up {
-                let _ = starter.wait();
-            } else {
-                let _ = starter.try_wait();
-            }
-        }
+        // Before the attendant, which shares the socket.
+        self.orders.end();
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::attend::StraySink;
 use super::error::SandboxError;
-use super::launcher::{Ends, Launcher};
+use super::launcher::Launcher;
+use super::orders::Order;
 use super::worker::Worker;
 use crate::sys::fd::Identity;
 use crate::wire::WorkerSpec;
@@ -14,35 +15,27 @@ use crate::wire::WorkerSpec;
 /// that was found to be what it should be: the worker holds whatever came to stand there.
 pub struct Ordered {
     launcher: Arc<Launcher>,
-    /// What was asked for, and what is left of it within this process's own limits.
-    spec: (WorkerSpec, WorkerSpec),
-    /// The file that it was given as its code.
-    code: Identity,
-    number: u32,
-    ends: Option<Ends>,
+    order: Option<Order>,
 }
 
 impl std::fmt::Debug for Ordered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ordered").field("number", &self.number).finish_non_exhaustive()
+        let number = self.order.as_ref().map(|order| order.number);
+        f.debug_struct("Ordered").field("number", &number).finish_non_exhaustive()
     }
 }
 
 impl Ordered {
-    pub(super) fn new(
-        launcher: Arc<Launcher>,
-        spec: (WorkerSpec, WorkerSpec),
-        code: Identity,
-        (number, ends): (u32, Ends),
-    ) -> Self {
-        Self { launcher, spec, code, number, ends: Some(ends) }
+    pub(super) fn new(launcher: Arc<Launcher>, order: Order) -> Self {
+        Self { launcher, order: Some(order) }
     }
 
     /// Whether it is what an order of such a worker for this code from this launcher would come to.
     #[must_use]
     pub fn is_like(&self, launcher: &Arc<Launcher>, spec: &WorkerSpec, code: &OwnedFd) -> bool {
-        let is_its_code = || Identity::of(code.as_fd()).is_ok_and(|code| code == self.code);
-        Arc::ptr_eq(&self.launcher, launcher) && self.spec.0 == *spec && is_its_code()
+        let is_its_code = |order: &Order| Identity::of(code.as_fd()).is_ok_and(|code| code == order.code);
+        Arc::ptr_eq(&self.launcher, launcher)
+            && self.order.as_ref().is_some_and(|order| order.asked == *spec && is_its_code(order))
     }
 
     /// Waits until the worker is sealed; what it prints for nobody goes to `sink`.
@@ -51,17 +44,16 @@ impl Ordered {
     /// The sandbox cannot be built, or the worker could not seal itself.
     pub fn wait(mut self, sink: StraySink) -> Result<Worker, SandboxError> {
         let gone = || SandboxError::LauncherGone("the order was given up".to_owned());
-        let ends = self.ends.take().ok_or_else(gone)?;
-        self.launcher.receive(&self.spec.1, self.number, ends, sink)
+        self.launcher.receive(self.order.take().ok_or_else(gone)?, sink)
     }
 }
 
 impl Drop for Ordered {
     fn drop(&mut self) {
-        if let Some(ends) = self.ends.take() {
-            self.launcher.cancel(self.number);
+        if let Some(order) = self.order.take() {
+            self.launcher.cancel(order.number);
             // After the process, which stood in its group.
-            drop(ends);
+            drop(order);
         }
     }
 }

@@ -72,11 +72,24 @@ pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
 /// # Errors
 /// As sendmsg(2).
 pub(crate) fn send(socket: BorrowedFd<'_>, body: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_with(socket, body, fds, MsgFlags::empty())
+}
+
+/// As [`send`], where there is room for it at once.
+///
+/// # Errors
+/// As [`send`]; there is no room (EAGAIN).
+pub(crate) fn send_at_once(socket: BorrowedFd<'_>, body: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_with(socket, body, fds, MsgFlags::MSG_DONTWAIT)
+}
+
+fn send_with(socket: BorrowedFd<'_>, body: &[u8], fds: &[BorrowedFd<'_>], flags: MsgFlags) -> io::Result<()> {
     let numbers: Vec<RawFd> = fds.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
     let ancillary = if numbers.is_empty() { &[][..] } else { &rights[..] };
     loop {
-        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(body)], ancillary, MsgFlags::MSG_NOSIGNAL, None) {
+        let flags = flags | MsgFlags::MSG_NOSIGNAL;
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(body)], ancillary, flags, None) {
             Ok(_) => return Ok(()),
             Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),

@@ -1,9 +1,10 @@
 //! Memory that nobody can change any more: a sealed in-memory file and the view of it (memfd_create(2), mmap(2)).
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::ptr::NonNull;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -26,6 +27,15 @@ impl Room {
         Ok(Self(File::from(memfd_create("migraine-plugin", flags)?)))
     }
 
+    /// Puts in what another sealed file holds, and seals it. Whoever reads it finds itself at its beginning.
+    ///
+    /// # Errors
+    /// The kernel refused memory or seals.
+    pub(crate) fn copy(self, from: BorrowedFd<'_>) -> io::Result<()> {
+        let file = File::from(from.try_clone_to_owned()?);
+        self.fill(FromStart { file, read: 0 })?.rewind()
+    }
+
     /// Puts in what is there to read, and seals it.
     fn fill(self, mut from: impl Read) -> io::Result<File> {
         let Self(mut file) = self;
@@ -46,6 +56,20 @@ impl Room {
         let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
         Ok(file)
+    }
+}
+
+/// Reads a file without moving the place at which others read it.
+struct FromStart {
+    file: File,
+    read: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read_at(piece, self.read)?;
+        self.read += u64::try_from(length).unwrap_or_default();
+        Ok(length)
     }
 }
 
@@ -131,9 +155,6 @@ impl Drop for Sealed {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Seek as _;
-    use std::os::unix::fs::FileExt as _;
-
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use super::{checked, done};
+use super::checked;
 
 /// Where a clone returns.
 pub(crate) enum Cloned {
@@ -97,20 +97,6 @@ pub(crate) fn getfd(pidfd: BorrowedFd<'_>, number: i32) -> io::Result<OwnedFd> {
     let number = i32::try_from(checked(value)?).map_err(io::Error::other)?;
     // SAFETY: just created, owned here alone.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-/// Lowers both limits of processes and threads of a child (prlimit(2)).
-///
-/// # Errors
-/// As prlimit(2).
-pub(crate) fn lower_threads(pid: i32, most: u64) -> io::Result<()> {
-    let mut held = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: prlimit(2) writes one rlimit through a valid pointer.
-    done(unsafe { libc::prlimit(pid, libc::RLIMIT_NPROC, std::ptr::null(), &raw mut held) }.into())?;
-    let most = most.min(held.rlim_max);
-    let lower = libc::rlimit { rlim_cur: most, rlim_max: most };
-    // SAFETY: prlimit(2) reads one rlimit through a valid pointer.
-    done(unsafe { libc::prlimit(pid, libc::RLIMIT_NPROC, &raw const lower, std::ptr::null_mut()) }.into())
 }
 
 /// Whether two processes run in the same memory (kcmp(2)); `false` where the kernel does not tell.

@@ -1,7 +1,7 @@
 //! Installing a filter and answering its notifications (seccomp(2), seccomp_unotify(2)).
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use super::{checked, done};
 
@@ -64,8 +64,6 @@ pub(crate) enum Answer {
     GoOn,
     /// It fails with this `errno`.
     Refuse(i32),
-    /// It is not made, and its caller is told that it returned this.
-    Return(i64),
 }
 
 /// Answers a call that waits.
@@ -73,48 +71,11 @@ pub(crate) enum Answer {
 /// # Errors
 /// The caller is gone (ENOENT).
 pub(crate) fn answer(listener: BorrowedFd<'_>, call: &Notification, answer: Answer) -> io::Result<()> {
-    let (val, error, flags) = match answer {
-        Answer::GoOn => (0, 0, CONTINUE),
-        Answer::Refuse(errno) => (0, -errno, 0),
-        Answer::Return(value) => (value, 0, 0),
+    let (error, flags) = match answer {
+        Answer::GoOn => (0, CONTINUE),
+        Answer::Refuse(errno) => (-errno, 0),
     };
-    let mut response = libc::seccomp_notif_resp { id: call.id, val, error, flags };
+    let mut response = libc::seccomp_notif_resp { id: call.id, val: 0, error, flags };
     // SAFETY: the ioctl reads one seccomp_notif_resp through a valid pointer.
     done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) }.into())
-}
-
-/// Puts a copy of a descriptor under a number of the process whose call waits, without close-on-exec.
-///
-/// # Errors
-/// As dup2(2) in that process; it is gone (ENOENT).
-pub(crate) fn place(
-    listener: BorrowedFd<'_>,
-    call: &Notification,
-    fd: BorrowedFd<'_>,
-    number: RawFd,
-) -> io::Result<()> {
-    let mut place = libc::seccomp_notif_addfd {
-        id: call.id,
-        flags: u32::try_from(libc::SECCOMP_ADDFD_FLAG_SETFD).unwrap_or_default(),
-        srcfd: fd.as_raw_fd().cast_unsigned(),
-        newfd: number.cast_unsigned(),
-        newfd_flags: 0,
-    };
-    // SAFETY: the ioctl reads one seccomp_notif_addfd through a valid pointer.
-    done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut place) }.into())
-}
-
-/// Makes a system call that the filter holds, and returns what its listener answers. Where nothing holds it, it fails: no
-/// mount has the name that it is given.
-///
-/// # Errors
-/// It was refused.
-pub(crate) fn wait_in_call(says: u64) -> io::Result<i64> {
-    // SAFETY: umount2(2) reads a name through a valid pointer; an empty one names no mount.
-    checked(unsafe { libc::syscall(libc::SYS_umount2, c"".as_ptr(), says) })
-}
-
-/// Whether a call is the one that [`wait_in_call`] makes, and what it says.
-pub(crate) fn said_by_waiting(call: &Notification) -> Option<u64> {
-    (libc::c_long::from(call.number) == libc::SYS_umount2).then_some(call.args[1])
 }

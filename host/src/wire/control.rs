@@ -173,6 +173,8 @@ pub enum ToLauncher {
         spec: WorkerSpec,
         /// How many doors there are.
         doors: usize,
+        /// Whether nobody waits for it yet.
+        is_ahead: bool,
     },
     /// The host runs and looks at its workers. While it is silent, which it is when it is stopped, the launcher looks.
     Awake {

@@ -12,7 +12,6 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 
 use super::absence::Absence;
-use super::blank::{self, Blanks};
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::root::Entered;
@@ -146,10 +145,10 @@ fn say(control: &OwnedFd, message: &FromLauncher, fds: &[BorrowedFd<'_>]) -> io:
 }
 
 /// A worker that runs.
-pub(super) struct Running {
-    pub(super) pid: i32,
-    pub(super) pidfd: OwnedFd,
-    pub(super) listener: Option<OwnedFd>,
+struct Running {
+    pid: i32,
+    pidfd: OwnedFd,
+    listener: Option<OwnedFd>,
     /// Whether it has yet to be replaced by its interpreter, and how often it tried to start another program since.
     execs: script::Execs,
     refused: Option<Refused>,
@@ -164,7 +163,6 @@ struct Launcher {
     common: Common,
     filters: Filters,
     workers: BTreeMap<u32, Running>,
-    blanks: Blanks,
     absence: Absence,
 }
 
@@ -173,7 +171,6 @@ enum Event {
     Ended(u32),
     Notified(u32),
     Unlistened(u32),
-    BlankEnded,
     Tick,
 }
 
@@ -185,8 +182,7 @@ impl Launcher {
         let listens = spec.listens && layers.namespaces;
         let LauncherSpec { directories, programs, interpreter, level, learns, .. } = spec;
         let common = Common { layers, load_by, scratch, directories, programs, interpreter, listens, learns, level };
-        let blanks = Blanks::new(&common);
-        Self { control, common, filters, workers: BTreeMap::new(), blanks, absence: Absence::new(procfs) }
+        Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new(procfs) }
     }
 
     fn run(mut self) -> i32 {
@@ -208,10 +204,6 @@ impl Launcher {
                         self.workers.entry(worker).and_modify(|running| running.listener = None);
                         Ok(())
                     }
-                    Event::BlankEnded => {
-                        self.blanks.reap();
-                        Ok(())
-                    }
                     Event::Tick => {
                         self.look();
                         Ok(())
@@ -222,16 +214,6 @@ impl Launcher {
                     return 1;
                 }
             }
-            self.prepare();
-        }
-    }
-
-    /// Makes a worker ahead, if it is time to.
-    fn prepare(&mut self) {
-        let Some(spec) = self.blanks.is_due() else { return };
-        match self.make(spec, None) {
-            Ok((running, _)) => self.blanks.keep(spec, running),
-            Err(_) => self.blanks.fail(),
         }
     }
 
@@ -247,12 +229,7 @@ impl Launcher {
             fds.push(PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN));
             meanings.push(Event::Ended(worker));
         }
-        if let Some(pidfd) = self.blanks.pidfd() {
-            fds.push(PollFd::new(pidfd.as_fd(), PollFlags::POLLIN));
-            meanings.push(Event::BlankEnded);
-        }
-        let tick = (!self.workers.is_empty()).then_some(Absence::TICK);
-        let timeout = [tick, self.blanks.wait()].into_iter().flatten().min().map_or(PollTimeout::NONE, timeout);
+        let timeout = if self.workers.is_empty() { PollTimeout::NONE } else { timeout(Absence::TICK) };
         match poll(&mut fds, timeout) {
             Ok(0) => return vec![Event::Tick],
             Ok(_) => {}
@@ -278,14 +255,14 @@ impl Launcher {
             return Ok(false);
         }
         self.absence.end();
-        let (worker, spec, doors) = match serde_json::from_slice(&body)? {
-            ToLauncher::Spawn { worker, spec, doors } => (worker, spec, doors),
+        let (worker, spec, doors, is_ahead) = match serde_json::from_slice(&body)? {
+            ToLauncher::Spawn { worker, spec, doors, is_ahead } => (worker, spec, doors, is_ahead),
             ToLauncher::Awake { cpu_ms } => {
                 self.absence.allow(Duration::from_millis(cpu_ms));
                 return Ok(true);
             }
         };
-        let message = match self.spawn(spec, fds, doors) {
+        let message = match self.spawn(spec, (fds, doors), is_ahead) {
             Ok((mut running, is_grouped)) => {
                 // The host answers the calls that it records, and those that end the worker with them.
                 let recorded = running.listener.take_if(|_| self.common.learns);
@@ -301,18 +278,17 @@ impl Launcher {
     }
 
     /// The worker, and whether it is in its group, through whose doors the last descriptors lead.
-    fn spawn(&mut self, spec: WorkerSpec, mut fds: Vec<OwnedFd>, doors: usize) -> Result<(Running, bool), FailedStep> {
+    fn spawn(
+        &mut self,
+        spec: WorkerSpec,
+        (mut fds, doors): (Vec<OwnedFd>, usize),
+        is_ahead: bool,
+    ) -> Result<(Running, bool), FailedStep> {
         if fds.len() != numbers_of(&spec).len() + doors {
             at("take the worker's descriptors", Err(io::Error::other("wrong number")))?;
         }
         let doors = fds.split_off(fds.len() - doors);
-        let started = self.blanks.start(&spec, &fds, &doors);
-        self.blanks.expect(spec, &self.common);
-        started.map_or_else(|| self.make(spec, Some(Given { fds, doors })), Ok)
-    }
-
-    /// Makes a worker for what it is given, or one that waits for it.
-    fn make(&mut self, spec: WorkerSpec, given: Option<Given>) -> Result<(Running, bool), FailedStep> {
+        let given = Given { fds, doors, is_ahead };
         let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
         let (ear, mouth) = at("make the worker's report socket", pair)?;
         let mut flags = 0;
@@ -375,15 +351,16 @@ impl Launcher {
     }
 }
 
-/// What a worker gets from the host: its descriptors in the order of their numbers, and the doors of its control group.
-#[derive(Default)]
+/// What a worker gets from the host: its descriptors in the order of their numbers, and the doors of its control group;
+/// and whether nobody waits for it.
 struct Given {
     fds: Vec<OwnedFd>,
     doors: Vec<OwnedFd>,
+    is_ahead: bool,
 }
 
 /// Enters a control group, if there is one: `0` is the process that writes (cgroups(7)).
-pub(super) fn join(doors: &[OwnedFd]) -> bool {
+fn join(doors: &[OwnedFd]) -> bool {
     !doors.is_empty() && doors.iter().all(|door| nix::unistd::write(door, b"0").is_ok())
 }
 
@@ -392,17 +369,14 @@ fn become_worker(
     mut spec: WorkerSpec,
     common: &Common,
     program: &[Instruction],
-    given: Option<Given>,
+    Given { fds, doors, is_ahead }: Given,
     mouth: OwnedFd,
 ) -> ! {
-    let is_blank = given.is_none();
-    let Given { fds, doors } = given.unwrap_or_default();
     // First: what it uses from here on is counted.
     let is_grouped = join(&doors);
     drop(doors);
-    if is_grouped || is_blank {
-        // The group's own count comes first, since only it tells that something was refused. Of one that waits, the
-        // launcher lowers it again where no group takes it.
+    if is_grouped {
+        // The group's own count comes first, since only it tells that something was refused.
         spec.rlimits.threads += 1;
     }
     let outcome = arrange(&spec, fds, mouth).and_then(|report| {
@@ -421,19 +395,18 @@ fn become_worker(
         }
     });
     match outcome {
-        Ok(sealing) if is_blank => exit_now(blank::main(sealing, common.load_by)),
         Ok(sealing) if common.is_kept() => exit_now(program::main(sealing)),
         Ok(sealing) if common.interpreter.is_some() => exit_now(script::main(sealing)),
-        Ok(sealing) => exit_now(serve::main(sealing, common.load_by)),
+        Ok(sealing) => exit_now(serve::main(sealing, common.load_by, is_ahead)),
         Err(_) => exit_now(71),
     }
 }
 
 /// How long a worker may take to seal itself. It runs no plugin code in that time; this only bounds a stuck kernel.
-pub(super) const SEAL_DEADLINE: Duration = Duration::from_secs(10);
+const SEAL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Rounded up: a time that has passed almost is not looked at again and again.
-pub(super) fn timeout(time: Duration) -> PollTimeout {
+fn timeout(time: Duration) -> PollTimeout {
     PollTimeout::try_from(time + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX)
 }
 
@@ -466,7 +439,7 @@ fn send_report(report: &OwnedFd, message: &Report) -> io::Result<()> {
 }
 
 /// The numbers of a worker's descriptors, in the order of [`ToLauncher::Spawn`].
-pub(super) fn numbers_of(spec: &WorkerSpec) -> Vec<RawFd> {
+fn numbers_of(spec: &WorkerSpec) -> Vec<RawFd> {
     let mut all = vec![numbers::CODE, numbers::REQUESTS, numbers::REPLIES, 1, 2];
     all.extend(spec.receives_descriptors.then_some(numbers::PASSED));
     all.extend(spec.reads_input.then_some(0));
@@ -475,9 +448,7 @@ pub(super) fn numbers_of(spec: &WorkerSpec) -> Vec<RawFd> {
 
 /// Puts each descriptor under its number and closes everything else.
 fn arrange(spec: &WorkerSpec, fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<OwnedFd, StepError> {
-    let is_blank = fds.is_empty();
-    let passes = spec.receives_descriptors && !is_blank;
-    let first_free = if passes { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
+    let first_free = if spec.receives_descriptors { numbers::PASSED + 1 } else { numbers::REPORT + 1 };
     // All out of the way before the first is placed: a source may stand where another's target is.
     let wanted: Vec<_> = fds.into_iter().zip(numbers_of(spec)).chain([(mouth, numbers::REPORT)]).collect();
     let lifted: Vec<_> =
@@ -485,11 +456,6 @@ fn arrange(spec: &WorkerSpec, fds: Vec<OwnedFd>, mouth: OwnedFd) -> Result<Owned
     for (fd, number) in lifted {
         let fd = at("arrange descriptors", fd)?;
         at("arrange descriptors", sys::fd::place(fd.as_fd(), number))?;
-    }
-    if is_blank {
-        // What it will be given is placed there.
-        let first = numbers::REQUESTS.cast_unsigned();
-        at("close other descriptors", sys::fd::close_range(first, numbers::REPORT.cast_unsigned() - 1))?;
     }
     at("close other descriptors", sys::fd::close_range(first_free.cast_unsigned(), u32::MAX))?;
     at("arrange descriptors", sys::fd::take_inherited(numbers::REPORT))

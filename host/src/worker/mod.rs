@@ -2,7 +2,6 @@
 //! serves calls, and the keeper of programs that are run for a plugin. Runs in processes of its own; the host process only ever calls [`enter`].
 
 mod absence;
-mod blank;
 mod jail;
 mod launcher;
 mod loader;
@@ -37,8 +36,6 @@ mod numbers {
     pub(super) const REPORT: RawFd = 6;
     /// Descriptors from the host, in a worker that receives some.
     pub(super) const PASSED: RawFd = 7;
-    /// The first door of its control group, in a worker that was made ahead; closed before the plugin is near.
-    pub(super) const DOORS: RawFd = 8;
     /// Everything the launcher holds stands at or above this number while it makes a worker.
     pub(super) const LAUNCHER: RawFd = 64;
 }

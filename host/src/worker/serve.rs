@@ -16,40 +16,22 @@ use super::jail::Sealing;
 use super::{loader, numbers};
 use crate::sys;
 use crate::wire::{
-    Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, SealReport, Variable, WireError,
-    write_frame,
+    Frame, FrameReader, Header, Kind, LoadBody, LoadBy, LoadedBody, OwnedFrame, Variable, WireError, write_frame,
 };
 
 /// Serves one plugin; the value is the exit code. Every exit but the one after `Shutdown` is an error to the host, which
-/// sees the channel end.
-pub(super) fn main(sealing: Sealing<'_>, load_by: LoadBy) -> i32 {
+/// sees the channel end. Nobody waits yet for one that is made ahead.
+pub(super) fn main(sealing: Sealing<'_>, load_by: LoadBy, is_ahead: bool) -> i32 {
     let receives_descriptors = sealing.receives_descriptors();
-    let sealed = match sealing.finish() {
-        Ok(report) => Sealed::new(report),
+    let report = match sealing.finish() {
+        Ok(report) => report,
         Err(error) => {
             // Without a `Sealed` frame the host never sends anything.
             let _ = writeln!(std::io::stderr(), "{error}");
             return 73;
         }
     };
-    sealed.map_or(74, |sealed| report(sealed, receives_descriptors, load_by))
-}
-
-/// What a sealed worker says first.
-pub(super) struct Sealed {
-    report: SealReport,
-    body: Vec<u8>,
-}
-
-impl Sealed {
-    pub(super) fn new(report: SealReport) -> serde_json::Result<Self> {
-        let body = serde_json::to_vec(&report)?;
-        Ok(Self { report, body })
-    }
-}
-
-/// As [`main`], for a worker whose sealing is finished.
-pub(super) fn report(Sealed { report, body }: Sealed, receives_descriptors: bool, load_by: LoadBy) -> i32 {
+    let Ok(body) = serde_json::to_vec(&report) else { return 74 };
     let Ok(channel) = Channel::open(receives_descriptors) else { return 72 };
     if channel.send(Header::new(Kind::Sealed, 0), &body, b"").is_err() {
         return 75;
@@ -57,6 +39,9 @@ pub(super) fn report(Sealed { report, body }: Sealed, receives_descriptors: bool
     // The host has learnt which act it was; nothing may follow.
     if report.breach().is_some() {
         return 77;
+    }
+    if is_ahead {
+        loader::rehearse();
     }
     let channel = Arc::new(channel);
     match serve(&channel, &loader::place(load_by, report.layers.namespaces)) {

@@ -58,7 +58,7 @@ struct Args {
     /// Loads from a copy instead of through procfs.
     #[arg(long)]
     copy: bool,
-    /// Waits before each start until the launcher has made a worker ahead, and makes sure that it is the one that starts.
+    /// Waits before each start until a worker was made ahead, and makes sure that it is the one that starts.
     /// Launchers that show directories make none.
     #[arg(long)]
     made_ahead: bool,
@@ -372,11 +372,11 @@ impl Arena {
         let memfd = seal_code(&self.code).context("seal the code")?;
         if self.made_ahead && spec.receives_descriptors && self.started.borrow().is_empty() {
             // The first one is made for the usual kind, and those that follow for the kind of the last start.
-            let unlike = self.await_blank()?;
+            let unlike = self.await_spare()?;
             self.started.borrow_mut().extend(self.launcher.spawn(spec, &memfd, Arc::clone(&sink) as _)?.pid());
-            wait_for(|| self.blank().is_some_and(|blank| blank != unlike));
+            wait_for(|| self.spare().is_some_and(|spare| spare != unlike));
         }
-        let expected = self.made_ahead.then(|| self.await_blank()).transpose()?;
+        let expected = self.made_ahead.then(|| self.await_spare()).transpose()?;
         let mut worker = self.launcher.spawn(spec, &memfd, sink)?;
         self.started.borrow_mut().extend(worker.pid());
         if expected.is_some() && worker.pid() != expected {
@@ -416,41 +416,41 @@ impl Arena {
         Ok(0)
     }
 
-    /// The worker that the launcher has made ahead.
-    fn blank(&self) -> Option<i32> {
+    /// The worker that was made ahead.
+    fn spare(&self) -> Option<i32> {
         let all = children_of(&self.launcher_pid());
         let mut all = all.iter().filter_map(|pid| pid.parse().ok());
         all.find(|pid| !self.started.borrow().contains(pid))
     }
 
-    fn await_blank(&self) -> anyhow::Result<i32> {
-        wait_for(|| self.blank().is_some());
-        self.blank().context("no worker was made ahead")
+    fn await_spare(&self) -> anyhow::Result<i32> {
+        wait_for(|| self.spare().is_some());
+        self.spare().context("no worker was made ahead")
     }
 
     fn orders(&self, args: &Args) -> Result<i32, Failure> {
         let mut all: Vec<(Worker, bool)> = Vec::new();
-        let mut start = |spec: &WorkerSpec, blank: Option<i32>| -> Result<(), Failure> {
+        let mut start = |spec: &WorkerSpec, spare: Option<i32>| -> Result<(), Failure> {
             let mut worker = self.worker_of(spec, &args.config)?;
             tell(&call(&mut worker, args, &args.command, &args.args));
-            let was_blank = blank.is_some() && worker.pid() == blank;
-            all.push((worker, was_blank));
+            let was_spare = spare.is_some() && worker.pid() == spare;
+            all.push((worker, was_spare));
             Ok(())
         };
-        start(&self.spec, Some(self.await_blank()?))?;
+        start(&self.spec, Some(self.await_spare()?))?;
         // At once: there was no time to make another.
         start(&self.spec, None)?;
-        let killed = self.await_blank()?;
+        let killed = self.await_spare()?;
         kill(Pid::from_raw(killed), Signal::SIGKILL).context("end a worker that was made ahead")?;
-        wait_for(|| self.blank().is_some_and(|blank| blank != killed));
-        start(&self.spec, Some(self.await_blank()?))?;
+        wait_for(|| self.spare().is_some_and(|spare| spare != killed));
+        start(&self.spec, Some(self.await_spare()?))?;
         let receiving = WorkerSpec { receives_descriptors: true, ..self.spec };
-        let unlike = self.await_blank()?;
+        let unlike = self.await_spare()?;
         start(&receiving, Some(unlike))?;
         // The one that was ready is ended, since the last start wanted another kind.
-        wait_for(|| self.blank().is_some_and(|blank| blank != unlike));
-        start(&receiving, Some(self.await_blank()?))?;
-        println!("made ahead: {:?}", all.iter().map(|(_, was_blank)| *was_blank).collect::<Vec<_>>());
+        wait_for(|| self.spare().is_some_and(|spare| spare != unlike));
+        start(&receiving, Some(self.await_spare()?))?;
+        println!("made ahead: {:?}", all.iter().map(|(_, was_spare)| *was_spare).collect::<Vec<_>>());
         println!("one seal: {}", all.iter().all(|(worker, _)| worker.seal() == all[0].0.seal()));
         println!("grouped: {}", all.iter().all(|(worker, _)| worker.is_grouped() == all[0].0.is_grouped()));
         let first = all.swap_remove(0).0;

@@ -52,7 +52,7 @@ impl Drop for Trial {
 
 fn start() -> Attendant {
     let shared = (Arc::new(Groups::new()), Starter::default());
-    Attendant::start(File::open("/dev/null").unwrap().into(), shared).unwrap()
+    Attendant::start(File::open("/dev/null").unwrap().into(), shared, || None).unwrap()
 }
 
 fn quiet() -> StraySink {

@@ -24,7 +24,7 @@ fn counts_are_found_by_their_whole_name() {
 
 /// The place of this machine's groups, or a loud skip.
 fn place(groups: &Groups) -> Option<Place> {
-    groups.begin();
+    groups.limited_by();
     match &*locked(&groups.state) {
         State::Available { place, .. } => Some(place.clone()),
         _ => {
