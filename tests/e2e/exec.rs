@@ -265,6 +265,21 @@ fn a_program_starts_where_it_is_told_and_reads_what_it_is_given() {
     }
 }
 
+// From the second one on its keeper waits for it. Each has its own input, and a directory of its own.
+#[test]
+fn programs_run_one_after_the_other() {
+    everybody(|user| {
+        let bench = Bench::new(user, &["exec=sh"]);
+        let script = "read line; read -r rest; echo $line ${#rest} >note; read all <note; echo $all; echo *";
+        let stdin = format!("given\n{}\n", "x".repeat(100_000));
+        let program = json!({"program": "sh", "args": ["-c", script], "stdin": stdin});
+        let done = bench.typed(&["plugin", "run", "reach", "ask-again", "5", "exec", &program.to_string()]);
+        let answers: Vec<Value> = done.ends(0).out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let expected = json!({"exit_code": 0, "stdout": "given 100000\nnote\n", "stderr": ""});
+        assert_eq!(answers, vec![expected; 5]);
+    });
+}
+
 #[test]
 fn a_program_reaches_no_network() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
