@@ -152,76 +152,71 @@ impl Orders {
     /// Orders a spare worker, if it is time to; the value is how long until then. Waits for nobody: deadlines are looked at
     /// by whoever calls this.
     pub(super) fn prepare(&self) -> Option<Duration> {
-        let spec = {
-            let mut spares = self.spares();
-            if spares.is_idle() {
+        if let Some(spec) = self.wanted() {
+            self.order_spare(&spec);
+            // It has taken the group that was ready: one for the next worker that is needed, of whichever kind.
+            self.groups.prepare();
+        }
+        self.spares().wait()
+    }
+
+    /// Looks after the spare worker, and says what the one is to be like that is to be ordered now.
+    fn wanted(&self) -> Option<WorkerSpec> {
+        let mut spares = self.spares();
+        if spares.is_idle() {
+            return None;
+        }
+        let Some(mut control) = self.free_control() else {
+            spares.put_off();
+            return None;
+        };
+        control.hear_waiting();
+        if control.is_gone() {
+            spares.give_up();
+            return None;
+        }
+        if let Some(spare) = spares.take_if(|spare| control.has_failed(spare.order.number)) {
+            control.abandon(spare.order.number);
+            spares.fail();
+        }
+        let spec = spares.due(Instant::now())?;
+        match &control.ready {
+            None => {
+                spares.postpone();
                 return None;
             }
-            let Some(mut control) = self.free_control() else {
-                if spares.wait().is_some() {
-                    spares.postpone();
-                }
-                return spares.wait();
-            };
-            control.hear_waiting();
-            if control.is_gone() {
+            // Such a worker looks at its code before it is sealed.
+            Some(ready) if !spares.fit(ready.load_by) => {
                 spares.give_up();
                 return None;
             }
-            if let Some(spare) = spares.take_if(|spare| control.has_failed(spare.order.number)) {
-                control.abandon(spare.order.number);
-                spares.fail();
-            }
-            let Some(spec) = spares.due(Instant::now()) else { return spares.wait() };
-            match control.ready.as_ref().map(|ready| ready.load_by) {
-                None => {
-                    spares.postpone();
-                    return spares.wait();
-                }
-                // Such a worker looks at its code before it is sealed.
-                Some(load_by) if !spares.fit(load_by) => {
-                    spares.give_up();
-                    return None;
-                }
-                Some(_) => {}
-            }
-            if let Some(unlike) = spares.take_if(|spare| spare.order.asked != spec) {
-                control.abandon(unlike.order.number);
-            }
-            if spares.is_ready() {
-                return None;
-            }
-            spec
-        };
-        let ordered = self.order_spare(&spec);
-        let mut spares = self.spares();
-        match ordered {
-            Ok(Some(spare)) => drop(spares.keep(spare)),
-            Ok(None) => spares.postpone(),
-            Err(_) => spares.fail(),
+            Some(_) => {}
         }
-        let wait = spares.wait();
-        drop(spares);
-        // It has taken the group that was ready: one for the next worker that is needed, of whichever kind.
-        self.groups.prepare();
-        wait
+        if let Some(unlike) = spares.take_if(|spare| spare.order.asked != spec) {
+            control.abandon(unlike.order.number);
+        }
+        (!spares.is_ready()).then_some(spec)
     }
 
-    /// Nothing where somebody waits for an answer.
-    fn order_spare(&self, spec: &WorkerSpec) -> Result<Option<Spare>, SandboxError> {
-        let room = Room::new().map_err(SandboxError::Code)?;
-        let mut is_free = true;
-        let ordered = self.order(spec, room.as_fd(), None, |held, fds, doors| match self.free_control() {
-            Some(mut control) => control.order(held, true, fds, doors),
-            None => {
-                is_free = false;
-                Err(SandboxError::LauncherGone("it is asked for something else".to_owned()))
-            }
+    fn order_spare(&self, spec: &WorkerSpec) {
+        let (mut spares, mut is_free) = (None, true);
+        let spare = Room::new().map_err(SandboxError::Code).and_then(|room| {
+            let order = self.order(spec, room.as_fd(), None, |held, fds, doors| {
+                // From the order on whoever looks for the spare one finds it.
+                spares = Some(self.spares());
+                let control = self.free_control();
+                is_free = control.is_some();
+                let busy = || SandboxError::LauncherGone("it is asked for something else".to_owned());
+                control.ok_or_else(busy)?.order(held, true, fds, doors)
+            })?;
+            Ok(Spare { order, room })
         });
-        if !is_free {
-            return Ok(None);
+        let mut spares = spares.unwrap_or_else(|| self.spares());
+        match spare {
+            Ok(spare) => drop(spares.keep(spare)),
+            Err(_) if !is_free => spares.postpone(),
+            Err(_) => spares.fail(),
         }
-        Ok(Some(Spare { order: ordered?, room }))
     }
 
     /// Ends the spare worker, if there is one.

@@ -72,9 +72,16 @@ impl Spares {
         self.due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
-    /// Somebody is served: nothing is made meanwhile, nor for a while after.
+    /// The next one is made in a while.
     pub(super) fn postpone(&mut self) {
         self.due = self.wanted.map(|_| Instant::now() + AFTER_START);
+    }
+
+    /// What is due is made in a while: somebody is served now.
+    pub(super) fn put_off(&mut self) {
+        if self.due.is_some() {
+            self.postpone();
+        }
     }
 
     /// Somebody waits for a worker: the next one is made once that one was received.
