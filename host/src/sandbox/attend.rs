@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::socket::{MsgFlags, send};
 
 use super::awake;
 use super::cgroup::{Group, Groups, MemoryEvents};
@@ -536,8 +535,7 @@ impl Shared {
     /// Tells the launcher that somebody looks at its workers. A launcher that takes no message now hears the next one.
     fn tell(&self, cpu_ms: u64) {
         let Ok(message) = serde_json::to_vec(&ToLauncher::Awake { cpu_ms }) else { return };
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let _ = send(self.launcher.as_raw_fd(), &message, flags);
+        let _ = sys::fd::send_at_once(self.launcher.as_fd(), &message, &[]);
     }
 
     fn drain(&self) {

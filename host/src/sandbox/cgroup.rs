@@ -2,9 +2,9 @@
 //! limited, scratch and kernel memory included, where `RLIMIT_DATA` sees one process and a part of its memory.
 //!
 //! After the first, a group is made ahead, by the attendant, so that the start of a worker does not wait for it. The worker
-//! joins it by itself, before it is sealed: moving another process takes a lock that every fork on the machine waits for. A group is
-//! removed with its worker; those of a program that was killed are removed by the next one, since their names say whose
-//! they were.
+//! joins it by itself, before it is sealed: moving another process takes a lock that every fork on the machine waits for.
+//! A group is removed with its worker; those of a program that was killed are removed by the next one, since their names
+//! say whose they were.
 
 mod place;
 

@@ -15,5 +15,5 @@ pub(super) const ROWS: &[(&str, Prepare)] = &[
 ];
 
 fn row(name: &'static str, layers: Layers, about: &str) -> Result<Row> {
-    sandbox::start(b"", name, &LauncherSpec { layers, ..LauncherSpec::default() }, 1.0, about)
+    sandbox::start(name, &LauncherSpec { layers, ..LauncherSpec::default() }, 1.0, about)
 }

@@ -259,9 +259,9 @@ fn prepared(mut settle: Work) -> Work {
 }
 
 /// A worker from the order to its seal. One start follows so soon on the other that none is made ahead.
-pub(super) fn start(code: &[u8], name: &'static str, spec: &LauncherSpec, target: f64, about: &str) -> Result<Row> {
+pub(super) fn start(name: &'static str, spec: &LauncherSpec, target: f64, about: &str) -> Result<Row> {
     let sealed = launcher(spec)?;
-    let code = seal_code(code)?;
+    let code = seal_code(b"")?;
     let rlimits = if spec.programs.are_run() { Rlimits::PROGRAM } else { Rlimits::NATIVE };
     let (ours, settle) = kept(move || spawn_with(&sealed, &code, rlimits));
     let reference = || {
@@ -275,7 +275,7 @@ pub(super) fn start(code: &[u8], name: &'static str, spec: &LauncherSpec, target
 pub(super) fn start_programs(_: &Project) -> Result<Row> {
     let spec = LauncherSpec { programs: Programs::All, listens: true, ..LauncherSpec::default() };
     let about = "all layers, programs and the proxy's network namespace, made ahead";
-    let row = start(b"", "start-programs", &spec, 1.0, about)?;
+    let row = start("start-programs", &spec, 1.0, about)?;
     Ok(Row { settle: prepared(row.settle), ..row })
 }
 
@@ -288,13 +288,13 @@ pub(super) fn start_launcher(_: &Project) -> Result<Row> {
 
 /// There was the time to make a worker ahead.
 pub(super) fn start_all(_: &Project) -> Result<Row> {
-    let row = start(b"", "start-all", &LauncherSpec::default(), 1.0, "all layers, made ahead")?;
+    let row = start("start-all", &LauncherSpec::default(), 1.0, "all layers, made ahead")?;
     Ok(Row { settle: prepared(row.settle), ..row })
 }
 
 /// The second of two starts in a row, for which none is ready.
 pub(super) fn start_unprepared(_: &Project) -> Result<Row> {
-    start(b"", "start-unprepared", &LauncherSpec::default(), 1.0, "all layers, none made ahead")
+    start("start-unprepared", &LauncherSpec::default(), 1.0, "all layers, none made ahead")
 }
 
 fn bwrap() -> Result<()> {
