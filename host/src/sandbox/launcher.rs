@@ -252,7 +252,7 @@ impl Launcher {
             return None;
         }
         let (order, room) = self.orders.take_spare(spec).or_else(|| {
-            let room = Room::new().ok()?;
+            let room = self.orders.room().ok()?;
             Some((self.orders.place(spec, room.as_fd(), None).ok()?, room))
         })?;
         Some((Ordered::new(Arc::clone(self), order), room))

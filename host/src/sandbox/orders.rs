@@ -1,14 +1,16 @@
 //! Orders of workers: what each is given, who waits for it, and the spare one that is ordered before anybody asks.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::Resource;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::unistd::pipe2;
 
 use super::cgroup::{Group, Groups};
@@ -50,11 +52,13 @@ pub(super) struct Orders {
     control: Mutex<Control>,
     spares: Mutex<Spares>,
     groups: Arc<Groups>,
+    /// Bytes of the last worker's code: as many are expected of the next one's.
+    usual: Arc<AtomicU64>,
 }
 
 impl Orders {
     pub(super) fn new(layers: Layers, control: Control, spares: Spares, groups: Arc<Groups>) -> Self {
-        Self { layers, control: Mutex::new(control), spares: Mutex::new(spares), groups }
+        Self { layers, control: Mutex::new(control), spares: Mutex::new(spares), groups, usual: Arc::default() }
     }
 
     pub(super) fn control(&self) -> MutexGuard<'_, Control> {
@@ -83,6 +87,8 @@ impl Orders {
         input: Option<&OwnedFd>,
     ) -> Result<Order, SandboxError> {
         self.spares().hold();
+        let code_size = fstat(code).map(|found| found.st_size).unwrap_or_default();
+        self.usual.store(u64::try_from(code_size).unwrap_or_default(), Ordering::Relaxed);
         let order = || self.order(spec, code, input, |held, fds, doors| self.control().order(held, false, fds, doors));
         match order() {
             // What is held for later gives way to what is needed now.
@@ -128,6 +134,11 @@ impl Orders {
             Channel { requests: File::from(requests), replies: FrameReader::new(File::from(replies)), passing };
         let ends = Ends { channel, out: File::from(out), err: File::from(err), group };
         Ok(Order { asked: *spec, held, code: identity, number, ends })
+    }
+
+    /// Room for the code of a worker that is ordered before it is read.
+    pub(super) fn room(&self) -> io::Result<Room> {
+        Room::new().map(|room| room.tell(&self.usual))
     }
 
     /// The spare one, and the room for its code, if there is one of this kind.
@@ -200,7 +211,8 @@ impl Orders {
 
     fn order_spare(&self, spec: &WorkerSpec) {
         let (mut spares, mut is_free) = (None, true);
-        let spare = Room::new().map_err(SandboxError::Code).and_then(|room| {
+        let usual = self.usual.load(Ordering::Relaxed);
+        let spare = self.room().map(|room| room.lay_out(usual)).map_err(SandboxError::Code).and_then(|room| {
             let order = self.order(spec, room.as_fd(), None, |held, fds, doors| {
                 // From the order on whoever looks for the spare one finds it.
                 spares = Some(self.spares());

@@ -15,6 +15,7 @@ use super::absence::Absence;
 use super::jail::directories::TakeError;
 use super::jail::filter::{self, Profile};
 use super::jail::root::Entered;
+use super::jail::spaces::Starter;
 use super::jail::{self, Common, Report, StepError, at};
 use super::{numbers, program, script, serve};
 use crate::package::target::OWN;
@@ -34,7 +35,7 @@ pub(super) fn main() -> ! {
     sys::process::set_variable("TMPDIR", spec.scratch().as_ref());
     let mut filters = Filters::new();
     let code = match start(&spec, &control, &mut filters) {
-        Ok(entered) => Launcher::new(control, entered, spec, filters).run(),
+        Ok(stand) => Launcher::new(control, stand, spec, filters).run(),
         Err(error) => {
             let message = complaint(error);
             // Its handle goes along, so that the host can collect this process.
@@ -78,13 +79,19 @@ fn complaint(error: TakeError) -> FromLauncher {
     }
 }
 
+/// What the launcher stands in.
+struct Stand {
+    root: Entered,
+    starter: Option<Starter>,
+}
+
 /// Enters the sandbox of the launcher itself.
-fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Result<Entered, TakeError> {
+fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Result<Stand, TakeError> {
     // The caller's could leave directories of the new root that nobody may enter.
     let callers = nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     at("expect the ends of workers", sys::signal::expect_children())?;
-    let (mut listener, mut entered) = (None, None);
-    let mut own_root = Entered { load_by: spec.load_by.unwrap_or(LoadBy::Procfs), procfs: None };
+    let (mut listener, mut starter) = (None, None);
+    let mut root = Entered { load_by: spec.load_by.unwrap_or(LoadBy::Procfs), procfs: None };
     if spec.layers().namespaces {
         let trees = jail::directories::take_as_root(&spec.directories)?;
         let interpreter = jail::system::take_as_root(spec.interpreter.as_ref())?;
@@ -107,11 +114,11 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
         // The host started a process group for the starter, whose leader could not do this.
         at("setsid", nix::unistd::setsid().map(drop))?;
         preload(spec)?;
-        own_root = jail::root::enter(spec, &trees)?;
+        root = jail::root::enter(spec, &trees)?;
         jail::spaces::rename_host()?;
         // What most workers need is ready before the first is asked for, and while this one would wait anyway.
         filters.insert(Profile::default(), filter::compile(Profile::default()));
-        entered = Some(network.enter()?);
+        starter = Some(network.enter()?);
         if spec.listens {
             listener = Some(jail::network::listen()?);
         }
@@ -125,9 +132,8 @@ fn start(spec: &LauncherSpec, control: &OwnedFd, filters: &mut Filters) -> Resul
     nix::sys::stat::umask(callers);
     let own = at("open a pidfd", sys::process::pidfd_of_self())?;
     let fds: Vec<BorrowedFd<'_>> = [&own].into_iter().chain(&listener).map(OwnedFd::as_fd).collect();
-    at("report to the host", say(control, &FromLauncher::Ready { load_by: own_root.load_by }, &fds))?;
-    drop(entered);
-    Ok(own_root)
+    at("report to the host", say(control, &FromLauncher::Ready { load_by: root.load_by }, &fds))?;
+    Ok(Stand { root, starter })
 }
 
 /// Loads what plugins may need: before the root goes away, since a native worker's holds no libraries, and before any plugin
@@ -164,7 +170,12 @@ struct Launcher {
     filters: Filters,
     workers: BTreeMap<u32, Running>,
     absence: Absence,
+    /// Kept until the first worker is sealed: its end takes as long as the clone that somebody waits for.
+    starter: Option<Starter>,
 }
+
+/// How long the starter is kept where no worker is asked for.
+const STARTER_STAYS: Duration = Duration::from_millis(20);
 
 enum Event {
     Control,
@@ -175,14 +186,14 @@ enum Event {
 }
 
 impl Launcher {
-    fn new(control: OwnedFd, entered: Entered, spec: LauncherSpec, filters: Filters) -> Self {
-        let Entered { load_by, procfs } = entered;
+    fn new(control: OwnedFd, stand: Stand, spec: LauncherSpec, filters: Filters) -> Self {
+        let Stand { root: Entered { load_by, procfs }, starter } = stand;
         let (layers, scratch) = (spec.layers(), spec.scratch());
         // Without namespaces the workers' network is the machine's own.
         let listens = spec.listens && layers.namespaces;
         let LauncherSpec { directories, programs, interpreter, level, learns, .. } = spec;
         let common = Common { layers, load_by, scratch, directories, programs, interpreter, listens, learns, level };
-        Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new(procfs) }
+        Self { control, common, filters, workers: BTreeMap::new(), absence: Absence::new(procfs), starter }
     }
 
     fn run(mut self) -> i32 {
@@ -205,6 +216,7 @@ impl Launcher {
                         Ok(())
                     }
                     Event::Tick => {
+                        self.starter = None;
                         self.look();
                         Ok(())
                     }
@@ -229,7 +241,11 @@ impl Launcher {
             fds.push(PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN));
             meanings.push(Event::Ended(worker));
         }
-        let timeout = if self.workers.is_empty() { PollTimeout::NONE } else { timeout(Absence::TICK) };
+        let timeout = match (&self.starter, self.workers.is_empty()) {
+            (Some(_), _) => timeout(STARTER_STAYS),
+            (None, false) => timeout(Absence::TICK),
+            (None, true) => PollTimeout::NONE,
+        };
         match poll(&mut fds, timeout) {
             Ok(0) => return vec![Event::Tick],
             Ok(_) => {}
@@ -269,6 +285,7 @@ impl Launcher {
                 let fds: Vec<_> = [&running.pidfd].into_iter().chain(&recorded).map(OwnedFd::as_fd).collect();
                 say(&self.control, &FromLauncher::Spawned { worker, is_grouped }, &fds)?;
                 self.workers.insert(worker, running);
+                self.starter = None;
                 return Ok(true);
             }
             Err(failed) => FromLauncher::NotSpawned { worker, failed },

@@ -129,7 +129,7 @@ impl Network {
         Ok(Self { starter, theirs, ours })
     }
 
-    /// The starter's side: makes the namespace, and keeps it until the launcher lets go of [`Entered`].
+    /// The starter's side: makes the namespace, and keeps it until the launcher lets go of its [`Starter`].
     pub(in crate::worker) fn make(self) {
         drop(self.ours);
         let errno = unshare(CloneFlags::CLONE_NEWNET).err().map_or(0, |errno| errno as i32);
@@ -142,7 +142,7 @@ impl Network {
     ///
     /// # Errors
     /// The kernel or its configuration forbids it.
-    pub(in crate::worker) fn enter(self) -> Result<Entered, StepError> {
+    pub(in crate::worker) fn enter(self) -> Result<Starter, StepError> {
         drop(self.theirs);
         let mut errno = [0; 4];
         let made = match read(&self.ours, &mut errno) {
@@ -155,13 +155,13 @@ impl Network {
         };
         at("unshare namespaces", made)?;
         at("enter the network namespace", setns(&self.starter, CloneFlags::CLONE_NEWNET).map_err(io::Error::from))?;
-        Ok(Entered { _starter: self.ours })
+        Ok(Starter { _lives: self.ours })
     }
 }
 
 /// Keeps the starter, whose end takes processor time that whoever waits for the launcher would wait for as well.
-pub(in crate::worker) struct Entered {
-    _starter: OwnedFd,
+pub(in crate::worker) struct Starter {
+    _lives: OwnedFd,
 }
 
 /// Gives the machine another name: uname(2) would tell a plugin the real one.
