@@ -125,6 +125,35 @@ impl Digest {
     }
 }
 
+/// Reads, and computes the digest of what was read.
+#[derive(Debug)]
+pub(crate) struct Digesting<R> {
+    from: R,
+    hasher: sha2::Sha256,
+}
+
+impl<R> Digesting<R> {
+    pub(crate) fn new(from: R) -> Self {
+        use sha2::Digest as _;
+        Self { from, hasher: sha2::Sha256::new() }
+    }
+
+    /// The digest of all that was read.
+    pub(crate) fn digest(self) -> Digest {
+        use sha2::Digest as _;
+        Digest(self.hasher.finalize().into())
+    }
+}
+
+impl<R: std::io::Read> std::io::Read for Digesting<R> {
+    fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
+        use sha2::Digest as _;
+        let length = self.from.read(piece)?;
+        self.hasher.update(piece.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&to_hex(&self.0))
@@ -238,7 +267,21 @@ impl fmt::Display for PluginName {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
+
+    #[test]
+    fn a_digest_is_the_same_in_pieces() {
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(1000).collect();
+        let mut digesting = Digesting::new(bytes.as_slice());
+        let mut piece = [0; 300];
+        assert_eq!(digesting.read(&mut piece).unwrap(), 300);
+        let mut rest = Vec::new();
+        digesting.read_to_end(&mut rest).unwrap();
+        assert_eq!((&piece[..], rest.as_slice()), bytes.split_at(300));
+        assert_eq!(digesting.digest(), Digest::of(&bytes));
+    }
 
     #[test]
     fn names_follow_the_grammar() {

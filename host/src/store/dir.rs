@@ -16,6 +16,7 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fst
 use nix::unistd::{UnlinkatFlags, close, fsync, geteuid, unlinkat};
 
 use super::error::StoreError;
+use crate::ids::{Digest, Digesting};
 use crate::sys::memory::{Room, Sealed};
 use crate::text::safe_path;
 
@@ -263,19 +264,21 @@ impl Dir {
         Ok(Some(bytes))
     }
 
-    /// The same, copied to where nobody can change it any more before anybody looks at it: to the room that there is for it,
-    /// if there is one already.
+    /// The same, copied to where nobody can change it any more, and the digest of what was copied: to the room that there is
+    /// for it, if there is one already.
     pub(super) fn read_sealed(
         &self,
         name: &str,
         limit: usize,
         room: Option<Room>,
-    ) -> Result<Option<Sealed>, StoreError> {
+    ) -> Result<Option<(Sealed, Digest)>, StoreError> {
         let Some((file, _)) = self.open_regular(name, limit)? else { return Ok(None) };
+        let mut digesting = Digesting::new(file.take(one_more(limit)));
         let room = room.map_or_else(Room::new, Ok);
-        let read = room.and_then(|room| Sealed::read(&file, one_more(limit), room));
+        let sealed = room.and_then(|room| Sealed::read(&mut digesting, room));
         // Not "read": the file may be what it was, and memory be short.
-        read.map(Some).map_err(|source| StoreError::Io { step: "copy", path: self.at(name), source })
+        let sealed = sealed.map_err(|source| StoreError::Io { step: "copy", path: self.at(name), source })?;
+        Ok(Some((sealed, digesting.digest())))
     }
 
     /// A regular file and its size, of at most `limit` bytes; `None` when there is none.

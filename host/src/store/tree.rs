@@ -278,14 +278,22 @@ pub(super) fn load_into(store: &Dir, digest: &Digest, mut room: Option<Room>) ->
 
 /// Reads a file and compares every byte.
 pub(super) fn read_file(content: &Dir, entry: &FileEntry, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-    compared(content, entry, digest, Dir::read)
+    let read = |dir: &Dir, name: &str, limit| {
+        let bytes = dir.read(name, limit)?;
+        Ok(bytes.map(|bytes| {
+            let found = Digest::of(&bytes);
+            (bytes, found)
+        }))
+    };
+    compared(content, entry, digest, read)
 }
 
+/// `read` gives the bytes and their digest.
 fn compared<T: std::ops::Deref<Target = [u8]>>(
     content: &Dir,
     entry: &FileEntry,
     digest: &Digest,
-    read: impl FnOnce(&Dir, &str, usize) -> Result<Option<T>, StoreError>,
+    read: impl FnOnce(&Dir, &str, usize) -> Result<Option<(T, Digest)>, StoreError>,
 ) -> Result<T, StoreError> {
     let damaged = |what: &str| StoreError::Integrity { digest: *digest, why: format!("{} {what}", entry.path) };
     let (directory, name) = entry.path.rsplit_once('/').map_or(("", entry.path.as_str()), |split| split);
@@ -296,12 +304,12 @@ fn compared<T: std::ops::Deref<Target = [u8]>>(
         None => return Err(damaged("is missing")),
     };
     let limit = usize::try_from(entry.size).unwrap_or(usize::MAX).saturating_add(1);
-    let bytes = match read(parent, name, limit) {
+    let (bytes, found) = match read(parent, name, limit) {
         Ok(found) => found.ok_or_else(|| damaged("is missing"))?,
         Err(StoreError::Io { step: "read", .. }) => return Err(damaged("was changed")),
         Err(error) => return Err(error),
     };
-    let is_changed = u64::try_from(bytes.len()) != Ok(entry.size) || Digest::of(&bytes) != entry.digest;
+    let is_changed = u64::try_from(bytes.len()) != Ok(entry.size) || found != entry.digest;
     if is_changed && makes(Check::Digest) {
         return Err(damaged("was changed"));
     }
