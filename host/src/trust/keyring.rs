@@ -28,7 +28,7 @@ const LIST: &str = ".revoked";
 /// The last list of a signer that was forgotten: it revokes nothing, and no older one is taken in.
 const SEEN: &str = ".seen";
 /// The largest file in bytes.
-const FILE_MAX: u64 = 64 << 10;
+const FILE_MAX: usize = 64 << 10;
 /// The largest file of a public key or a signed statement in bytes.
 const PUBLIC_MAX: u64 = 128 << 10;
 /// Bits that let others change a thing.
@@ -338,9 +338,11 @@ fn read_private(file: OwnedFd, forbidden: (Owner, u32), path: &Path) -> Result<Z
         return Err(TrustError::Insecure { path: path.to_owned(), reason: "it is not a regular file".to_owned() });
     }
     check_private(&status, forbidden, path)?;
-    // Room for all at once: growing would leave copies of a secret behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(FILE_MAX).unwrap_or_default() + 1));
-    let read = File::from(file).take(FILE_MAX).read_to_end(&mut text);
+    // Room for all at once: growing would leave copies of a secret behind. And no more than that: all of it is cleared in the
+    // end, byte by byte.
+    let room = usize::try_from(status.st_size).unwrap_or(FILE_MAX).min(FILE_MAX) + 1;
+    let mut text = Zeroizing::new(Vec::with_capacity(room));
+    let read = File::from(file).take(room as u64).read_to_end(&mut text);
     read.map_err(|source| TrustError::Io { action: "read", path: path.to_owned(), source })?;
     Ok(text)
 }
