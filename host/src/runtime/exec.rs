@@ -1,9 +1,7 @@
 //! Programs that are run for a plugin: each in a sandbox of its own, with the same directories and limits of its own, within
 //! the call that asks for it.
 
-use std::fs::File;
-use std::io::{self, Seek as _};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -138,7 +136,7 @@ impl Side<'_> {
         spec: &LauncherSpec,
     ) -> Result<(RanBody, [Vec<u8>; 2]), SandboxError> {
         let caller = self.caller.as_ref().ok_or(SandboxError::Died(Death::Silent))?;
-        let input = standard_input(stdin).map_err(SandboxError::Code)?;
+        let input = seal_code(stdin.as_bytes()).map_err(SandboxError::Code)?;
         let limits = CallLimits {
             // The rest of the call, and a little more: the call's own end comes first, and says whose limit it was.
             wall: self.until.map(|until| until.left() + AFTER_CALL),
@@ -222,13 +220,6 @@ fn check(request: &Request, directories: &[Directory]) -> Result<(), PluginError
         }
         _ => Ok(()),
     }
-}
-
-/// A file with a text to read, from its beginning.
-fn standard_input(text: &str) -> io::Result<OwnedFd> {
-    let mut file = File::from(seal_code(text.as_bytes())?);
-    file.rewind()?;
-    Ok(file.into())
 }
 
 /// Where what is printed is collected.

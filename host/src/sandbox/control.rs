@@ -20,8 +20,8 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// The same for what nobody needs any more.
 pub(super) const LAST_DEADLINE: Duration = Duration::from_secs(2);
 
-/// The process that was started. It ends as soon as the launcher proper stands in its namespaces, a millisecond later, which
-/// is not waited for: the attendant collects it. Where there are no namespaces, it is the launcher itself.
+/// The process that was started. It ends when the launcher proper has made a worker, or had no order for 20 ms, which is not
+/// waited for: the attendant collects it. Where there are no namespaces, it is the launcher itself.
 pub(super) type Starter = Arc<Mutex<Option<Child>>>;
 
 /// The host's end of the control socket.

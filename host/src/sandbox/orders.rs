@@ -87,8 +87,12 @@ impl Orders {
         input: Option<&OwnedFd>,
     ) -> Result<Order, SandboxError> {
         self.spares().hold();
-        let code_size = fstat(code).map(|found| found.st_size).unwrap_or_default();
-        self.usual.store(u64::try_from(code_size).unwrap_or_default(), Ordering::Relaxed);
+        // Room that is empty as yet says nothing; it is told when it is filled.
+        if let Some(code_size) =
+            fstat(code).ok().and_then(|found| u64::try_from(found.st_size).ok()).filter(|&size| size > 0)
+        {
+            self.usual.store(code_size, Ordering::Relaxed);
+        }
         let order = || self.order(spec, code, input, |held, fds, doors| self.control().order(held, false, fds, doors));
         match order() {
             // What is held for later gives way to what is needed now.

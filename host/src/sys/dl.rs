@@ -10,8 +10,11 @@ use std::ptr::null_mut;
 /// # Errors
 /// The dynamic loader's text.
 pub(crate) fn preload(soname: &str) -> Result<(), String> {
-    // By its path no search is needed; each would map the loader's cache anew (ld.so(8)).
-    let beside = directory_of_libc().map(|directory| directory.join(soname));
+    // By its path no search is needed; each would map the loader's cache anew (ld.so(8)). GCC's own may lie elsewhere, and is
+    // loaded with this program: by another path it would be loaded twice.
+    let is_gccs = soname.starts_with("libgcc");
+    let directory = if is_gccs { None } else { directory_of_libc() };
+    let beside = directory.map(|directory| directory.join(soname));
     let library = match beside.map(|path| open(path.as_os_str())) {
         Some(Ok(library)) => library,
         _ => open(soname.as_ref())?,

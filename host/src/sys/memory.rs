@@ -24,8 +24,8 @@ pub struct Room {
     told: Option<Arc<AtomicU64>>,
 }
 
-/// At most this much is laid out for bytes that may never come.
-const LAID_OUT_MAX: u64 = 4 * 1024 * 1024;
+/// At most this much is laid out for bytes that may never come, in each launcher, by the thread that looks at deadlines.
+const LAID_OUT_MAX: u64 = 1024 * 1024;
 
 impl Room {
     /// An empty one.
@@ -54,16 +54,16 @@ impl Room {
         Self { told: Some(Arc::clone(length)), ..self }
     }
 
-    /// Puts in what another sealed file holds, and seals it. Whoever reads it finds itself at its beginning.
+    /// Puts in what another sealed file holds, and seals it.
     ///
     /// # Errors
     /// The kernel refused memory or seals.
     pub(crate) fn copy(self, from: BorrowedFd<'_>) -> io::Result<()> {
         let file = File::from(from.try_clone_to_owned()?);
-        self.fill(FromStart { file, read: 0 })?.rewind()
+        self.fill(FromStart { file, read: 0 }).map(drop)
     }
 
-    /// Puts in what is there to read, and seals it.
+    /// Puts in what is there to read, and seals it. Whoever reads it next finds itself at its beginning.
     fn fill(self, mut from: impl Read) -> io::Result<File> {
         let Self { mut file, laid_out, told } = self;
         // Not copy_file_range(2): from one file system to another it goes through a pipe, page by page.
@@ -89,6 +89,7 @@ impl Room {
         let write = SealFlag::F_SEAL_FUTURE_WRITE;
         let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | write;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        file.rewind()?;
         Ok(file)
     }
 }
@@ -113,8 +114,8 @@ impl AsFd for Room {
     }
 }
 
-/// Bytes that were copied once and then sealed. Whoever looks at them on their way in has seen what a worker will map: until
-/// the seal nobody else has a handle to write with but a worker of this program's own code.
+/// Bytes that were copied once and then sealed. Whoever looks at them on their way in has seen what a worker will map: before
+/// the seal only this process and a worker that runs this program's own code have a handle to write with.
 #[derive(Debug)]
 pub(crate) struct Sealed {
     file: File,
@@ -147,7 +148,7 @@ impl Sealed {
     }
 }
 
-/// A sealed file with these bytes.
+/// A sealed file with these bytes, to be read from its beginning.
 ///
 /// # Errors
 /// The kernel refused memory or seals.
@@ -195,7 +196,6 @@ mod tests {
     #[test]
     fn sealed_bytes_stay_as_they_are() {
         let file = File::from(seal(b"verified").unwrap());
-        (&file).rewind().unwrap();
         let room = Room::new().unwrap();
         let before = File::from(room.as_fd().try_clone_to_owned().unwrap());
         let sealed = Sealed::read(&file, room).unwrap();
@@ -237,7 +237,6 @@ mod tests {
             assert_eq!(room.file.metadata().unwrap().len(), before);
             let mut file = room.fill(bytes.as_slice()).unwrap();
             let mut read = Vec::new();
-            file.rewind().unwrap();
             file.read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes);
             before = told.load(Ordering::Relaxed);

@@ -29,6 +29,8 @@ const LIST: &str = ".revoked";
 const SEEN: &str = ".seen";
 /// The largest file in bytes.
 const FILE_MAX: usize = 64 << 10;
+/// Beside the bytes of a file: as much as a reader (`std::io::Read::read_to_end`) wants to have free, and more.
+const SPARE_ROOM: usize = 64;
 /// The largest file of a public key or a signed statement in bytes.
 const PUBLIC_MAX: u64 = 128 << 10;
 /// Bits that let others change a thing.
@@ -338,12 +340,20 @@ fn read_private(file: OwnedFd, forbidden: (Owner, u32), path: &Path) -> Result<Z
         return Err(TrustError::Insecure { path: path.to_owned(), reason: "it is not a regular file".to_owned() });
     }
     check_private(&status, forbidden, path)?;
-    // Room for all at once: growing would leave copies of a secret behind. And no more than that: all of it is cleared in the
-    // end, byte by byte.
-    let room = usize::try_from(status.st_size).unwrap_or(FILE_MAX).min(FILE_MAX) + 1;
-    let mut text = Zeroizing::new(Vec::with_capacity(room));
-    let read = File::from(file).take(room as u64).read_to_end(&mut text);
-    read.map_err(|source| TrustError::Io { action: "read", path: path.to_owned(), source })?;
+    // Room for all at once: growing would leave copies of a secret behind, and so would the small buffer on the stack that a
+    // reader without room asks first. And little more than that: all of it is cleared in the end, byte by byte.
+    let size = usize::try_from(status.st_size).unwrap_or(usize::MAX).min(FILE_MAX);
+    let mut text = Zeroizing::new(Vec::with_capacity(size + SPARE_ROOM));
+    let read = File::from(file).take(size as u64 + 1).read_to_end(&mut text);
+    let read = read.map_err(|source| TrustError::Io { action: "read", path: path.to_owned(), source })?;
+    if read > size {
+        let reason = "it is larger than 64 KiB, or grew while it was read".to_owned();
+        return Err(TrustError::Malformed {
+            object: path.display().to_string(),
+            what: "file of a key or passphrase",
+            reason,
+        });
+    }
     Ok(text)
 }
 

@@ -37,7 +37,7 @@ pub(super) fn place(load_by: LoadBy, own_root: bool) -> PathBuf {
 /// Does what the start of a plugin does and no plugin is needed for: the pages that it touches are then this process's own
 /// before anybody waits for them. What it learns is forgotten.
 pub(super) fn rehearse() {
-    // It is loaded already, so nothing is opened: the loader's own pages.
+    // They are loaded already: the loader's own pages.
     for library in OWN.libraries {
         let _ = sys::dl::preload(library);
     }

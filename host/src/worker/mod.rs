@@ -36,6 +36,6 @@ mod numbers {
     pub(super) const REPORT: RawFd = 6;
     /// Descriptors from the host, in a worker that receives some.
     pub(super) const PASSED: RawFd = 7;
-    /// Everything the launcher holds stands at or above this number while it makes a worker.
+    /// The launcher's control socket; what a worker is given is lifted above it before each gets its number.
     pub(super) const LAUNCHER: RawFd = 64;
 }

@@ -51,6 +51,22 @@ fn keys_come_back_and_are_private() {
     assert_eq!(keyring.list().unwrap().len(), 2);
 }
 
+#[test]
+fn a_private_file_is_read_whole_or_not_at_all() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("secret");
+    for size in [0, 1, 31, 32, 33, 64, 8192, FILE_MAX] {
+        fs::write(&file, vec![b'x'; size]).unwrap();
+        set_mode(&file, 0o600);
+        let text = read_secret(&file).unwrap();
+        assert_eq!(text.as_slice(), vec![b'x'; size], "{size}");
+        assert_eq!(text.capacity(), size + SPARE_ROOM, "it did not grow");
+    }
+    fs::write(&file, vec![b'x'; FILE_MAX + 1]).unwrap();
+    let error = read_secret(&file).unwrap_err();
+    assert!(error.to_string().contains("larger than 64 KiB"), "{error}");
+}
+
 // A123: what others could have written is not read, and none of the keys counts.
 #[test]
 fn what_others_could_change_is_refused() {
