@@ -32,6 +32,8 @@ fn a078_many_runs_leak_nothing() {
         }
         // The worker that was made ahead.
         assert!(outcome.out.contains("children of the launcher: 1\n"), "{}", outcome.last());
+        // The launcher; what started it has ended and was collected.
+        assert!(outcome.out.contains("children of the host: 1\n"), "{}", outcome.last());
         rows.design("1000 runs, 100 crashes", user, "nothing leaks");
     }
     rows.settle();

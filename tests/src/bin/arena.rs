@@ -413,6 +413,7 @@ impl Arena {
         println!("drift of the host: {}", drift(now, base));
         println!("drift of the launcher: {}", drift(launcher, launcher_base));
         println!("children of the launcher: {}", children_of(&self.launcher_pid()).len());
+        println!("children of the host: {}", launchers().len());
         Ok(0)
     }
 
