@@ -6,7 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
+use nix::sys::signal::SigSet;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::attend::{Attendant, StraySink, Watched};
@@ -65,11 +67,16 @@ struct Process {
     starter: Child,
 }
 
-/// The one that was started early, until somebody needs it.
-static EARLY: Mutex<Option<Process>> = Mutex::new(None);
+/// What starts one early, until somebody needs it.
+static EARLY: Mutex<Option<JoinHandle<Option<Process>>>> = Mutex::new(None);
 
-fn locked_early() -> MutexGuard<'static, Option<Process>> {
+fn locked_early() -> MutexGuard<'static, Option<JoinHandle<Option<Process>>>> {
     EARLY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The one that was started early, if one was.
+fn take_early() -> Option<Process> {
+    locked_early().take()?.join().ok()?
 }
 
 impl Process {
@@ -138,8 +145,7 @@ impl Launcher {
             let error = std::io::Error::other("the paths of the granted directories are too long");
             return Err(SandboxError::Start(error));
         }
-        let early = locked_early().take();
-        let told = early.and_then(|process| process.tell(&body).ok());
+        let told = take_early().and_then(|process| process.tell(&body).ok());
         // One that was started early may have been killed since.
         let Process { socket: ours, starter } = match told {
             Some(process) => process,
@@ -171,14 +177,21 @@ impl Launcher {
     /// program does until then. One that nobody needed is for [`Launcher::end_early`]. Only for a program that is about to
     /// start a launcher.
     pub fn start_early() {
+        // In a thread of its own: whoever starts a process waits until that has its program (posix_spawn(3)), and may then
+        // have to share a processor with it.
+        let start = || {
+            // They are for the threads that know what to do.
+            let _ = SigSet::all().thread_block();
+            Process::start().ok()
+        };
         // Whoever starts the launcher will hear what is wrong.
-        *locked_early() = Process::start().ok();
+        *locked_early() = std::thread::Builder::new().name("launcher start".to_owned()).spawn(start).ok();
     }
 
     /// Ends the process of [`Launcher::start_early`] that nobody needed, before this one ends: else whoever inherits this
     /// one's children would have to collect it.
     pub fn end_early() {
-        if let Some(process) = locked_early().take() {
+        if let Some(process) = take_early() {
             process.end();
         }
     }
