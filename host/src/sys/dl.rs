@@ -4,17 +4,20 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 
 /// Maps a system library by its soname and keeps it for ever; later `DT_NEEDED` entries of that name find it mapped.
 ///
 /// # Errors
 /// The dynamic loader's text.
 pub(crate) fn preload(soname: &str) -> Result<(), String> {
+    // Found once: dladdr(3) goes through all of the library's symbols.
+    static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
     // By its path no search is needed; each would map the loader's cache anew (ld.so(8)). GCC's own may lie elsewhere, and is
     // loaded with this program: by another path it would be loaded twice.
     let is_gccs = soname.starts_with("libgcc");
-    let directory = if is_gccs { None } else { directory_of_libc() };
-    let beside = directory.map(|directory| directory.join(soname));
+    let directory = if is_gccs { &None } else { DIRECTORY.get_or_init(directory_of_libc) };
+    let beside = directory.as_ref().map(|directory| directory.join(soname));
     let library = match beside.map(|path| open(path.as_os_str())) {
         Some(Ok(library)) => library,
         _ => open(soname.as_ref())?,

@@ -15,17 +15,18 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 /// What is copied at a time: few pages of this process's own, and few system calls.
 const PIECE: usize = 64 * 1024;
 
+/// At most this much is laid out for bytes that may never come, in each launcher, by the thread that looks at deadlines.
+const LAID_OUT_MAX: u64 = 1024 * 1024;
+
 /// An in-memory file that holds nothing yet. Whoever was given a handle on it finds the bytes there once it is filled.
 #[derive(Debug)]
 pub struct Room {
     file: File,
     /// Bytes that it has pages for.
     laid_out: u64,
+    /// Where it says, once it is filled, how many bytes came.
     told: Option<Arc<AtomicU64>>,
 }
-
-/// At most this much is laid out for bytes that may never come, in each launcher, by the thread that looks at deadlines.
-const LAID_OUT_MAX: u64 = 1024 * 1024;
 
 impl Room {
     /// An empty one.
